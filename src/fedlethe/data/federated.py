@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The one shape that every data source comes to: client id -> train, validation and test images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.types import ClientId
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+Labels: TypeAlias = npt.NDArray[np.int64]
+Names: TypeAlias = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LabelledImages:
+    """What a source has read, before it is divided among clients.
+
+    Attributes:
+        images: uint8, shape (N, C, H, W); usually a memory map.
+        labels: int64, shape (N,): indices into `classes`.
+        classes: The class names, in the order of the model's outputs.
+        fingerprint: Hexadecimal digest of the content of the images and labels, the same wherever the files lie.
+        sites: Shape (N,): the client that each image belongs to, where the source knows it.
+        groups: Shape (N,): the patient or lesion of each image, never split over train and test, where known.
+        splits: Shape (N,), of `SPLITS`: the official split, where there is one.
+        left_out: Reason to the number of images that the source did not take.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: Labels
+    classes: tuple[str, ...]
+    fingerprint: str
+    sites: Names | None = None
+    groups: Names | None = None
+    splits: Names | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """A data set: a frozen dataclass whose fields are its options, entered as one row of DATASETS."""
+
+    def load(self) -> LabelledImages:
+        """Read the images, through the cache.
+
+        Raises:
+            FedletheError: A file or folder is missing, unreadable or of another form; the message names it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """Some of the images of a source: indices into the shared array, so nothing is copied.
+
+    Attributes:
+        images: uint8, shape (N, C, H, W): all images of the source.
+        indices: int64, shape (n,): which of them, in a fixed order.
+        labels: int64, shape (n,).
+    """
+
+    images: npt.NDArray[np.uint8]
+    indices: Labels
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def batch(self, positions: npt.NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images and labels at `positions` (shape (b,), each < len(self)).
+
+        Returns:
+            uint8 images, shape (b, C, H, W), and int64 labels, shape (b,).
+        """
+        images = torch.from_numpy(np.ascontiguousarray(self.images[self.indices[positions]]))
+        return images, torch.from_numpy(self.labels[positions])
+
+    def batches(self, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """All examples in their order, `size` at a time (see `batch`)."""
+        for start in range(0, len(self), size):
+            yield self.batch(np.arange(start, min(start + size, len(self))))
+
+
+def normalise(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images to float32 in [-1, 1]: (x / 255 - 0.5) / 0.5. No statistic of any client is used."""
+    return images.to(torch.float32).div_(127.5).sub_(1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClientData:
+    """One client's images."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+    def split(self, name: Split) -> Examples:
+        """The examples of one split."""
+        examples: Examples = getattr(self, name)
+        return examples
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FederatedData:
+    """Every client's images.
+
+    Attributes:
+        clients: Client id to data, in the order of the ids.
+        classes: The class names, in the order of the model's outputs.
+        image_shape: (C, H, W).
+        left_out: Reason to the number of images not taken.
+    """
+
+    clients: Mapping[ClientId, ClientData]
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    source_fingerprint: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of the images and of who holds which of them in which split."""
+        digest = hashlib.sha256(self.source_fingerprint.encode())
+        for client, data in self.clients.items():
+            for name in SPLITS:
+                digest.update(f"{client}/{name}/{len(data.split(name))}".encode())
+                digest.update(data.split(name).indices.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def without(self, forget: Iterable[ClientId]) -> FederatedData:
+        """The same data, the `forget` clients gone: their images cannot be reached from what is returned.
+
+        The images of all clients lie in one array, so 'reached' is meant of this interface: no index into them is left.
+
+        Raises:
+            FedletheError: A client is not there, or none would be left.
+        """
+        gone = set(forget)
+        for client in sorted(gone - set(self.clients)):
+            raise FedletheError(unknown_client(client, self.clients))
+        kept = {client: data for client, data in self.clients.items() if client not in gone}
+        if not kept:
+            raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
+        fields: dict[str, Any] = {name: getattr(self, name) for name in ("classes", "image_shape", "left_out")}
+        return FederatedData(clients=kept, source_fingerprint=self.source_fingerprint, **fields)
+
+
+def unknown_client(client: ClientId, known: Iterable[ClientId]) -> str:
+    """The message for a client id that is not there."""
+    return f"client '{client}' is not in this federation; its clients are {', '.join(known)}"

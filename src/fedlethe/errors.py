@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+"""The one exception for what a user can put right."""
+
+from __future__ import annotations
+
+
+class FedletheError(Exception):
+    """Something that the user can put right.
+
+    The message is one line that names the file, client or key and says what to do. The command line prints it on
+    stderr and leaves with exit code 2, without a traceback.
+    """

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""The small values that the stations hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+
+ClientId: TypeAlias = str
+"""One hospital or site that holds data."""
+
+Vector: TypeAlias = "torch.Tensor"
+"""A model's whole float state: float32, shape (P,), contiguous, on the CPU. Its order is the Layout's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one client hands back in one round.
+
+    Attributes:
+        client: Who trained.
+        model: The client's local model after training, shape (P,).
+        num_examples: Training images that the client holds: its weight in the mean.
+        examples_processed: Images that went through a gradient step (images x epochs).
+        steps: Gradient steps taken.
+        loss: Mean training loss over those steps, in nats.
+    """
+
+    client: ClientId
+    model: Vector
+    num_examples: int
+    examples_processed: int
+    steps: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round of federated averaging, complete.
+
+    Attributes:
+        round: Counted from 1; round 0 is the initial model.
+        before: The global model that was sent, w_(t-1), shape (P,).
+        after: The aggregated global model, w_t, shape (P,).
+        updates: What each client sent and the server accepted, by client id, in the order of the ids.
+        weights: p_k,t, by the same clients; they sum to 1 (empty if every update was refused).
+        refused: Client to the reason its update was not taken.
+        seconds: Wall time of the round.
+    """
+
+    round: int
+    before: Vector
+    after: Vector
+    updates: Mapping[ClientId, Update]
+    weights: Mapping[ClientId, float]
+    refused: Mapping[ClientId, str]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """How well a model does on some test images.
+
+    Attributes:
+        num_examples: How many images.
+        accuracy: Share of right answers, in [0, 1].
+        balanced_accuracy: Mean over the classes that occur of the share of right answers, in [0, 1].
+        auc: Area under the ROC curve (one against the rest, mean over classes, where there are more than two);
+            None where the images hold one class only, for which it is not defined.
+    """
+
+    num_examples: int
+    accuracy: float
+    balanced_accuracy: float
+    auc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model on every client's images: pooled, and client by client."""
+
+    overall: Metrics
+    clients: Mapping[ClientId, Metrics]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What was spent, as metered at the Federation (never reported by a method).
+
+    Attributes:
+        client_steps: Gradient steps, summed over clients.
+        examples: Images that went through a gradient step, summed over clients.
+        bytes_moved: Model bytes sent to clients and back.
+        seconds: Wall time.
+        clients: Who took part.
+    """
+
+    client_steps: int = 0
+    examples: int = 0
+    bytes_moved: int = 0
+    seconds: float = 0.0
+    clients: tuple[ClientId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of an erasure: 'before', 'unlearned', 'masked', 'repaired 1', ...; its evaluation and what it cost."""
+
+    name: str
+    evaluation: Evaluation
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """One draw of the mask in a sweep: `client` erased, noise of `sigma` added, the model evaluated."""
+
+    client: ClientId
+    sigma: float
+    draw: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class TracePoint:
+    """The global model after `round` (0 is the initial one), and the same with the client erased up to that round."""
+
+    round: int
+    trained: Evaluation
+    unlearned: Evaluation
