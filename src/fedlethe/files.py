@@ -36,7 +36,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         aside.replace(path)
         _fsync(path.parent)
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder")
+        raise FedletheError(
+            f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from None
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)

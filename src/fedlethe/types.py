@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,25 @@ ClientId: TypeAlias = str
 
 Vector: TypeAlias = "torch.Tensor"
 """A model's whole float state: float32, shape (P,), contiguous, on the CPU. Its order is the Layout's."""
+
+
+class Need(enum.Enum):
+    """What an unlearning method needs: the history keeps, and the method is given, no more than is declared."""
+
+    INITIAL = "the model before round one"
+    INFLUENCE = "each client's summed weighted deltas"
+    DELTAS = "each client's delta in each round"
+    GLOBALS = "the global model of each round"
+    RETAINED_DATA = "retained clients train again"
+
+    @property
+    def of_history(self) -> bool:
+        """Whether it is kept in the history (the rest is asked of the clients)."""
+        return self is not Need.RETAINED_DATA
+
+
+EVERYTHING = frozenset(need for need in Need if need.of_history)
+"""All that a history can keep: the paper's full checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +79,13 @@ class RoundRecord:
     weights: Mapping[ClientId, float]
     refused: Mapping[ClientId, str]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """What is certain of an unlearned model, in words that can be checked; without one there is evidence only."""
+
+    statement: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""A vector as a safetensors file of named tensors, which any PyTorch user can load.
+
+All tensors are float32 and the format lays them out by name, so the file is a header and then the vector: it is
+written from the vector's own memory and read as one memory map.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.files import written_whole
+from fedlethe.types import Vector
+from fedlethe.vector import Layout
+
+_PICKLE_STARTS = (b"\x80", b"PK")
+
+
+def save(path: Path, vector: Vector, layout: Layout) -> str:
+    """Write a vector of shape (P,) as named tensors, whole (see `files.written_whole`).
+
+    Returns:
+        The SHA-256 of the file, in hexadecimal.
+
+    Raises:
+        FedletheError: The disk is full, or the folder cannot be written.
+    """
+    header = _header(tuple(layout.shapes.items()))
+    data = vector.contiguous().numpy().data
+    digest = hashlib.sha256(header)
+    digest.update(data)
+    with written_whole(path) as aside, aside.open("wb", buffering=0) as file:
+        file.write(header)
+        file.write(data)
+    return digest.hexdigest()
+
+
+def load(path: Path, layout: Layout, sha256: str | None = None) -> Vector:
+    """Read a checkpoint as one memory map (copy on write: the file is never changed).
+
+    Args:
+        path: A safetensors file of float32 tensors.
+        layout: What it must hold.
+        sha256: What its bytes must hash to, if that is known.
+
+    Returns:
+        The vector, shape (P,).
+
+    Raises:
+        FedletheError: The file is missing, not safetensors, cut short, changed, or of another model.
+    """
+    content = _mapped(path)
+    if sha256 is not None and hashlib.sha256(content.data).hexdigest() != sha256:
+        raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore this file from a backup")
+    start, shapes = _parse_header(path, content)
+    if difference := layout.difference(shapes):
+        raise FedletheError(f"{path}: is a checkpoint of another model: {difference}")
+    if len(content) != start + 4 * layout.size:
+        raise FedletheError(f"{path}: is cut short ({len(content)} bytes of {start + 4 * layout.size}); copy it again")
+    return torch.from_numpy(content[start:].view("<f4"))
+
+
+def layout_of(path: Path) -> Layout:
+    """The layout of a checkpoint file, from its header.
+
+    Raises:
+        FedletheError: The file is missing or not a safetensors file.
+    """
+    return Layout(_parse_header(path, _mapped(path))[1])
+
+
+def _mapped(path: Path) -> np.memmap[tuple[int], np.dtype[np.uint8]]:
+    if not path.is_file():
+        raise FedletheError(f"{path}: there is no such checkpoint file")
+    if path.stat().st_size < 8:
+        raise FedletheError(f"{path}: is cut short ({path.stat().st_size} bytes); copy it again")
+    try:
+        return np.memmap(path, dtype=np.uint8, mode="c")
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _parse_header(
+    path: Path, content: np.memmap[tuple[int], np.dtype[np.uint8]]
+) -> tuple[int, dict[str, tuple[int, ...]]]:
+    length = int.from_bytes(content[:8].tobytes(), "little")
+    try:
+        if length > len(content) - 8:
+            raise ValueError
+        entries = json.loads(content[8 : 8 + length].tobytes())
+        entries.pop("__metadata__", None)
+        tensors = sorted((entry["data_offsets"][0], name, entry) for name, entry in entries.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        if content[:2].tobytes().startswith(_PICKLE_STARTS):
+            hint = "a pickle can run code when it is opened: save the state dict with safetensors instead"
+            raise FedletheError(f"{path}: is a pickle, not a safetensors file; {hint}") from None
+        raise FedletheError(f"{path}: is not a whole safetensors file; copy it again") from None
+    if other := next((name for _, name, entry in tensors if entry["dtype"] != "F32"), None):
+        raise FedletheError(f"{path}: '{other}' is not float32; checkpoints of fedlethe are float32 throughout")
+    if [name for _, name, _ in tensors] != sorted(entries):
+        raise FedletheError(
+            f"{path}: its tensors do not lie in the order of their names; save it again with safetensors"
+        )
+    return 8 + length, {name: tuple(entry["shape"]) for _, name, entry in tensors}
+
+
+@lru_cache(maxsize=8)
+def _header(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> bytes:
+    """The header that safetensors itself writes for these tensors."""
+    whole = safetensors.numpy.save({name: np.zeros(shape, np.float32) for name, shape in shapes}, {"format": "pt"})
+    return whole[: 8 + int.from_bytes(whole[:8], "little")]

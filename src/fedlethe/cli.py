@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: MIT
+"""The command line: flags to a configuration, a station of `experiment`, a table or one JSON object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Train one medical-imaging model across hospitals, and take a hospital back out of it. "
+    "Start with: **fedlethe demo**",
+)
+
+# Options that several commands share. A flag that is not given changes nothing: what it stands for keeps its value.
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
+ConfigFlag = Annotated[Path | None, typer.Option("--config", help="A TOML file; the flags lie over it.")]
+PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'demo'.")]
+SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
+SeedFlag = Annotated[int | None, typer.Option(help="All randomness is derived from it.")]
+DataFlag = Annotated[
+    str | None, typer.Option(help="phantom, covid-radiography, isic2019, medmnist or table.", rich_help_panel="Data")
+]
+RootFlag = Annotated[Path | None, typer.Option(help="The data set's folder or file.", rich_help_panel="Data")]
+PathFlag = Annotated[Path | None, typer.Option(help="The CSV of --data table.", rich_help_panel="Data")]
+FlagFlag = Annotated[str | None, typer.Option(help="Which MedMNIST, e.g. pneumoniamnist.", rich_help_panel="Data")]
+SizeFlag = Annotated[int | None, typer.Option(help="Images are SIZE x SIZE pixels.", rich_help_panel="Data")]
+ChannelsFlag = Annotated[int | None, typer.Option(help="1 gray, 3 colour.", rich_help_panel="Data")]
+DownloadFlag = Annotated[
+    bool | None, typer.Option("--download", help="Fetch the data set, checksum verified.", rich_help_panel="Data")
+]
+ClientsFlag = Annotated[int | None, typer.Option(help="How many simulated clients.", rich_help_panel="Data")]
+PartitionFlag = Annotated[str | None, typer.Option(help="site, iid, dirichlet or quantity.", rich_help_panel="Data")]
+AlphaFlag = Annotated[float | None, typer.Option(help="Of dirichlet: small is uneven.", rich_help_panel="Data")]
+MaxExamplesFlag = Annotated[int | None, typer.Option(help="At most so many images per client.", rich_help_panel="Data")]
+
+
+@app.command(epilog="Example: fedlethe demo --out demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the run goes.")] = Path("demo"),
+    seed: SeedFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train five synthetic hospitals, erase one, draw everything: three minutes on two cores, no download."""
+    from fedlethe import console, experiment
+
+    console.show(experiment.demo(out, 0 if seed is None else seed), json)
+
+
+@app.command(
+    epilog="Example: fedlethe train --data medmnist --flag pneumoniamnist --root DATA --rounds 15 --local-epochs 2 "
+    "--out RUN"
+)
+def train(
+    out: Annotated[Path, typer.Option(help="The run folder; an unfinished run in it is gone on with.")],
+    config: ConfigFlag = None,
+    preset: PresetFlag = None,
+    data: DataFlag = None,
+    root: RootFlag = None,
+    path: PathFlag = None,
+    flag: FlagFlag = None,
+    size: SizeFlag = None,
+    channels: ChannelsFlag = None,
+    download: DownloadFlag = None,
+    clients: ClientsFlag = None,
+    partition: PartitionFlag = None,
+    alpha: AlphaFlag = None,
+    max_examples: MaxExamplesFlag = None,
+    model: Annotated[str | None, typer.Option(help="small-cnn, resnet18 or resnet50.")] = None,
+    norm: Annotated[str | None, typer.Option(help="batch or group.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="ImageNet weights for a ResNet (safetensors).")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of federated averaging.")] = None,
+    participation: Annotated[float | None, typer.Option(help="Fraction of clients in each round.")] = None,
+    local_epochs: Annotated[float | None, typer.Option(help="A client's passes over its images a round.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images in one gradient step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="sgd, adam or adamw.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Of SGD.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="L2 penalty.")] = None,
+    keep: Annotated[str | None, typer.Option(help="'needed' by the methods, or 'everything'.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Erasure methods to keep the history for, a,b,c.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    seed: SeedFlag = None,
+    set_: SetFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train a federation and record its history; run it again after an interruption and it goes on."""
+    from fedlethe import console, experiment, flags
+
+    document = flags.document(
+        config=config,
+        preset=preset,
+        settings=set_ or [],
+        tables={
+            "": {"seed": seed},
+            "data": flags.data(data, root, path, flag, size, channels, download),
+            "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
+            "model": {"name": model, "norm": norm, "weights": weights},
+            "federation": {"rounds": rounds, "participation": participation},
+            "local": {
+                "epochs": local_epochs,
+                "batch_size": batch_size,
+                "optimizer": optimizer,
+                "learning_rate": learning_rate,
+                "momentum": momentum,
+                "weight_decay": weight_decay,
+            },
+            "history": {"keep": keep, "methods": None if methods is None else methods.split(",")},
+            "execution": {"device": device, "precision": precision},
+        },
+    )
+    console.show(experiment.train_run(experiment.config_for(document, out), out), json)
+
+
+@app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
+def erase(
+    run: RunArgument,
+    client: Annotated[list[str], typer.Option(help="Who is erased; give it again for several at once.")],
+    method: Annotated[str, typer.Option(help="influence, retrain or fine_tune.")] = "influence",
+    scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
+    clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    sigma: Annotated[float, typer.Option(help="Noise on each weight, its standard deviation.")] = 0.0,
+    repair_rounds: Annotated[int, typer.Option(help="Rounds by the retained clients afterwards.")] = 1,
+    repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the run's own if unset.")] = None,
+    repair_learning_rate: Annotated[float | None, typer.Option(help="Step size; the run's own if unset.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is."""
+    from fedlethe import console, experiment, flags
+
+    options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
+    repair = {"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate}
+    with experiment.opened_run(run) as opened:
+        request = experiment.request(opened, client, method, options, {"sigma": sigma}, flags.given(repair))
+        console.show(experiment.erase(opened, request), json)
+
+
+@app.command(epilog="Example: fedlethe sweep RUN --sigmas 0,0.01,0.03 --draws 5")
+def sweep(
+    run: RunArgument,
+    sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
+    client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
+    method: Annotated[str, typer.Option(help="The unlearning method.")] = "influence",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """For every client: erase it, add noise of every sigma, draw accuracy against sigma."""
+    from fedlethe import console, experiment, flags
+
+    levels = experiment.SIGMAS if sigmas is None else flags.numbers(sigmas, "--sigmas")
+    with experiment.opened_run(run) as opened:
+        built = opened.config.method(method, flags.assignments(set_ or []))
+        console.show(experiment.sweep(opened, method, built, levels, draws, client or ()), json)
+
+
+@app.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")
+def trace(
+    run: RunArgument,
+    client: Annotated[str, typer.Option(help="Who is erased at each round.")],
+    method: Annotated[str, typer.Option(help="The unlearning method.")] = "influence",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Erase a client at each round's global model, and draw both models by round."""
+    from fedlethe import console, experiment, flags
+
+    with experiment.opened_run(run) as opened:
+        built = opened.config.method(method, flags.assignments(set_ or []))
+        console.show(experiment.trace(opened, method, built, client), json)
+
+
+@app.command(epilog="Example: fedlethe evaluate RUN --erasure 0001")
+def evaluate(
+    run: RunArgument,
+    model: Annotated[Path | None, typer.Option(help="A checkpoint file of the same network.")] = None,
+    round: Annotated[int | None, typer.Option(help="The global model after this round.")] = None,
+    erasure: Annotated[str | None, typer.Option(help="The model of this erasure.")] = None,
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    json: JsonFlag = False,
+) -> None:
+    """Evaluate a model on every client's images; the final global model if none is named."""
+    from fedlethe import console, experiment, flags
+
+    with experiment.opened_run(run) as opened:
+        console.show(experiment.evaluate_model(opened, model, round, erasure, flags.split(split)), json)
+
+
+@app.command(epilog="Example: fedlethe history --check RUN")
+def history(
+    run: RunArgument,
+    check: Annotated[bool, typer.Option("--check", help="Verify every file, rebuild every round.")] = False,
+    rebuild: Annotated[int | None, typer.Option(help="Rebuild this round's global model ...")] = None,
+    out: Annotated[Path | None, typer.Option(help="... into this file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what is kept of the training and its bytes; check it; rebuild any round's model from it."""
+    from fedlethe import console, experiment
+
+    console.show(experiment.history_overview(run, check, rebuild, out), json)
+
+
+@app.command(epilog="Example: fedlethe data --data isic2019 --root DATA --size 64 --out pictures")
+def data(
+    data: DataFlag = None,
+    config: ConfigFlag = None,
+    preset: PresetFlag = None,
+    root: RootFlag = None,
+    path: PathFlag = None,
+    flag: FlagFlag = None,
+    size: SizeFlag = None,
+    channels: ChannelsFlag = None,
+    download: DownloadFlag = None,
+    clients: ClientsFlag = None,
+    partition: PartitionFlag = None,
+    alpha: AlphaFlag = None,
+    max_examples: MaxExamplesFlag = None,
+    seed: SeedFlag = None,
+    set_: SetFlag = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the class mix and some images in this folder.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Read a data set as a training would, and show who holds what."""
+    from fedlethe import console, experiment, flags
+
+    tables: dict[str, dict[str, Any]] = {
+        "": {"seed": seed},
+        "data": flags.data(data, root, path, flag, size, channels, download),
+        "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
+    }
+    document = flags.document(config=config, preset=preset, settings=set_ or [], tables=tables)
+    console.show(experiment.data_overview(experiment.config_for(document), out), json)
+
+
+@app.command(epilog="Example: fedlethe report RUN, then open RUN/report/index.html")
+def report(run: RunArgument, json: JsonFlag = False) -> None:
+    """Write one self-contained HTML page of the run: its plots, tables and erasures."""
+    from fedlethe import console, experiment
+
+    with experiment.opened_run(run) as opened:
+        console.show(experiment.report(opened), json)

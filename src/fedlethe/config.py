@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""TOML and flags -> built objects. This is the only reader of names: everything past it holds the objects themselves.
+
+A table of the configuration is a constructor call: `[method.influence] scale = 0.5` is `Influence(scale=0.5)`.
+Layers lie one over the other: the defaults, a preset, a TOML file, the flags.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import tomlkit
+import tomlkit.exceptions
+from pydantic import TypeAdapter, ValidationError
+
+from fedlethe.data import DATASETS
+from fedlethe.data.federated import Source
+from fedlethe.data.partition import Partition
+from fedlethe.errors import FedletheError
+from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.execution import Execution
+from fedlethe.models import MODELS, Model
+from fedlethe.types import EVERYTHING, Need
+from fedlethe.unlearning import METHODS, UnlearningMethod
+
+T = TypeVar("T")
+Document: TypeAlias = dict[str, Any]
+"""A configuration as TOML gives it: tables of plain values."""
+
+DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
+
+PRESETS: dict[str, Document] = {
+    "paper": {
+        "data": {"source": "covid-radiography", "size": 128},
+        "partition": {"scheme": "iid", "clients": 5},
+        "model": {"name": "resnet50"},
+        "federation": {"rounds": 15},
+        "local": {"epochs": 7, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.005, "momentum": 0.0},
+        "history": {"keep": "everything"},
+    },
+    "demo": {
+        "data": {"source": "phantom"},
+        "model": {"name": "small-cnn"},
+        "federation": {"rounds": 8},
+        "local": {"epochs": 2, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.9},
+        "history": {"keep": "everything"},
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FederationSettings:
+    """The rounds.
+
+    Attributes:
+        rounds: How many.
+        participation: The fraction of the clients that takes part in each, in (0, 1].
+    """
+
+    rounds: int = 15
+    participation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be at least 1, not {self.rounds}")
+        if not 0 < self.participation <= 1:
+            raise ValueError(f"participation must be in (0, 1], not {self.participation}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistorySettings:
+    """What is kept of the training.
+
+    Attributes:
+        keep: 'needed' keeps what the methods need; 'everything' keeps all checkpoints of all clients and rounds.
+        methods: The unlearning methods that must be possible later. Retraining always is.
+    """
+
+    keep: Literal["needed", "everything"] = "needed"
+    methods: tuple[str, ...] = ("influence",)
+
+    def needs(self) -> frozenset[Need]:
+        """What the history has to hold. The initial model is always in it: it is the start of every reference."""
+        if self.keep == "everything":
+            return EVERYTHING
+        needs = {need for name in self.methods for need in entry("method", name, METHODS).needs if need.of_history}
+        return frozenset(needs | {Need.INITIAL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A run, resolved: every name looked up, every value checked."""
+
+    seed: int
+    source_name: str
+    source: Source
+    partition: Partition
+    model_name: str
+    model: Model
+    federation: FederationSettings
+    local: LocalTraining
+    execution: Execution
+    history: HistorySettings
+    method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def document(self) -> Document:
+        """The configuration in full, as run.toml holds it."""
+        return {
+            "seed": self.seed,
+            "data": {"source": self.source_name, **_plain(self.source)},
+            "partition": _plain(self.partition),
+            "model": {"name": self.model_name, **_plain(self.model)},
+            "federation": _plain(self.federation),
+            "local": _plain(self.local),
+            "execution": _plain(self.execution),
+            "history": _plain(self.history),
+            "method": {name: dict(table) for name, table in self.method_tables.items()},
+        }
+
+    def method(self, name: str, options: Mapping[str, Any]) -> UnlearningMethod:
+        """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
+
+        Raises:
+            FedletheError: No method or option has that name, or a value is out of range.
+        """
+        return build_method(name, {**self.method_tables.get(name, {}), **options})
+
+
+def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
+    """The unlearning method of this name with these options (see `RunConfig.method`)."""
+    return construct(entry("method", name, METHODS), options, f"method.{name}")
+
+
+def read_toml(path: Path) -> Document:
+    """Read a TOML file.
+
+    Raises:
+        FedletheError: The file is missing or is not TOML; the message names the line.
+    """
+    try:
+        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+    except FileNotFoundError:
+        raise FedletheError(f"{path}: there is no such configuration file") from None
+    except (OSError, UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
+        raise FedletheError(f"{path}: cannot be read as TOML ({' '.join(str(error).split())})") from None
+
+
+def layered(*layers: Document) -> Document:
+    """Documents one over the other. A table that names another data source or model replaces the one below it."""
+    result: Document = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            if not (isinstance(value, Mapping) and isinstance(below, Mapping)):
+                result[key] = value
+            elif any(name in value and value[name] != below.get(name) for name in ("source", "name")):
+                result[key] = dict(value)
+            else:
+                result[key] = layered(dict(below), dict(value))
+    return result
+
+
+def resolve(document: Document, where: str = "configuration") -> RunConfig:
+    """Build a run's objects.
+
+    Args:
+        document: The layered document.
+        where: Names the document in messages.
+
+    Raises:
+        FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
+    """
+    document = layered(DEFAULTS, document)
+    known = ("seed", "data", "partition", "model", "federation", "local", "execution", "history", "method")
+    _check_names("key", document, known, where)
+    for key in known[1:]:
+        if not isinstance(document.get(key, {}), Mapping):
+            raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
+    source_name, data = _named(document["data"], "source", "data")
+    model_name, model = _named(document["model"], "name", "model")
+    tables = document.get("method", {})
+    for name, table in tables.items():
+        build_method(name, table)
+    history = construct(HistorySettings, document.get("history", {}), "history")
+    history.needs()
+    return RunConfig(
+        seed=_checked(int, document["seed"], "seed"),
+        source_name=source_name,
+        source=construct(entry("data source", source_name, DATASETS), data, f"data source '{source_name}'"),
+        partition=construct(Partition, document.get("partition", {}), "partition"),
+        model_name=model_name,
+        model=construct(entry("model", model_name, MODELS), model, f"model '{model_name}'"),
+        federation=construct(FederationSettings, document.get("federation", {}), "federation"),
+        local=construct(LocalTraining, document.get("local", {}), "local"),
+        execution=construct(Execution, document.get("execution", {}), "execution"),
+        history=history,
+        method_tables=tables,
+    )
+
+
+def entry(what: str, name: str, table: Mapping[str, T]) -> T:
+    """The row of one of the tables (DATASETS, MODELS, METHODS) by its name.
+
+    Raises:
+        FedletheError: There is no such row; the message lists them.
+    """
+    _check_names(what, [name], table, "")
+    return table[name]
+
+
+def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Call a dataclass's constructor with a table's values, checked against its annotations.
+
+    Raises:
+        FedletheError: A name is misspelt, a value missing, or of another type or range; the message names it.
+    """
+    if not isinstance(values, Mapping):
+        raise FedletheError(f"{where}: must be a table, not {values!r}")
+    _check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
+    return _checked(kind, dict(values), where)
+
+
+def _checked(kind: type[T], value: Any, where: str) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        place = " ".join([where, *(f"'{part}'" for part in first["loc"] if isinstance(part, str))])
+        message = first["msg"].removeprefix("Value error, ")
+        raise FedletheError(f"{place}: {message[0].lower()}{message[1:]}") from None
+
+
+def _check_names(what: str, given: Iterable[str], known: Iterable[str], where: str) -> None:
+    known = list(known)
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            listed = f"there is {', '.join(known)}" if known else "it takes none"
+            raise FedletheError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
+
+
+def _named(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
+    rest = dict(table)
+    if key not in rest:
+        raise FedletheError(f"{where}: '{key}' is missing from the table [{where}]")
+    return str(rest.pop(key)), rest
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A dataclass's fields as TOML has them: no nulls, paths absolute."""
+    return {name: _toml(item) for name, item in dataclasses.asdict(value).items() if item is not None}
+
+
+def _toml(item: Any) -> Any:
+    if isinstance(item, Path):
+        return str(item.expanduser().absolute())
+    return [_toml(part) for part in item] if isinstance(item, (list, tuple)) else item

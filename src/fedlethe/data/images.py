@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: MIT
+"""Reads PNG, JPEG and DICOM, gray or colour, resized; decodes a data set once into one memory-mapped array.
+
+The cache folder is $FEDLETHE_CACHE, or else the user's cache folder. It holds decoded images of every client, so it
+is as confidential as the data set itself: it is made readable by its owner alone. It may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import time
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fedlethe.errors import FedletheError
+from fedlethe.files import sha256_of, write_text, written_whole
+from fedlethe.progress import track
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pydicom import Dataset
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Item = TypeVar("Item")
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
+FORMAT = "fedlethe images 1"
+"""Part of every cache key: raise the number when decoding changes."""
+
+IN_FLIGHT = 64
+"""Images that are decoded and not yet written, at most: what bounds the memory."""
+
+SETTLED_NS = 2_000_000_000
+"""A file younger than this is hashed again next time: a second change could leave its time stamp as it is."""
+
+
+def check_image_options(size: int, channels: int | None) -> None:
+    """Raise ValueError unless images can be brought to `channels` x `size` x `size`."""
+    if not 8 <= size <= 2048:
+        raise ValueError(f"size = {size}: must be from 8 to 2048 pixels")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels = {channels}: must be 1 (gray) or 3 (colour)")
+
+
+def read_image(source: str | Path | bytes, *, size: int, channels: int, name: str = "image") -> Pixels:
+    """Read one PNG, JPEG or DICOM image.
+
+    Sixteen-bit gray images are windowed to eight bits between their least and greatest value; a DICOM image with a
+    window is windowed by it (the first one, where it has several) after its modality transformation, and MONOCHROME1
+    is inverted, so that bright is always bright.
+
+    Args:
+        source: A path, or the file's bytes.
+        size: Height and width to resize to (bilinear, antialiased; the sides' ratio is not kept), in pixels.
+        channels: 1 for gray, 3 for colour.
+        name: Names the image in messages where `source` is bytes.
+
+    Returns:
+        uint8, shape (channels, size, size).
+
+    Raises:
+        FedletheError: The image is missing, empty, truncated, of another form, has several frames, or is compressed
+            in a way for which no decoder is installed.
+    """
+    if not isinstance(source, bytes):
+        name, source = str(source), _content(Path(source))
+    if not source:
+        raise FedletheError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
+    picture = _dicom(source, name) if source[128:132] == b"DICM" else _picture(source, name)
+    return fit(picture, size=size, channels=channels)
+
+
+def fit(picture: Image, *, size: int, channels: int) -> Pixels:
+    """Resize an eight-bit PIL image and set its channels: uint8, shape (channels, size, size)."""
+    from PIL.Image import Resampling
+
+    squashed = picture.convert("L" if channels == 1 else "RGB").resize((size, size), Resampling.BILINEAR)
+    pixels = np.asarray(squashed, dtype=np.uint8).reshape(size, size, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+    """The images of some files, through the cache.
+
+    Args:
+        root: The folder that the names are relative to.
+        names: Which files, in the order wanted.
+        size: Height and width, in pixels.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 images, shape (len(names), channels, size, size), a read-only memory map; and their fingerprint, the
+        same wherever `root` lies.
+
+    Raises:
+        FedletheError: A file cannot be read (see `read_image`), or the cache folder cannot be written.
+    """
+    hashes = content_hashes(root, names)
+    fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
+
+    def decode(name: str) -> Pixels:
+        return read_image(root / name, size=size, channels=channels)
+
+    images = cached_images(names, decode, count=len(names), size=size, channels=channels, fingerprint=fingerprint)
+    return images, digest(fingerprint, size, channels)
+
+
+def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+    """The images of some members of a zip archive, through the cache (see `cached_files`).
+
+    Raises:
+        FedletheError: The archive or a member cannot be read, or the cache folder cannot be written.
+    """
+    fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name]), *members)
+    with opened_zip(archive) as file:
+
+        def decode(member: str) -> Pixels:
+            name = f"{archive}: {member}"
+            try:
+                content = file.read(member)
+            except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise FedletheError(f"{name}: cannot be read ({error}); fetch the archive again") from error
+            return read_image(content, size=size, channels=channels, name=name)
+
+        images = cached_images(
+            members, decode, count=len(members), size=size, channels=channels, fingerprint=fingerprint
+        )
+    return images, digest(fingerprint, size, channels)
+
+
+def opened_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive (or .npz file) to read.
+
+    Raises:
+        FedletheError: It is missing, truncated or no archive.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FedletheError(f"{path}: cannot be read as an archive ({_reason(error)}); fetch it again") from error
+
+
+def cached_images(
+    items: Iterable[Item],
+    decode: Callable[[Item], Pixels],
+    *,
+    count: int,
+    size: int,
+    channels: int,
+    fingerprint: str,
+) -> Pixels:
+    """Decode every item once, in threads and bounded memory, into one array in the cache folder.
+
+    Args:
+        items: What to decode; not touched where the array is already there, and drawn one after the other where not.
+        decode: From an item to uint8, shape (channels, size, size); called in several threads.
+        count: How many items there are.
+        size: Height and width, in pixels.
+        channels: 1 or 3.
+        fingerprint: Of the items' content and order.
+
+    Returns:
+        uint8, shape (count, channels, size, size), a read-only memory map.
+
+    Raises:
+        FedletheError: An item cannot be decoded, or the cache folder cannot be written.
+    """
+    shape = (count, channels, size, size)
+    path = _cache_place("images", f"{digest(FORMAT, fingerprint, size, channels)[:40]}.npy")
+    images = _opened(path, shape)
+    if images is None:
+        _write(path, shape, track(_decoded(items, decode), count, "decoding images"))
+        images = _opened(path, shape)
+    if images is None:
+        raise FedletheError(f"{path}: is not whole after writing; delete it and check the disk")
+    return images
+
+
+def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
+    """SHA-256 of the content of each file, in hexadecimal.
+
+    A file whose size and time of change are those of last time is not read again: the hashes are kept in the cache
+    folder, one JSON file for each `root`.
+
+    Raises:
+        FedletheError: A file cannot be read, or the cache folder cannot be written.
+    """
+    place = _cache_place("hashes", f"{digest(str(root.resolve()))[:40]}.json")
+    known, now = _known_hashes(place), time.time_ns()
+    with ThreadPoolExecutor(_workers()) as pool:
+        hashed = pool.map(lambda name: _hashed(root / name, known.get(name)), names)
+        entries = dict(zip(names, track(hashed, len(names), "reading files"), strict=True))
+    settled = {name: entry for name, entry in entries.items() if now - entry[1] > SETTLED_NS}
+    if any(known.get(name) != entry for name, entry in settled.items()):
+        write_text(place, json.dumps({**known, **settled}, separators=(",", ":")))
+    return [entries[name][2] for name in names]
+
+
+def digest(*parts: str | int) -> str:
+    """SHA-256 of the parts, kept apart from each other, in hexadecimal."""
+    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def labelled_fingerprint(images: str, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The fingerprint of images (given by theirs) with their labels."""
+    return digest(images, hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(), *classes)
+
+
+def cache_folder() -> Path:
+    """$FEDLETHE_CACHE, or else the folder that the operating system has for caches."""
+    if chosen := os.environ.get("FEDLETHE_CACHE"):
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("fedlethe"))
+
+
+def _cache_place(kind: str, name: str) -> Path:
+    folder = cache_folder() / kind
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise FedletheError(
+            f"{folder}: the cache folder cannot be made ({_reason(error)}); set FEDLETHE_CACHE to another"
+        ) from error
+    return folder / name
+
+
+def _opened(path: Path, shape: tuple[int, ...]) -> Pixels | None:
+    """The cached array, or None where there is none or it is not whole."""
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(images, np.memmap) and images.shape == shape and images.dtype == np.uint8
+    return images if whole and path.stat().st_size == images.offset + images.nbytes else None
+
+
+def _write(path: Path, shape: tuple[int, ...], images: Iterable[Pixels]) -> None:
+    # Written, not mapped: on a full disk a write raises, where a store into a memory map ends the process.
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with written_whole(path) as aside, aside.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in images:
+            file.write(image.tobytes())
+
+
+def _decoded(items: Iterable[Item], decode: Callable[[Item], Pixels]) -> Iterator[Pixels]:
+    waiting: deque[Future[Pixels]] = deque()
+    with ThreadPoolExecutor(_workers()) as pool:
+        for item in items:
+            waiting.append(pool.submit(decode, item))
+            if len(waiting) == IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _workers() -> int:
+    return min(8, max(2, os.cpu_count() or 2))
+
+
+def _known_hashes(path: Path) -> dict[str, list[Any]]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _hashed(path: Path, known: Any) -> list[Any]:
+    try:
+        stat = path.stat()
+        if isinstance(known, list) and len(known) == 3 and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+            return known
+        return [stat.st_size, stat.st_mtime_ns, sha256_of(path)]
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read ({_reason(error)}); check the path and its rights") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read ({_reason(error)}); check the path and its rights") from error
+
+
+def _picture(content: bytes, name: str) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as picture:
+            picture.load()
+            if picture.mode.startswith("I"):  # sixteen bits
+                values = np.asarray(picture, dtype=np.float64)
+                return Image.fromarray(_windowed(values, values.min(), values.max()))
+            # A palette with transparent entries can be converted to RGBA only.
+            return picture.convert("RGBA" if picture.mode == "P" else picture.mode)
+    except UnidentifiedImageError as error:
+        raise FedletheError(f"{name}: is not a PNG, JPEG or DICOM image; convert it or leave it out") from error
+    except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise FedletheError(
+            f"{name}: the image cannot be decoded ({_reason(error)}); copy it again or leave it out"
+        ) from error
+
+
+def _dicom(content: bytes, name: str) -> Image:
+    from PIL import Image
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(io.BytesIO(content))
+        _refuse_unreadable(dataset, name)
+        return Image.fromarray(_rendered(dataset))
+    except FedletheError:
+        raise
+    except Exception as error:  # what pydicom and its decoders raise has no common base
+        raise FedletheError(
+            f"{name}: the DICOM image cannot be decoded ({_reason(error)}); copy it again or leave it out"
+        ) from error
+
+
+def _refuse_unreadable(dataset: Dataset, name: str) -> None:
+    from pydicom.pixels.decoders import get_decoder
+
+    if "PixelData" not in dataset:
+        raise FedletheError(f"{name}: the DICOM file holds no image, or is cut off before it; leave it out")
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise FedletheError(
+            f"{name}: has {dataset.NumberOfFrames} frames; export the wanted one as an image of its own"
+        )
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_compressed and not get_decoder(syntax).is_available:
+        raise FedletheError(
+            f"{name}: is compressed as {syntax.name}, for which no decoder is installed; "
+            "run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
+        )
+
+
+def _rendered(dataset: Dataset) -> Pixels:
+    """A DICOM image as it is meant to be seen: uint8, shape (H, W) or (H, W, 3)."""
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
+
+    pixels = pixel_array(dataset)
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        pixels = apply_color_lut(pixels, dataset)
+    if pixels.ndim == 3:
+        return pixels.astype(np.uint8) if pixels.dtype == np.uint8 else _windowed(pixels, pixels.min(), pixels.max())
+    values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
+    shown = _voi(values, dataset)
+    return 255 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+
+
+def _voi(values: npt.NDArray[np.float64], dataset: Dataset) -> Pixels:
+    """The window of interest, by DICOM PS3.3 C.11.2.1; least to greatest value where there is none."""
+    center, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
+    if center is None or width is None:
+        return _windowed(values, values.min(), values.max())
+    function = str(dataset.get("VOILUTFunction") or "LINEAR")
+    if function == "SIGMOID":
+        return _windowed(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0))), 0.0, 1.0)
+    if function == "LINEAR_EXACT":
+        return _windowed(values, center - width / 2, center + width / 2)
+    return _windowed(values, center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
+
+
+def _first(value: Any) -> float | None:
+    values = list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+    return float(values[0]) if values and values[0] not in (None, "") and math.isfinite(float(values[0])) else None
+
+
+def _windowed(values: npt.NDArray[Any], low: float, high: float) -> Pixels:
+    """`low` to 0, `high` to 255, linear between and clipped outside."""
+    if high <= low:
+        return np.where(values > low, 255, 0).astype(np.uint8)
+    scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
+    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+
+
+def _reason(error: BaseException) -> str:
+    """One line for what was raised."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return text.splitlines()[0]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""How well a model does on every client's images: accuracy, balanced accuracy and AUC, pooled and by client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
+from fedlethe.federation.execution import Execution
+from fedlethe.types import Evaluation, Metrics, Vector
+from fedlethe.vector import Layout, load_vector
+
+BATCH_SIZE = 128
+
+Probabilities = npt.NDArray[np.float64]
+
+
+def predict(network: nn.Module, execution: Execution, examples: Examples) -> Probabilities:
+    """The network's class probabilities for each example, shape (n, classes); a row is NaN where the logits are."""
+    network.eval()
+    rows = []
+    with torch.inference_mode():
+        for images, _ in examples.batches(BATCH_SIZE):
+            with execution.autocast():
+                logits = network(execution.arrange(normalise(images.to(execution.device))))
+            rows.append(logits.double().softmax(dim=1).cpu().numpy())
+    return np.concatenate(rows)
+
+
+def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
+    """Metrics of predictions.
+
+    Args:
+        labels: Shape (n,), n >= 1.
+        probabilities: Shape (n, classes). A row that is not finite counts as a wrong answer, and as undecided
+            (equal probabilities) in the AUC.
+
+    Returns:
+        The metrics; `auc` is None where one class only occurs.
+    """
+    classes = probabilities.shape[1]
+    finite = np.isfinite(probabilities).all(axis=1)
+    right = finite & (np.where(finite[:, None], probabilities, 0).argmax(axis=1) == labels)
+    present = np.unique(labels)
+    balanced = float(np.mean([right[labels == label].mean() for label in present]))
+    scores = np.where(finite[:, None], probabilities, 1 / classes)
+    return Metrics(len(labels), float(right.mean()), balanced, _auc(labels, scores, present))
+
+
+def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
+    if len(present) < 2:
+        return None
+    if scores.shape[1] == 2:
+        return float(roc_auc_score(labels, scores[:, 1]))
+    return float(np.mean([roc_auc_score(labels == label, scores[:, label]) for label in present]))
+
+
+def evaluate(
+    network: nn.Module,
+    layout: Layout,
+    model: Vector,
+    data: FederatedData,
+    execution: Execution,
+    split: Split = "test",
+) -> Evaluation:
+    """Evaluate a model, shape (P,), on one split of every client that has images in it.
+
+    `network` is where it is evaluated; its weights are overwritten.
+    """
+    load_vector(network, layout, model)
+    labels: dict[str, Labels] = {}
+    scores: dict[str, Probabilities] = {}
+    for client, held in data.clients.items():
+        examples = held.split(split)
+        if len(examples):
+            labels[client], scores[client] = examples.labels, predict(network, execution, examples)
+    return pooled(labels, scores)
+
+
+def pooled(labels: Mapping[str, Labels], scores: Mapping[str, Probabilities]) -> Evaluation:
+    """The metrics of each client's predictions, and of all of them together."""
+    overall = metrics(np.concatenate(list(labels.values())), np.concatenate(list(scores.values())))
+    return Evaluation(overall, {client: metrics(labels[client], scores[client]) for client in labels})

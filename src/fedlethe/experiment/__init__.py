@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""Train, erase, study, report: the only package that sees every room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fedlethe.config import Document, RunConfig, construct, resolve
+from fedlethe.experiment.demo import Demo, demo
+from fedlethe.experiment.erasure import Erasure, Repair, Request, erase
+from fedlethe.experiment.overview import (
+    DataOverview,
+    Evaluated,
+    Overview,
+    data_overview,
+    evaluate_model,
+    history_overview,
+)
+from fedlethe.experiment.report import Report, report
+from fedlethe.experiment.run import Run, opened_run, read_run_document
+from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
+from fedlethe.experiment.training import Trained, train_run
+from fedlethe.privacy.mask import IsotropicMask
+
+__all__ = [
+    "SIGMAS",
+    "DataOverview",
+    "Demo",
+    "Erasure",
+    "Evaluated",
+    "Overview",
+    "Report",
+    "Run",
+    "Sweep",
+    "Trace",
+    "Trained",
+    "config_for",
+    "data_overview",
+    "demo",
+    "erase",
+    "evaluate_model",
+    "history_overview",
+    "opened_run",
+    "report",
+    "request",
+    "sweep",
+    "trace",
+    "train_run",
+]
+
+
+def config_for(document: Document, out: Path | None = None) -> RunConfig:
+    """The configuration that a document stands for; an empty one stands for the run that `out` holds, if any.
+
+    Raises:
+        FedletheError: A key, name or value is wrong.
+    """
+    if not document and out is not None and (out / "run.toml").is_file():
+        held = read_run_document(out)
+        held.pop("run")
+        return resolve(held, str(out / "run.toml"))
+    return resolve(document)
+
+
+def request(
+    run: Run,
+    clients: Sequence[str],
+    method: str,
+    options: Mapping[str, Any],
+    mask: Mapping[str, Any],
+    repair: Mapping[str, Any],
+) -> Request:
+    """An erasure request from plain values; the method's options lie over the run's `[method.NAME]` table.
+
+    Raises:
+        FedletheError: No method or option has that name, or a value is out of range.
+    """
+    return Request(
+        forget=tuple(clients),
+        method_name=method,
+        method=run.config.method(method, options),
+        mask=construct(IsotropicMask, mask, "mask"),
+        repair=construct(Repair, repair, "repair"),
+    )

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""One erasure carried through: unlearn, mask, repair; evaluated before, between and after."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fedlethe import checkpoint, files
+from fedlethe.errors import FedletheError
+from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
+from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.train import train
+from fedlethe.history.history import History, not_kept
+from fedlethe.history.ledger import Artefact
+from fedlethe.privacy.mask import IsotropicMask
+from fedlethe.progress import track
+from fedlethe.report import plots
+from fedlethe.seeding import derive, torch_generator
+from fedlethe.types import ClientId, Cost, Stage, Vector
+from fedlethe.unlearning import Unlearned, UnlearningMethod
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """Rounds by the retained clients after the unlearning step.
+
+    Attributes:
+        rounds: How many; 0 for none.
+        epochs: Local epochs in each; None for the run's own.
+        learning_rate: None for the run's own.
+    """
+
+    rounds: int = 1
+    epochs: float | None = None
+    learning_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0:
+            raise ValueError(f"repair rounds must be at least 0, not {self.rounds}")
+        self.settings(LocalTraining())
+
+    def settings(self, local: LocalTraining) -> LocalTraining:
+        """How clients train in these rounds, given how the run's do."""
+        changes = {name: getattr(self, name) for name in ("epochs", "learning_rate")}
+        return dataclasses.replace(local, **{name: value for name, value in changes.items() if value is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of one erasure.
+
+    Attributes:
+        forget: Who is erased.
+        method_name: The method's row in METHODS.
+        method: The method itself.
+        mask: Noise on the unlearned model.
+        repair: Rounds after it.
+    """
+
+    forget: tuple[ClientId, ...]
+    method_name: str
+    method: UnlearningMethod
+    mask: IsotropicMask = field(default_factory=IsotropicMask)
+    repair: Repair = field(default_factory=Repair)
+
+    def canonical(self) -> str:
+        """The same text for the same request."""
+        options: dict[str, Any] = {
+            "forget": sorted(self.forget),
+            "method": {"name": self.method_name, **dataclasses.asdict(self.method)},  # type: ignore[call-overload]
+            "mask": dataclasses.asdict(self.mask),
+            "repair": dataclasses.asdict(self.repair),
+        }
+        return json.dumps(options, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A completed erasure.
+
+    Attributes:
+        run: The run folder.
+        id: Names it within the run.
+        model: Its model file.
+        request: The canonical request.
+        guarantee: What is certain of it; None where there is evidence only.
+        stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
+        cost: Of all stages together.
+        retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
+    """
+
+    run: Path
+    id: str
+    model: Path
+    request: str
+    forget: tuple[ClientId, ...]
+    method: str
+    guarantee: str | None
+    stages: tuple[Stage, ...]
+    cost: Cost
+    retraining_examples: int
+
+
+def erase(run: Run, request: Request) -> Erasure:
+    """Carry a request out and enter it in the ledger; the trained model and the history stay as they are.
+
+    Raises:
+        FedletheError: A client is unknown, named twice, or the last one; the history lacks what the method needs; or
+            this very request was carried out before.
+    """
+    demand_complete(run)
+    demand_clients(run, request.forget)
+    with run.history.locked():
+        if done := run.history.ledger.erasures().get(request.canonical()):
+            clients = ", ".join(request.forget)
+            raise FedletheError(f"{clients}: erased already in this way; see {run.path / 'erasures' / done}")
+        meter = Meter()
+        unlearned = unlearn(run, request.forget, request.method, run.history, meter)
+        stages = [Stage("before", run.evaluate(run.history.final()), Cost())]
+        model = unlearned.model
+        for name, model in _models(run, request, unlearned.model, meter):
+            stages.append(Stage(name, run.evaluate(model), meter.cost()))
+        return _enter(run, request, unlearned, model, stages)
+
+
+def unlearn(
+    run: Run, forget: Sequence[ClientId], method: UnlearningMethod, history: History, meter: Meter
+) -> Unlearned:
+    """The unlearning step alone: the method sees the history and the retained clients, metered.
+
+    Raises:
+        FedletheError: The history lacks what the method needs, or its model is not finite.
+    """
+    for need in sorted(method.needs, key=lambda need: need.name):
+        if need.of_history and need not in run.history.keep:
+            raise not_kept(need)
+    federation = MeteredFederation(run.federation().without(forget), meter)
+    unlearned = method.unlearn(frozenset(forget), history, federation)
+    if not bool(torch.isfinite(unlearned.model).all()):
+        raise FedletheError(f"{type(method).__name__}: its model is not finite; choose milder options")
+    return unlearned
+
+
+def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vector:
+    """The model with the mask's noise, its running variances floored; `key` names the draw."""
+    return run.layout.floor_variances(mask.apply(model, torch_generator(run.config.seed, "mask", *key)), model)
+
+
+def _models(run: Run, request: Request, model: Vector, meter: Meter) -> Iterator[tuple[str, Vector]]:
+    yield "unlearned", model
+    if request.mask.sigma > 0:
+        model = masked(run, model, request.mask, *sorted(request.forget))
+        yield "masked", model
+    retained = run.federation(seed=derive(run.config.seed, "repair")).without(request.forget)
+    federation = MeteredFederation(retained, meter)
+    schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
+    records = train(federation, model, schedule, request.repair.settings(run.config.local))
+    for record in track(records, len(schedule), "repair, rounds"):
+        yield f"repaired {record.round}", record.after
+
+
+def _enter(run: Run, request: Request, unlearned: Unlearned, model: Vector, stages: list[Stage]) -> Erasure:
+    id = f"{len(run.history.ledger.erasures()) + 1:04d}"
+    folder = run.path / "erasures" / id
+    erasure = Erasure(
+        run=run.path,
+        id=id,
+        model=folder / "model.safetensors",
+        request=request.canonical(),
+        forget=tuple(sorted(request.forget)),
+        method=request.method_name,
+        guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
+        stages=tuple(stages),
+        cost=stages[-1].cost,
+        retraining_examples=retraining_examples(run, request.forget),
+    )
+    plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
+    digest = checkpoint.save(erasure.model, model, run.layout)
+    files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
+    artefacts = [_artefact(run, erasure.model, digest), _artefact(run, folder / "erasure.json")]
+    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
+    return erasure
+
+
+def _artefact(run: Run, path: Path, sha256: str | None = None) -> Artefact:
+    name = path.relative_to(run.path).as_posix()
+    return Artefact(name, "erasure", None, None, path.stat().st_size, sha256 or files.sha256_of(path))
+
+
+def retraining_examples(run: Run, forget: Sequence[ClientId]) -> int:
+    """Images that retraining without these clients puts through a gradient step: what the others did in training."""
+    entries = run.history.ledger.participation()
+    return sum(entry.examples_processed or 0 for entry in entries if entry.client not in forget)
+
+
+def erasures(run_path: Path, ids: Sequence[str]) -> list[Erasure]:
+    """Completed erasures of a run, as they were written."""
+    return [from_json((run_path / "erasures" / id / "erasure.json").read_bytes(), Erasure) for id in ids]

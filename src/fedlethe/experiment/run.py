@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""A run, prepared or opened: configuration, data, network, federation and run folder, checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomlkit
+from pydantic import TypeAdapter
+from torch import nn
+
+import fedlethe
+from fedlethe.config import Document, RunConfig, read_toml, resolve
+from fedlethe.data.federated import FederatedData, Split
+from fedlethe.data.partition import divide
+from fedlethe.errors import FedletheError
+from fedlethe.evaluation import evaluate
+from fedlethe.federation.execution import Execution
+from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.history.disk import RunFolder
+from fedlethe.models import initialise
+from fedlethe.types import ClientId, Evaluation, Vector
+from fedlethe.vector import Layout
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a configuration stands for on this machine, `config.execution` resolved."""
+
+    config: RunConfig
+    data: FederatedData
+    network: nn.Module
+    layout: Layout
+
+    @property
+    def execution(self) -> Execution:
+        """Device and precision, resolved."""
+        return self.config.execution
+
+    def federation(self, seed: int | None = None) -> SimulatedFederation:
+        """The clients, to be asked to train; their shuffles are derived from `seed`, by default the run's."""
+        return SimulatedFederation(
+            network=self.network,
+            layout=self.layout,
+            data=self.data,
+            settings=self.config.local,
+            execution=self.execution,
+            seed=self.config.seed if seed is None else seed,
+        )
+
+    def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
+        """A model, shape (P,), on every client's images."""
+        return evaluate(self.network, self.layout, model, self.data, self.execution, split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Prepared):
+    """A run folder and what it was trained on."""
+
+    path: Path
+    history: RunFolder
+
+
+def load_data(config: RunConfig) -> FederatedData:
+    """Read the images and divide them among the clients."""
+    return divide(config.source.load(), config.partition, config.seed)
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Load the data and build the initial network.
+
+    Raises:
+        FedletheError: The data, the weights file or the device cannot be used.
+    """
+    data = load_data(config)
+    network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
+    try:
+        execution = config.execution.resolve(network)
+    except ValueError as error:
+        raise FedletheError(str(error)) from None
+    layout = Layout.of(network)
+    resolved = RunConfig(**{**vars(config), "execution": execution})
+    return Prepared(config=resolved, data=data, network=execution.place(network), layout=layout)
+
+
+def run_document(prepared: Prepared) -> Document:
+    """What run.toml holds: the configuration in full, and what it was found to be."""
+    facts = {
+        "version": fedlethe.__version__,
+        "data_fingerprint": prepared.data.fingerprint,
+        "clients": sorted(prepared.data.clients),
+    }
+    return {**prepared.config.document(), "run": facts}
+
+
+def read_run_document(path: Path) -> Document:
+    """The run.toml of a run folder.
+
+    Raises:
+        FedletheError: The folder is not a run.
+    """
+    if not path.is_dir():
+        raise FedletheError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
+    if not (path / "run.toml").is_file():
+        raise FedletheError(f"{path}: is not a run folder (it has no run.toml)")
+    document = read_toml(path / "run.toml")
+    if not isinstance(document.get("run"), dict):
+        raise FedletheError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
+    return document
+
+
+@contextmanager
+def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig, RunFolder]]:
+    """A run's configuration and history, without its data."""
+    document = read_run_document(path)
+    clients: list[ClientId] = document.pop("run")["clients"]
+    config = resolve(document, str(path / "run.toml"))
+    history = RunFolder(path, clients, config.history.needs(), create)
+    try:
+        yield config, history
+    finally:
+        history.close()
+
+
+@contextmanager
+def opened_run(path: Path) -> Iterator[Run]:
+    """A finished or unfinished run with its data.
+
+    Raises:
+        FedletheError: The folder is no run, or its data or model are not those it was trained with.
+    """
+    fingerprint = read_run_document(path)["run"].get("data_fingerprint")
+    with opened_folder(path) as (config, history):
+        prepared = prepare(config)
+        if prepared.data.fingerprint != fingerprint:
+            message = "the images or their division are not those it was trained on"
+            raise FedletheError(
+                f"{path}: {message} (fingerprint {prepared.data.fingerprint[:12]}, not {str(fingerprint)[:12]})"
+            )
+        if difference := prepared.layout.difference(history.layout.shapes):
+            raise FedletheError(f"{path}: holds a run of another model: {difference}")
+        yield Run(**vars(prepared), path=path, history=history)
+
+
+def demand_complete(run: Run) -> None:
+    """Refuse a run whose training is not complete."""
+    rounds, planned = run.history.rounds, run.config.federation.rounds
+    if rounds < planned:
+        raise FedletheError(
+            f"{run.path}: only {rounds} of {planned} rounds are trained; run: fedlethe train --out {run.path}"
+        )
+
+
+def demand_clients(run: Run, clients: tuple[ClientId, ...]) -> None:
+    """Refuse a client that is not there, one named twice, and the last one."""
+    run.data.without(clients)
+    if twice := next((client for client in clients if clients.count(client) > 1), None):
+        raise FedletheError(f"client '{twice}' is named twice; name each client once")
+
+
+def toml_text(document: Document) -> str:
+    """A document as TOML."""
+    return tomlkit.dumps(document)
+
+
+@lru_cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_json(value: Any, kind: type[Any]) -> str:
+    """A dataclass, or a list of them, as JSON."""
+    return _adapter(kind).dump_json(value).decode()
+
+
+def from_json(text: str | bytes, kind: type[T]) -> T:
+    """What `to_json` wrote."""
+    value: T = _adapter(kind).validate_json(text)
+    return value

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Train a federation into a run folder, or go on with an unfinished one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlethe import files
+from fedlethe.config import Document, RunConfig
+from fedlethe.errors import FedletheError
+from fedlethe.experiment.run import (
+    Prepared,
+    opened_folder,
+    prepare,
+    read_run_document,
+    run_document,
+    to_json,
+    toml_text,
+)
+from fedlethe.federation.train import sample_clients, train
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.ledger import Participation
+from fedlethe.progress import track
+from fedlethe.types import Evaluation
+from fedlethe.vector import to_vector
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        run: The run folder.
+        model: The final global checkpoint.
+        evaluation: Of the final model on the test images.
+        examples: Images that went through a gradient step, over all rounds.
+        seconds: Wall time of the rounds, recording included.
+        recording_share: Share of that time spent on recording.
+        refused: Updates that were not taken.
+        resumed_after: The round after which this command went on; 0 for a fresh run.
+        left_out: Reason to the number of images that the source did not take.
+    """
+
+    run: Path
+    model: Path
+    evaluation: Evaluation
+    rounds: int
+    examples: int
+    seconds: float
+    recording_share: float
+    refused: tuple[Participation, ...]
+    resumed_after: int
+    left_out: dict[str, int]
+
+
+def train_run(config: RunConfig, out: Path) -> Trained:
+    """Train into `out`; where it holds an unfinished run of this configuration, go on after its last complete round.
+
+    Raises:
+        FedletheError: The folder is taken, or holds a run of another configuration, model or data.
+    """
+    _demand_free_or_run(out)
+    prepared = prepare(config)
+    document = run_document(prepared)
+    if (out / "run.toml").is_file():
+        _demand_same(out, read_run_document(out), document)
+    else:
+        files.write_text(out / "run.toml", toml_text(document))
+    with opened_folder(out, create=True) as (_, history), history.locked():
+        resumed_after = history.rounds
+        if resumed_after >= config.federation.rounds:
+            raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
+        history.begin(to_vector(prepared.network, prepared.layout), prepared.layout)
+        evaluation = _train_rounds(prepared, history)
+        return _summary(history, prepared, evaluation, resumed_after)
+
+
+def _train_rounds(prepared: Prepared, history: RunFolder) -> Evaluation:
+    config = prepared.config
+    federation = prepared.federation()
+    schedule = [
+        (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
+        for round in range(history.rounds + 1, config.federation.rounds + 1)
+    ]
+    for record in track(train(federation, history.final(), schedule), len(schedule), "training, rounds"):
+        evaluation = prepared.evaluate(record.after)
+        history.append(record, to_json(evaluation, Evaluation))
+    return evaluation
+
+
+def _summary(history: RunFolder, prepared: Prepared, evaluation: Evaluation, resumed_after: int) -> Trained:
+    training, recording = history.ledger.seconds()
+    participation = history.ledger.participation()
+    return Trained(
+        run=history.path,
+        model=history.path / history.final_path(),
+        evaluation=evaluation,
+        rounds=history.rounds,
+        examples=sum(entry.examples_processed or 0 for entry in participation),
+        seconds=training + recording,
+        recording_share=recording / (training + recording),
+        refused=tuple(entry for entry in participation if entry.refused is not None),
+        resumed_after=resumed_after,
+        left_out=dict(prepared.data.left_out),
+    )
+
+
+def _demand_free_or_run(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise FedletheError(f"{out}: is a file; choose a folder for --out")
+    if out.is_dir() and not (out / "run.toml").is_file():
+        taken = next((path for path in out.iterdir() if path.suffix != files.ASIDE), None)
+        if taken is not None:
+            raise FedletheError(f"{out}: is taken (it holds {taken.name}); choose another folder for --out")
+
+
+def _demand_same(out: Path, held: Document, wanted: Document) -> None:
+    before, after = _flat(held), _flat(wanted)
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) != after.get(key) and key != "run.version":
+            detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"
+            raise FedletheError(f"{out}: holds another run: {detail}; choose another folder for --out")
+
+
+def _flat(document: Document, prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

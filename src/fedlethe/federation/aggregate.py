@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Federated averaging (McMahan et al., 2017, Algorithm 1), and what an update must be to enter it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from fedlethe.types import ClientId, Update, Vector
+
+
+def refusal(update: Update, before: Vector) -> str | None:
+    """Why an update cannot be averaged; None if it can.
+
+    Args:
+        update: A client's update.
+        before: The global model it was sent, shape (P,).
+    """
+    if update.model.shape != before.shape or update.model.dtype != before.dtype:
+        return (
+            f"its model has shape {tuple(update.model.shape)}, {update.model.dtype}, not {tuple(before.shape)}, float32"
+        )
+    if not bool(torch.isfinite(update.model).all()):
+        return "its model holds NaN or infinite values"
+    if update.num_examples < 1:
+        return f"it counts {update.num_examples} examples"
+    return None
+
+
+def shares(num_examples: Mapping[ClientId, int]) -> dict[ClientId, float]:
+    """p_k = n_k / sum of n_j, in the order of the client ids; they sum to 1."""
+    total = sum(num_examples.values())
+    return {client: num_examples[client] / total for client in sorted(num_examples)}
+
+
+def contribution(model: Vector, before: Vector, weight: float) -> Vector:
+    """p_k x delta_k: what one client's update adds to the global model, shape (P,)."""
+    return (model - before).mul_(weight)
+
+
+def aggregate(before: Vector, models: Mapping[ClientId, Vector], weights: Mapping[ClientId, float]) -> Vector:
+    """w_t = w_(t-1) + sum over k of p_k x delta_k, added in the order of the client ids.
+
+    Args:
+        before: w_(t-1), shape (P,).
+        models: Each client's model after its local training, shape (P,).
+        weights: p_k by the same clients.
+
+    Returns:
+        w_t, shape (P,); equal to `before` where there are no models.
+    """
+    step = torch.zeros_like(before)
+    for client in sorted(models):
+        step += contribution(models[client], before, weights[client])
+    return before + step

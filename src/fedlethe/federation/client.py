@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What a client does with the global model it is sent: the one place where gradients are taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fedlethe.data.federated import Examples, normalise
+from fedlethe.federation.execution import Execution
+from fedlethe.types import ClientId, Update, Vector
+from fedlethe.vector import Layout, load_vector, to_vector
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalTraining:
+    """How a client trains in one round.
+
+    Attributes:
+        epochs: Passes over the client's images; a fraction of a pass takes that share of them.
+        batch_size: Images in one gradient step.
+        optimizer: 'sgd', 'adam' or 'adamw', made anew in every round.
+        learning_rate: Step size.
+        momentum: Of SGD; the others do not use it.
+        weight_decay: L2 penalty (decoupled for 'adamw').
+    """
+
+    epochs: float = 1.0
+    batch_size: int = 32
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} must be a finite number above 0, not {getattr(self, name)}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), not {self.momentum}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be a finite number of at least 0, not {self.weight_decay}")
+
+    def batches(self, num_examples: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
+        """Positions of the images of each step, shape (b,), b <= batch_size: a fresh shuffle for each pass.
+
+        A last batch of one image is left out where there are others, since batch norm has no variance of it.
+        """
+        left = math.ceil(self.epochs * num_examples)
+        while left > 0:
+            order = torch.randperm(num_examples, generator=generator).numpy()[:left]
+            left -= len(order)
+            for start in range(0, len(order), self.batch_size):
+                positions = order[start : start + self.batch_size]
+                if len(positions) > 1 or len(order) == 1:
+                    yield positions
+
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """A fresh optimiser for the network's parameters."""
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(
+                network.parameters(), self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+            )
+        adam = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
+        return adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+
+
+def train_locally(
+    network: nn.Module,
+    layout: Layout,
+    model: Vector,
+    *,
+    client: ClientId,
+    examples: Examples,
+    settings: LocalTraining,
+    execution: Execution,
+    generator: torch.Generator,
+) -> Update:
+    """Train from the global model on one client's images, with cross-entropy.
+
+    Args:
+        network: Where to train; its weights are overwritten.
+        layout: The network's layout, of P floats.
+        model: The global model, shape (P,); it is not changed.
+        client: Who trains.
+        examples: The client's training images, at least one.
+        settings: Epochs, batch size and optimiser.
+        execution: Device and precision.
+        generator: Draws the shuffles.
+
+    Returns:
+        The client's update.
+    """
+    load_vector(network, layout, model)
+    network.train()
+    optimizer = settings.make_optimizer(network)
+    losses: list[torch.Tensor] = []
+    processed = 0
+    for positions in settings.batches(len(examples), generator):
+        images, labels = (tensor.to(execution.device) for tensor in examples.batch(positions))
+        with execution.autocast():
+            logits = network(execution.arrange(normalise(images)))
+        loss = functional.cross_entropy(logits.float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        processed += len(positions)
+    return Update(
+        client=client,
+        model=to_vector(network, layout),
+        num_examples=len(examples),
+        examples_processed=processed,
+        steps=len(losses),
+        loss=float(torch.stack(losses).mean()),
+    )

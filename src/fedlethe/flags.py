@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What the command line's flags say, as the layers of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+import tomlkit.exceptions
+
+from fedlethe.config import PRESETS, Document, entry, layered, read_toml
+from fedlethe.data.federated import SPLITS, Split
+from fedlethe.errors import FedletheError
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given: those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def document(
+    *, config: Path | None, preset: str | None, settings: Sequence[str], tables: Mapping[str, Mapping[str, Any]]
+) -> Document:
+    """Preset, TOML file, flags and `--set` assignments, one over the other.
+
+    Args:
+        config: A TOML file.
+        preset: A row of PRESETS.
+        settings: `TABLE.KEY=VALUE`, the value as TOML writes it.
+        tables: Table to the values of its flags; None for a flag that is not given. '' stands for the top level.
+
+    Raises:
+        FedletheError: The file cannot be read, or a name is not there.
+    """
+    flags: Document = {}
+    for name, values in tables.items():
+        if kept := given(values):
+            flags.update(kept if name == "" else {name: kept})
+    for path, value in assignments(settings).items():
+        *parents, key = path.split(".")
+        nested: Document = {key: value}
+        for parent in reversed(parents):
+            nested = {parent: nested}
+        flags = layered(flags, nested)
+    base = {} if preset is None else entry("preset", preset, PRESETS)
+    return layered(base, {} if config is None else read_toml(config), flags)
+
+
+def data(
+    source: str | None,
+    root: Path | None,
+    path: Path | None,
+    flag: str | None,
+    size: int | None,
+    channels: int | None,
+    download: bool | None,
+) -> dict[str, Any]:
+    """The table [data] of these flags."""
+    names = ("source", "root", "path", "flag", "size", "channels", "download")
+    return dict(zip(names, (source, root, path, flag, size, channels, download), strict=True))
+
+
+def assignments(settings: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts as a dictionary; a value that TOML cannot read is taken as a string.
+
+    Raises:
+        FedletheError: A text has no '='.
+
+    Example:
+        >>> assignments(["scale=0.5", "optimizer=adam"])
+        {'scale': 0.5, 'optimizer': 'adam'}
+    """
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise FedletheError(f"--set {setting}: must be KEY=VALUE, such as --set scale=0.5")
+        try:
+            values[key.strip()] = tomlkit.parse(f"value = {text}").unwrap()["value"]
+        except tomlkit.exceptions.ParseError:
+            values[key.strip()] = text
+    return values
+
+
+def numbers(text: str, flag: str) -> list[float]:
+    """Comma-separated numbers.
+
+    Raises:
+        FedletheError: One of them is not a number.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise FedletheError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
+
+
+def split(name: str) -> Split:
+    """The split of this name.
+
+    Raises:
+        FedletheError: There is none.
+    """
+    return entry("split", name, {split: split for split in SPLITS})

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+"""The history in the run folder: safetensors files, each entered in the ledger once it is in its place.
+
+    RUN/global_checkpoints/round_0000.safetensors            the initial model
+    RUN/global_checkpoints/round_0015.safetensors            the last one, or every one (GLOBALS)
+    RUN/client_checkpoints/CLIENT/round_0001.safetensors     the client's model in each round (DELTAS)
+    RUN/influence/CLIENT/round_0015.safetensors              its influence after its last round (INFLUENCE)
+
+An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from fedlethe import checkpoint
+from fedlethe.errors import FedletheError
+from fedlethe.federation.aggregate import aggregate, contribution
+from fedlethe.files import ASIDE, sha256_of
+from fedlethe.history.history import not_kept
+from fedlethe.history.ledger import Artefact, Kind, Ledger, Participation
+from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
+from fedlethe.vector import Layout
+
+FOLDERS: Mapping[Kind, str] = {
+    "global checkpoint": "global_checkpoints",
+    "client checkpoint": "client_checkpoints",
+    "influence": "influence",
+    "erasure": "erasures",
+}
+
+
+class RunFolder:
+    """A History on disk; `append` records a round.
+
+    Args:
+        path: The run folder.
+        clients: All clients of the federation.
+        keep: What the history keeps.
+        create: Whether its ledger may be made.
+    """
+
+    def __init__(self, path: Path, clients: Sequence[ClientId], keep: frozenset[Need], create: bool = False) -> None:
+        self.path = path
+        self.clients = tuple(sorted(clients))
+        self.keep = keep
+        self.ledger = Ledger(path / "ledger.db", create)
+        self._layout: Layout | None = None
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self.ledger.close()
+
+    # Writing
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process from writing to this run, and clear away what an interrupted one left half done.
+
+        Raises:
+            FedletheError: Another process is writing; the message names its pid.
+        """
+        try:
+            lock = (self.path / ".lock").open("a+")
+        except OSError as error:
+            raise FedletheError(f"{self.path}: cannot be written ({error.strerror}); make it writable") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise FedletheError(
+                    f"{self.path}: process {lock.read() or '?'} is at work on it; wait for it"
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._clear_strays()
+            yield
+
+    def begin(self, initial: Vector, layout: Layout) -> None:
+        """Record the initial model, if it is not recorded yet."""
+        if self._name("global checkpoint", 0) not in self.ledger.artefacts():
+            self._layout = layout
+            self.ledger.add_artefacts([self._save("global checkpoint", 0, None, initial)])
+
+    def append(self, record: RoundRecord, evaluation: str) -> None:
+        """Record the next round: its files first, then all of it in the ledger at once.
+
+        Args:
+            record: The round; it must be the one after the last that is recorded.
+            evaluation: Of the global model after it, as JSON.
+        """
+        start = time.perf_counter()
+        known = self.ledger.artefacts()
+        added = [self._save("global checkpoint", record.round, None, record.after)]
+        removed = []
+        if Need.GLOBALS not in self.keep and record.round > 1:
+            removed.append(self._name("global checkpoint", record.round - 1))
+        for client, update in record.updates.items():
+            if Need.DELTAS in self.keep:
+                added.append(self._save("client checkpoint", record.round, client, update.model))
+            if Need.INFLUENCE in self.keep:
+                old = self._influence_artefact(client, known)
+                influence = contribution(update.model, record.before, record.weights[client])
+                if old is not None:
+                    influence += self._load(old)
+                    removed.append(old.path)
+                added.append(self._save("influence", record.round, client, influence))
+        seconds = {"training": record.seconds, "recording": time.perf_counter() - start}
+        self.ledger.add_round(record.round, seconds, evaluation, _participation(record), added, removed)
+        for path in removed:
+            (self.path / path).unlink(missing_ok=True)
+
+    def _save(self, kind: Kind, round: int, client: ClientId | None, vector: Vector) -> Artefact:
+        name = self._name(kind, round, client)
+        digest = checkpoint.save(self.path / name, vector, self.layout)
+        return Artefact(name, kind, client, round, (self.path / name).stat().st_size, digest)
+
+    def _clear_strays(self) -> None:
+        named = {self.path / name for name in self.ledger.artefacts()}
+        for folder in FOLDERS.values():
+            for path in (self.path / folder).rglob("*"):
+                if path.is_file() and path not in named and (path.suffix == ".safetensors" or path.suffix == ASIDE):
+                    with suppress(OSError):
+                        path.unlink()
+
+    # Reading: the History Protocol
+
+    @property
+    def layout(self) -> Layout:
+        """See `History.layout`."""
+        if self._layout is None:
+            self._layout = checkpoint.layout_of(self.path / self._artefact("global checkpoint", 0).path)
+        return self._layout
+
+    @property
+    def rounds(self) -> int:
+        """See `History.rounds`."""
+        return self.ledger.rounds()
+
+    def weights(self, round: int) -> Mapping[ClientId, float]:
+        """See `History.weights`."""
+        return {entry.client: entry.weight for entry in self.ledger.participation(round) if entry.weight is not None}
+
+    def participants(self, round: int) -> tuple[ClientId, ...]:
+        """See `History.participants`."""
+        return tuple(entry.client for entry in self.ledger.participation(round))
+
+    def initial(self) -> Vector:
+        """See `History.initial`."""
+        return self._load(self._artefact("global checkpoint", 0))
+
+    def final(self) -> Vector:
+        """See `History.final`."""
+        return self._load(self._artefact("global checkpoint", self.rounds))
+
+    def final_path(self) -> str:
+        """The file of the last global model, relative to the run folder."""
+        return self._artefact("global checkpoint", self.rounds).path
+
+    def influence(self, client: ClientId) -> Vector:
+        """See `History.influence`."""
+        self._demand(Need.INFLUENCE)
+        artefact = self._influence_artefact(client, self.ledger.artefacts())
+        return torch.zeros(self.layout.size) if artefact is None else self._load(artefact)
+
+    def global_model(self, round: int) -> Vector:
+        """See `History.global_model`."""
+        if 0 < round < self.rounds:
+            self._demand(Need.GLOBALS)
+        return self._load(self._artefact("global checkpoint", round))
+
+    def delta(self, round: int, client: ClientId) -> Vector:
+        """See `History.delta`."""
+        return self._client_model(round, client) - self.global_model(round - 1)
+
+    def replay(self) -> Iterator[RoundRecord]:
+        """Every round again, from the initial model and the client checkpoints alone. Needs DELTAS.
+
+        Each `after` is rebuilt, not read: it must equal the global checkpoint of its round, bit for bit.
+        """
+        self._demand(Need.DELTAS)
+        before = self.initial()
+        for round in range(1, self.rounds + 1):
+            entries = self.ledger.participation(round)
+            weights = {entry.client: entry.weight for entry in entries if entry.weight is not None}
+            updates = {
+                entry.client: Update(
+                    client=entry.client,
+                    model=self._client_model(round, entry.client),
+                    num_examples=entry.num_examples or 0,
+                    examples_processed=entry.examples_processed or 0,
+                    steps=entry.steps or 0,
+                    loss=entry.loss or 0.0,
+                )
+                for entry in entries
+                if entry.refused is None
+            }
+            refused = {entry.client: entry.refused for entry in entries if entry.refused is not None}
+            after = aggregate(before, {client: update.model for client, update in updates.items()}, weights)
+            yield RoundRecord(round, before, after, updates, weights, refused, 0.0)
+            before = after
+
+    def verify(self) -> None:
+        """Compare every file with the ledger.
+
+        Raises:
+            FedletheError: One is missing or has other bytes; the message names it.
+        """
+        for artefact in self.ledger.artefacts().values():
+            path = self.path / artefact.path
+            if not path.is_file():
+                raise FedletheError(f"{path}: is missing, though the ledger names it; restore it from a backup")
+            if sha256_of(path) != artefact.sha256:
+                raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore it from a backup")
+
+    def _client_model(self, round: int, client: ClientId) -> Vector:
+        self._demand(Need.DELTAS)
+        return self._load(self._artefact("client checkpoint", round, client))
+
+    def _influence_artefact(self, client: ClientId, known: Mapping[str, Artefact]) -> Artefact | None:
+        found = (artefact for artefact in known.values() if (artefact.kind, artefact.client) == ("influence", client))
+        return next(found, None)
+
+    def _artefact(self, kind: Kind, round: int, client: ClientId | None = None) -> Artefact:
+        name = self._name(kind, round, client)
+        artefact = self.ledger.artefacts().get(name)
+        if artefact is None:
+            raise FedletheError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
+        return artefact
+
+    def _load(self, artefact: Artefact) -> Vector:
+        return checkpoint.load(self.path / artefact.path, self.layout, artefact.sha256)
+
+    def _demand(self, need: Need) -> None:
+        if need not in self.keep:
+            raise not_kept(need)
+
+    @staticmethod
+    def _name(kind: Kind, round: int, client: ClientId | None = None) -> str:
+        return "/".join([FOLDERS[kind], *([] if client is None else [client]), f"round_{round:04d}.safetensors"])
+
+
+def _participation(record: RoundRecord) -> list[Participation]:
+    accepted = [
+        Participation(
+            round=record.round,
+            client=client,
+            num_examples=update.num_examples,
+            weight=record.weights[client],
+            examples_processed=update.examples_processed,
+            steps=update.steps,
+            loss=update.loss,
+        )
+        for client, update in record.updates.items()
+    ]
+    refused = [Participation(record.round, client, refused=reason) for client, reason in record.refused.items()]
+    return accepted + refused

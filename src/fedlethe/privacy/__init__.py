@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Clipping, and the masks that hide which client was erased."""

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Federated averaging from w_0 over all rounds without the forgotten clients: the reference for every claim.
+
+McMahan et al., 2017, Algorithm 1, on the retained clients. Each round has the participants that it had, less the
+forgotten ones, and each client shuffles as it did: where the forgotten clients took part in no round, this is the
+trained model, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedlethe.federation.federation import Federation
+from fedlethe.federation.train import train
+from fedlethe.history.history import History
+from fedlethe.types import ClientId, Guarantee, Need
+from fedlethe.unlearning.method import Unlearned
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retrain:
+    """Train again from the same start, without the forgotten clients."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.RETAINED_DATA})
+
+    def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
+        """See `UnlearningMethod.unlearn`."""
+        schedule = (
+            (round, tuple(client for client in history.participants(round) if client not in forget))
+            for round in range(1, history.rounds + 1)
+        )
+        model = history.initial()
+        for record in train(federation, model, schedule):
+            model = record.after
+        return Unlearned(
+            model=model.clone(),
+            guarantee=Guarantee("exact: trained from the initial model on the retained clients alone"),
+        )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""A model's whole float state as ONE contiguous float32 vector, with its Layout.
+
+Parameters and float buffers (batch-norm statistics) are both in it, because both carry a client's trace; integer
+buffers are not. Entries lie in the order of their names, which is the order in which safetensors lays out tensors of
+one type: a checkpoint's data section IS the vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.types import Vector
+
+VARIANCE_FLOOR = 0.1
+"""The least share of a reference model's running variance: an output is scaled up by at most sqrt(10) in a layer."""
+
+_TINY = 1e-8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named tensor lies in the vector.
+
+    Attributes:
+        shapes: Name to shape, in the order of the names.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, network: torch.nn.Module) -> Layout:
+        """The layout of a network's parameters and float buffers."""
+        return cls({name: tuple(tensor.shape) for name, tensor in _float_state(network)})
+
+    @cached_property
+    def spans(self) -> Mapping[str, slice]:
+        """Name to the part of the vector that it takes."""
+        spans, start = {}, 0
+        for name, shape in self.shapes.items():
+            spans[name] = slice(start, start + math.prod(shape))
+            start += math.prod(shape)
+        return spans
+
+    @property
+    def size(self) -> int:
+        """P, the number of floats."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def tensors(self, vector: Vector) -> dict[str, torch.Tensor]:
+        """Named views into a vector of shape (P,): writing to one writes to the vector."""
+        return {name: vector[span].view(self.shapes[name]) for name, span in self.spans.items()}
+
+    def floor_variances(self, vector: Vector, reference: Vector) -> Vector:
+        """Raise every running variance in `vector` to at least VARIANCE_FLOOR of the reference's, in place.
+
+        A subtraction or noise can take a variance below zero, where batch norm has no value, or so near to it that
+        the answers overflow.
+
+        Args:
+            vector: Shape (P,).
+            reference: The model before the subtraction or the noise, shape (P,).
+
+        Returns:
+            The same vector, all its running variances above 0.
+        """
+        for name, span in self.spans.items():
+            if name.endswith("running_var"):
+                floor = (VARIANCE_FLOOR * reference[span]).clamp_(min=_TINY)
+                torch.maximum(vector[span], floor, out=vector[span])
+        return vector
+
+    def difference(self, other: Mapping[str, tuple[int, ...]]) -> str | None:
+        """The first entry in which `other` differs, in words; None if there is none."""
+        for name, shape in self.shapes.items():
+            if name not in other:
+                return f"it lacks '{name}'"
+            if tuple(other[name]) != shape:
+                return f"'{name}' has shape {tuple(other[name])} where {shape} is expected"
+        extra = next((name for name in other if name not in self.shapes), None)
+        return None if extra is None else f"it has '{extra}', which this model does not have"
+
+
+def to_vector(network: torch.nn.Module, layout: Layout) -> Vector:
+    """A copy of a network's float state, shape (P,), float32, on the CPU."""
+    vector = torch.empty(layout.size, dtype=torch.float32)
+    views = layout.tensors(vector)
+    with torch.no_grad():
+        for name, tensor in _float_state(network):
+            views[name].copy_(tensor)
+    return vector
+
+
+def load_vector(network: torch.nn.Module, layout: Layout, vector: Vector) -> None:
+    """Copy a vector of shape (P,) into a network, wherever the network lies.
+
+    Raises:
+        FedletheError: The vector has another length.
+    """
+    if vector.shape != (layout.size,):
+        raise FedletheError(f"a model of {vector.numel()} floats does not fit a network of {layout.size}")
+    views = layout.tensors(vector)
+    with torch.no_grad():
+        for name, tensor in _float_state(network):
+            tensor.copy_(views[name])
+
+
+def _float_state(network: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    state = [(name, tensor) for name, tensor in network.state_dict().items() if tensor.is_floating_point()]
+    yield from sorted(state, key=lambda item: item[0])
