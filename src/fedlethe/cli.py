@@ -128,7 +128,10 @@ def erase(
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     sigma: Annotated[float, typer.Option(help="Noise on each weight, its standard deviation.")] = 0.0,
-    repair_rounds: Annotated[int, typer.Option(help="Rounds by the retained clients afterwards.")] = 1,
+    repair_rounds: Annotated[
+        int | None,
+        typer.Option(help="Rounds by the retained clients afterwards; 1 if unset, 0 where the method trains them."),
+    ] = None,
     repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the run's own if unset.")] = None,
     repair_learning_rate: Annotated[float | None, typer.Option(help="Step size; the run's own if unset.")] = None,
     json: JsonFlag = False,

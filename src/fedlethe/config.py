@@ -119,7 +119,7 @@ class RunConfig:
             "local": _plain(self.local),
             "execution": _plain(self.execution),
             "history": _plain(self.history),
-            "method": {name: dict(table) for name, table in self.method_tables.items()},
+            **({"method": {**self.method_tables}} if self.method_tables else {}),
         }
 
     def method(self, name: str, options: Mapping[str, Any]) -> UnlearningMethod:
@@ -259,5 +259,5 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _toml(item: Any) -> Any:
     if isinstance(item, Path):
-        return str(item.expanduser().absolute())
+        return str(item.expanduser().resolve())
     return [_toml(part) for part in item] if isinstance(item, (list, tuple)) else item

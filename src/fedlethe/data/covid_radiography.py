@@ -47,7 +47,7 @@ class CovidRadiography:
         ValueError: An option is out of its range.
     """
 
-    root: str | Path | None = None
+    root: Path | None = None
     size: int = 128
     channels: int = 1
     normal: int | None = 3600

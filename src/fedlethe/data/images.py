@@ -307,7 +307,8 @@ def _picture(content: bytes, name: str) -> Image:
                 values = np.asarray(picture, dtype=np.float64)
                 return Image.fromarray(_windowed(values, values.min(), values.max()))
             # A palette with transparent entries can be converted to RGBA only.
-            return picture.convert("RGBA" if picture.mode == "P" else picture.mode)
+            shown: Image.Image = picture.convert("RGBA" if picture.mode == "P" else picture.mode)
+            return shown
     except UnidentifiedImageError as error:
         raise FedletheError(f"{name}: is not a PNG, JPEG or DICOM image; convert it or leave it out") from error
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
@@ -333,7 +334,7 @@ def _dicom(content: bytes, name: str) -> Image:
 
 
 def _refuse_unreadable(dataset: Dataset, name: str) -> None:
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     if "PixelData" not in dataset:
         raise FedletheError(f"{name}: the DICOM file holds no image, or is cut off before it; leave it out")
@@ -386,7 +387,7 @@ def _windowed(values: npt.NDArray[Any], low: float, high: float) -> Pixels:
     """`low` to 0, `high` to 255, linear between and clipped outside."""
     if high <= low:
         return np.where(values > low, 255, 0).astype(np.uint8)
-    scaled = (values.astype(np.float64) - low) * (255.0 / (high - low))
+    scaled = (values.astype(np.float64) - low) * 255.0 / (high - low)
     return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
 
 

@@ -58,7 +58,7 @@ class Isic2019:
         ValueError: An option is out of its range.
     """
 
-    root: str | Path
+    root: Path
     size: int = 128
     channels: int = 1
 

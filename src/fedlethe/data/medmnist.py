@@ -200,7 +200,7 @@ class MedMnist:
     """
 
     flag: str
-    root: str | Path | None = None
+    root: Path | None = None
     size: int = 28
     channels: int | None = None
     download: bool = False

@@ -47,8 +47,8 @@ class Table:
         ValueError: An option is out of its range.
     """
 
-    path: str | Path
-    root: str | Path | None = None
+    path: Path
+    root: Path | None = None
     size: int = 128
     channels: int = 1
     path_column: str = "path"

@@ -23,6 +23,7 @@ from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.training import Trained, train_run
 from fedlethe.privacy.mask import IsotropicMask
+from fedlethe.types import Need
 
 __all__ = [
     "SIGMAS",
@@ -74,13 +75,17 @@ def request(
 ) -> Request:
     """An erasure request from plain values; the method's options lie over the run's `[method.NAME]` table.
 
+    Where `repair` does not name its rounds, there is one, or none after a method in which the retained clients train.
+
     Raises:
         FedletheError: No method or option has that name, or a value is out of range.
     """
+    built = run.config.method(method, options)
+    rounds = 0 if Need.RETAINED_DATA in built.needs else 1
     return Request(
         forget=tuple(clients),
         method_name=method,
-        method=run.config.method(method, options),
+        method=built,
         mask=construct(IsotropicMask, mask, "mask"),
-        repair=construct(Repair, repair, "repair"),
+        repair=construct(Repair, {"rounds": rounds, **repair}, "repair"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe.config import PRESETS, layered, resolve
-from fedlethe.experiment.erasure import Erasure, Request, erase
+from fedlethe.experiment.erasure import Erasure, Request, done, erase
 from fedlethe.experiment.report import report
 from fedlethe.experiment.run import opened_run
 from fedlethe.experiment.studies import SIGMAS, sweep, trace
@@ -31,14 +31,17 @@ class Demo:
 def demo(out: Path, seed: int) -> Demo:
     """Train the demo's hospitals into `out`, erase the third of them, and draw all of it.
 
+    What an earlier demo has done in that folder is not done again.
+
     Raises:
         FedletheError: The folder is taken.
     """
-    trained = train_run(resolve(layered(PRESETS["demo"], {"seed": seed})), out)
+    trained = train_run(resolve(layered(PRESETS["demo"], {"seed": seed})), out, finished_too=True)
     with opened_run(out) as run:
         client: ClientId = sorted(run.data.clients)[2]
         method = METHODS[METHOD]()
-        erasure = erase(run, Request(forget=(client,), method_name=METHOD, method=method))
+        request = Request(forget=(client,), method_name=METHOD, method=method)
+        erasure = done(run, request) or erase(run, request)
         sweep(run, METHOD, method, SIGMAS, DRAWS, ())
         trace(run, METHOD, method, client)
         return Demo(trained, erasure, report(run).page)

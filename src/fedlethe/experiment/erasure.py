@@ -120,9 +120,9 @@ def erase(run: Run, request: Request) -> Erasure:
     demand_complete(run)
     demand_clients(run, request.forget)
     with run.history.locked():
-        if done := run.history.ledger.erasures().get(request.canonical()):
+        if earlier := done(run, request):
             clients = ", ".join(request.forget)
-            raise FedletheError(f"{clients}: erased already in this way; see {run.path / 'erasures' / done}")
+            raise FedletheError(f"{clients}: erased already in this way; its model is {earlier.model}")
         meter = Meter()
         unlearned = unlearn(run, request.forget, request.method, run.history, meter)
         stages = [Stage("before", run.evaluate(run.history.final()), Cost())]
@@ -203,6 +203,16 @@ def retraining_examples(run: Run, forget: Sequence[ClientId]) -> int:
     return sum(entry.examples_processed or 0 for entry in entries if entry.client not in forget)
 
 
-def erasures(run_path: Path, ids: Sequence[str]) -> list[Erasure]:
-    """Completed erasures of a run, as they were written."""
-    return [from_json((run_path / "erasures" / id / "erasure.json").read_bytes(), Erasure) for id in ids]
+def erasures(run: Run) -> list[Erasure]:
+    """The completed erasures of a run, in their order."""
+    return [_read(run, id) for id in run.history.ledger.erasures().values()]
+
+
+def done(run: Run, request: Request) -> Erasure | None:
+    """The erasure that carried out this very request, if there was one."""
+    id = run.history.ledger.erasures().get(request.canonical())
+    return None if id is None else _read(run, id)
+
+
+def _read(run: Run, id: str) -> Erasure:
+    return from_json((run.path / "erasures" / id / "erasure.json").read_bytes(), Erasure)

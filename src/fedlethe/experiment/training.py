@@ -11,6 +11,7 @@ from fedlethe.config import Document, RunConfig
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import (
     Prepared,
+    from_json,
     opened_folder,
     prepare,
     read_run_document,
@@ -54,8 +55,13 @@ class Trained:
     left_out: dict[str, int]
 
 
-def train_run(config: RunConfig, out: Path) -> Trained:
+def train_run(config: RunConfig, out: Path, finished_too: bool = False) -> Trained:
     """Train into `out`; where it holds an unfinished run of this configuration, go on after its last complete round.
+
+    Args:
+        config: What to train.
+        out: The run folder.
+        finished_too: Take a finished run of this configuration as it is, where it would be refused as taken.
 
     Raises:
         FedletheError: The folder is taken, or holds a run of another configuration, model or data.
@@ -69,14 +75,14 @@ def train_run(config: RunConfig, out: Path) -> Trained:
         files.write_text(out / "run.toml", toml_text(document))
     with opened_folder(out, create=True) as (_, history), history.locked():
         resumed_after = history.rounds
-        if resumed_after >= config.federation.rounds:
+        if resumed_after >= config.federation.rounds and not finished_too:
             raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(to_vector(prepared.network, prepared.layout), prepared.layout)
-        evaluation = _train_rounds(prepared, history)
-        return _summary(history, prepared, evaluation, resumed_after)
+        _train_rounds(prepared, history)
+        return _summary(history, prepared, resumed_after)
 
 
-def _train_rounds(prepared: Prepared, history: RunFolder) -> Evaluation:
+def _train_rounds(prepared: Prepared, history: RunFolder) -> None:
     config = prepared.config
     federation = prepared.federation()
     schedule = [
@@ -86,16 +92,15 @@ def _train_rounds(prepared: Prepared, history: RunFolder) -> Evaluation:
     for record in track(train(federation, history.final(), schedule), len(schedule), "training, rounds"):
         evaluation = prepared.evaluate(record.after)
         history.append(record, to_json(evaluation, Evaluation))
-    return evaluation
 
 
-def _summary(history: RunFolder, prepared: Prepared, evaluation: Evaluation, resumed_after: int) -> Trained:
+def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trained:
     training, recording = history.ledger.seconds()
     participation = history.ledger.participation()
     return Trained(
         run=history.path,
         model=history.path / history.final_path(),
-        evaluation=evaluation,
+        evaluation=from_json(history.ledger.evaluations()[history.rounds], Evaluation),
         rounds=history.rounds,
         examples=sum(entry.examples_processed or 0 for entry in participation),
         seconds=training + recording,

@@ -1,0 +1,32 @@
+# Every target makes what it needs: a virtual environment in .venv with the dependencies of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench install clean
+
+demo: .venv/installed  ## The main job on the embedded data: train five hospitals, erase one, draw all of it
+	$(BIN)/fedlethe demo --out demo
+
+test: .venv/installed  ## All tests, warnings as errors
+	$(BIN)/pytest --numprocesses 2
+
+check: .venv/installed  ## Style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed  ## Speed and bytes, as ratios within one run
+	$(BIN)/python benchmarks/speed.py
+
+install: .venv/installed  ## The virtual environment alone
+
+.venv/installed: constraints.txt pyproject.toml
+	@echo "Setting up .venv with the pinned dependencies (once; a few minutes) ..."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+	@echo "Done: .venv holds fedlethe and what it needs."
+
+clean:  ## Remove .venv, so that the next target sets it up anew
+	rm -rf .venv

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""What all tests share: a cache of their own, and the real data where there are some."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded images go to one temporary folder for the session, so that they are decoded once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDLETHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, $FEDLETHE_DATA; tests that need it are skipped where it is not set."""
+    if not (folder := os.environ.get("FEDLETHE_DATA")):
+        pytest.skip("FEDLETHE_DATA is not set")
+    return Path(folder)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.federation.train import train
+from fedlethe.history.disk import RunFolder
+from fedlethe.types import EVERYTHING, Need
+from tests.fakes import LAYOUT, linear_federation, trained_history
+
+CLIENTS = ("a", "b", "c")
+SCHEDULE = [(1, ("a", "c")), (2, ("a", "b", "c")), (3, ("b",))]
+INFLUENCE = frozenset({Need.INITIAL, Need.INFLUENCE})
+
+
+def _recorded(path: Path, keep: frozenset[Need]) -> RunFolder:
+    path.mkdir()
+    folder = RunFolder(path, CLIENTS, keep, create=True)
+    folder.begin(torch.zeros(3), LAYOUT)
+    for record in train(linear_federation(), folder.final(), SCHEDULE):
+        folder.append(record, "{}")
+    return folder
+
+
+@pytest.fixture(params=[EVERYTHING, INFLUENCE], ids=["everything", "influence"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunFolder]:
+    recorded = _recorded(tmp_path / "run", request.param)
+    yield recorded
+    recorded.close()
+
+
+def _files(folder: RunFolder) -> set[str]:
+    return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*.safetensors")}
+
+
+def test_it_gives_back_what_the_history_in_memory_does(folder: RunFolder) -> None:
+    memory = trained_history(linear_federation(), SCHEDULE)
+    assert folder.rounds == 3
+    assert torch.equal(folder.initial(), memory.initial())
+    assert torch.equal(folder.final(), memory.final())
+    for client in CLIENTS:
+        assert torch.equal(folder.influence(client), memory.influence(client))
+    for round in (1, 2, 3):
+        assert folder.weights(round) == memory.weights(round)
+        assert folder.participants(round) == memory.participants(round)
+    if folder.keep == EVERYTHING:
+        assert torch.equal(folder.delta(2, "b"), memory.delta(2, "b"))
+        assert torch.equal(folder.global_model(2), memory.global_model(2))
+
+
+def test_the_influences_add_up_to_what_training_did(folder: RunFolder) -> None:
+    total = folder.initial() + sum(folder.influence(client) for client in CLIENTS)
+    torch.testing.assert_close(total, folder.final())
+
+
+def test_it_keeps_what_is_needed_and_no_more(folder: RunFolder) -> None:
+    influences = {"influence/a/round_0002.safetensors", "influence/b/round_0003.safetensors"}
+    influences.add("influence/c/round_0002.safetensors")
+    ends = {f"global_checkpoints/round_{round:04d}.safetensors" for round in (0, 3)}
+    if folder.keep == INFLUENCE:
+        assert _files(folder) == influences | ends
+    else:
+        rounds = {f"global_checkpoints/round_{round:04d}.safetensors" for round in (1, 2)}
+        clients = {f"client_checkpoints/{c}/round_{r:04d}.safetensors" for r, held in SCHEDULE for c in held}
+        assert _files(folder) == influences | ends | rounds | clients
+    assert set(folder.ledger.artefacts()) == _files(folder)
+
+
+def test_what_is_not_kept_is_named(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", INFLUENCE)
+    for read in (lambda: folder.delta(1, "a"), lambda: folder.global_model(1), lambda: list(folder.replay())):
+        with pytest.raises(FedletheError, match="--keep everything"):
+            read()
+    folder.close()
+
+
+def test_the_rounds_are_rebuilt_bit_for_bit(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", EVERYTHING)
+    rebuilt = list(folder.replay())
+    assert [record.round for record in rebuilt] == [1, 2, 3]
+    for record in rebuilt:
+        assert torch.equal(record.after, folder.global_model(record.round))
+    folder.close()
+
+
+@pytest.mark.parametrize("name", ["global_checkpoints/round_0003", "influence/a/round_0002"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_file_that_does_not_match_the_ledger_is_named(tmp_path: Path, name: str, damage: str) -> None:
+    folder = _recorded(tmp_path / "run", INFLUENCE)
+    path = folder.path / f"{name}.safetensors"
+    content = path.read_bytes()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-4] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(FedletheError, match=name):
+        folder.verify()
+    with pytest.raises(FedletheError, match=name):
+        _ = folder.final() if name.startswith("global") else folder.influence("a")
+    folder.close()
+
+
+def test_what_the_ledger_does_not_name_is_cleared_away_before_writing(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", EVERYTHING)
+    named = _files(folder)
+    strays = ["influence/a/round_0004.safetensors", "client_checkpoints/b/round_0004.safetensors.99.part"]
+    for stray in strays:
+        (folder.path / stray).write_bytes(b"half")
+    with folder.locked():
+        assert _files(folder) == named
+        assert not list(folder.path.rglob("*.part"))
+    folder.close()
+
+
+def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", INFLUENCE)
+    program = (
+        "import sys, pathlib\nfrom fedlethe.history.disk import RunFolder\n"
+        "folder = RunFolder(pathlib.Path(sys.argv[1]), ['a'], frozenset())\n"
+        "with folder.locked(): pass\n"
+    )
+    with folder.locked():
+        second = subprocess.run(
+            [sys.executable, "-c", program, str(folder.path)], capture_output=True, text=True, check=False
+        )
+    assert f"process {os.getpid()} is at work on it" in second.stderr
+    folder.close()
+
+
+def test_a_ledger_that_is_missing_or_no_ledger_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FedletheError, match=r"ledger\.db: the ledger is missing"):
+        RunFolder(tmp_path, CLIENTS, INFLUENCE)
+    (tmp_path / "ledger.db").write_bytes(b"not a database, but long enough to be taken for one " * 100)
+    with pytest.raises(FedletheError, match=r"ledger\.db: the ledger cannot be used"):
+        RunFolder(tmp_path, CLIENTS, INFLUENCE)
+
+
+def test_a_round_is_in_the_ledger_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _recorded(tmp_path / "run", INFLUENCE)
+    before = folder.ledger.artefacts()
+    (record,) = train(linear_federation(), folder.final(), [(4, ("a",))])
+    original = folder.ledger._enter
+
+    def broken(*arguments: object) -> None:
+        original(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder.ledger, "_enter", broken)
+    with pytest.raises(KeyboardInterrupt):
+        folder.append(record, "{}")
+    assert folder.rounds == 3
+    assert folder.ledger.artefacts() == before
+    folder.verify()
+    folder.close()

@@ -1,0 +1,411 @@
+# SPDX-License-Identifier: MIT
+"""What a user can get wrong: one line on stderr that says what to do, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fedlethe.__main__ import main
+
+TINY = ["--set", "data.size=16", "--set", "data.hospitals=3", "--set", "data.images_per_hospital=40", "--rounds", "2"]
+
+
+def run(arguments: Sequence[str | Path], monkeypatch: pytest.MonkeyPatch) -> int:
+    """The command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["fedlethe", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    return int(stop.value.code or 0)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder that holds results (not locks or the ledger's log) and its bytes."""
+    ignored = (".lock", "ledger.db-wal", "ledger.db-shm")
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ignored
+    }
+
+
+Refused = Callable[..., None]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Refused:
+    """Checks that a command is refused, in one line with these words, and that it changes no file."""
+
+    def check(arguments: Sequence[str | Path], *words: str) -> None:
+        before = files_of(tmp_path)
+        capsys.readouterr()
+        code = run(arguments, monkeypatch)
+        output = capsys.readouterr()
+        assert code == 2, output.err
+        assert output.err.count("\n") == 1, output.err
+        assert output.err.startswith("fedlethe: ")
+        assert "Traceback" not in output.err
+        assert output.out == ""
+        for word in words:
+            assert word in output.err
+        assert files_of(tmp_path) == before
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that keeps everything."""
+    folder = tmp_path_factory.mktemp("template") / "run"
+    command = [sys.executable, "-m", "fedlethe", "train", *TINY, "--keep", "everything", "--out", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def trained(template: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to be damaged."""
+    return Path(shutil.copytree(template, tmp_path / "run"))
+
+
+# The command line and the configuration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], ["trian"]),
+        (["train"], ["--out"]),
+        (["train", "--colour", "blue"], ["--colour"]),
+        (["train", "--rounds", "many"], ["many", "--rounds"]),
+        (["train", "--rounds", "0"], ["rounds", "at least 1"]),
+        (["train", "--participation", "0"], ["participation", "(0, 1]"]),
+        (["train", "--learning-rate", "nan"], ["learning_rate", "finite"]),
+        (["train", "--learning-rate", "-1"], ["learning_rate", "above 0"]),
+        (["train", "--local-epochs", "0"], ["epochs"]),
+        (["train", "--batch-size", "0"], ["batch_size"]),
+        (["train", "--momentum", "1"], ["momentum"]),
+        (["train", "--optimizer", "sdg"], ["optimizer", "sgd"]),
+        (["train", "--precision", "half"], ["precision", "bfloat16"]),
+        (["train", "--keep", "most"], ["keep", "everything"]),
+        (["train", "--methods", "influenza"], ["influenza", "did you mean 'influence'"]),
+        (["train", "--preset", "papre"], ["papre", "did you mean 'paper'"]),
+        (["train", "--data", "phantoms"], ["phantoms", "did you mean 'phantom'"]),
+        (["train", "--model", "resnet51"], ["resnet51", "did you mean 'resnet50'"]),
+        (["train", "--flag", "pneumoniamnist"], ["phantom", "no option 'flag'"]),
+        (["train", "--set", "rounds"], ["KEY=VALUE"]),
+        (["train", "--set", "federation.round=3"], ["federation", "did you mean 'rounds'"]),
+        (["train", "--set", "privacy.sigma=3"], ["no key 'privacy'"]),
+        (["train", "--set", "data.images_per_hospital=few"], ["images_per_hospital"]),
+        (["train", "--set", "method.influence.scael=1"], ["method.influence", "did you mean 'scale'"]),
+        (["train", "--config", "nowhere.toml"], ["nowhere.toml", "no such configuration file"]),
+        (["train", "--data", "medmnist"], ["flag"]),
+        (["train", "--data", "isic2019", "--root", "nowhere"], ["nowhere"]),
+        (["train", "--data", "covid-radiography", "--root", "nowhere"], ["nowhere"]),
+        (["train", "--data", "table", "--path", "nowhere.csv"], ["nowhere.csv"]),
+        (["train", "--data", "medmnist", "--flag", "pneumoniamnist", "--root", "nowhere"], ["nowhere"]),
+        (["train", "--partition", "dirichlet", "--alpha", "-1"], ["alpha"]),
+        (["train", "--partition", "iid", "--clients", "1000", *TINY], ["client"]),
+        (["train", "--model", "resnet18", "--weights", "nowhere.safetensors", *TINY], ["nowhere.safetensors"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_a_wrong_configuration(arguments: list[str], words: list[str], refused: Refused, tmp_path: Path) -> None:
+    out = [] if arguments[1:] in ([], ["--out"]) or arguments[0] != "train" else ["--out", str(tmp_path / "out")]
+    refused([*arguments, *out], *words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
+    refused(["train", *TINY, "--device", "cuda", "--out", tmp_path / "out"], "CUDA", "--device cpu")
+
+
+def test_toml_that_is_none(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("seed = = 0")
+    refused(["train", "--config", tmp_path / "run.toml", "--out", tmp_path / "out"], "run.toml", "line 1")
+
+
+def test_an_unknown_key_in_toml(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[federation]\nrouns = 3\n")
+    refused(["train", "--config", tmp_path / "run.toml", "--out", tmp_path / "out"], "'rouns'", "'rounds'")
+
+
+def test_weights_that_are_a_pickle(refused: Refused, tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "imagenet.pth")
+    weights = ["--model", "resnet18", "--weights", tmp_path / "imagenet.pth"]
+    refused(["train", *TINY, *weights, "--out", tmp_path / "out"], "imagenet.pth", "pickle", "safetensors")
+
+
+# Images
+
+
+def _table(folder: Path, rows: Sequence[tuple[str, str, str]], header: str = "path,label,client") -> list[str | Path]:
+    folder.mkdir(exist_ok=True)
+    for name, *_ in rows:
+        if not (folder / name).exists():
+            pixels = np.random.default_rng(len(name)).integers(0, 256, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name)
+    (folder / "table.csv").write_text("\n".join([header, *(",".join(row) for row in rows)]) + "\n")
+    return [
+        "train",
+        "--data",
+        "table",
+        "--path",
+        folder / "table.csv",
+        "--size",
+        "16",
+        "--rounds",
+        "1",
+        "--out",
+        folder / "out",
+    ]
+
+
+ROWS = [(f"{client}{index}.png", "normal" if index % 2 else "covid", client) for client in "ab" for index in range(20)]
+
+
+def test_a_table_that_is_right_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(_table(tmp_path / "t", ROWS), monkeypatch) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"cut"], ids=["zero-byte", "text", "truncated"])
+def test_an_image_that_cannot_be_read(content: bytes, refused: Refused, tmp_path: Path) -> None:
+    arguments = _table(tmp_path / "t", ROWS)
+    whole = (tmp_path / "t" / "a3.png").read_bytes()
+    (tmp_path / "t" / "a3.png").write_bytes(whole[: len(whole) // 2] if content == b"cut" else content)
+    refused(arguments, "a3.png")
+
+
+def test_an_image_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
+    arguments = _table(tmp_path / "t", ROWS)
+    (tmp_path / "t" / "b7.png").unlink()
+    refused(arguments, "b7.png")
+
+
+def test_a_table_without_a_column(refused: Refused, tmp_path: Path) -> None:
+    refused(_table(tmp_path / "t", ROWS, "path,diagnosis,client"), "table.csv", "label")
+
+
+def test_a_row_without_a_label(refused: Refused, tmp_path: Path) -> None:
+    refused(_table(tmp_path / "t", [*ROWS, ("a99.png", "", "a")]), "table.csv", "42")
+
+
+def test_a_table_without_rows(refused: Refused, tmp_path: Path) -> None:
+    refused(_table(tmp_path / "t", []), "table.csv")
+
+
+def test_a_client_with_one_class(refused: Refused, tmp_path: Path) -> None:
+    rows = [*ROWS, *((f"c{index}.png", "covid", "c") for index in range(10))]
+    refused(_table(tmp_path / "t", rows), "'c'", "class")
+
+
+def test_a_client_without_test_images(refused: Refused, tmp_path: Path) -> None:
+    rows = [(*row, "train" if row[2] == "b" or index % 3 else "test") for index, row in enumerate(ROWS)]
+    refused(_table(tmp_path / "t", rows, "path,label,client,split"), "'b'", "test")  # type: ignore[arg-type]
+
+
+def test_a_client_whose_name_is_no_folder_s(refused: Refused, tmp_path: Path) -> None:
+    refused(_table(tmp_path / "t", [*ROWS, ("z.png", "covid", "../up")]), "../up")
+
+
+def test_an_empty_folder(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source in ("covid-radiography", "isic2019"):
+        refused(["train", "--data", source, "--root", tmp_path / "empty", "--out", tmp_path / "out"], "empty")
+
+
+def test_an_archive_cut_short(refused: Refused, tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    with ZipFile(whole, "w") as archive:
+        archive.writestr("train_images.npy", b"x" * 1000)
+    (tmp_path / "pneumoniamnist.npz").write_bytes(whole.getvalue()[:500])
+    arguments = ["train", "--data", "medmnist", "--flag", "pneumoniamnist", "--root", tmp_path]
+    refused([*arguments, "--out", tmp_path / "out"], "pneumoniamnist.npz")
+
+
+# The run folder
+
+
+def test_folders_that_are_no_runs(refused: Refused, tmp_path: Path) -> None:
+    refused(["erase", tmp_path / "none", "--client", "hospital-0"], "no such run folder")
+    refused(["report", tmp_path], "is not a run folder")
+
+
+def test_an_out_folder_that_is_taken(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    refused(["train", *TINY, "--out", tmp_path / "taken"], "taken", "thesis.txt")
+    refused(["train", *TINY, "--out", tmp_path / "taken" / "thesis.txt"], "is a file")
+
+
+def test_an_out_folder_with_another_run(refused: Refused, trained: Path) -> None:
+    refused(["train", *TINY, "--keep", "everything", "--seed", "1", "--out", trained], "seed is 0, not 1")
+
+
+def test_a_run_that_is_trained_already(refused: Refused, trained: Path) -> None:
+    refused(["train", *TINY, "--keep", "everything", "--out", trained], "trained already")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--client", "hospital-9"], ["hospital-9", "hospital-0, hospital-1, hospital-2"]),
+        (["--client", "hospital-1", "--client", "hospital-1"], ["named twice"]),
+        (["--client", "hospital-0", "--client", "hospital-1", "--client", "hospital-2"], ["no client would be left"]),
+        (["--client", "hospital-1", "--sigma", "-0.1"], ["sigma"]),
+        (["--client", "hospital-1", "--sigma", "nan"], ["sigma"]),
+        (["--client", "hospital-1", "--clip", "0"], ["clip", "above 0"]),
+        (["--client", "hospital-1", "--scale", "nan"], ["scale"]),
+        (["--client", "hospital-1", "--set", "sclae=1"], ["did you mean 'scale'"]),
+        (["--client", "hospital-1", "--method", "retain"], ["did you mean 'retrain'"]),
+        (["--client", "hospital-1", "--method", "retrain", "--clip", "1"], ["method.retrain", "no option 'clip'"]),
+        (["--client", "hospital-1", "--method", "fine_tune", "--set", "rounds=0"], ["rounds"]),
+        (["--client", "hospital-1", "--repair-rounds", "-1"], ["repair", "at least 0"]),
+        (["--client", "hospital-1", "--repair-learning-rate", "nan"], ["learning_rate"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
+)
+def test_an_erasure_that_cannot_be(arguments: list[str], words: list[str], refused: Refused, trained: Path) -> None:
+    refused(["erase", trained, *arguments], *words)
+
+
+def test_a_client_erased_twice(refused: Refused, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["erase", trained, "--client", "hospital-1", "--repair-rounds", "0"]
+    assert run(arguments, monkeypatch) == 0
+    refused(arguments, "hospital-1", "erased already", "0001")
+
+
+def test_the_only_client(refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [*TINY, "--set", "data.hospitals=1", "--rounds", "1", "--out", tmp_path / "alone"]
+    assert run(["train", *alone], monkeypatch) == 0
+    refused(["erase", tmp_path / "alone", "--client", "hospital-0"], "no client would be left")
+
+
+@pytest.mark.parametrize("name", ["global_checkpoints/round_0002", "influence/hospital-1/round_0002"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+def test_a_checkpoint_that_is_damaged(name: str, damage: str, refused: Refused, trained: Path) -> None:
+    path = trained / f"{name}.safetensors"
+    content = path.read_bytes()
+    if damage == "remove":
+        path.unlink()
+    else:
+        path.write_bytes(content[:1000] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    refused(["erase", trained, "--client", "hospital-1"], f"{name}.safetensors")
+    refused(["history", "--check", trained], f"{name}.safetensors")
+
+
+def test_a_run_of_other_data(refused: Refused, trained: Path) -> None:
+    text = (trained / "run.toml").read_text()
+    (trained / "run.toml").write_text(text.replace("images_per_hospital = 40", "images_per_hospital = 41"))
+    refused(["evaluate", trained], "fingerprint")
+
+
+def test_a_run_of_another_model(refused: Refused, trained: Path) -> None:
+    text = (trained / "run.toml").read_text()
+    (trained / "run.toml").write_text(text.replace('norm = "group"', 'norm = "batch"'))
+    refused(["evaluate", trained], "another model")
+
+
+def test_a_ledger_that_is_gone_or_none(refused: Refused, trained: Path) -> None:
+    for name in ("ledger.db-wal", "ledger.db-shm"):
+        (trained / name).unlink(missing_ok=True)
+    (trained / "ledger.db").write_bytes(b"0" * 5000)
+    refused(["evaluate", trained], "ledger.db")
+    (trained / "ledger.db").unlink()
+    refused(["history", trained], "ledger.db", "missing")
+
+
+def test_models_that_cannot_be_evaluated(refused: Refused, trained: Path, tmp_path: Path) -> None:
+    torch.save({}, tmp_path / "model.pth")
+    refused(["evaluate", trained, "--model", tmp_path / "model.pth"], "model.pth", "pickle")
+    refused(["evaluate", trained, "--model", tmp_path / "none.safetensors"], "none.safetensors")
+    refused(["evaluate", trained, "--round", "3"], "no round 3", "0 to 2")
+    refused(["evaluate", trained, "--erasure", "0007"], "no erasure '0007'")
+    refused(["evaluate", trained, "--round", "1", "--erasure", "0001"], "one of them")
+    refused(["evaluate", trained, "--split", "tset"], "did you mean 'test'")
+    refused(["evaluate", trained, "--split", "validation"], "no client has images")
+
+
+def test_studies_that_cannot_be_made(refused: Refused, trained: Path) -> None:
+    refused(["sweep", trained, "--sigmas", "0,much"], "--sigmas", "commas")
+    refused(["sweep", trained, "--sigmas", "-1"], "sigma")
+    refused(["sweep", trained, "--draws", "0"], "draws")
+    refused(["sweep", trained, "--client", "hospital-7"], "hospital-7")
+    refused(["trace", trained, "--client", "hospital-7"], "hospital-7")
+    refused(["history", trained, "--rebuild", "1"], "--out")
+    refused(["history", trained, "--rebuild", "9", "--out", trained.parent / "m"], "no round 9")
+
+
+def test_a_run_that_kept_too_little_or_is_not_finished(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    assert run(["train", *TINY, "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
+    refused(["trace", out, "--client", "hospital-1"], "--keep everything")
+    refused(["erase", out, "--client", "hospital-1"], "--keep everything")
+    (out / "run.toml").write_text((out / "run.toml").read_text().replace("rounds = 1", "rounds = 9"))
+    refused(["erase", out, "--client", "hospital-1", "--method", "retrain"], "only 1 of 9 rounds", "fedlethe train")
+
+
+# The machine
+
+
+def _started(arguments: Sequence[str | Path]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fedlethe", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_folder_that_cannot_be_written(refused: Refused) -> None:
+    refused(["train", *TINY, "--out", "/proc/run"], "/proc/run", "cannot be written")
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs takes root")
+    try:
+        process = _started(["train", *TINY, "--rounds", "8", "--keep", "everything", "--out", small / "run"])
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 2, errors
+        assert errors.count("\n") == 1, errors
+        assert "make room" in errors
+        assert not list(small.rglob("*.part"))
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        process = _started(["train", *TINY, "--rounds", "8", "--keep", "everything", "--out", small / "run"])
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_an_interrupt_ends_with_what_can_be_resumed(tmp_path: Path) -> None:
+    arguments = ["train", *TINY, "--rounds", "200", "--out", tmp_path / "run"]
+    process = _started(arguments)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "run" / "influence").rglob("round_0002*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert errors.count("\n") == 1, errors
+    assert "interrupted" in errors
+    assert os.path.isfile(tmp_path / "run" / "ledger.db")  # noqa: PTH113
+    check = subprocess.run(
+        [sys.executable, "-m", "fedlethe", "history", "--check", tmp_path / "run"], capture_output=True, text=True
+    )
+    assert check.returncode == 0, check.stderr
