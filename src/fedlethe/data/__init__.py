@@ -11,11 +11,13 @@ from fedlethe.data.covid_radiography import CovidRadiography
 from fedlethe.data.federated import Source
 from fedlethe.data.isic2019 import Isic2019
 from fedlethe.data.medmnist import MedMnist
+from fedlethe.data.phantom import Phantom
 from fedlethe.data.table import Table
 
 DATASETS: dict[str, type[Source]] = {
     "covid-radiography": CovidRadiography,
     "isic2019": Isic2019,
     "medmnist": MedMnist,
+    "phantom": Phantom,
     "table": Table,
 }

@@ -128,12 +128,13 @@ def history_overview(path: Path, check: bool, rebuild: int | None, out: Path | N
             planned_rounds=config.federation.rounds,
             clients=history.clients,
             keeps=tuple(sorted(need.value for need in history.keep)),
-            kept=_kept(history),
+            kept=kept(history),
             check=_check(history) if check else None,
         )
 
 
-def _kept(history: RunFolder) -> tuple[Kept, ...]:
+def kept(history: RunFolder) -> tuple[Kept, ...]:
+    """What a history holds of each kind."""
     sizes: dict[str, list[int]] = {}
     for artefact in history.ledger.artefacts().values():
         sizes.setdefault(artefact.kind, []).append(artefact.bytes)

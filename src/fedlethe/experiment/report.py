@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The page of a run: what was trained, what was erased, what the studies showed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlethe import files
+from fedlethe.experiment.erasure import Erasure, erasures
+from fedlethe.experiment.overview import class_counts, kept, sample_images
+from fedlethe.experiment.run import Run, from_json, read_run_document
+from fedlethe.experiment.studies import saved_sweep, saved_traces
+from fedlethe.report import plots
+from fedlethe.report.page import Page, Picture, Section, Table, render, stages_table
+from fedlethe.types import Cost, Evaluation, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page that was written, and the pictures in it."""
+
+    run: Path
+    page: Path
+    pictures: int
+
+
+def report(run: Run) -> Report:
+    """Draw what the run has to show and write RUN/report/index.html, one self-contained page.
+
+    Raises:
+        FedletheError: The folder cannot be written.
+    """
+    sections = [*_data_sections(run), *_training_sections(run), *_erasure_sections(run), *_study_sections(run)]
+    done = erasures(run)
+    gone = sorted({client for erasure in done for client in erasure.forget})
+    page = Page(
+        title=f"fedlethe: {run.path.name}",
+        lead=_lead(run, gone),
+        facts=_facts(run, done),
+        sections=sections,
+    )
+    path = run.path / "report" / "index.html"
+    files.write_text(path, render(page))
+    return Report(run.path, path, sum(len(section.pictures) for section in sections))
+
+
+def _lead(run: Run, gone: list[str]) -> str:
+    trained = f"{len(run.data.clients)} hospitals trained one model together; no image left its hospital."
+    return f"{trained} Taken out of it afterwards: {', '.join(gone)}." if gone else trained
+
+
+def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
+    document = read_run_document(run.path)
+    return {
+        "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.data.image_shape))}",
+        "Data fingerprint": run.data.fingerprint,
+        "Model": f"{run.config.model_name}, {run.layout.size:,} floats",
+        "Rounds": f"{run.history.rounds} of {run.config.federation.rounds}",
+        "Clients": ", ".join(run.data.clients),
+        "Erasures": str(len(done)),
+        "Seed": str(run.config.seed),
+        "fedlethe": document["run"]["version"],
+    }
+
+
+def _picture(run: Run, plot: plots.Plot, folder: str = "report") -> Picture:
+    png = plots.save(plot, run.path / folder)
+    return Picture.of(plot, png, f"{folder}/{plot.name}.csv")
+
+
+def _data_sections(run: Run) -> Iterator[Section]:
+    train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
+    header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
+    rows = [(client, *train[client].values(), *test[client].values()) for client in train]
+    drawn = [_picture(run, plots.class_mix(train)), _picture(run, plots.contact_sheet(sample_images(run.data)))]
+    left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
+    yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
+
+
+def _training_sections(run: Run) -> Iterator[Section]:
+    held = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
+    if not held:
+        return
+    training, recording = run.history.ledger.seconds()
+    text = [f"{len(held)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
+    refused = [entry for entry in run.history.ledger.participation() if entry.refused is not None]
+    text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
+    sizes = Table(
+        "the record", ("kind", "files", "bytes"), [(k.kind, k.files, f"{k.bytes:,}") for k in kept(run.history)]
+    )
+    final = stages_table([Stage("final model", held[-1][1], Cost())], ())
+    yield Section("Training", text, [final, sizes], [_picture(run, plots.training_curve(held))])
+
+
+def _erasure_sections(run: Run) -> Iterator[Section]:
+    for erasure in erasures(run):
+        text = [
+            f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
+            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence only'}.",
+            f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
+            f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
+        ]
+        plot = _picture(run, plots.erasure_stages(erasure.stages, erasure.forget), f"erasures/{erasure.id}")
+        title = f"Erasure {erasure.id}: {', '.join(erasure.forget)} by {erasure.method}"
+        yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
+
+
+def _study_sections(run: Run) -> Iterator[Section]:
+    if (swept := saved_sweep(run.path)) is not None:
+        plot = _picture(run, plots.sweep(swept.points, swept.untouched))
+        yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
+    for traced in saved_traces(run.path):
+        drawn = (plots.trace_global(traced.points, traced.client), plots.trace_unlearned(traced.points, traced.client))
+        pictures = [_picture(run, plot) for plot in drawn]
+        yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)

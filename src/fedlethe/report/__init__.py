@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Pictures, tables and the page: from values alone."""
