@@ -66,7 +66,7 @@ def _common_recipe(folder: Path) -> Callable[[], None]:
     def epoch() -> None:
         for images, labels in loader:
             optimizer.zero_grad()
-            functional.cross_entropy(network(images), labels).backward()
+            torch.autograd.backward(functional.cross_entropy(network(images), labels))
             optimizer.step()
 
     return epoch

@@ -284,13 +284,13 @@ def test_an_erasure_that_cannot_be(arguments: list[str], words: list[str], refus
 
 
 def test_a_client_erased_twice(refused: Refused, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["erase", trained, "--client", "hospital-1", "--repair-rounds", "0"]
+    arguments: list[str | Path] = ["erase", trained, "--client", "hospital-1", "--repair-rounds", "0"]
     assert run(arguments, monkeypatch) == 0
     refused(arguments, "hospital-1", "erased already", "0001")
 
 
 def test_the_only_client(refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = [*TINY, "--set", "data.hospitals=1", "--rounds", "1", "--out", tmp_path / "alone"]
+    alone: list[str | Path] = [*TINY, "--set", "data.hospitals=1", "--rounds", "1", "--out", tmp_path / "alone"]
     assert run(["train", *alone], monkeypatch) == 0
     refused(["erase", tmp_path / "alone", "--client", "hospital-0"], "no client would be left")
 
@@ -394,7 +394,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_with_what_can_be_resumed(tmp_path: Path) -> None:
-    arguments = ["train", *TINY, "--rounds", "200", "--out", tmp_path / "run"]
+    arguments: list[str | Path] = ["train", *TINY, "--rounds", "200", "--out", tmp_path / "run"]
     process = _started(arguments)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run" / "influence").rglob("round_0002*")) and time.monotonic() < deadline:

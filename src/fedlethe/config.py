@@ -46,8 +46,8 @@ PRESETS: dict[str, Document] = {
     "demo": {
         "data": {"source": "phantom"},
         "model": {"name": "small-cnn"},
-        "federation": {"rounds": 8},
-        "local": {"epochs": 2, "batch_size": 32, "learning_rate": 0.05, "momentum": 0.9},
+        "federation": {"rounds": 10},
+        "local": {"epochs": 2, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.003},
         "history": {"keep": "everything"},
     },
 }

@@ -45,7 +45,7 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
         The metrics; `auc` is None where one class only occurs.
     """
     classes = probabilities.shape[1]
-    finite = np.isfinite(probabilities).all(axis=1)
+    finite = np.asarray(np.isfinite(probabilities).all(axis=1))
     right = finite & (np.where(finite[:, None], probabilities, 0).argmax(axis=1) == labels)
     present = np.unique(labels)
     balanced = float(np.mean([right[labels == label].mean() for label in present]))

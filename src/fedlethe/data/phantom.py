@@ -8,7 +8,9 @@ brightness says little. Each hospital has its own scanner (contrast, noise, blur
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +19,16 @@ from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import cached_images, digest
 from fedlethe.seeding import numpy_generator
 
-Plane = npt.NDArray[np.float32]
-"""One image's worth of floats, shape (H, W); row 0 is the top, brightness about 0 (air) to 1 (bone)."""
+Plane: TypeAlias = npt.NDArray[Any]
+"""One image's worth of float32, shape (H, W); row 0 is the top, brightness about 0 (air) to 1 (bone)."""
 
 VERSION = 1
 """Raised with every change to what is drawn, since the cache and the fingerprint know the options alone."""
 
-TEXTURE, GRAIN = 24, 96
+FAINT = 0.35
+"""How much of an opacity's strength a faint one has: some positives are hard to tell."""
+
+TEXTURE, GRAIN = 28, 96
 """Side of the grids on which anatomy's texture and the scanner's noise are drawn, whatever the image's size."""
 
 
@@ -40,7 +45,7 @@ class Phantom:
 
     hospitals: int = 5
     images_per_hospital: int = 400
-    size: int = 64
+    size: int = 48
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -148,11 +153,10 @@ def patient(grid: Grid, positive: bool, generator: np.random.Generator) -> Plane
     """One patient, before the scanner, shape (H, W)."""
     angle, scale = generator.normal(0, 0.06), generator.uniform(0.86, 1.1)
     x, y = grid.x - generator.normal(0, 0.06), grid.y - generator.normal(0, 0.06)
-    x, y = (np.cos(angle) * x - np.sin(angle) * y) / scale, (np.sin(angle) * x + np.cos(angle) * y) / scale
+    x, y = (math.cos(angle) * x - math.sin(angle) * y) / scale, (math.sin(angle) * x + math.cos(angle) * y) / scale
     width, height, base = generator.uniform(0.27, 0.34), generator.uniform(0.6, 0.7), generator.uniform(0.55, 0.68)
     centres = (-generator.uniform(0.38, 0.44), generator.uniform(0.38, 0.44))
-    lungs = sum(_lung(x - centre, y, width, height, base) for centre in centres)
-    assert isinstance(lungs, np.ndarray)
+    lungs = np.add(*(_lung(x - centre, y, width, height, base) for centre in centres))
     texture = _grown(grid.texture, TEXTURE, generator)
     body = _edge((1.02 - np.hypot(x * 0.98, y * 0.55)) * 12)
     image = 0.72 * body - (0.5 * lungs)
@@ -198,7 +202,8 @@ def _distractions(x: Plane, y: Plane, lungs: Plane, generator: np.random.Generat
         shadow = generator.uniform(0, 0.16) * (generator.random() < 0.5)
         image += shadow * np.exp(-(((x - side) / 0.33) ** 2) - ((y - 0.42) / 0.28) ** 2)
     for _ in range(3):
-        place, strength = generator.uniform((-0.65, -0.5), (0.65, 0.4)), generator.uniform(0.15, 0.35)
+        place = generator.uniform(-0.65, 0.65), generator.uniform(-0.5, 0.4)
+        strength = generator.uniform(0.15, 0.35)
         dot = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 0.022**2)
         image += strength * dot * (generator.random() < 0.35)
     path = generator.uniform(-0.5, 0.5) + generator.uniform(-0.4, 0.4) * y
@@ -213,35 +218,39 @@ def _opacities(
     cover = np.zeros_like(x)
     for index in range(6):
         side = centres[int(generator.random() < 0.5)]
-        place = side + np.sign(side) * generator.uniform(-0.1, 0.2), generator.uniform(-0.4, 0.45)
-        radii = generator.uniform(0.1, 0.22, 2)
+        place = side + math.copysign(1, side) * generator.uniform(-0.1, 0.2), generator.uniform(-0.4, 0.45)
+        radii = generator.uniform(0.1, 0.22), generator.uniform(0.1, 0.22)
         patch = np.exp(-((((x - place[0]) / radii[0]) ** 2 + ((y - place[1]) / radii[1]) ** 2) ** 1.5))
-        present = index < 2 or generator.random() < 0.4
+        present = index < 3 or generator.random() < 0.4
         cover = np.maximum(cover, generator.uniform(0.6, 1.0) * patch * present)
-    strength = generator.uniform(0.15, 0.25)
-    return strength * cover * lungs * np.clip(0.8 + 0.45 * texture, 0.1, 1.6)
+    strength = generator.uniform(0.28, 0.42) * (FAINT if generator.random() < 0.1 else 1)
+    return strength * cover * lungs * np.clip(0.6 + 1.2 * texture, 0, 2)
 
 
 def _edge(value: Plane) -> Plane:
     """A soft step from 0 to 1 at 0."""
-    return (1 / (1 + np.exp(-np.clip(value, -30, 30)))).astype(np.float32)
+    step: Plane = 1 / (1 + np.exp(-np.clip(value, -30, 30)))
+    return step.astype(np.float32)
 
 
 def _grown(weights: Plane, side: int, generator: np.random.Generator) -> Plane:
     """Standard normal noise on a side x side grid, interpolated to the image, shape (H, W)."""
-    return weights @ generator.standard_normal((side, side), dtype=np.float32) @ weights.T
+    grown: Plane = weights @ generator.standard_normal((side, side), dtype=np.float32) @ weights.T
+    return grown
 
 
 def _interpolation(size: int, side: int) -> Plane:
     """Weights (size, side) that read a grid linearly at `size` centres, averaging where there are fewer of them."""
     places = (np.arange(size) + 0.5) / size * side - 0.5
     reach = max(1.0, side / size)
-    weights = np.clip(1 - np.abs(places[:, None] - np.arange(side)) / reach, 0, None)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: Plane = np.clip(1 - np.abs(places[:, None] - np.arange(side)) / reach, 0, None)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights.astype(np.float32)
 
 
 def _blur(size: int, width: float) -> Plane:
     """A Gaussian blur along one axis, its standard deviation a share of the image's side."""
     places = (np.arange(size) + 0.5) / size
-    weights = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights: Plane = np.exp(-0.5 * ((places[:, None] - places) / width) ** 2)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights.astype(np.float32)

@@ -202,7 +202,7 @@ def data_overview(config: RunConfig, out: Path | None) -> DataOverview:
         FedletheError: The data cannot be used.
     """
     data = load_data(config)
-    counts = {split: class_counts(data, split) for split in SPLITS}
+    counts: dict[str, dict[ClientId, dict[str, int]]] = {split: class_counts(data, split) for split in SPLITS}
     pictures: tuple[Path, ...] = ()
     if out is not None:
         drawn = (plots.class_mix(counts["train"]), plots.contact_sheet(sample_images(data)))

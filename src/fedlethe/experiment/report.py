@@ -74,25 +74,24 @@ def _picture(run: Run, plot: plots.Plot, folder: str = "report") -> Picture:
 def _data_sections(run: Run) -> Iterator[Section]:
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
-    rows = [(client, *train[client].values(), *test[client].values()) for client in train]
+    rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
     drawn = [_picture(run, plots.class_mix(train)), _picture(run, plots.contact_sheet(sample_images(run.data)))]
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
 
 
 def _training_sections(run: Run) -> Iterator[Section]:
-    held = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
-    if not held:
+    curve = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
+    if not curve:
         return
     training, recording = run.history.ledger.seconds()
-    text = [f"{len(held)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
+    text = [f"{len(curve)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
     refused = [entry for entry in run.history.ledger.participation() if entry.refused is not None]
     text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
-    sizes = Table(
-        "the record", ("kind", "files", "bytes"), [(k.kind, k.files, f"{k.bytes:,}") for k in kept(run.history)]
-    )
-    final = stages_table([Stage("final model", held[-1][1], Cost())], ())
-    yield Section("Training", text, [final, sizes], [_picture(run, plots.training_curve(held))])
+    rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(run.history)]
+    sizes = Table("the record", ("kind", "files", "bytes"), rows)
+    final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
+    yield Section("Training", text, [final, sizes], [_picture(run, plots.training_curve(curve))])
 
 
 def _erasure_sections(run: Run) -> Iterator[Section]:

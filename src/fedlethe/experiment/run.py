@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -170,17 +169,11 @@ def toml_text(document: Document) -> str:
     return tomlkit.dumps(document)
 
 
-@lru_cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def to_json(value: Any, kind: type[Any]) -> str:
+def to_json(value: Any, kind: Any) -> str:
     """A dataclass, or a list of them, as JSON."""
-    return _adapter(kind).dump_json(value).decode()
+    return TypeAdapter(kind).dump_json(value).decode()
 
 
 def from_json(text: str | bytes, kind: type[T]) -> T:
     """What `to_json` wrote."""
-    value: T = _adapter(kind).validate_json(text)
-    return value
+    return TypeAdapter(kind).validate_json(text)

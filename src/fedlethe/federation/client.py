@@ -112,7 +112,7 @@ def train_locally(
             logits = network(execution.arrange(normalise(images)))
         loss = functional.cross_entropy(logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.detach())
         processed += len(positions)

@@ -31,7 +31,7 @@ class ResNet50:
 
     def build(self, in_channels: int, num_classes: int) -> nn.Module:
         """The network, for images (N, in_channels, H, W) with H, W >= 32, to logits (N, num_classes)."""
-        from monai.networks.nets import resnet50
+        from monai.networks.nets.resnet import resnet50
 
         return _finished(resnet50(**_arguments(in_channels, num_classes)), self.norm, self.weights)
 
@@ -45,7 +45,7 @@ class ResNet18:
 
     def build(self, in_channels: int, num_classes: int) -> nn.Module:
         """The network, for images (N, in_channels, H, W) with H, W >= 32, to logits (N, num_classes)."""
-        from monai.networks.nets import resnet18
+        from monai.networks.nets.resnet import resnet18
 
         network = resnet18(shortcut_type="B", **_arguments(in_channels, num_classes))
         return _finished(network, self.norm, self.weights)
