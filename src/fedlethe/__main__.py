@@ -10,9 +10,12 @@ import click
 from fedlethe.cli import app
 from fedlethe.errors import FedletheError
 
+_TYPER_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line."""
+    interrupted = "interrupted; what is recorded is whole, and the same command goes on where it can"
     try:
         code = app(standalone_mode=False)
     except FedletheError as error:
@@ -21,9 +24,11 @@ def main() -> None:
         command = error.ctx.command_path if error.ctx else "fedlethe"
         _stop(f"{error.format_message()} See: {command} --help")
     except (KeyboardInterrupt, click.Abort):
-        _stop("interrupted; what is recorded is whole, and the same command goes on where it can")
+        _stop(interrupted)
     except OSError as error:
         _stop(f"{error.filename or 'file'}: {error.strerror or error}")
+    if code == _TYPER_INTERRUPTED:
+        _stop(interrupted)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -122,7 +122,7 @@ def _demand_free_or_run(out: Path) -> None:
 
 def _demand_same(out: Path, held: Document, wanted: Document) -> None:
     before, after = _flat(held), _flat(wanted)
-    for key in sorted(before.keys() | after.keys()):
+    for key in sorted(before.keys() | after.keys(), key=lambda key: (key.startswith("run."), key)):
         if before.get(key) != after.get(key) and key != "run.version":
             detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"
             raise FedletheError(f"{out}: holds another run: {detail}; choose another folder for --out")

@@ -246,7 +246,7 @@ def contact_sheet(images: Mapping[ClientId, Mapping[str, npt.NDArray[np.uint8]]]
     widths = [max(1, *(len(held.get(name, ())) for held in shown.values())) for name in classes]
     size = min(0.9, 8.2 / sum(widths))
     with styled():
-        figure = blank(title, 1.4 + size * sum(widths), 0.8 + (size + 0.05) * len(images), gaps=0.02)
+        figure = blank(title, 1.4 + size * sum(widths), 0.8 + (size + 0.05) * len(images), gaps=0.03)
         grid = figure.subplots(len(images), len(classes), squeeze=False, width_ratios=widths)
         for (client, held), row in zip(shown.items(), grid, strict=True):
             for name, width, axis in zip(classes, widths, row, strict=True):

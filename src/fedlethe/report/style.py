@@ -108,8 +108,8 @@ def save(plot: Plot, folder: Path) -> Path:
 
 
 def blank(title: str, width: float, height: float, gaps: float = 0.04) -> Figure:
-    """An empty figure of so many inches, with its title at the left and `gaps` (inches) around each panel."""
-    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=gaps, h_pad=gaps, hspace=0.02))
+    """An empty figure of so many inches, with its title at the left and `gaps` (inches) above and below panels."""
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=gaps, hspace=0.02))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
