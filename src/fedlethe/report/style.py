@@ -101,6 +101,8 @@ def save(plot: Plot, folder: Path) -> Path:
     write_text(folder / f"{plot.name}.csv", text.getvalue())
     formats: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": DPI}}
     with styled():
+        plot.figure.draw_without_rendering()
+        plot.figure.set_layout_engine("none")  # laid out once: a second pass would move panels by a rounding
         for ending, options in formats.items():
             with written_whole(folder / f"{plot.name}.{ending}") as aside:
                 plot.figure.savefig(aside, format=ending, bbox_inches="tight", pad_inches=0.1, **options)
