@@ -3,7 +3,7 @@
 
 Four figures, with the bound that the project holds itself to:
 1. Training images/s of ResNet-50 at 1 x 128 x 128 against the common recipe (contiguous NCHW, float32, PIL decoding of
-   each item in a DataLoader), batch 16, the two measured in turn.
+   each item in a DataLoader), batch 32, the two measured in turn.
 2. The share of training time that recording takes, on a federation with the history that `influence` needs.
 3. An influence erasure of ResNet-50 against reading and writing the same bytes.
 4. The history's bytes for `influence` against `--keep everything`, 15 rounds x 5 clients.
@@ -40,7 +40,7 @@ from fedlethe.types import EVERYTHING, Need, RoundRecord, Update, Vector
 from fedlethe.unlearning.influence import Influence
 from fedlethe.vector import Layout, to_vector
 
-BATCH, SIZE, IMAGES, REPEATS = 16, 128, 64, 3
+BATCH, SIZE, IMAGES, REPEATS = 32, 128, 128, 3
 
 
 class _PngFolder(Dataset[tuple[torch.Tensor, int]]):

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("fedlethe", deadline=None, derandomize=True)
+settings.load_profile("fedlethe")
 
 
 @pytest.fixture(scope="session", autouse=True)

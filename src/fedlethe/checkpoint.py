@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,10 +37,12 @@ def save(path: Path, vector: Vector, layout: Layout) -> str:
     header = _header(tuple(layout.shapes.items()))
     data = vector.contiguous().numpy().data
     digest = hashlib.sha256(header)
-    digest.update(data)
-    with written_whole(path) as aside, aside.open("wb", buffering=0) as file:
-        file.write(header)
-        file.write(data)
+    with ThreadPoolExecutor(1) as thread:  # hashed while it is written: neither holds the interpreter
+        hashed = thread.submit(digest.update, data)
+        with written_whole(path) as aside, aside.open("wb") as file:
+            file.write(header)
+            file.write(data)
+        hashed.result()
     return digest.hexdigest()
 
 

@@ -11,19 +11,21 @@ import torch
 from fedlethe.types import Vector
 
 
-def clip(vector: Vector, norm: float) -> Vector:
-    """Scale a vector down to at most an L2 norm (a copy): x min(1, norm / ||vector||).
+def clip_factor(vector: Vector, norm: float) -> float:
+    """What a vector is multiplied by to clip it to an L2 norm: min(1, norm / ||vector||).
 
     Args:
         vector: Shape (P,).
-        norm: Above 0; infinity leaves the vector as it is.
+        norm: Above 0; infinity clips nothing.
 
     Example:
-        >>> clip(torch.tensor([3.0, 4.0]), 1.0)
-        tensor([0.6000, 0.8000])
+        >>> clip_factor(torch.tensor([3.0, 4.0]), 1.0)
+        0.2
     """
+    if math.isinf(norm):
+        return 1.0
     length = float(torch.linalg.vector_norm(vector, dtype=torch.float64))
-    return vector * min(1.0, norm / length) if length > 0 else vector.clone()
+    return min(1.0, norm / length) if length > 0 else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ import torch
 
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
-from fedlethe.privacy.mask import clip
+from fedlethe.privacy.mask import clip_factor
 from fedlethe.types import ClientId, Need
 from fedlethe.unlearning.method import Unlearned
 
@@ -45,8 +45,9 @@ class Influence:
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`; no client takes part."""
         final = history.final()
-        influence = torch.zeros_like(final)
-        for client in sorted(forget):
-            influence += history.influence(client)
-        model = final - clip(influence, self.clip).mul_(self.scale)
+        first, *others = sorted(forget)
+        influence = history.influence(first)
+        for client in others:
+            influence = influence + history.influence(client)
+        model = torch.sub(final, influence, alpha=self.scale * clip_factor(influence, self.clip))
         return Unlearned(model=history.layout.floor_variances(model, final))
