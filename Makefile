@@ -16,8 +16,9 @@ check: .venv/installed  ## Style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed  ## Speed and bytes, as ratios within one run
+bench: .venv/installed  ## Speed and bytes, as ratios within one run; ten kills and resumes
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/kill_and_resume.py
 
 install: .venv/installed  ## The virtual environment alone
 

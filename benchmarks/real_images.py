@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 TRAINING = {
-    "pneumoniamnist": "--data medmnist --flag pneumoniamnist --clients 5 --model small-cnn --rounds 15 --local-epochs 2",
+    "pneumoniamnist": "--data medmnist --flag pneumoniamnist --clients 5 --model small-cnn "
+    "--rounds 15 --local-epochs 2",
     "ham10000": "--data isic2019 --size 64 --model small-cnn --rounds 10 --local-epochs 1 "
     "--optimizer adam --learning-rate 0.001",
 }
