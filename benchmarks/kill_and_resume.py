@@ -46,9 +46,8 @@ def main() -> None:
             )
             equal = checkpoints(run) == expected
             same &= equal
-            print(
-                f"killed after {after:4.1f} of {length:.1f} s, {found:2d} files there: {'the same' if equal else 'DIFFERENT'}"
-            )
+            verdict = "the same" if equal else "DIFFERENT"
+            print(f"killed after {after:4.1f} of {length:.1f} s with {found:2d} checkpoints there: {verdict}")
     sys.exit(0 if same else 1)
 
 

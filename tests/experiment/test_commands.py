@@ -173,3 +173,24 @@ def test_batch_norm_survives_an_erasure_with_noise(fedlethe: Fedlethe, tmp_path:
     result = fedlethe("erase", run, "--client", "hospital-0", "--sigma", "0.03", "--repair-rounds", "0")
     erased = safetensors.torch.load_file(result["model"])
     assert all(bool((tensor > 0).all()) for name, tensor in erased.items() if name.endswith("running_var"))
+
+
+def test_updates_that_are_not_finite_are_refused_and_recorded(fedlethe: Fedlethe, tmp_path: Path) -> None:
+    result = fedlethe("train", *TINY, "--rounds", "1", "--learning-rate", "1e30", "--out", tmp_path / "run")
+    assert {entry["client"] for entry in result["refused"]} == {"hospital-0", "hospital-1", "hospital-2"}
+    assert all("NaN" in entry["refused"] for entry in result["refused"])
+    final, initial = (fedlethe("evaluate", tmp_path / "run", "--round", round) for round in ("1", "0"))
+    assert final["accuracy"] == initial["accuracy"]
+    html = Path(fedlethe("report", tmp_path / "run")["page"]).read_text()
+    assert "the update of hospital-1 was refused" in html
+
+
+def test_real_images_with_resnet50_through_an_erasure(fedlethe: Fedlethe, real_data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    source = ["--data", "isic2019", "--root", real_data / "isic2019_ham", "--size", "32", "--max-examples", "16"]
+    trained = fedlethe("train", *source, "--model", "resnet50", "--rounds", "1", "--out", run)
+    assert set(trained["clients"]) == {"rosendahl", "vidir_modern", "vidir_molemax", "vienna_dias"}
+    erased = fedlethe("erase", run, "--client", "rosendahl", "--sigma", "0.001")
+    tensors = safetensors.torch.load_file(erased["model"])
+    assert all(bool((tensor > 0).all()) for name, tensor in tensors.items() if name.endswith("running_var"))
+    assert fedlethe("history", "--check", run)["check"]["influence_residual"] < 1e-6
