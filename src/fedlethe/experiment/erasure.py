@@ -22,7 +22,7 @@ from fedlethe.federation.train import train
 from fedlethe.history.history import History, not_kept
 from fedlethe.history.ledger import Artefact
 from fedlethe.privacy.mask import IsotropicMask
-from fedlethe.progress import track
+from fedlethe.progress import bar
 from fedlethe.report import plots
 from fedlethe.seeding import derive, torch_generator
 from fedlethe.types import ClientId, Cost, Stage, Vector
@@ -123,12 +123,14 @@ def erase(run: Run, request: Request) -> Erasure:
         if earlier := done(run, request):
             clients = ", ".join(request.forget)
             raise FedletheError(f"{clients}: erased already in this way; its model is {earlier.model}")
-        meter = Meter()
-        unlearned = unlearn(run, request.forget, request.method, run.history, meter)
         stages = [Stage("before", run.evaluate(run.history.final()), Cost())]
-        model = unlearned.model
-        for name, model in _models(run, request, unlearned.model, meter):
-            stages.append(Stage(name, run.evaluate(model), meter.cost()))
+        with bar("erasing, client updates") as advance:
+            meter = Meter(notify=advance)
+            unlearned = unlearn(run, request.forget, request.method, run.history, meter)
+            for name, model in _models(run, request, unlearned.model, meter):
+                cost = meter.cost()
+                with meter.stopped():
+                    stages.append(Stage(name, run.evaluate(model), cost))
         return _enter(run, request, unlearned, model, stages)
 
 
@@ -163,8 +165,7 @@ def _models(run: Run, request: Request, model: Vector, meter: Meter) -> Iterator
     retained = run.federation(seed=derive(run.config.seed, "repair")).without(request.forget)
     federation = MeteredFederation(retained, meter)
     schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
-    records = train(federation, model, schedule, request.repair.settings(run.config.local))
-    for record in track(records, len(schedule), "repair, rounds"):
+    for record in train(federation, model, schedule, request.repair.settings(run.config.local)):
         yield f"repaired {record.round}", record.after
 
 

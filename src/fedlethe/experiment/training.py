@@ -19,10 +19,11 @@ from fedlethe.experiment.run import (
     to_json,
     toml_text,
 )
+from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Participation
-from fedlethe.progress import track
+from fedlethe.progress import bar
 from fedlethe.types import Evaluation
 from fedlethe.vector import to_vector
 
@@ -89,9 +90,12 @@ def _train_rounds(prepared: Prepared, history: RunFolder) -> None:
         (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
         for round in range(history.rounds + 1, config.federation.rounds + 1)
     ]
-    for record in track(train(federation, history.final(), schedule), len(schedule), "training, rounds"):
-        evaluation = prepared.evaluate(record.after)
-        history.append(record, to_json(evaluation, Evaluation))
+    updates = sum(len(participants) for _, participants in schedule)
+    with bar("training, client updates", updates) as advance:
+        metered = MeteredFederation(federation, Meter(notify=advance))
+        for record in train(metered, history.final(), schedule):
+            evaluation = prepared.evaluate(record.after)
+            history.append(record, to_json(evaluation, Evaluation))
 
 
 def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trained:

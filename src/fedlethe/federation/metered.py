@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fedlethe.federation.client import LocalTraining
@@ -15,13 +16,27 @@ from fedlethe.vector import Layout
 
 @dataclass
 class Meter:
-    """Counts from the moment it is made."""
+    """Counts from the moment it is made.
 
+    Attributes:
+        notify: Called after each update.
+    """
+
+    notify: Callable[[], None] = lambda: None
     start: float = field(default_factory=time.perf_counter)
     client_steps: int = 0
     examples: int = 0
     bytes_moved: int = 0
     clients: set[ClientId] = field(default_factory=set)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Time spent in the block does not count."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.start += time.perf_counter() - start
 
     def cost(self) -> Cost:
         """What was counted so far."""
@@ -60,6 +75,7 @@ class MeteredFederation:
             self.meter.examples += update.examples_processed
             self.meter.bytes_moved += (model.numel() + update.model.numel()) * model.element_size()
             self.meter.clients.add(update.client)
+            self.meter.notify()
             yield update
 
     def without(self, forget: Iterable[ClientId]) -> MeteredFederation:
