@@ -19,8 +19,8 @@ from typing import Any
 TRAINING = {
     "pneumoniamnist": "--data medmnist --flag pneumoniamnist --clients 5 --model small-cnn "
     "--rounds 15 --local-epochs 2",
-    "ham10000": "--data isic2019 --size 64 --model small-cnn --rounds 10 --local-epochs 1 "
-    "--optimizer adam --learning-rate 0.001",
+    "ham10000": "--data isic2019 --size 64 --model small-cnn --norm batch --rounds 10 --local-epochs 1 "
+    "--optimizer adam --learning-rate 0.002",
 }
 ERASED = {"pneumoniamnist": "client-2", "ham10000": "rosendahl"}
 SEEDS = {"pneumoniamnist": (0, 1, 2), "ham10000": (0,)}
