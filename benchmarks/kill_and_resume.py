@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-OPTIONS = ("data.size=16", "data.hospitals=3", "data.images_per_hospital=60", "federation.rounds=12")
+OPTIONS = ("data.size=16", "data.hospitals=3", "data.images_per_hospital=60", "federation.rounds=80")
 COMMAND = [sys.executable, "-m", "fedlethe", "train", *(part for option in OPTIONS for part in ("--set", option))]
 MOMENTS = 10
 
@@ -39,7 +39,7 @@ def main() -> None:
         expected, same = checkpoints(whole), True
         for moment in range(MOMENTS):
             run = Path(folder, str(moment))
-            after = random.Random(moment).uniform(0.3, 1.0) * length
+            after = random.Random(moment).uniform(0.35, 0.95) * length
             found = killed(run, after)
             subprocess.run(
                 [*COMMAND, "--out", str(run)], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -54,7 +54,7 @@ class LocalTraining:
     def batches(self, num_examples: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
         """Positions of the images of each step, shape (b,), b <= batch_size: a fresh shuffle for each pass.
 
-        A last batch of one image is left out where there are others, since batch norm has no variance of it.
+        A last batch of one image is left out where there are larger ones, since batch norm has no variance of it.
         """
         left = math.ceil(self.epochs * num_examples)
         while left > 0:
@@ -62,7 +62,7 @@ class LocalTraining:
             left -= len(order)
             for start in range(0, len(order), self.batch_size):
                 positions = order[start : start + self.batch_size]
-                if len(positions) > 1 or len(order) == 1:
+                if len(positions) > 1 or 1 in (len(order), self.batch_size):
                     yield positions
 
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:

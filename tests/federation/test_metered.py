@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import time
+
+import torch
+
+from fedlethe.federation.metered import Meter, MeteredFederation
+from tests.fakes import linear_federation
+
+
+def test_it_counts_what_passes_through_and_shares_the_count() -> None:
+    calls: list[int] = []
+    meter = Meter(notify=lambda: calls.append(1))
+    federation = MeteredFederation(linear_federation(), meter)
+    model = torch.zeros(3)
+    list(federation.train(model, ["a", "c"], round=1))
+    retained = federation.without(["a"])
+    list(retained.train(model, ["c"], round=2))
+    cost = meter.cost()
+    assert (cost.client_steps, cost.examples, cost.clients) == (3, 1 + 2 + 2, ("a", "c"))
+    assert cost.bytes_moved == 3 * 2 * 3 * 4  # updates x (sent and received) x weights x bytes
+    assert len(calls) == 3
+    assert retained.clients == ("b", "c")
+
+
+def test_time_in_which_it_is_stopped_does_not_count() -> None:
+    meter = Meter()
+    with meter.stopped():
+        time.sleep(0.2)
+    assert meter.cost().seconds < 0.1

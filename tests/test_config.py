@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.config import PRESETS, Document, layered, read_toml, resolve
+from fedlethe.data.medmnist import MedMnist
+from fedlethe.errors import FedletheError
+from fedlethe.experiment.run import toml_text
+from fedlethe.flags import assignments, document
+from fedlethe.models.resnet import ResNet50
+from fedlethe.types import EVERYTHING, Need
+
+
+def test_a_table_that_names_another_source_replaces_the_one_below() -> None:
+    below: Document = {"data": {"source": "phantom", "hospitals": 3}, "local": {"epochs": 2, "batch_size": 8}}
+    above: Document = {"data": {"source": "medmnist", "flag": "pneumoniamnist"}, "local": {"epochs": 1}}
+    assert layered(below, above) == {
+        "data": {"source": "medmnist", "flag": "pneumoniamnist"},
+        "local": {"epochs": 1, "batch_size": 8},
+    }
+    assert layered(below, {"data": {"size": 16}})["data"] == {"source": "phantom", "hospitals": 3, "size": 16}
+
+
+def test_the_papers_preset() -> None:
+    config = resolve(PRESETS["paper"])
+    assert config.model == ResNet50()
+    assert config.partition.clients == 5
+    assert config.federation.rounds == 15
+    local = config.local
+    assert (local.epochs, local.batch_size, local.optimizer, local.learning_rate) == (7, 16, "sgd", 0.005)
+    assert config.document()["data"]["size"] == 128
+    assert config.history.needs() == EVERYTHING
+
+
+def test_needed_keeps_what_the_methods_need_and_the_start_of_every_reference() -> None:
+    needs = {
+        methods: resolve({"history": {"methods": methods}}).history.needs()
+        for methods in [("influence",), ("retrain",)]
+    }
+    assert needs == {
+        ("influence",): frozenset({Need.INITIAL, Need.INFLUENCE}),
+        ("retrain",): frozenset({Need.INITIAL}),
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_is_written_is_read_again(preset: str, tmp_path: Path) -> None:
+    config = resolve(layered(PRESETS[preset], {"method": {"influence": {"clip": float("inf")}}, "seed": 3}))
+    (tmp_path / "run.toml").write_text(toml_text(config.document()))
+    assert resolve(read_toml(tmp_path / "run.toml")) == config
+
+
+def test_layers_lie_preset_file_flags_set(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[local]\nepochs = 3\nbatch_size = 4\nlearning_rate = 0.3\n")
+    tables: dict[str, dict[str, Any]] = {
+        "": {"seed": 9},
+        "local": {"epochs": None, "batch_size": 5, "learning_rate": 0.4},
+        "model": {"name": None},
+    }
+    result = document(config=tmp_path / "run.toml", preset="paper", settings=["local.learning_rate=0.5"], tables=tables)
+    local = {"epochs": 3, "batch_size": 5, "learning_rate": 0.5, "optimizer": "sgd", "momentum": 0.0}
+    assert result["local"] == local
+    assert result["seed"] == 9
+    assert result["model"] == {"name": "resnet50"}
+
+
+def test_assignments_are_toml_values_or_else_texts() -> None:
+    assert assignments(["a=1", "b=[1, 2]", "c=true", "d=adam", "e=x=y"]) == {
+        "a": 1,
+        "b": [1, 2],
+        "c": True,
+        "d": "adam",
+        "e": "x=y",
+    }
+
+
+def test_options_reach_their_constructor() -> None:
+    config = resolve({"data": {"source": "medmnist", "flag": "bloodmnist", "root": "somewhere"}})
+    assert config.source == MedMnist(flag="bloodmnist", root=Path("somewhere"))
+    assert config.document()["data"]["root"] == str(Path("somewhere").resolve())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"data": {"flag": "x"}, "seed": 0}, "no option 'flag'"),
+        ({"data": 3}, r"must be a table, \[data\]"),
+        ({"federation": {"rounds": "many"}}, "'rounds'"),
+        ({"method": {"influence": {"scale": -1}}}, "scale must be"),
+        ({"method": {"oblivion": {}}}, "no method 'oblivion'"),
+        ({"seed": "x"}, "seed"),
+    ],
+)
+def test_what_is_wrong_is_named(wrong: Document, words: str) -> None:
+    with pytest.raises(FedletheError, match=words):
+        resolve(wrong)
