@@ -193,18 +193,16 @@ def history_bytes(folder: Path) -> tuple[str, str, str]:
 
 def main() -> None:
     """Measure and print the table."""
-    bounds = (">= 3x", "", "<= 3 %", "<= 2x", "7 / 96 models")
-    table = Table(
-        "what", "measured", "ratio", "bound", title=f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
-    measures = (
-        partial(training_speed, batch=32),
-        partial(training_speed, batch=16),
-        recording_share,
-        erasure_speed,
-        history_bytes,
-    )
-    for measure, bound in zip(measures, bounds, strict=True):
+    measures: dict[Callable[[Path], tuple[str, str, str]], str] = {
+        partial(training_speed, batch=32): ">= 3x",
+        partial(training_speed, batch=16): "",
+        recording_share: "<= 3 %",
+        erasure_speed: "<= 2x",
+        history_bytes: "7 / 96 models",
+    }
+    title = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    table = Table("what", "measured", "ratio", "bound", title=title)
+    for measure, bound in measures.items():
         with tempfile.TemporaryDirectory() as folder:
             table.add_row(*measure(Path(folder)), bound)
     Console().print(table)
