@@ -20,7 +20,7 @@ from fedlethe.types import Evaluation, Metrics
 def show(result: Any, as_json: bool) -> None:
     """Print a command's result."""
     if as_json:
-        print(json.dumps(as_object(result), default=_plain, indent=2))
+        print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
         return
     console = Console(highlight=False, soft_wrap=True)
     for part in tables(result):

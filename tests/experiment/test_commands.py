@@ -164,7 +164,7 @@ def test_a_configuration_file_and_flags_over_it(fedlethe: Fedlethe, tmp_path: Pa
     assert result["rounds"] == 1
     assert result["examples"] == 2 * 32  # two of the three take part
     erasure = fedlethe("erase", tmp_path / "run", "--client", "hospital-0", "--repair-rounds", "0")
-    assert erasure["request"]["method"] == {"name": "influence", "scale": 0.25, "clip": pytest.approx(float("inf"))}
+    assert erasure["request"]["method"] == {"name": "influence", "scale": 0.25, "clip": "inf"}
 
 
 def test_batch_norm_survives_an_erasure_with_noise(fedlethe: Fedlethe, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,14 +74,18 @@ class Request:
     repair: Repair = field(default_factory=Repair)
 
     def canonical(self) -> str:
-        """The same text for the same request."""
+        """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
+        method = dataclasses.asdict(self.method)  # type: ignore[call-overload]
         options: dict[str, Any] = {
             "forget": sorted(self.forget),
-            "method": {"name": self.method_name, **dataclasses.asdict(self.method)},  # type: ignore[call-overload]
+            "method": {
+                "name": self.method_name,
+                **{name: "inf" if value == math.inf else value for name, value in method.items()},
+            },
             "mask": dataclasses.asdict(self.mask),
             "repair": dataclasses.asdict(self.repair),
         }
-        return json.dumps(options, sort_keys=True)
+        return json.dumps(options, sort_keys=True, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
