@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
-from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
+from fedlethe.federation.objective import Objective
 from fedlethe.federation.train import train
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.types import EVERYTHING, ClientId, Need, Update, Vector
@@ -27,31 +28,53 @@ class LinearFederation:
         targets: Client to the model it would end at, shape (P,).
         num_examples: Client to its number of examples.
         asked: Every (round, client) that was asked to train; shared with what `without` returns.
+        settings_asked: The settings and objectives of each of them.
+        public: Where training on the public data would end.
     """
 
     targets: Mapping[ClientId, Vector]
     num_examples: Mapping[ClientId, int]
     layout: Layout = LAYOUT
     asked: list[tuple[int, ClientId]] = field(default_factory=list)
+    settings_asked: list[LocalTraining | None] = field(default_factory=list)
+    objectives: list[Objective] = field(default_factory=list)
+    public: Vector = field(default_factory=lambda: torch.zeros(3))
+
+    settings: LocalTraining = LocalTraining()  # noqa: RUF009
 
     @property
     def clients(self) -> tuple[ClientId, ...]:
         return tuple(sorted(self.targets))
 
     def train(
-        self, model: Vector, clients: Sequence[ClientId], *, round: int, settings: LocalTraining | None = None
+        self,
+        model: Vector,
+        clients: Sequence[ClientId],
+        *,
+        round: int,
+        settings: LocalTraining | None = None,
+        objective: Objective = CROSS_ENTROPY,
     ) -> Iterator[Update]:
         for client in clients:
             if client not in self.targets:
                 raise FedletheError(unknown_client(client, self.clients))
             self.asked.append((round, client))
             examples = self.num_examples[client]
+            self.settings_asked.append(settings)
+            self.objectives.append(objective)
             yield Update(client, model + 0.5 * (self.targets[client] - model), examples, examples, 1, 0.0)
+
+    def train_on_public(
+        self, model: Vector, *, round: int, objective: Objective, settings: LocalTraining | None = None
+    ) -> Update:
+        self.settings_asked.append(settings)
+        self.objectives.append(objective)
+        return Update("(public)", model + 0.5 * (self.public - model), 1, 1, 1, 0.0)
 
     def without(self, forget: Iterable[ClientId]) -> LinearFederation:
         gone = set(forget)
         targets = {client: target for client, target in self.targets.items() if client not in gone}
-        return LinearFederation(targets, self.num_examples, self.layout, self.asked)
+        return replace(self, targets=targets)
 
 
 def linear_federation() -> LinearFederation:

@@ -23,14 +23,18 @@ class Need(enum.Enum):
 
     INITIAL = "the model before round one"
     INFLUENCE = "each client's summed weighted deltas"
+    NORMS = "per-layer norms of each client's delta in each round"
+    FIRST_DELTAS = "each client's delta in round one"
     DELTAS = "each client's delta in each round"
     GLOBALS = "the global model of each round"
     RETAINED_DATA = "retained clients train again"
+    FORGOTTEN_DATA = "forgotten clients train again"
+    PUBLIC_DATA = "unlabelled data that no client owns"
 
     @property
     def of_history(self) -> bool:
         """Whether it is kept in the history (the rest is asked of the clients)."""
-        return self is not Need.RETAINED_DATA
+        return self not in (Need.RETAINED_DATA, Need.FORGOTTEN_DATA, Need.PUBLIC_DATA)
 
 
 EVERYTHING = frozenset(need for need in Need if need.of_history)

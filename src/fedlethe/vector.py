@@ -53,6 +53,22 @@ class Layout:
         """P, the number of floats."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    @cached_property
+    def parameters(self) -> torch.Tensor:
+        """Which entries are parameters, not running statistics: bool, shape (P,)."""
+        mask = torch.ones(self.size, dtype=torch.bool)
+        for name, span in self.spans.items():
+            if is_statistic(name):
+                mask[span] = False
+        return mask
+
+    def norms(self, vector: Vector) -> dict[str, float]:
+        """The L2 norm of each named tensor of a vector, shape (P,)."""
+        return {
+            name: float(torch.linalg.vector_norm(vector[span], dtype=torch.float64))
+            for name, span in self.spans.items()
+        }
+
     def tensors(self, vector: Vector) -> dict[str, torch.Tensor]:
         """Named views into a vector of shape (P,): writing to one writes to the vector."""
         return {name: vector[span].view(self.shapes[name]) for name, span in self.spans.items()}
@@ -85,6 +101,11 @@ class Layout:
                 return f"'{name}' has shape {tuple(other[name])} where {shape} is expected"
         extra = next((name for name in other if name not in self.shapes), None)
         return None if extra is None else f"it has '{extra}', which this model does not have"
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a tensor of this name holds running statistics (of batch norm), which no gradient moves."""
+    return name.endswith(("running_mean", "running_var"))
 
 
 def to_vector(network: torch.nn.Module, layout: Layout) -> Vector:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.types import Update, Vector
 from tests.fakes import LinearFederation, linear_federation
@@ -31,21 +31,15 @@ def test_the_order_in_which_clients_are_asked_does_not_matter() -> None:
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-class _Faulty:
+class _Faulty(LinearFederation):
     """Client a answers wrongly."""
 
     def __init__(self, wrong: Vector) -> None:
-        self.inner, self.wrong = linear_federation(), wrong
-        self.layout, self.clients = self.inner.layout, self.inner.clients
+        super().__init__(linear_federation().targets, linear_federation().num_examples, public=wrong)
 
-    def train(
-        self, model: Vector, clients: Sequence[str], *, round: int, settings: LocalTraining | None = None
-    ) -> Iterator[Update]:
-        for update in self.inner.train(model, clients, round=round):
-            yield Update("a", self.wrong, 1, 1, 1, 0.0) if update.client == "a" else update
-
-    def without(self, forget: Iterable[str]) -> _Faulty:
-        raise NotImplementedError
+    def train(self, *arguments: Any, **options: Any) -> Iterator[Update]:
+        for update in super().train(*arguments, **options):
+            yield Update("a", self.public, 1, 1, 1, 0.0) if update.client == "a" else update
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,13 @@ I_a = 0.5 + 0.4375 = 0.9375; I_b = 1 + 0.9375 = 1.9375; I_c = -1 - 1.125 = -2.12
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from fedlethe.types import Need
+from fedlethe.unlearning import unlearn
 from fedlethe.unlearning.influence import Influence
 from fedlethe.vector import VARIANCE_FLOOR, Layout
 from tests.fakes import LinearFederation, linear_federation, trained_history
@@ -70,18 +72,18 @@ def test_running_variances_keep_their_floor() -> None:
     targets = {"a": torch.tensor([1.0, 9.0, 1.0]), "b": torch.tensor([1.0, 1.0, 1.0])}
     federation = LinearFederation(targets, {"a": 1, "b": 1}, layout)
     history = trained_history(federation, [(1, ("a", "b"))], initial=torch.tensor([0.0, 1.0, 0.0]))
-    model = Influence(scale=3.0).unlearn(frozenset("a"), history, federation).model
+    model = unlearn(Influence(scale=3.0), "a", history, federation).model
     # w_1 = (.5, 3, .5), I_a = (.25, 2, .25): 3 - 3 x 2 = -3 is no variance; the others are left as they come out
     torch.testing.assert_close(model, torch.tensor([-0.25, VARIANCE_FLOOR * 3, -0.25]))
 
 
 @pytest.mark.parametrize("options", [{"scale": -1.0}, {"scale": math.nan}, {"clip": 0.0}, {"clip": math.nan}])
-def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         Influence(**options)
 
 
 def test_it_needs_the_influence_alone() -> None:
     history = trained_history(linear_federation(), ALL, keep=Influence.needs)
-    assert Influence.needs == {Need.INFLUENCE}
+    assert Influence.needs == {Need.INITIAL, Need.INFLUENCE}
     Influence().unlearn(frozenset("a"), history, linear_federation().without("a"))

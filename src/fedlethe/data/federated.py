@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from fedlethe.types import ClientId
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+UNLABELLED = -1
+"""Stands where an image's label is not to be used."""
 
 Labels: TypeAlias = npt.NDArray[np.int64]
 Names: TypeAlias = npt.NDArray[np.str_]
@@ -120,6 +123,7 @@ class FederatedData:
         classes: The class names, in the order of the model's outputs.
         image_shape: (C, H, W).
         left_out: Reason to the number of images not taken.
+        public: Unlabelled images that no client owns; None where there are none.
     """
 
     clients: Mapping[ClientId, ClientData]
@@ -127,6 +131,7 @@ class FederatedData:
     image_shape: tuple[int, int, int]
     source_fingerprint: str
     left_out: Mapping[str, int] = field(default_factory=dict)
+    public: Examples | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -136,6 +141,9 @@ class FederatedData:
             for name in SPLITS:
                 digest.update(f"{client}/{name}/{len(data.split(name))}".encode())
                 digest.update(data.split(name).indices.astype("<i8").tobytes())
+        if self.public is not None:
+            digest.update(f"public/{len(self.public)}".encode())
+            digest.update(self.public.indices.astype("<i8").tobytes())
         return digest.hexdigest()
 
     def without(self, forget: Iterable[ClientId]) -> FederatedData:
@@ -152,8 +160,7 @@ class FederatedData:
         kept = {client: data for client, data in self.clients.items() if client not in gone}
         if not kept:
             raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
-        fields: dict[str, Any] = {name: getattr(self, name) for name in ("classes", "image_shape", "left_out")}
-        return FederatedData(clients=kept, source_fingerprint=self.source_fingerprint, **fields)
+        return replace(self, clients=kept)
 
 
 def unknown_client(client: ClientId, known: Iterable[ClientId]) -> str:

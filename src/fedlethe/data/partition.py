@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from fedlethe.data.federated import (
     SPLITS,
+    UNLABELLED,
     ClientData,
     Examples,
     FederatedData,
@@ -56,6 +57,8 @@ class Partition:
             one of each class.
         allow_one_class: Accept a client whose training images are all of one class.
         leave_out: Clients that do not take part.
+        public_fraction: Share of the training images that no client gets: the public data, used without labels.
+        seed: Draws the division; None for the run's seed. With one of its own, runs of several seeds divide alike.
 
     Raises:
         ValueError: An option is out of its range.
@@ -69,6 +72,8 @@ class Partition:
     max_examples: int | None = None
     allow_one_class: bool = False
     leave_out: tuple[ClientId, ...] = ()
+    public_fraction: float = 0.0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         if self.scheme not in (None, "site", "iid", "dirichlet", "quantity"):
@@ -79,6 +84,8 @@ class Partition:
             raise ValueError(f"alpha = {self.alpha}: must be greater than 0")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction = {self.test_fraction}: must lie between 0 and 1")
+        if not 0 <= self.public_fraction < 1:
+            raise ValueError(f"public_fraction = {self.public_fraction}: must be 0 or more and less than 1")
         if self.max_examples is not None and self.max_examples < 2:
             raise ValueError(f"max_examples = {self.max_examples}: must be 2 or more")
         self._check_quantities()
@@ -157,8 +164,11 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
             official splits, there are more clients than images, or a client has fewer than two training images, no
             test image, or training images of one class only.
     """
+    seed = seed if partition.seed is None else partition.seed
     groups, problem = _groups(images), ""
-    for assignment in _assignments(images, groups, partition, seed):
+    public = _public(groups, partition, seed)
+    for everybody in _assignments(images, groups, partition, seed):
+        assignment = _without(everybody, groups, public)
         splits = _splits(groups, assignment, partition, seed)
         dealt = _indices(groups, assignment, splits)
         clients = {
@@ -173,7 +183,8 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
                 classes=images.classes,
                 image_shape=_image_shape(images),
                 source_fingerprint=images.fingerprint,
-                left_out={**images.left_out, **_left_out(images, dealt, clients)},
+                left_out={**images.left_out, **_left_out(images, dealt, clients, int(public[groups.of].sum()))},
+                public=_public_examples(images, np.flatnonzero(public[groups.of])),
             )
     raise FedletheError(problem)
 
@@ -187,6 +198,27 @@ def _groups(images: LabelledImages) -> _Groups:
     labels = np.zeros((len(names), len(images.classes)), dtype=np.int64)
     np.add.at(labels, (of, images.labels), 1)
     return _Groups(of, labels.sum(axis=1), labels.argmax(axis=1), _official(images, names, of))
+
+
+def _public(groups: _Groups, partition: Partition, seed: int) -> Mask:
+    """Which groups are public, shape (G,): drawn from those that could be trained on."""
+    public = np.zeros(len(groups.sizes), dtype=np.bool_)
+    if partition.public_fraction > 0:
+        candidates = np.flatnonzero(np.ones_like(public) if groups.splits is None else groups.splits == TRAIN)
+        order = numpy_generator(seed, "partition", "public").permutation(candidates)
+        middles = np.cumsum(groups.sizes[order]) - groups.sizes[order] / 2
+        public[order[middles < partition.public_fraction * groups.sizes[order].sum()]] = True
+    return public
+
+
+def _without(assignment: _Assignment, groups: _Groups, public: Mask) -> _Assignment:
+    """The assignment, the public groups nobody's."""
+    clients = np.where(public[groups.of], NOBODY, assignment.clients)
+    return _Assignment(assignment.names, clients, np.where(public, NOBODY, assignment.home))
+
+
+def _public_examples(images: LabelledImages, indices: Labels) -> Examples | None:
+    return Examples(images.images, indices, np.full(len(indices), UNLABELLED)) if len(indices) else None
 
 
 def _official(images: LabelledImages, names: npt.NDArray[np.str_], of: Labels) -> Labels | None:
@@ -353,13 +385,16 @@ def _problem(clients: Mapping[ClientId, ClientData], classes: Sequence[str], par
 
 
 def _left_out(
-    images: LabelledImages, dealt: Mapping[ClientId, Sequence[Labels]], clients: Mapping[ClientId, ClientData]
+    images: LabelledImages,
+    dealt: Mapping[ClientId, Sequence[Labels]],
+    clients: Mapping[ClientId, ClientData],
+    public: int,
 ) -> dict[str, int]:
     """Reason to the number of images that no client has, where there are any."""
     given = {name: sum(len(indices) for indices in splits) for name, splits in dealt.items()}
     held = sum(len(data.split(split)) for data in clients.values() for split in SPLITS)
     counts = {
-        "dealt to no client": len(images.labels) - sum(given.values()),
+        "dealt to no client": len(images.labels) - sum(given.values()) - public,
         "of clients left out": sum(count for name, count in given.items() if name not in clients),
         "over max_examples": sum(given[name] for name in clients) - held,
     }

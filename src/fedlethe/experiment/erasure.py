@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from fedlethe import checkpoint, files
+from fedlethe import checkpoint, files, unlearning
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.client import LocalTraining
@@ -150,11 +148,7 @@ def unlearn(
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in run.history.keep:
             raise not_kept(need)
-    federation = MeteredFederation(run.federation().without(forget), meter)
-    unlearned = method.unlearn(frozenset(forget), history, federation)
-    if not bool(torch.isfinite(unlearned.model).all()):
-        raise FedletheError(f"{type(method).__name__}: its model is not finite; choose milder options")
-    return unlearned
+    return unlearning.unlearn(method, forget, history, MeteredFederation(run.federation(), meter))
 
 
 def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vector:

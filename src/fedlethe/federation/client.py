@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional
 
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.federation.execution import Execution
+from fedlethe.federation.objective import CrossEntropy, Objective
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout, load_vector, to_vector
+
+CROSS_ENTROPY = CrossEntropy()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,7 @@ class LocalTraining:
         learning_rate: Step size.
         momentum: Of SGD; the others do not use it.
         weight_decay: L2 penalty (decoupled for 'adamw').
+        clip: L2 norm that each step's gradient is clipped to; infinity clips nothing.
     """
 
     epochs: float = 1.0
@@ -39,6 +43,7 @@ class LocalTraining:
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 0.0
+    clip: float = math.inf
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate"):
@@ -50,6 +55,8 @@ class LocalTraining:
             raise ValueError(f"momentum must be in [0, 1), not {self.momentum}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a finite number of at least 0, not {self.weight_decay}")
+        if not self.clip > 0:
+            raise ValueError(f"clip must be above 0 (inf clips nothing), not {self.clip}")
 
     def batches(self, num_examples: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
         """Positions of the images of each step, shape (b,), b <= batch_size: a fresh shuffle for each pass.
@@ -85,8 +92,9 @@ def train_locally(
     settings: LocalTraining,
     execution: Execution,
     generator: torch.Generator,
+    objective: Objective = CROSS_ENTROPY,
 ) -> Update:
-    """Train from the global model on one client's images, with cross-entropy.
+    """Train from the global model on one client's images.
 
     Args:
         network: Where to train; its weights are overwritten.
@@ -97,10 +105,12 @@ def train_locally(
         settings: Epochs, batch size and optimiser.
         execution: Device and precision.
         generator: Draws the shuffles.
+        objective: What the steps descend.
 
     Returns:
         The client's update.
     """
+    teacher = None if objective.teacher is None else _teacher(network, layout, objective.teacher, execution)
     load_vector(network, layout, model)
     network.train()
     optimizer = settings.make_optimizer(network)
@@ -108,12 +118,17 @@ def train_locally(
     processed = 0
     for positions in settings.batches(len(examples), generator):
         images, labels = (tensor.to(execution.device) for tensor in examples.batch(positions))
+        arranged = execution.arrange(normalise(images))
         with execution.autocast():
-            logits = network(execution.arrange(normalise(images)))
-        loss = functional.cross_entropy(logits.float(), labels)
+            logits = network(arranged)
+        loss = objective.loss(logits.float(), labels, None if teacher is None else teacher(arranged))
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        if math.isfinite(settings.clip):
+            nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         optimizer.step()
+        if objective.ball is not None:
+            load_vector(network, layout, objective.ball.project(to_vector(network, layout)))
         losses.append(loss.detach())
         processed += len(positions)
     return Update(
@@ -124,3 +139,19 @@ def train_locally(
         steps=len(losses),
         loss=float(torch.stack(losses).mean()),
     )
+
+
+def _teacher(
+    network: nn.Module, layout: Layout, model: Vector, execution: Execution
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The logits that a model, shape (P,), gives to a batch of arranged images: float32, shape (b, classes)."""
+    held = copy.deepcopy(network)
+    load_vector(held, layout, model)
+    held.eval()
+
+    def answer(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), execution.autocast():
+            logits: torch.Tensor = held(images)
+        return logits.float()
+
+    return answer

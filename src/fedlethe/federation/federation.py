@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
+from fedlethe.federation.objective import Objective
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 
@@ -27,8 +28,19 @@ class Federation(Protocol):
         """Who can be asked, sorted."""
         ...
 
+    @property
+    def settings(self) -> LocalTraining:
+        """How the clients train unless a call says otherwise."""
+        ...
+
     def train(
-        self, model: Vector, clients: Sequence[ClientId], *, round: int, settings: LocalTraining | None = None
+        self,
+        model: Vector,
+        clients: Sequence[ClientId],
+        *,
+        round: int,
+        settings: LocalTraining | None = None,
+        objective: Objective = CROSS_ENTROPY,
     ) -> Iterator[Update]:
         """Send the model to these clients and yield their updates as they come.
 
@@ -37,6 +49,17 @@ class Federation(Protocol):
             clients: Who trains; each must be one of `clients`.
             round: Names the random draws: the same round and client shuffle alike, whoever else takes part.
             settings: How they train; None for the federation's own settings.
+            objective: What their steps descend.
+        """
+        ...
+
+    def train_on_public(
+        self, model: Vector, *, round: int, objective: Objective, settings: LocalTraining | None = None
+    ) -> Update:
+        """Train at the server, on the unlabelled images that no client owns (see `train`).
+
+        Raises:
+            FedletheError: There are no public images.
         """
         ...
 

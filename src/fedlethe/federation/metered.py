@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.federation import Federation
+from fedlethe.federation.objective import Objective
 from fedlethe.types import ClientId, Cost, Update, Vector
 from fedlethe.vector import Layout
 
@@ -66,17 +67,38 @@ class MeteredFederation:
         """Who can be asked, sorted."""
         return self.inner.clients
 
+    @property
+    def settings(self) -> LocalTraining:
+        """See `Federation.settings`."""
+        return self.inner.settings
+
     def train(
-        self, model: Vector, clients: Sequence[ClientId], *, round: int, settings: LocalTraining | None = None
+        self,
+        model: Vector,
+        clients: Sequence[ClientId],
+        *,
+        round: int,
+        settings: LocalTraining | None = None,
+        objective: Objective = CROSS_ENTROPY,
     ) -> Iterator[Update]:
         """See `Federation.train`."""
-        for update in self.inner.train(model, clients, round=round, settings=settings):
+        for update in self.inner.train(model, clients, round=round, settings=settings, objective=objective):
             self.meter.client_steps += update.steps
             self.meter.examples += update.examples_processed
             self.meter.bytes_moved += (model.numel() + update.model.numel()) * model.element_size()
             self.meter.clients.add(update.client)
             self.meter.notify()
             yield update
+
+    def train_on_public(
+        self, model: Vector, *, round: int, objective: Objective, settings: LocalTraining | None = None
+    ) -> Update:
+        """See `Federation.train_on_public`: it moves no model and asks no client, but its steps count."""
+        update = self.inner.train_on_public(model, round=round, objective=objective, settings=settings)
+        self.meter.client_steps += update.steps
+        self.meter.examples += update.examples_processed
+        self.meter.notify()
+        return update
 
     def without(self, forget: Iterable[ClientId]) -> MeteredFederation:
         """See `Federation.without`; the meter stays the same."""

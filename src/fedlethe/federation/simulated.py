@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from fedlethe.data.federated import FederatedData, unknown_client
+from fedlethe.data.federated import Examples, FederatedData, unknown_client
 from fedlethe.errors import FedletheError
-from fedlethe.federation.client import LocalTraining, train_locally
+from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
+from fedlethe.federation.objective import Objective
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
+
+PUBLIC = "(public)"
+"""Stands for the server's own training where a client would be named; no client can have this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,22 +47,48 @@ class SimulatedFederation:
         return tuple(sorted(self.data.clients))
 
     def train(
-        self, model: Vector, clients: Sequence[ClientId], *, round: int, settings: LocalTraining | None = None
+        self,
+        model: Vector,
+        clients: Sequence[ClientId],
+        *,
+        round: int,
+        settings: LocalTraining | None = None,
+        objective: Objective = CROSS_ENTROPY,
     ) -> Iterator[Update]:
         """See `Federation.train`."""
         for client in clients:
             if client not in self.data.clients:
                 raise FedletheError(unknown_client(client, self.clients))
-            yield train_locally(
-                self.network,
-                self.layout,
-                model,
-                client=client,
-                examples=self.data.clients[client].train,
-                settings=settings or self.settings,
-                execution=self.execution,
-                generator=torch_generator(self.seed, "local training", round, client),
-            )
+            yield self._update(model, client, self.data.clients[client].train, round, settings, objective)
+
+    def train_on_public(
+        self, model: Vector, *, round: int, objective: Objective, settings: LocalTraining | None = None
+    ) -> Update:
+        """See `Federation.train_on_public`."""
+        if self.data.public is None:
+            raise FedletheError("there are no public images; train with --set partition.public_fraction=0.1")
+        return self._update(model, PUBLIC, self.data.public, round, settings, objective)
+
+    def _update(
+        self,
+        model: Vector,
+        client: ClientId,
+        examples: Examples,
+        round: int,
+        settings: LocalTraining | None,
+        objective: Objective,
+    ) -> Update:
+        return train_locally(
+            self.network,
+            self.layout,
+            model,
+            client=client,
+            examples=examples,
+            settings=settings or self.settings,
+            execution=self.execution,
+            generator=torch_generator(self.seed, "local training", round, client),
+            objective=objective,
+        )
 
     def without(self, forget: Iterable[ClientId]) -> SimulatedFederation:
         """See `Federation.without`."""

@@ -3,7 +3,7 @@
 
     RUN/global_checkpoints/round_0000.safetensors            the initial model
     RUN/global_checkpoints/round_0015.safetensors            the last one, or every one (GLOBALS)
-    RUN/client_checkpoints/CLIENT/round_0001.safetensors     the client's model in each round (DELTAS)
+    RUN/client_checkpoints/CLIENT/round_0001.safetensors     the client's model in each round (DELTAS), or in the first
     RUN/influence/CLIENT/round_0015.safetensors              its influence after its last round (INFLUENCE)
 
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
@@ -24,7 +24,7 @@ from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import aggregate, contribution
 from fedlethe.files import ASIDE, sha256_of
-from fedlethe.history.history import not_kept
+from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import Artefact, Kind, Ledger, Participation
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.vector import Layout
@@ -105,7 +105,7 @@ class RunFolder:
         if Need.GLOBALS not in self.keep and record.round > 1:
             removed.append(self._name("global checkpoint", record.round - 1))
         for client, update in record.updates.items():
-            if Need.DELTAS in self.keep:
+            if keeps_delta(self.keep, record.round):
                 added.append(self._save("client checkpoint", record.round, client, update.model))
             if Need.INFLUENCE in self.keep:
                 old = self._influence_artefact(client, known)
@@ -114,8 +114,10 @@ class RunFolder:
                     influence += self._load(old)
                     removed.append(old.path)
                 added.append(self._save("influence", record.round, client, influence))
+        measured = record.updates if Need.NORMS in self.keep else {}
+        norms = {client: self.layout.norms(update.model - record.before) for client, update in measured.items()}
         seconds = {"training": record.seconds, "recording": time.perf_counter() - start}
-        self.ledger.add_round(record.round, seconds, evaluation, _participation(record), added, removed)
+        self.ledger.add_round(record.round, seconds, evaluation, _participation(record), norms, added, removed)
         for path in removed:
             (self.path / path).unlink(missing_ok=True)
 
@@ -180,7 +182,13 @@ class RunFolder:
 
     def delta(self, round: int, client: ClientId) -> Vector:
         """See `History.delta`."""
-        return self._client_model(round, client) - self.global_model(round - 1)
+        before = self.initial() if round == 1 else self.global_model(round - 1)
+        return self._client_model(round, client) - before
+
+    def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
+        """See `History.norms`."""
+        self._demand(Need.NORMS)
+        return self.ledger.norms(round, client)
 
     def replay(self) -> Iterator[RoundRecord]:
         """Every round again, from the initial model and the client checkpoints alone. Needs DELTAS.
@@ -223,7 +231,8 @@ class RunFolder:
                 raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore it from a backup")
 
     def _client_model(self, round: int, client: ClientId) -> Vector:
-        self._demand(Need.DELTAS)
+        if not keeps_delta(self.keep, round):
+            raise not_kept(Need.DELTAS)
         return self._load(self._artefact("client checkpoint", round, client))
 
     def _influence_artefact(self, client: ClientId, known: Mapping[str, Artefact]) -> Artefact | None:

@@ -60,8 +60,58 @@ class History(Protocol):
         ...
 
     def delta(self, round: int, client: ClientId) -> Vector:
-        """delta_k,t, shape (P,). Needs DELTAS."""
+        """delta_k,t, shape (P,). Needs DELTAS (in round one FIRST_DELTAS will do)."""
         ...
+
+    def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
+        """The L2 norm of each named tensor of delta_k,t. Needs NORMS."""
+        ...
+
+
+def retained_weights(history: History, round: int, forget: frozenset[ClientId]) -> dict[ClientId, float]:
+    """p_k,t / (sum over the retained p) of the retained clients whose updates entered the round.
+
+    The forgotten clients are in no numerator and no denominator; empty where nobody else entered the round.
+    """
+    kept = {client: weight for client, weight in history.weights(round).items() if client not in forget}
+    total = sum(kept.values())
+    return {client: weight / total for client, weight in kept.items()}
+
+
+def last_weight(history: History, client: ClientId) -> tuple[int, float]:
+    """The last round that a client's update entered, and its p_k,t there."""
+    last = max(round for round in range(1, history.rounds + 1) if client in history.weights(round))
+    return last, history.weights(last)[client]
+
+
+def residual(history: History, round: int, forget: frozenset[ClientId]) -> Vector:
+    """What the forgotten clients' presence changed in a round's step, shape (P,): with them less without them.
+
+    Without them the retained clients' deltas are re-weighted; where nobody is retained the step would be zero.
+    Needs DELTAS.
+    """
+    change = torch.zeros(history.layout.size)
+    kept = retained_weights(history, round, forget)
+    if len(kept) == len(history.weights(round)):
+        return change
+    for client, weight in history.weights(round).items():
+        change.add_(history.delta(round, client), alpha=weight - kept.get(client, 0.0))
+    return change
+
+
+def retained_schedule(
+    history: History, forget: frozenset[ClientId], after: int = 0
+) -> list[tuple[int, tuple[ClientId, ...]]]:
+    """The rounds after `after` with the participants that they had, less the forgotten ones."""
+    return [
+        (round, tuple(client for client in history.participants(round) if client not in forget))
+        for round in range(after + 1, history.rounds + 1)
+    ]
+
+
+def keeps_delta(keep: frozenset[Need], round: int) -> bool:
+    """Whether a history that keeps this holds the clients' deltas of this round."""
+    return Need.DELTAS in keep or (Need.FIRST_DELTAS in keep and round == 1)
 
 
 def not_kept(need: Need) -> FedletheError:
@@ -87,6 +137,7 @@ class InMemoryHistory:
         self._globals = [initial]
         self._influence = {client: torch.zeros_like(initial) for client in self.clients}
         self._deltas: dict[tuple[int, ClientId], Vector] = {}
+        self._norms: dict[tuple[int, ClientId], Mapping[str, float]] = {}
         self._weights: list[Mapping[ClientId, float]] = []
         self._participants: list[tuple[ClientId, ...]] = []
 
@@ -98,8 +149,10 @@ class InMemoryHistory:
         if Need.GLOBALS in self.keep:
             self._globals.append(record.after)
         for client, update in record.updates.items():
-            if Need.DELTAS in self.keep:
+            if keeps_delta(self.keep, record.round):
                 self._deltas[record.round, client] = update.model - record.before
+            if Need.NORMS in self.keep:
+                self._norms[record.round, client] = self.layout.norms(update.model - record.before)
             if Need.INFLUENCE in self.keep:
                 self._influence[client] += contribution(update.model, record.before, record.weights[client])
 
@@ -137,8 +190,14 @@ class InMemoryHistory:
 
     def delta(self, round: int, client: ClientId) -> Vector:
         """See `History.delta`."""
-        self._demand(Need.DELTAS)
+        if not keeps_delta(self.keep, round):
+            raise not_kept(Need.DELTAS)
         return self._deltas[round, client]
+
+    def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
+        """See `History.norms`."""
+        self._demand(Need.NORMS)
+        return self._norms[round, client]
 
     def _demand(self, need: Need) -> None:
         if need not in self.keep:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS rounds (
 CREATE TABLE IF NOT EXISTS participation (
   round INTEGER NOT NULL, client TEXT NOT NULL, num_examples INTEGER, weight REAL, examples_processed INTEGER,
   steps INTEGER, loss REAL, refused TEXT, PRIMARY KEY (round, client)
+) STRICT;
+CREATE TABLE IF NOT EXISTS norms (
+  round INTEGER NOT NULL, client TEXT NOT NULL, norms TEXT NOT NULL, PRIMARY KEY (round, client)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS artefacts (
   path TEXT PRIMARY KEY, kind TEXT NOT NULL, client TEXT, round INTEGER, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
@@ -122,6 +126,19 @@ class Ledger:
             )
             return [Participation(*row) for row in rows]
 
+    def norms(self, round: int, client: ClientId) -> dict[str, float]:
+        """The norm of each named tensor of a client's delta.
+
+        Raises:
+            FedletheError: There is no record of it.
+        """
+        with self._errors():
+            row = self._db.execute("SELECT norms FROM norms WHERE round = ? AND client = ?", (round, client)).fetchone()
+        if row is None:
+            raise FedletheError(f"{self.path}: holds no norms of {client} in round {round}")
+        norms: dict[str, float] = json.loads(row[0])
+        return norms
+
     def artefacts(self) -> dict[str, Artefact]:
         """Every file of the run, by its path."""
         with self._errors():
@@ -143,6 +160,7 @@ class Ledger:
         seconds: Mapping[str, float],
         evaluation: str,
         participation: Sequence[Participation],
+        norms: Mapping[ClientId, Mapping[str, float]],
         added: Iterable[Artefact],
         removed: Iterable[str],
     ) -> None:
@@ -152,6 +170,8 @@ class Ledger:
             self._db.execute("INSERT INTO rounds VALUES (?, ?, ?, ?)", row)
             rows = [tuple(getattr(entry, name) for name in Participation.__slots__) for entry in participation]
             self._db.executemany("INSERT INTO participation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            texts = [(round, client, json.dumps(held)) for client, held in norms.items()]
+            self._db.executemany("INSERT INTO norms VALUES (?, ?, ?)", texts)
             self._enter(added, removed)
 
     def add_erasure(self, id: str, request: str, completed: str, added: Iterable[Artefact]) -> None:

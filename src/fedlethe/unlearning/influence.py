@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 
+from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
 from fedlethe.privacy.mask import clip_factor
@@ -29,12 +30,15 @@ class Influence:
     Attributes:
         scale: How much of it; 1 is all.
         clip: L2 norm that it is clipped to before it is scaled; infinity clips nothing.
+        renormalise: Stretch what is left of w_R - w_0 by 1 / (1 - scale x p_u), so that the retained clients weigh
+            1 together; with scale 1 and no clip this is `fed_accum`. Needs the same p_u in every round.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.INFLUENCE})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.INFLUENCE})
 
     scale: float = 1.0
     clip: float = math.inf
+    renormalise: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale >= 0):
@@ -49,5 +53,27 @@ class Influence:
         influence = history.influence(first)
         for client in others:
             influence = influence + history.influence(client)
-        model = torch.sub(final, influence, alpha=self.scale * clip_factor(influence, self.clip))
-        return Unlearned(model=history.layout.floor_variances(model, final))
+        factor = self.scale * clip_factor(influence, self.clip)
+        model = torch.sub(final, influence, alpha=factor)
+        if self.renormalise:
+            left = 1 - factor * self._share(forget, history)
+            initial = history.initial()
+            model = initial + (model - initial) / left
+        return Unlearned(model=model)
+
+    @staticmethod
+    def _share(forget: frozenset[ClientId], history: History) -> float:
+        """p_u, summed over the forgotten clients.
+
+        Raises:
+            FedletheError: It differs from round to round, or is everything.
+        """
+        shares = [
+            sum(weight for client, weight in history.weights(round).items() if client in forget)
+            for round in range(1, history.rounds + 1)
+        ]
+        if max(shares) - min(shares) > 1e-9 or shares[0] >= 1:
+            raise FedletheError(
+                "influence: renormalise needs all clients in all rounds; use fed_accum, which weighs each round anew"
+            )
+        return shares[0]

@@ -11,18 +11,24 @@ The smallest one, which takes the model back to its start:
 
         def unlearn(self, forget, history, federation):
             return Unlearned(model=history.initial().clone())
+
+It is called through `unlearn`, which holds it to its declaration.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+import torch
+
+from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
 from fedlethe.types import ClientId, Guarantee, Need, Vector
 
-__all__ = ["Need", "Unlearned", "UnlearningMethod"]
+__all__ = ["Need", "Unlearned", "UnlearningMethod", "retained", "unlearn"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,8 +57,50 @@ class UnlearningMethod(Protocol):
         """Take the `forget` clients out of the history's final model.
 
         Args:
-            forget: Who is erased; all of them are clients of the history.
+            forget: Who is erased: clients of the history, each of whose updates entered at least one round.
             history: Read only; holds at least what `needs` names.
-            federation: The retained clients; the forgotten ones are not in it.
+            federation: The retained clients; the forgotten ones are in it only with FORGOTTEN_DATA.
         """
         ...
+
+
+def unlearn(
+    method: UnlearningMethod, forget: Iterable[ClientId], history: History, federation: Federation
+) -> Unlearned:
+    """Ask a method for a model without these clients, and hold it to what every method owes.
+
+    Formal guarantees:
+        Without FORGOTTEN_DATA the method cannot reach the forgotten clients' data. Running variances stay positive.
+
+    Edge cases:
+        Clients whose updates entered no round are not in the model: it is handed back as it is, nobody trains.
+
+    Args:
+        method: The method.
+        forget: Who is erased.
+        history: Of the training.
+        federation: All clients.
+
+    Raises:
+        FedletheError: The method's model is not finite, or the history or the federation lacks what it needs.
+    """
+    gone = frozenset(forget)
+    took_part = gone & entered(history)
+    final = history.final()
+    if not took_part:
+        return Unlearned(model=final.clone(), guarantee=Guarantee("exact: no update of theirs entered any round"))
+    reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
+    unlearned = method.unlearn(took_part, history, reachable)
+    if not bool(torch.isfinite(unlearned.model).all()):
+        raise FedletheError(f"{type(method).__name__}: its model is not finite; choose milder options")
+    return replace(unlearned, model=history.layout.floor_variances(unlearned.model, final))
+
+
+def retained(federation: Federation, forget: frozenset[ClientId]) -> tuple[ClientId, ...]:
+    """The clients of a federation that are not forgotten, sorted."""
+    return tuple(client for client in federation.clients if client not in forget)
+
+
+def entered(history: History) -> frozenset[ClientId]:
+    """The clients whose updates entered at least one round."""
+    return frozenset(client for round in range(1, history.rounds + 1) for client in history.weights(round))

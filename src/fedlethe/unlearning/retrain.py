@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
-from fedlethe.history.history import History
+from fedlethe.history.history import History, retained_schedule
 from fedlethe.types import ClientId, Guarantee, Need
 from fedlethe.unlearning.method import Unlearned
 
@@ -26,12 +26,8 @@ class Retrain:
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
-        schedule = (
-            (round, tuple(client for client in history.participants(round) if client not in forget))
-            for round in range(1, history.rounds + 1)
-        )
         model = history.initial()
-        for record in train(federation, model, schedule):
+        for record in train(federation, model, retained_schedule(history, forget)):
             model = record.after
         return Unlearned(
             model=model.clone(),

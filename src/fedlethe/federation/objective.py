@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""What a client's steps descend: cross-entropy, or what an unlearning method asks for in its place.
+
+An objective is a frozen value that travels with the request to train. Its `loss` takes float32 logits, shape
+(b, classes), int64 labels, shape (b,), and, where it has a teacher, the teacher's logits on the same images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch.nn import functional
+
+from fedlethe.types import Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ball:
+    """All models within `radius` (L2) of `centre`, shape (P,)."""
+
+    centre: Vector
+    radius: float
+
+    def project(self, model: Vector) -> Vector:
+        """The nearest model in the ball, shape (P,)."""
+        step = model - self.centre
+        length = float(torch.linalg.vector_norm(step, dtype=torch.float64))
+        return model if length <= self.radius else self.centre + step.mul_(self.radius / length)
+
+
+class Objective(Protocol):
+    """See the module's docstring.
+
+    Attributes:
+        teacher: The model whose logits the loss wants, shape (P,); None if it wants none.
+        ball: Where the model is projected to after each step; None for nowhere.
+    """
+
+    @property
+    def teacher(self) -> Vector | None: ...  # noqa: D102
+
+    @property
+    def ball(self) -> Ball | None: ...  # noqa: D102
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """The mean loss of a batch, a scalar."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropy:
+    """-log p_y: what training descends."""
+
+    teacher: ClassVar[None] = None
+    ball: ClassVar[None] = None
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """See `Objective.loss`."""
+        return functional.cross_entropy(logits, labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ascent:
+    """log p_y: descending it climbs the cross-entropy, within a ball (Halimi et al., 2022)."""
+
+    ball: Ball
+    teacher: ClassVar[None] = None
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """See `Objective.loss`."""
+        return -functional.cross_entropy(logits, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class UnlearningCrossEntropy:
+    """-log(1 - p_y / 2) (Pan et al., FedOSD, 2025): bounded by log 2, and least where p_y is 0."""
+
+    teacher: ClassVar[None] = None
+    ball: ClassVar[None] = None
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """See `Objective.loss`."""
+        right = logits.softmax(dim=1).gather(1, labels[:, None])
+        return -torch.log1p(-right / 2).mean()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distillation:
+    """T^2 KL(teacher || student) of the softened answers (Hinton et al., 2015); labels are not looked at."""
+
+    teacher: Vector
+    temperature: float = 1.0
+    ball: ClassVar[None] = None
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """See `Objective.loss`."""
+        assert teacher is not None
+        return self.temperature**2 * _divergence(teacher / self.temperature, logits / self.temperature)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoweredLogit:
+    """KL(teacher || student), the teacher's logit of the true class lowered to the least of the others' (FedQUIT)."""
+
+    teacher: Vector
+    ball: ClassVar[None] = None
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+        """See `Objective.loss`."""
+        assert teacher is not None
+        others = teacher.scatter(1, labels[:, None], torch.inf)
+        least = others.min(dim=1, keepdim=True).values
+        right = teacher.gather(1, labels[:, None])
+        return _divergence(teacher.scatter(1, labels[:, None], torch.minimum(right, least)), logits)
+
+
+def _divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
+    """KL of the softmax of `teacher` from that of `student`, mean over the batch."""
+    targets, answers = teacher.log_softmax(dim=1), student.log_softmax(dim=1)
+    return functional.kl_div(answers, targets, reduction="batchmean", log_target=True)

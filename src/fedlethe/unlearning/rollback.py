@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Back to the last global model before a forgotten client first took part, then its rounds again without them.
+
+Exact, and as cheap as the forgotten clients were late: the rounds after that have the participants that they had,
+less the forgotten ones, and each client shuffles as it did, so this is `retrain`, bit for bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedlethe.federation.federation import Federation
+from fedlethe.federation.train import train
+from fedlethe.history.history import History, retained_schedule
+from fedlethe.types import ClientId, Guarantee, Need
+from fedlethe.unlearning.method import Unlearned
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollback:
+    """Take the rounds that the forgotten clients touched back, and train them again."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.GLOBALS, Need.RETAINED_DATA})
+
+    def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
+        """See `UnlearningMethod.unlearn`."""
+        first = next(round for round in range(1, history.rounds + 1) if forget & set(history.weights(round)))
+        model = history.global_model(first - 1)
+        for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):
+            model = record.after
+        statement = f"exact: trained on the retained clients alone after round {first - 1}, the last before theirs"
+        return Unlearned(model=model.clone(), guarantee=Guarantee(statement))
