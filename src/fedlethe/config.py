@@ -19,6 +19,7 @@ import tomlkit.exceptions
 from pydantic import TypeAdapter, ValidationError
 
 from fedlethe.data import DATASETS
+from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
 from fedlethe.errors import FedletheError
@@ -31,6 +32,12 @@ from fedlethe.unlearning import METHODS, UnlearningMethod
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
 """A configuration as TOML gives it: tables of plain values."""
+
+TABLES = (
+    *("data", "partition", "model", "federation", "local", "execution", "history"),
+    *("backdoor", "method", "recipe"),
+)
+"""The tables that a configuration may have."""
 
 DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
 
@@ -92,6 +99,21 @@ class HistorySettings:
         return frozenset(needs | {Need.INITIAL})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A method with options and a repair of its own: a row for `fedlethe compare`.
+
+    Attributes:
+        method: Its row in METHODS.
+        options: As in `[method.NAME]`.
+        repair: As `erase` takes them: rounds, epochs, learning_rate.
+    """
+
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    repair: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """A run, resolved: every name looked up, every value checked."""
@@ -106,7 +128,14 @@ class RunConfig:
     local: LocalTraining
     execution: Execution
     history: HistorySettings
+    backdoor: Backdoor | None = None
     method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+
+    @property
+    def division_seed(self) -> int:
+        """Draws who holds what: the partition's own seed, or the run's."""
+        return self.seed if self.partition.seed is None else self.partition.seed
 
     def document(self) -> Document:
         """The configuration in full, as run.toml holds it."""
@@ -119,7 +148,9 @@ class RunConfig:
             "local": _plain(self.local),
             "execution": _plain(self.execution),
             "history": _plain(self.history),
+            **({} if self.backdoor is None else {"backdoor": _plain(self.backdoor)}),
             **({"method": {**self.method_tables}} if self.method_tables else {}),
+            **({"recipe": {name: _plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),
         }
 
     def method(self, name: str, options: Mapping[str, Any]) -> UnlearningMethod:
@@ -176,16 +207,33 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
     document = layered(DEFAULTS, document)
-    known = ("seed", "data", "partition", "model", "federation", "local", "execution", "history", "method")
+    tables = (
+        "data",
+        "partition",
+        "model",
+        "federation",
+        "local",
+        "execution",
+        "history",
+        "backdoor",
+        "method",
+        "recipe",
+    )
+    known = ("seed", *tables)
     _check_names("key", document, known, where)
-    for key in known[1:]:
+    for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
             raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
     source_name, data = _named(document["data"], "source", "data")
     model_name, model = _named(document["model"], "name", "model")
-    tables = document.get("method", {})
-    for name, table in tables.items():
+    methods = document.get("method", {})
+    for name, table in methods.items():
         build_method(name, table)
+    recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
+    for name, recipe in recipes.items():
+        if name in METHODS:
+            raise FedletheError(f"recipe '{name}': has the name of a method; choose another")
+        build_method(recipe.method, recipe.options)
     history = construct(HistorySettings, document.get("history", {}), "history")
     history.needs()
     return RunConfig(
@@ -199,7 +247,9 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         local=construct(LocalTraining, document.get("local", {}), "local"),
         execution=construct(Execution, document.get("execution", {}), "execution"),
         history=history,
-        method_tables=tables,
+        backdoor=construct(Backdoor, document["backdoor"], "backdoor") if "backdoor" in document else None,
+        method_tables=methods,
+        recipes=recipes,
     )
 
 

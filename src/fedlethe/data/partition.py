@@ -58,7 +58,8 @@ class Partition:
         allow_one_class: Accept a client whose training images are all of one class.
         leave_out: Clients that do not take part.
         public_fraction: Share of the training images that no client gets: the public data, used without labels.
-        seed: Draws the division; None for the run's seed. With one of its own, runs of several seeds divide alike.
+        seed: Draws the division (and a backdoor's images); None for the run's seed. With one of its own, runs of
+            several seeds train on the same division.
 
     Raises:
         ValueError: An option is out of its range.
@@ -154,7 +155,7 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
     Args:
         images: What a source has read.
         partition: How to divide.
-        seed: The run's seed.
+        seed: Draws the division.
 
     Returns:
         The clients: named by their sites, or `client-0`, `client-1`, ...
@@ -164,7 +165,6 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
             official splits, there are more clients than images, or a client has fewer than two training images, no
             test image, or training images of one class only.
     """
-    seed = seed if partition.seed is None else partition.seed
     groups, problem = _groups(images), ""
     public = _public(groups, partition, seed)
     for everybody in _assignments(images, groups, partition, seed):

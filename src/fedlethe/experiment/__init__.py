@@ -9,7 +9,7 @@ from typing import Any
 
 from fedlethe.config import Document, RunConfig, construct, resolve
 from fedlethe.experiment.demo import Demo, demo
-from fedlethe.experiment.erasure import Erasure, Repair, Request, erase
+from fedlethe.experiment.erasure import Erasure, Request, default_repair, erase
 from fedlethe.experiment.overview import (
     DataOverview,
     Evaluated,
@@ -23,7 +23,6 @@ from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.training import Trained, train_run
 from fedlethe.privacy.mask import IsotropicMask
-from fedlethe.types import Need
 
 __all__ = [
     "SIGMAS",
@@ -81,11 +80,10 @@ def request(
         FedletheError: No method or option has that name, or a value is out of range.
     """
     built = run.config.method(method, options)
-    rounds = 0 if Need.RETAINED_DATA in built.needs else 1
     return Request(
         forget=tuple(clients),
         method_name=method,
         method=built,
         mask=construct(IsotropicMask, mask, "mask"),
-        repair=construct(Repair, {"rounds": rounds, **repair}, "repair"),
+        repair=default_repair(built, repair),
     )

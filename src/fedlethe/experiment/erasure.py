@@ -7,12 +7,13 @@ import dataclasses
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fedlethe import checkpoint, files, unlearning
+from fedlethe.config import construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.client import LocalTraining
@@ -24,8 +25,9 @@ from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import bar
 from fedlethe.report import plots
 from fedlethe.seeding import derive, torch_generator
-from fedlethe.types import ClientId, Cost, Stage, Vector
+from fedlethe.types import ClientId, Cost, Need, Stage, Vector
 from fedlethe.unlearning import Unlearned, UnlearningMethod
+from fedlethe.unlearning.method import entered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +53,20 @@ class Repair:
         """How clients train in these rounds, given how the run's do."""
         changes = {name: getattr(self, name) for name in ("epochs", "learning_rate")}
         return dataclasses.replace(local, **{name: value for name, value in changes.items() if value is not None})
+
+
+def default_repair(method: UnlearningMethod, given: Mapping[str, Any]) -> Repair:
+    """The repair that follows a method: one round, none where the retained clients train in the method itself.
+
+    Args:
+        method: The method.
+        given: Fields of Repair that were given; they lie over the defaults.
+
+    Raises:
+        FedletheError: There is no such field, or a value is out of range.
+    """
+    rounds = 0 if Need.RETAINED_DATA in method.needs else 1
+    return construct(Repair, {"rounds": rounds, **given}, "repair")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +146,7 @@ def erase(run: Run, request: Request) -> Erasure:
         with bar("erasing, client updates") as advance:
             meter = Meter(notify=advance)
             unlearned = unlearn(run, request.forget, request.method, run.history, meter)
-            for name, model in _models(run, request, unlearned.model, meter):
+            for name, model in stages_of(run, request, unlearned.model, meter):
                 cost = meter.cost()
                 with meter.stopped():
                     stages.append(Stage(name, run.evaluate(model), cost))
@@ -156,8 +172,11 @@ def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vec
     return run.layout.floor_variances(mask.apply(model, torch_generator(run.config.seed, "mask", *key)), model)
 
 
-def _models(run: Run, request: Request, model: Vector, meter: Meter) -> Iterator[tuple[str, Vector]]:
+def stages_of(run: Run, request: Request, model: Vector, meter: Meter) -> Iterator[tuple[str, Vector]]:
+    """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name."""
     yield "unlearned", model
+    if not entered(run.history).intersection(request.forget):
+        return
     if request.mask.sigma > 0:
         model = masked(run, model, request.mask, *sorted(request.forget))
         yield "masked", model

@@ -69,7 +69,8 @@ class Run(Prepared):
 
 def load_data(config: RunConfig) -> FederatedData:
     """Read the images and divide them among the clients."""
-    return divide(config.source.load(), config.partition, config.seed)
+    data = divide(config.source.load(), config.partition, config.division_seed)
+    return data if config.backdoor is None else config.backdoor.plant(data, config.division_seed)
 
 
 def prepare(config: RunConfig) -> Prepared:

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""From scores to figures: AUC, true-positive rate at a false-positive rate, intervals, divergence. numpy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def auc(positive: Floats, negative: Floats) -> float:
+    """The chance that a positive's score lies above a negative's, ties counting half (Mann and Whitney, 1947).
+
+    Args:
+        positive: Scores, shape (n,), n >= 1.
+        negative: Scores, shape (m,), m >= 1.
+
+    Example:
+        >>> auc(np.array([1.0, 2.0]), np.array([0.0, 2.0]))
+        0.625
+    """
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, side="left")
+    up_to = np.searchsorted(ordered, positive, side="right")
+    return float((below + up_to).mean() / (2 * len(negative)))
+
+
+def tpr_at_fpr(positive: Floats, negative: Floats, fpr: float) -> float:
+    """The largest share of positives above a threshold that at most a share `fpr` of the negatives lies above.
+
+    Args:
+        positive: Scores, shape (n,).
+        negative: Scores, shape (m,).
+        fpr: In [0, 1].
+
+    Example:
+        >>> tpr_at_fpr(np.array([3.0, 1.0]), np.array([0.0, 2.0]), 0.0)
+        0.5
+    """
+    allowed = int(fpr * len(negative) + 1e-9)
+    if allowed >= len(negative):
+        return 1.0
+    threshold = np.sort(negative)[::-1][allowed]
+    return float((positive > threshold).mean())
+
+
+def bootstrap(
+    statistic: Callable[[Floats, Floats], float],
+    positive: Floats,
+    negative: Floats,
+    generator: np.random.Generator,
+    draws: int = 200,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of two samples, each drawn anew with replacement (Efron, 1979).
+
+    Args:
+        statistic: Of positives and negatives.
+        positive: Shape (n,).
+        negative: Shape (m,).
+        generator: Draws the samples.
+        draws: How many.
+        level: Share of the draws that the interval holds.
+    """
+    values = [
+        statistic(generator.choice(positive, len(positive)), generator.choice(negative, len(negative)))
+        for _ in range(draws)
+    ]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def divergence(one: Floats, other: Floats) -> float:
+    """The Jensen-Shannon divergence of two models' predictions, mean over the examples, in nats.
+
+    Args:
+        one: Log-probabilities, shape (n, classes).
+        other: The same examples, shape (n, classes).
+    """
+    p, q = np.exp(one), np.exp(other)
+    middle = np.log((p + q) / 2 + 1e-300)
+    return float((p * (one - middle) + q * (other - middle)).sum(axis=1).mean() / 2)
+
+
+def confidence(answers: Floats, labels: npt.NDArray[np.int64]) -> Floats:
+    """Phi = log p_y - log(sum of the other classes' p) of each example (Carlini et al., 2022), shape (n,).
+
+    Args:
+        answers: Log-probabilities, shape (n, classes).
+        labels: Shape (n,).
+    """
+    rows = np.arange(len(labels))
+    others = answers.copy()
+    others[rows, labels] = -np.inf
+    ratio: Floats = answers[rows, labels] - np.logaddexp.reduce(others, axis=1)
+    return ratio

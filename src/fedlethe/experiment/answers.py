@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Asks models for what the audits look at, and keeps it in a file: log-probabilities, float64, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from fedlethe import files
+from fedlethe.audit import Answers, Task
+from fedlethe.audit.scores import Floats
+from fedlethe.data.federated import Examples, FederatedData
+from fedlethe.errors import FedletheError
+from fedlethe.evaluation import predict
+from fedlethe.experiment.run import Prepared
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import load_vector
+
+RETAINED = 1000
+"""The most training images of retained clients that a membership audit looks at."""
+
+RELEARNING = (12, 0.25)
+"""How often the forgotten images are trained on in the relearn audit, and for how many epochs each time."""
+
+LEAST = 1e-300
+"""Stands for a probability of 0, whose logarithm is not finite."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """The images that models are asked about.
+
+    Attributes:
+        forget: The forgotten clients.
+        sets: By the names of `Answers`.
+        task: The right answers.
+    """
+
+    forget: tuple[ClientId, ...]
+    sets: dict[str, list[Examples]]
+    task: Task
+
+    @classmethod
+    def of(cls, prepared: Prepared, forget: Sequence[ClientId]) -> Examination:
+        """The examination of a federation for some forgotten clients."""
+        data = prepared.data
+        retained = [client for client in data.clients if client not in forget]
+        sets = {
+            "test": [held.test for held in data.clients.values()],
+            "forgotten": [data.clients[client].train for client in sorted(forget)],
+            "retained": _thinned(data, retained),
+        }
+        backdoor = prepared.config.backdoor
+        if backdoor is not None and backdoor.client in forget:
+            sets["triggered"] = [backdoor.triggered(data)]
+        labels = {name: np.concatenate([part.labels for part in parts]) for name, parts in sets.items()}
+        task = Task(
+            labels["test"],
+            labels["forgotten"],
+            labels["retained"],
+            backdoor.target if backdoor is not None and "triggered" in sets else None,
+        )
+        return cls(forget=tuple(sorted(forget)), sets=sets, task=task)
+
+    def ask(self, prepared: Prepared, model: Vector, relearn: bool) -> Answers:
+        """What a model, shape (P,), answers; `relearn` trains it on the forgotten images, too."""
+        answers = {name: self._answer(prepared, model, parts) for name, parts in self.sets.items()}
+        return Answers(**answers, relearn=self._relearn(prepared, model) if relearn else None)
+
+    def _answer(self, prepared: Prepared, model: Vector, parts: Sequence[Examples]) -> Floats:
+        load_vector(prepared.network, prepared.layout, model)
+        rows = [predict(prepared.network, prepared.execution, part) for part in parts if len(part)]
+        answers: Floats = np.log(np.maximum(np.nan_to_num(np.concatenate(rows), nan=1.0), LEAST))
+        return answers - np.logaddexp.reduce(answers, axis=1, keepdims=True)
+
+    def _relearn(self, prepared: Prepared, model: Vector) -> Floats:
+        """The mean loss on the forgotten images, before and after each of some short trainings on them."""
+        times, epochs = RELEARNING
+        labels = self.task.forgotten
+        federation = prepared.federation(seed=derive(prepared.config.seed, "relearn"))
+        settings = replace(prepared.config.local, epochs=epochs)
+        losses = []
+        for time in range(times + 1):
+            answers = self._answer(prepared, model, self.sets["forgotten"])
+            losses.append(-float(answers[np.arange(len(labels)), labels].mean()))
+            if time < times:
+                for client in self.forget:
+                    (update,) = federation.train(model, (client,), round=time, settings=settings)
+                    model = update.model
+        return np.array(losses)
+
+
+def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]:
+    """The training images of these clients, or every n-th of them where they are too many."""
+    total = sum(len(data.clients[client].train) for client in clients)
+    step = -(-total // RETAINED)
+    parts = [data.clients[client].train for client in clients]
+    return [Examples(part.images, part.indices[::step], part.labels[::step]) for part in parts]
+
+
+def save(path: Path, answers: Answers) -> None:
+    """Write answers to a file."""
+    arrays = {field.name: getattr(answers, field.name) for field in fields(Answers)}
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    with files.written_whole(path) as aside:
+        aside.write_bytes(safetensors.numpy.save(kept))
+
+
+def load(path: Path) -> Answers:
+    """Read what `save` wrote.
+
+    Raises:
+        FedletheError: The file is not whole.
+    """
+    try:
+        return Answers(**safetensors.numpy.load_file(path))
+    except (OSError, safetensors.SafetensorError, TypeError) as error:
+        raise FedletheError(f"{path}: cannot be read ({error}); remove it and run the command again") from None
