@@ -123,7 +123,7 @@ def train(
 def erase(
     run: RunArgument,
     client: Annotated[list[str], typer.Option(help="Who is erased; give it again for several at once.")],
-    method: Annotated[str, typer.Option(help="influence, retrain or fine_tune.")] = "influence",
+    method: Annotated[str, typer.Option(help="See: fedlethe methods.")] = "influence",
     scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
@@ -144,6 +144,47 @@ def erase(
     with experiment.opened_run(run) as opened:
         request = experiment.request(opened, client, method, options, {"sigma": sigma}, flags.given(repair))
         console.show(experiment.erase(opened, request), json)
+
+
+@app.command(epilog="Example: fedlethe compare CONFIG.toml --root DATA --methods all --seeds 0-4 --out OUT")
+def compare(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file as for train.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where everything goes; what an earlier call left there is gone on with.")],
+    methods: Annotated[str, typer.Option(help="a,b,c: methods, or recipes of CONFIG; all for all of both.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Of the trainings: 0-4 or 0,2,5.")] = "0-4",
+    client: Annotated[list[str] | None, typer.Option(help="Who is erased; the backdoor's client if unset.")] = None,
+    references: Annotated[int, typer.Option(help="Retrainings that the figures are held against.")] = 10,
+    workers: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    root: RootFlag = None,
+    set_: SetFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Erase a client with every method, audit against retrainings, make one table; run it again to go on."""
+    from fedlethe import console, experiment, flags
+
+    tables = {"data": {"root": root}}
+    document = flags.document(config=config, preset=None, settings=set_ or [], tables=tables)
+    numbers = flags.whole_numbers(seeds, "--seeds")
+    named = (experiment.config_for(document), methods.split(","), numbers, client or ())
+    result = experiment.compare(*named, references=references, out=out, workers=workers)
+    experiment.write(result)
+    console.show(result, json)
+
+
+@app.command(epilog="Example: fedlethe methods --json")
+def methods(json: JsonFlag = False) -> None:
+    """List the unlearning methods: paper, what each needs, its options and their defaults."""
+    from fedlethe import console, experiment
+
+    console.show(experiment.methods(), json)
+
+
+@app.command(epilog="Example: fedlethe audits")
+def audits(json: JsonFlag = False) -> None:
+    """List the audits: paper, what each measures, its options and their defaults."""
+    from fedlethe import console, experiment
+
+    console.show(experiment.audits(), json)
 
 
 @app.command(epilog="Example: fedlethe sweep RUN --sigmas 0,0.01,0.03 --draws 5")

@@ -13,7 +13,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.experiment import DataOverview, Demo, Erasure, Evaluated, Overview, Report, Sweep, Trace, Trained
+from fedlethe.experiment import (
+    Catalogue,
+    Comparison,
+    DataOverview,
+    Demo,
+    Erasure,
+    Evaluated,
+    Overview,
+    Report,
+    Sweep,
+    Trace,
+    Trained,
+)
+from fedlethe.experiment.table import HEADER, cells
 from fedlethe.types import Evaluation, Metrics
 
 
@@ -138,6 +151,25 @@ def _(result: Erasure) -> Iterable[Table | str]:
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
     yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
     yield f"model: {result.model}"
+
+
+@tables.register
+def _(result: Comparison) -> Iterable[Table | str]:
+    title = f"{', '.join(result.forget)} erased; {len(result.seeds)} seeds against {result.references} retrainings"
+    table = Table(*HEADER, title=title)
+    for row in result.rows:
+        table.add_row(*cells(row))
+    yield table
+    yield f"Open: {(result.out / 'index.html').absolute()}"
+
+
+@tables.register
+def _(result: Catalogue) -> Iterable[Table | str]:
+    table = Table("name", "what it does", "paper", "needs", "defaults", title=result.title, show_lines=True)
+    for row in result.rows:
+        defaults = ", ".join(f"{name} = {value}" for name, value in row.defaults.items())
+        table.add_row(row.name, row.what, row.paper, "; ".join(row.needs) or "nothing", defaults or "none")
+    yield table
 
 
 @tables.register

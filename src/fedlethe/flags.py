@@ -96,6 +96,25 @@ def numbers(text: str, flag: str) -> list[float]:
         raise FedletheError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
 
 
+def whole_numbers(text: str, flag: str) -> list[int]:
+    """Whole numbers and ranges, with commas between.
+
+    Raises:
+        FedletheError: A part is neither.
+
+    Example:
+        >>> whole_numbers("0-2,7", "--seeds")
+        [0, 1, 2, 7]
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise FedletheError(f"{flag} {text}: must be whole numbers and ranges, such as 0-4 or 0,2,5")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
 def split(name: str) -> Split:
     """The split of this name.
 

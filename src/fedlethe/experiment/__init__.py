@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe.config import Document, RunConfig, construct, resolve
+from fedlethe.experiment.catalogue import Catalogue, audits, methods
+from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.demo import Demo, demo
 from fedlethe.experiment.erasure import Erasure, Request, default_repair, erase
 from fedlethe.experiment.overview import (
@@ -21,11 +23,14 @@ from fedlethe.experiment.overview import (
 from fedlethe.experiment.report import Report, report
 from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
+from fedlethe.experiment.table import cells, write
 from fedlethe.experiment.training import Trained, train_run
 from fedlethe.privacy.mask import IsotropicMask
 
 __all__ = [
     "SIGMAS",
+    "Catalogue",
+    "Comparison",
     "DataOverview",
     "Demo",
     "Erasure",
@@ -36,18 +41,23 @@ __all__ = [
     "Sweep",
     "Trace",
     "Trained",
+    "audits",
+    "cells",
+    "compare",
     "config_for",
     "data_overview",
     "demo",
     "erase",
     "evaluate_model",
     "history_overview",
+    "methods",
     "opened_run",
     "report",
     "request",
     "sweep",
     "trace",
     "train_run",
+    "write",
 ]
 
 

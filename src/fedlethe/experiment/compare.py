@@ -123,6 +123,7 @@ class Row:
         cost: Of each seed.
         retraining_examples: Of each seed.
         bytes_kept: Of the history, for this method.
+        forgotten_takes_part: Whether the forgotten clients had to.
         guarantee: What is certain; None where there is evidence only.
         stages: Stage to its findings, where there are repair rounds (the reversion audit).
         problem: Why there is nothing else.
@@ -134,6 +135,7 @@ class Row:
     cost: tuple[Cost, ...] = ()
     retraining_examples: tuple[int, ...] = ()
     bytes_kept: int = 0
+    forgotten_takes_part: bool = False
     guarantee: str | None = None
     stages: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
     problem: str | None = None
@@ -411,6 +413,7 @@ def _row(name: str, jobs: Sequence[Job], known: Evidence) -> Row:
         cost=tuple(outcome.cost for outcome in outcomes),
         retraining_examples=tuple(outcome.retraining_examples for outcome in outcomes),
         bytes_kept=outcomes[0].bytes_kept,
+        forgotten_takes_part=any(set(outcome.cost.clients) & set(jobs[0].forget) for outcome in outcomes),
         guarantee=outcomes[0].guarantee,
         stages=stages,
     )

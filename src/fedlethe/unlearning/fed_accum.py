@@ -20,6 +20,7 @@ from fedlethe.unlearning.method import Unlearned
 class FedAccum:
     """Sum the retained clients' stored deltas, re-weighted in every round."""
 
+    paper: ClassVar[str] = "the baseline of Liu et al., FedEraser, IWQoS 2021"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.DELTAS})
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:

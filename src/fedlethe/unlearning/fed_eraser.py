@@ -36,6 +36,7 @@ class FedEraser:
         per_layer: Take the length of each tensor for itself, not of the whole delta.
     """
 
+    paper: ClassVar[str] = "Liu et al., IWQoS 2021"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.FIRST_DELTAS, Need.NORMS, Need.RETAINED_DATA})
 
     interval: int = 2

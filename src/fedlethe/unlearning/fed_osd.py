@@ -37,6 +37,7 @@ class FedOsd:
         epochs: Local epochs in each.
     """
 
+    paper: ClassVar[str] = "Pan et al., AAAI 2025"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.RETAINED_DATA, Need.FORGOTTEN_DATA})
 
     rounds: int = 3

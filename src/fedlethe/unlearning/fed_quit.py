@@ -27,6 +27,7 @@ class FedQuit:
         epochs: Passes over the forgotten client's images.
     """
 
+    paper: ClassVar[str] = "Mora et al., 2024, arXiv 2408.07587"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FORGOTTEN_DATA})
 
     epochs: float = 1.0

@@ -40,6 +40,7 @@ class FedRecover:
         pairs: How many pairs the L-BFGS approximation is built from.
     """
 
+    paper: ClassVar[str] = "Cao et al., IEEE S&P 2023"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.DELTAS, Need.GLOBALS, Need.RETAINED_DATA})
 
     warm_up: int = 3

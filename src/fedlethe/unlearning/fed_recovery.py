@@ -37,6 +37,7 @@ class FedRecovery:
         seed: Draws the noise.
     """
 
+    paper: ClassVar[str] = "Zhang et al., IEEE TIFS 2023"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.DELTAS, Need.GLOBALS})
 
     epsilon: float = math.inf

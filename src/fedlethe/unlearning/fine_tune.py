@@ -24,6 +24,7 @@ class FineTune:
         rounds: How many rounds, each with all retained clients.
     """
 
+    paper: ClassVar[str] = "the naive floor"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.RETAINED_DATA})
 
     rounds: int = 1

@@ -34,6 +34,7 @@ class Influence:
             1 together; with scale 1 and no clip this is `fed_accum`. Needs the same p_u in every round.
     """
 
+    paper: ClassVar[str] = "fedlethe; as published scripts do, but weighted"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.INFLUENCE})
 
     scale: float = 1.0

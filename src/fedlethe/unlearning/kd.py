@@ -30,6 +30,7 @@ class Kd:
         epochs: Passes over the public images.
     """
 
+    paper: ClassVar[str] = "Wu, Zhu, Mitra, 2022, arXiv 2201.09441"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INFLUENCE, Need.PUBLIC_DATA})
 
     temperature: float = 3.0

@@ -7,6 +7,7 @@ The smallest one, which takes the model back to its start:
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Reset:
+        paper: ClassVar[str] = "the smallest method there is"
         needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL})
 
         def unlearn(self, forget, history, federation):
@@ -48,9 +49,11 @@ class UnlearningMethod(Protocol):
     """See the module's docstring.
 
     Attributes:
+        paper: Where it comes from, in a few words.
         needs: What the history must keep for it, and whether clients train again.
     """
 
+    paper: ClassVar[str]
     needs: ClassVar[frozenset[Need]]
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:

@@ -27,6 +27,7 @@ class Not:
         layer: The tensor to negate; None for the weight with the fewest input channels, which is the first layer's.
     """
 
+    paper: ClassVar[str] = "Khalil et al., CVPR 2025"
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     layer: str | None = None

@@ -39,6 +39,7 @@ class Pga:
         radius: Of the ball; None for a third of the distance from w_ref to the initial model.
     """
 
+    paper: ClassVar[str] = "Halimi et al., 2022, arXiv 2207.05521"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.DELTAS, Need.GLOBALS, Need.FORGOTTEN_DATA})
 
     learning_rate: float = 0.01

@@ -29,6 +29,7 @@ class Puf:
         epochs: Local epochs in that round.
     """
 
+    paper: ClassVar[str] = "Mora et al., 2025, arXiv 2504.05822"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FORGOTTEN_DATA})
 
     eta: float = 10.0

@@ -22,6 +22,7 @@ from fedlethe.unlearning.method import Unlearned
 class Retrain:
     """Train again from the same start, without the forgotten clients."""
 
+    paper: ClassVar[str] = "McMahan et al., AISTATS 2017: the reference"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.RETAINED_DATA})
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:

@@ -21,6 +21,7 @@ from fedlethe.unlearning.method import Unlearned
 class Rollback:
     """Take the rounds that the forgotten clients touched back, and train them again."""
 
+    paper: ClassVar[str] = "retraining from the last clean round: exact"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GLOBALS, Need.RETAINED_DATA})
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:

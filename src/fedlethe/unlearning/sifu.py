@@ -38,6 +38,7 @@ class Sifu:
         seed: Draws the noise.
     """
 
+    paper: ClassVar[str] = "Fraboni et al., AISTATS 2024"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.DELTAS, Need.GLOBALS, Need.RETAINED_DATA})
 
     epsilon: float = 10.0
