@@ -28,8 +28,10 @@ class LinearFederation:
         targets: Client to the model it would end at, shape (P,).
         num_examples: Client to its number of examples.
         asked: Every (round, client) that was asked to train; shared with what `without` returns.
-        settings_asked: The settings and objectives of each of them.
+        settings_asked: The settings that each of them was asked to train by.
+        objectives: And what it was to descend.
         public: Where training on the public data would end.
+        loss: What each client reports.
     """
 
     targets: Mapping[ClientId, Vector]
@@ -40,6 +42,7 @@ class LinearFederation:
     objectives: list[Objective] = field(default_factory=list)
     public: Vector = field(default_factory=lambda: torch.zeros(3))
 
+    loss: float = 0.0
     settings: LocalTraining = LocalTraining()  # noqa: RUF009
 
     @property
@@ -62,7 +65,7 @@ class LinearFederation:
             examples = self.num_examples[client]
             self.settings_asked.append(settings)
             self.objectives.append(objective)
-            yield Update(client, model + 0.5 * (self.targets[client] - model), examples, examples, 1, 0.0)
+            yield Update(client, model + 0.5 * (self.targets[client] - model), examples, examples, 1, self.loss)
 
     def train_on_public(
         self, model: Vector, *, round: int, objective: Objective, settings: LocalTraining | None = None
@@ -77,10 +80,10 @@ class LinearFederation:
         return replace(self, targets=targets)
 
 
-def linear_federation() -> LinearFederation:
+def linear_federation(loss: float = 0.0) -> LinearFederation:
     """Clients a (1 example, target 4), b (1, target 8) and c (2, target -4), the same in all three weights."""
     targets = {client: torch.full((3,), value) for client, value in (("a", 4.0), ("b", 8.0), ("c", -4.0))}
-    return LinearFederation(targets, {"a": 1, "b": 1, "c": 2})
+    return LinearFederation(targets, {"a": 1, "b": 1, "c": 2}, loss=loss)
 
 
 def trained_history(
