@@ -2,6 +2,9 @@
 """What all tests share: a cache of their own, and the real data where there are some."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers of the tests and their children would fight over the cores
+
 from collections.abc import Iterator
 from pathlib import Path
 

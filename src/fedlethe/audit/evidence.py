@@ -139,9 +139,9 @@ class Audit(Protocol):
 def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
     """Apply an audit and judge what it measures.
 
-    'cannot be shown': it could not be measured, or not even half of the untouched models lie outside the retrainings'
-    range. 'gone' (or what the audit says instead): every candidate lies inside it. 'still there': one at least does
-    not.
+    'cannot be shown': it could not be measured, the retrainings themselves do not exceed the floor, or not even half
+    of the untouched models lie outside the retrainings' range. 'gone' (or what the audit says instead): every candidate
+    lies inside it. 'still there': one at least does not.
 
     Args:
         name: The audit's row.
@@ -159,6 +159,9 @@ def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
     span = f"{audit.figure} {_span(measured.candidates)}, of retrainings {_span(measured.references)}"
     if audit.gated and 2 * found_out < len(measured.untouched):
         statement = f"the untouched model looks like a retraining, too ({audit.figure} {_span(measured.untouched)})"
+        return Finding(name, "cannot be shown", statement, measured, limit, inside)
+    if not any(_above(value, measured.floor) for value in measured.references):
+        statement = f"retrainings do not exceed {measured.floor:.3f} ({audit.figure} {_span(measured.references)})"
         return Finding(name, "cannot be shown", statement, measured, limit, inside)
     verdict = audit.words[0 if inside == len(measured.candidates) else 1]
     return Finding(name, verdict, f"{span}, untouched {_span(measured.untouched)}", measured, limit, inside)
