@@ -123,7 +123,7 @@ def train(
 def erase(
     run: RunArgument,
     client: Annotated[list[str], typer.Option(help="Who is erased; give it again for several at once.")],
-    method: Annotated[str, typer.Option(help="See: fedlethe methods.")] = "influence",
+    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
     scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
@@ -132,7 +132,7 @@ def erase(
         int | None,
         typer.Option(help="Rounds by the retained clients afterwards; 1 if unset, 0 where the method trains them."),
     ] = None,
-    repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the run's own if unset.")] = None,
+    repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the recipe's if unset.")] = None,
     repair_learning_rate: Annotated[float | None, typer.Option(help="Step size; the run's own if unset.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -150,7 +150,7 @@ def erase(
 def compare(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file as for train.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where everything goes; what an earlier call left there is gone on with.")],
-    methods: Annotated[str, typer.Option(help="a,b,c: methods, or recipes of CONFIG; all for all of both.")] = "all",
+    methods: Annotated[str, typer.Option(help="a,b,c: methods or recipes; all for all of both.")] = "all",
     seeds: Annotated[str, typer.Option(help="Of the trainings: 0-4 or 0,2,5.")] = "0-4",
     client: Annotated[list[str] | None, typer.Option(help="Who is erased; the backdoor's client if unset.")] = None,
     references: Annotated[int, typer.Option(help="Retrainings that the figures are held against.")] = 10,

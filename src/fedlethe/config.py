@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -101,17 +101,26 @@ class HistorySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """A method with options and a repair of its own: a row for `fedlethe compare`.
+    """A method with options and a repair of its own, under a name that `erase` and `compare` take for a method's.
 
     Attributes:
         method: Its row in METHODS.
         options: As in `[method.NAME]`.
-        repair: As `erase` takes them: rounds, epochs, learning_rate.
+        repair: Fields of Repair: rounds, epochs, ratio, learning_rate.
     """
 
     method: str
     options: dict[str, Any] = field(default_factory=dict)
     repair: dict[str, Any] = field(default_factory=dict)
+
+
+RECOMMENDED = "recommended"
+"""The recipe that `erase` follows where nothing else is asked for."""
+
+RECIPES: dict[str, Recipe] = {
+    RECOMMENDED: Recipe(method="influence", options={"scale": 0.75}, repair={"rounds": 1, "ratio": 0.375})
+}
+"""The recipes that need no configuration; docs/comparison.md tells how this one was found, and what failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +169,22 @@ class RunConfig:
             FedletheError: No method or option has that name, or a value is out of range.
         """
         return build_method(name, {**self.method_tables.get(name, {}), **options})
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe of this name, or a method's own: no options of its own, and the repair that follows it.
+
+        A `[method.NAME]` table lies over the recipes that come with fedlethe, and under the configuration's own.
+
+        Raises:
+            FedletheError: No method or recipe has that name.
+        """
+        recipe = entry("method", name, self.methods())
+        table = self.method_tables.get(recipe.method, {}) if name in RECIPES else {}
+        return replace(recipe, options={**recipe.options, **table})
+
+    def methods(self) -> dict[str, Recipe]:
+        """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
+        return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **self.recipes}
 
 
 def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
@@ -231,8 +256,8 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         build_method(name, table)
     recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
     for name, recipe in recipes.items():
-        if name in METHODS:
-            raise FedletheError(f"recipe '{name}': has the name of a method; choose another")
+        if name in METHODS or name in RECIPES:
+            raise FedletheError(f"recipe '{name}': this name is taken; choose another")
         build_method(recipe.method, recipe.options)
     history = construct(HistorySettings, document.get("history", {}), "history")
     history.needs()

@@ -43,3 +43,23 @@ def test_useful_is_no_worse_than_the_worst_retraining() -> None:
             "utility", Utility(), evidence(task(test=LABELS), [model(wrong)], [model(0)], [model(2), model(0)])
         )
         assert judged.verdict == verdict
+
+
+def test_where_accuracy_says_nothing_the_auc_does() -> None:
+    labels = [0] * 6 + [1] * 4
+
+    def shy(right: int) -> Answers:
+        """Answers class 0 always, but ranks so many of the four images of class 1 above all others."""
+        scores = [-2.0] * 6 + [-1.0] * right + [-3.0] * (4 - right)
+        return answers(test=log_probabilities([-score for score in scores], [0] * 10))
+
+    of = evidence(task(test=labels), [shy(4)], [shy(4)], [shy(3), shy(4)])
+    finding = judge("utility", Utility(), of)
+    assert finding.verdict == "useful"
+    assert finding.statement.startswith("AUC (retrainings are no more accurate than the commonest class) 1.000")
+    assert finding.measured is not None
+    assert finding.measured.references == (0.75, 1.0)
+    assert finding.measured.details["accuracy"] == 0.6
+    assert (
+        judge("utility", Utility(), evidence(task(test=labels), [shy(1)], [shy(4)], [shy(3)])).verdict == "not useful"
+    )

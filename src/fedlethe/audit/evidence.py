@@ -78,6 +78,7 @@ class Measured:
         floor: What a figure must exceed whatever the retrainings' is: the accuracy of guessing the commonest class.
         power: The references against which `untouched` is judged, where they are others than the candidates'.
         details: Further figures, each a mean over the candidates.
+        figure: What they are, where it is not the audit's `figure`.
     """
 
     candidates: tuple[float, ...]
@@ -86,6 +87,7 @@ class Measured:
     floor: float | None = None
     power: tuple[float, ...] | None = None
     details: Mapping[str, float] = field(default_factory=dict)
+    figure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +153,18 @@ def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
     measured = audit.measure(evidence)
     if isinstance(measured, str):
         return Finding(name, "cannot be shown", measured)
+    figure = measured.figure or audit.figure
     sign = 1.0 if audit.worse == "large" else -1.0
     limit = _limit(measured.references, sign, audit.tolerance)
     gate = limit if measured.power is None else _limit(measured.power, sign, audit.tolerance)
     inside = sum(sign * value <= sign * limit and _above(value, measured.floor) for value in measured.candidates)
     found_out = sum(sign * value > sign * gate for value in measured.untouched)
-    span = f"{audit.figure} {_span(measured.candidates)}, of retrainings {_span(measured.references)}"
+    span = f"{figure} {_span(measured.candidates)}, of retrainings {_span(measured.references)}"
     if audit.gated and 2 * found_out < len(measured.untouched):
-        statement = f"the untouched model looks like a retraining, too ({audit.figure} {_span(measured.untouched)})"
+        statement = f"the untouched model looks like a retraining, too ({figure} {_span(measured.untouched)})"
         return Finding(name, "cannot be shown", statement, measured, limit, inside)
     if not any(_above(value, measured.floor) for value in measured.references):
-        statement = f"retrainings do not exceed {measured.floor:.3f} ({audit.figure} {_span(measured.references)})"
+        statement = f"retrainings do not exceed {measured.floor:.3f} ({figure} {_span(measured.references)})"
         return Finding(name, "cannot be shown", statement, measured, limit, inside)
     verdict = audit.words[0 if inside == len(measured.candidates) else 1]
     return Finding(name, verdict, f"{span}, untouched {_span(measured.untouched)}", measured, limit, inside)

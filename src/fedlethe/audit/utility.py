@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Is the model any good? Accuracy against the retrainings', and against guessing the commonest class."""
+"""Is the model any good? Accuracy against the retrainings', and against guessing the commonest class.
+
+Where classes are so uneven that the retrainings themselves answer the commonest class alone, accuracy says nothing: the
+figure is then the AUC.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from fedlethe.audit.scores import auc
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Utility:
-    """Test accuracy, all clients pooled; balanced accuracy and AUC beside it.
+    """Test accuracy, all clients pooled; where retrainings do no better than the commonest class, AUC.
 
     Attributes:
-        tolerance: How far below the lowest retraining is still useful, in shares of images.
+        tolerance: How far below the lowest retraining is still useful, in shares of images (or of AUC).
     """
 
     paper: ClassVar[str] = "the field's usual"
@@ -32,19 +36,27 @@ class Utility:
     def measure(self, evidence: Evidence) -> Measured | str:
         """See `Audit.measure`."""
         labels = evidence.task.test
+        figures = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy}
+        if set(labels.tolist()) == {0, 1}:
+            figures["auc"] = area
+        chosen, floor, figure = "accuracy", majority(labels), None
+        if "auc" in figures and not any(accuracy(answers, labels) > floor for answers in evidence.references):
+            chosen, floor, figure = "auc", 0.5, "AUC (retrainings are no more accurate than the commonest class)"
 
         def of(population: Sequence[Answers]) -> tuple[float, ...]:
-            return tuple(accuracy(answers, labels) for answers in population)
+            return tuple(figures[chosen](answers, labels) for answers in population)
 
-        details = {"balanced_accuracy": [balanced_accuracy(answers, labels) for answers in evidence.candidates]}
-        if set(labels.tolist()) == {0, 1}:
-            details["auc"] = [area(answers, labels) for answers in evidence.candidates]
+        details = {
+            name: float(np.mean([measure(answers, labels) for answers in evidence.candidates]))
+            for name, measure in figures.items()
+        }
         return Measured(
             of(evidence.candidates),
             of(evidence.untouched),
             of(evidence.references),
-            floor=majority(labels),
-            details={name: float(np.mean(values)) for name, values in details.items()},
+            floor=floor,
+            details=details,
+            figure=figure,
         )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedlethe.config import Document, RunConfig, construct, resolve
+from fedlethe.config import Document, RunConfig, resolve
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.demo import Demo, demo
-from fedlethe.experiment.erasure import Erasure, Request, default_repair, erase
+from fedlethe.experiment.erasure import Erasure, Request, erase, request_for
 from fedlethe.experiment.overview import (
     DataOverview,
     Evaluated,
@@ -25,7 +25,6 @@ from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.table import cells, write
 from fedlethe.experiment.training import Trained, train_run
-from fedlethe.privacy.mask import IsotropicMask
 
 __all__ = [
     "SIGMAS",
@@ -82,18 +81,5 @@ def request(
     mask: Mapping[str, Any],
     repair: Mapping[str, Any],
 ) -> Request:
-    """An erasure request from plain values; the method's options lie over the run's `[method.NAME]` table.
-
-    Where `repair` does not name its rounds, there is one, or none after a method in which the retained clients train.
-
-    Raises:
-        FedletheError: No method or option has that name, or a value is out of range.
-    """
-    built = run.config.method(method, options)
-    return Request(
-        forget=tuple(clients),
-        method_name=method,
-        method=built,
-        mask=construct(IsotropicMask, mask, "mask"),
-        repair=default_repair(built, repair),
-    )
+    """An erasure request by the name of a method or recipe, and plain values that lie over it; see `request_for`."""
+    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair)

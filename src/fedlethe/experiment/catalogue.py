@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fedlethe.audit import AUDITS
-from fedlethe.unlearning import METHODS
+from fedlethe.config import RECIPES
+from fedlethe.unlearning import METHODS, UnlearningMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,22 @@ class Catalogue:
 
 
 def methods() -> Catalogue:
-    """The rows of METHODS."""
-    rows = (
-        Listed(name, _sentence(kind), kind.paper, tuple(sorted(need.value for need in kind.needs)), _defaults(kind))
-        for name, kind in METHODS.items()
-    )
-    return Catalogue("Unlearning methods", tuple(rows))
+    """The recipes that come with fedlethe, and the rows of METHODS."""
+    recipes = [
+        replace(
+            _listed(name, METHODS[recipe.method]),
+            what=f"{recipe.method}, as `erase` does it where nothing else is asked for.",
+            paper="fedlethe (docs/comparison.md)",
+            defaults={**recipe.options, **{f"repair {key}": value for key, value in recipe.repair.items()}},
+        )
+        for name, recipe in RECIPES.items()
+    ]
+    return Catalogue("Unlearning methods", (*recipes, *(_listed(name, kind) for name, kind in METHODS.items())))
+
+
+def _listed(name: str, kind: type[UnlearningMethod]) -> Listed:
+    needs = tuple(sorted(need.value for need in kind.needs))
+    return Listed(name, _sentence(kind), kind.paper, needs, _defaults(kind))
 
 
 def audits() -> Catalogue:

@@ -20,12 +20,12 @@ from typing import Literal
 import fedlethe
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, Finding, audit, overall
-from fedlethe.config import Document, Recipe, RunConfig, construct, entry, resolve
+from fedlethe.config import Document, Recipe, RunConfig, resolve
 from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import answers
 from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.erasure import Repair, Request, default_repair, retraining_examples, stages_of, unlearn
+from fedlethe.experiment.erasure import request_for, retraining_examples, stages_of, unlearn
 from fedlethe.experiment.run import Prepared, from_json, opened_run, prepare, to_json
 from fedlethe.experiment.training import train_run
 from fedlethe.federation.metered import Meter, MeteredFederation
@@ -33,7 +33,6 @@ from fedlethe.federation.train import sample_clients, train
 from fedlethe.progress import bar
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, Vector
-from fedlethe.unlearning import METHODS
 from fedlethe.vector import to_vector
 
 UNTOUCHED = "untouched"
@@ -186,7 +185,7 @@ def compare(
 
     Args:
         config: What to train; its partition is the same for all seeds.
-        methods: Rows of METHODS or recipes of the configuration; 'all' for all of both.
+        methods: Rows of METHODS or recipes; 'all' for all of both.
         seeds: Of the trainings, at least one.
         forget: Who is erased; empty for the client with the backdoor.
         references: Retrainings of other seeds, at least 3.
@@ -207,7 +206,7 @@ def compare(
 
     def job(kind: Kind, seed: int, recipe: Recipe | None = None) -> Job:
         made = Job(kind, _document(config, seed), gone, prepared.data.fingerprint, out, recipe)
-        return made if recipe is None else replace(made, request=_request(config, recipe, gone).canonical())
+        return made if recipe is None else replace(made, request=request_for(config, gone, recipe).canonical())
 
     trainings = [job("training", seed) for seed in seeds]
     others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
@@ -224,11 +223,10 @@ def compare(
 
 def chosen(config: RunConfig, methods: Sequence[str]) -> dict[str, Recipe]:
     """The rows to compare, by name."""
-    rows = {name: Recipe(method=name) for name in METHODS} | dict(config.recipes)
-    names = list(rows) if list(methods) == ["all"] else list(dict.fromkeys(methods))
-    found = {name: entry("method or recipe", name, rows) for name in names}
+    names = list(config.methods()) if list(methods) == ["all"] else list(dict.fromkeys(methods))
+    found = {name: config.recipe(name) for name in names}
     for recipe in found.values():
-        construct(Repair, recipe.repair, "repair")
+        request_for(config, (), recipe)
     return found
 
 
@@ -242,12 +240,6 @@ def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId
             raise FedletheError(unknown_client(client, prepared.data.clients))
     prepared.data.without(gone)
     return gone
-
-
-def _request(config: RunConfig, recipe: Recipe, forget: tuple[ClientId, ...]) -> Request:
-    method = config.method(recipe.method, recipe.options)
-    repair = default_repair(method, recipe.repair)
-    return Request(forget=forget, method_name=recipe.method, method=method, repair=repair)
 
 
 def _document(config: RunConfig, seed: int) -> Document:
@@ -357,7 +349,7 @@ def _erase(job: Job) -> Outcome:
     recipe = job.recipe
     assert recipe is not None
     with opened_run(job.run) as run:
-        request = _request(run.config, recipe, job.forget)
+        request = request_for(run.config, job.forget, recipe)
         meter = Meter()
         unlearned = unlearn(run, job.forget, request.method, run.history, meter)
         stages: list[str] = []

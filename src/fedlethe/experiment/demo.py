@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.config import PRESETS, layered, resolve
-from fedlethe.experiment.erasure import Erasure, Request, done, erase
+from fedlethe.config import PRESETS, RECOMMENDED, layered, resolve
+from fedlethe.experiment.erasure import Erasure, done, erase, request_for
 from fedlethe.experiment.report import report
 from fedlethe.experiment.run import opened_run
 from fedlethe.experiment.studies import SIGMAS, sweep, trace
@@ -40,7 +40,7 @@ def demo(out: Path, seed: int) -> Demo:
     with opened_run(out) as run:
         client: ClientId = sorted(run.data.clients)[2]
         method = METHODS[METHOD]()
-        request = Request(forget=(client,), method_name=METHOD, method=method)
+        request = request_for(run.config, (client,), run.config.recipe(RECOMMENDED))
         erasure = done(run, request) or erase(run, request)
         sweep(run, METHOD, method, SIGMAS, DRAWS, ())
         trace(run, METHOD, method, client)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe import checkpoint, files, unlearning
-from fedlethe.config import construct
+from fedlethe.config import Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.client import LocalTraining
@@ -29,6 +29,8 @@ from fedlethe.types import ClientId, Cost, Need, Stage, Vector
 from fedlethe.unlearning import Unlearned, UnlearningMethod
 from fedlethe.unlearning.method import entered
 
+EMPTY: Mapping[str, Any] = {}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Repair:
@@ -36,37 +38,30 @@ class Repair:
 
     Attributes:
         rounds: How many; 0 for none.
-        epochs: Local epochs in each; None for the run's own.
+        epochs: Local epochs in each; None for `ratio` of the run's own.
+        ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
     """
 
     rounds: int = 1
     epochs: float | None = None
+    ratio: float = 1.0
     learning_rate: float | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 0:
             raise ValueError(f"repair rounds must be at least 0, not {self.rounds}")
+        if not 0 < self.ratio < math.inf:
+            raise ValueError(f"ratio must be a finite number above 0, not {self.ratio}")
         self.settings(LocalTraining())
 
     def settings(self, local: LocalTraining) -> LocalTraining:
         """How clients train in these rounds, given how the run's do."""
-        changes = {name: getattr(self, name) for name in ("epochs", "learning_rate")}
-        return dataclasses.replace(local, **{name: value for name, value in changes.items() if value is not None})
-
-
-def default_repair(method: UnlearningMethod, given: Mapping[str, Any]) -> Repair:
-    """The repair that follows a method: one round, none where the retained clients train in the method itself.
-
-    Args:
-        method: The method.
-        given: Fields of Repair that were given; they lie over the defaults.
-
-    Raises:
-        FedletheError: There is no such field, or a value is out of range.
-    """
-    rounds = 0 if Need.RETAINED_DATA in method.needs else 1
-    return construct(Repair, {"rounds": rounds, **given}, "repair")
+        return dataclasses.replace(
+            local,
+            epochs=self.ratio * local.epochs if self.epochs is None else self.epochs,
+            learning_rate=local.learning_rate if self.learning_rate is None else self.learning_rate,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +95,32 @@ class Request:
             "repair": dataclasses.asdict(self.repair),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
+
+
+def request_for(
+    config: RunConfig,
+    clients: Sequence[ClientId],
+    recipe: Recipe,
+    options: Mapping[str, Any] = EMPTY,
+    mask: Mapping[str, Any] = EMPTY,
+    repair: Mapping[str, Any] = EMPTY,
+) -> Request:
+    """A request from plain values, which lie over the recipe's.
+
+    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train.
+
+    Raises:
+        FedletheError: No method or option has that name, or a value is out of range.
+    """
+    method = config.method(recipe.method, {**recipe.options, **options})
+    rounds = 0 if Need.RETAINED_DATA in method.needs else 1
+    return Request(
+        forget=tuple(clients),
+        method_name=recipe.method,
+        method=method,
+        mask=construct(IsotropicMask, mask, "mask"),
+        repair=construct(Repair, {"rounds": rounds, **recipe.repair, **repair}, "repair"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ HEADER = (
 
 EXPLAINED = (
     "Each figure is the mean over the seeds, in brackets the least and the most. 'gap' is the accuracy less the "
-    "retrainings' mean. 'cost' is how many times fewer training examples than retraining it takes. 'takes part' says "
+    "retrainings' mean (the AUC where retrainings are no more accurate than the commonest class). 'cost' is how many times fewer training examples than retraining it takes. 'takes part' says "
     "whether the forgotten client has to. 'history' is what has to be kept for it.",
     "A verdict is the worst that an audit with power finds: 'gone' where every seed lies inside the range of "
     "retrainings that never saw the client, 'still there' where one does not. An audit has power where the untouched "
@@ -55,9 +56,9 @@ def cells(row: Row) -> tuple[str, ...]:
     untouched = row.name == UNTOUCHED
     return (
         row.name,
-        _spread(utility),
+        _spread(utility) if measured.figure is None else f"{measured.details['accuracy']:.3f}",
         f"{gap:+.1f}",
-        f"{measured.details['auc']:.3f}" if "auc" in measured.details else "-",
+        _spread(utility) if measured.figure is not None else f"{measured.details.get('auc', math.nan):.3f}",
         *(_spread(row.finding(name)) for name in ("backdoor", "membership", "forget_quality", "relearn")),
         "-" if untouched else "free" if row.share == 0 else f"{1 / row.share:.1f}",
         "-" if untouched else "yes" if row.forgotten_takes_part else "no",
@@ -91,7 +92,7 @@ def write(comparison: Comparison) -> Path:
     files.write_text(out / "table.csv", _csv([HEADER, *(cells(row) for row in comparison.rows)]))
     files.write_text(out / "findings.csv", _csv([FINDINGS, *_findings(comparison)]))
     files.write_text(out / "table.md", markdown(comparison))
-    plot = cost_against_gap(_points(comparison), _around(comparison))
+    plot = cost_against_gap(_points(comparison), _around(comparison), _figure(comparison))
     picture = Picture.of(plot, plots.save(plot, out), f"{plot.name}.csv")
     forgotten = ", ".join(comparison.forget)
     page = Page(
@@ -152,8 +153,14 @@ def _points(comparison: Comparison) -> list[CostPoint]:
     return points
 
 
+def _figure(comparison: Comparison) -> str:
+    """What the gap is of."""
+    measured = comparison.rows[0].finding("utility").measured
+    return "accuracy" if measured is None or measured.figure is None else "AUC"
+
+
 def _around(comparison: Comparison) -> list[float]:
-    """The retrainings' accuracies less their mean, in points."""
+    """The retrainings' accuracies (or AUC) less their mean, in points."""
     measured = comparison.rows[0].finding("utility").measured
     assert measured is not None
     mean = statistics.fmean(measured.references)
@@ -173,7 +180,7 @@ def _statements(comparison: Comparison) -> list[Section]:
 
 def _reversion(comparison: Comparison) -> list[Section]:
     """What the audits find after each repair round, where there is more than one stage."""
-    header = ("method", "stage", "accuracy", "attack success", "membership AUC")
+    header = ("method", "stage", _figure(comparison), "attack success", "membership AUC")
     lines = [
         (row.name, stage, *(_spread(_of(findings, name)) for name in ("utility", "backdoor", "membership")))
         for row in comparison.rows

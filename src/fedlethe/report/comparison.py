@@ -31,7 +31,7 @@ class CostPoint:
     Attributes:
         name: Of the method.
         share: Its training examples over retraining's.
-        gap: Its accuracy less the retrainings' mean, in points, one for each seed.
+        gap: Its accuracy, or what stands for it, less the retrainings' mean, in points, one for each seed.
         verdict: One word.
     """
 
@@ -41,12 +41,13 @@ class CostPoint:
     verdict: str
 
 
-def cost_against_gap(points: Sequence[CostPoint], retrainings: Sequence[float]) -> Plot:
+def cost_against_gap(points: Sequence[CostPoint], retrainings: Sequence[float], figure_of: str) -> Plot:
     """Accuracy gap to the mean retraining against cost; each seed a tick, their mean the marker.
 
     Args:
         points: At least one.
         retrainings: Each retraining's accuracy less their mean, in points.
+        figure_of: What the gap is of: accuracy or AUC.
     """
     title = "What each erasure costs, and what it loses against retraining"
     with styled():
@@ -64,15 +65,15 @@ def cost_against_gap(points: Sequence[CostPoint], retrainings: Sequence[float]) 
         axis.set_xlim(FREE / 1.6, max(1.6, *(1.6 * point.share for point in points)))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "none" if x <= FREE else f"{x:g}"))
         axis.set_xlabel("training examples, as a share of retraining's (none: no training at all)")
-        axis.set_ylabel("accuracy less the retrainings' mean\n(points)")
+        axis.set_ylabel(f"{figure_of} less the retrainings' mean\n(points)")
         legend_below(figure, axis)
     header = ("method", "share_of_retraining", "seed_index", "gap_points", "verdict")
     rows = [
         (point.name, point.share, index, gap, point.verdict) for point in points for index, gap in enumerate(point.gap)
     ]
     caption = (
-        "Each marker is a method: to the left is cheap, near 0 is as accurate as retraining. Small ticks are single "
-        "seeds, the gray band reaches from the least to the most accurate retraining. Shape and colour of a marker "
+        "Each marker is a method: to the left is cheap, near 0 is as good as retraining. Small ticks are single "
+        "seeds, the gray band reaches from the worst to the best retraining. Shape and colour of a marker "
         "say what the audits found."
     )
     return Plot("cost-against-gap", title, caption, figure, header, rows)
