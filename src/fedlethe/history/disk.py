@@ -148,6 +148,11 @@ class RunFolder:
         """See `History.rounds`."""
         return self.ledger.rounds()
 
+    @property
+    def clean_rounds(self) -> int:
+        """See `History.clean_rounds`: all of them."""
+        return self.rounds
+
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """See `History.weights`."""
         return {entry.client: entry.weight for entry in self.ledger.participation(round) if entry.weight is not None}

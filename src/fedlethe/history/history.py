@@ -35,6 +35,11 @@ class History(Protocol):
         """R, the number of complete rounds."""
         ...
 
+    @property
+    def clean_rounds(self) -> int:
+        """The last round whose global model, and all before it, nobody entered who was erased since; R where all."""
+        ...
+
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """p_k,t of the clients whose updates entered the round, 1 <= round <= R."""
         ...
@@ -160,6 +165,11 @@ class InMemoryHistory:
     def rounds(self) -> int:
         """See `History.rounds`."""
         return len(self._weights)
+
+    @property
+    def clean_rounds(self) -> int:
+        """See `History.clean_rounds`: all of them."""
+        return self.rounds
 
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """See `History.weights`."""

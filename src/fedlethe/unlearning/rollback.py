@@ -26,7 +26,8 @@ class Rollback:
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
-        first = next(round for round in range(1, history.rounds + 1) if forget & set(history.weights(round)))
+        entered = next(round for round in range(1, history.rounds + 1) if forget & set(history.weights(round)))
+        first = min(entered, history.clean_rounds + 1)
         model = history.global_model(first - 1)
         for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):
             model = record.after

@@ -59,7 +59,7 @@ class Sifu:
         sensitivity, back_to = 0.0, history.rounds
         for round in range(1, history.rounds + 1):
             change = float(torch.linalg.vector_norm(residual(history, round, forget), dtype=torch.float64))
-            if sensitivity + change > bound:
+            if sensitivity + change > bound or round > history.clean_rounds:
                 back_to = round - 1
                 break
             sensitivity += change

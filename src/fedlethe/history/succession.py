@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Several trainings, each begun from what an erasure left of the one before, read as the history of one training.
+
+The clients erased between them are in no round, no weight and no influence of what came before their erasure; what
+they did afterwards, if they came back, stays. So a method that is handed this history erases the next client from the
+result of the earlier erasures, and one that trains again from the start does so without any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from fedlethe.history.history import History
+from fedlethe.types import ClientId, Need, Vector
+from fedlethe.vector import Layout
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part:
+    """One training, and what was erased from what it led to.
+
+    Attributes:
+        history: Of the training.
+        keep: What it keeps.
+        erased: Who was erased from its final model.
+        repair: Client to what its updates in the repair rounds added, the sum of p_k x delta_k, shape (P,).
+    """
+
+    history: History
+    keep: frozenset[Need]
+    erased: frozenset[ClientId] = frozenset()
+    repair: Mapping[ClientId, Vector] = field(default_factory=dict)
+
+
+class Succession:
+    """See the module's docstring; the methods are those of `History`.
+
+    Formal guarantees:
+        Weights are those of a federation without the clients erased later: p_k over the sum of the others' p.
+        `global_model(t)` at the end of a part is the model that the next one began with.
+
+    Args:
+        parts: At least one, in their order.
+        final: The model that they led to, erasures included, shape (P,).
+    """
+
+    def __init__(self, parts: Sequence[Part], final: Vector) -> None:
+        self._parts = tuple(parts)
+        self._final = final
+        self._gone = tuple(frozenset[ClientId]().union(*(part.erased for part in parts[i:])) for i in range(len(parts)))
+        self.keep = frozenset.intersection(*(part.keep for part in parts))
+
+    @property
+    def layout(self) -> Layout:
+        """See `History.layout`."""
+        return self._parts[0].history.layout
+
+    @property
+    def clients(self) -> tuple[ClientId, ...]:
+        """See `History.clients`: those of any part that were not erased after it."""
+        pairs = zip(self._parts, self._gone, strict=True)
+        return tuple(sorted({client for part, gone in pairs for client in part.history.clients if client not in gone}))
+
+    @property
+    def rounds(self) -> int:
+        """See `History.rounds`: of all parts together."""
+        return sum(part.history.rounds for part in self._parts)
+
+    @property
+    def clean_rounds(self) -> int:
+        """See `History.clean_rounds`."""
+        for round in range(1, self.rounds + 1):
+            history, gone, own = self._of(round)
+            if gone & set(history.weights(own)):
+                return round - 1
+        return self.rounds
+
+    def weights(self, round: int) -> Mapping[ClientId, float]:
+        """See `History.weights`."""
+        history, gone, own = self._of(round)
+        kept = {client: weight for client, weight in history.weights(own).items() if client not in gone}
+        total = sum(kept.values())
+        return {client: weight / total for client, weight in kept.items()}
+
+    def participants(self, round: int) -> tuple[ClientId, ...]:
+        """See `History.participants`."""
+        history, gone, own = self._of(round)
+        return tuple(client for client in history.participants(own) if client not in gone)
+
+    def initial(self) -> Vector:
+        """See `History.initial`."""
+        return self._parts[0].history.initial()
+
+    def final(self) -> Vector:
+        """See `History.final`."""
+        return self._final
+
+    def influence(self, client: ClientId) -> Vector:
+        """See `History.influence`: what is left of it in the final model, repair rounds included."""
+        total = torch.zeros(self.layout.size)
+        for part, gone in zip(self._parts, self._gone, strict=True):
+            if client in gone:
+                continue
+            if client in part.history.clients:
+                total += part.history.influence(client)
+            if client in part.repair:
+                total += part.repair[client]
+        return total
+
+    def global_model(self, round: int) -> Vector:
+        """See `History.global_model`."""
+        if round == self.rounds:
+            return self._final
+        history, _, own = self._of(round + 1)
+        return history.initial() if own == 1 else history.global_model(own - 1)
+
+    def delta(self, round: int, client: ClientId) -> Vector:
+        """See `History.delta`."""
+        history, _, own = self._of(round)
+        return history.delta(own, client)
+
+    def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
+        """See `History.norms`."""
+        history, _, own = self._of(round)
+        return history.norms(own, client)
+
+    def _of(self, round: int) -> tuple[History, frozenset[ClientId], int]:
+        """The history that a round belongs to, who was erased after it, and the round's number in it."""
+        own = round
+        for part, gone in zip(self._parts, self._gone, strict=True):
+            if own <= part.history.rounds:
+                return part.history, gone, own
+            own -= part.history.rounds
+        raise IndexError(f"round {round} of {self.rounds}")
