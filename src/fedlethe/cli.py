@@ -87,6 +87,7 @@ def train(
     methods: Annotated[str | None, typer.Option(help="Erasure methods to keep the history for, a,b,c.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    after: Annotated[Path | None, typer.Option(help="Begin from an erasure's model: RUN/erasures/0001.")] = None,
     seed: SeedFlag = None,
     set_: SetFlag = None,
     json: JsonFlag = False,
@@ -116,7 +117,7 @@ def train(
             "execution": {"device": device, "precision": precision},
         },
     )
-    console.show(experiment.train_run(experiment.config_for(document, out), out), json)
+    console.show(experiment.train_run(experiment.config_for(document, out), out, after=after), json)
 
 
 @app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
@@ -127,6 +128,7 @@ def erase(
     scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    after: Annotated[str | None, typer.Option(help="Erase from the result of this earlier erasure: 0001.")] = None,
     sigma: Annotated[float, typer.Option(help="Noise on each weight, its standard deviation.")] = 0.0,
     repair_rounds: Annotated[
         int | None,
@@ -142,7 +144,7 @@ def erase(
     options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
     repair = {"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate}
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, client, method, options, {"sigma": sigma}, flags.given(repair))
+        request = experiment.request(opened, client, method, options, {"sigma": sigma}, flags.given(repair), after)
         console.show(experiment.erase(opened, request), json)
 
 

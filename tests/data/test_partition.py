@@ -279,3 +279,30 @@ def test_the_same_seed_gives_the_same_and_draws_elsewhere_do_not_matter(
 def test_another_seed_gives_another_division() -> None:
     images = source([0, 1] * 100)
     assert divide(images, Partition(), 0).fingerprint != divide(images, Partition(), 1).fingerprint
+
+
+def test_the_public_images_are_nobodys() -> None:
+    images = source([0, 1] * 100, groups=[f"patient {index // 4}" for index in range(200)])
+    data = divide(images, Partition(clients=4, scheme="iid", public_fraction=0.1), seed=0)
+    assert data.public is not None
+    public = set(data.public.indices.tolist())
+    assert len(public) == pytest.approx(20, abs=4)
+    assert not public & {index for _, _, index in placed(data)}
+    assert len(public) + len(placed(data)) == 200
+    assert not {index // 4 for index in public} & {index // 4 for _, _, index in placed(data)}  # whole patients
+    assert divide(images, Partition(clients=4, scheme="iid"), seed=0).public is None
+
+
+def test_the_public_images_are_of_the_official_training_split() -> None:
+    images = source([0, 1] * 100, splits=(["train"] * 3 + ["test"]) * 50)
+    data = divide(images, Partition(clients=2, public_fraction=0.2), seed=0)
+    assert data.public is not None
+    assert all(index % 4 != 3 for index in data.public.indices.tolist())
+
+
+def test_a_seed_of_its_own_is_one_division_for_runs_of_several_seeds() -> None:
+    from fedlethe.config import resolve
+
+    seeds = [resolve({"seed": seed, "partition": {"seed": 5}}).division_seed for seed in (1, 2)]
+    assert seeds == [5, 5]
+    assert resolve({"seed": 3}).division_seed == 3

@@ -160,3 +160,23 @@ def test_a_round_is_in_the_ledger_whole_or_not_at_all(tmp_path: Path, monkeypatc
     assert folder.ledger.artefacts() == before
     folder.verify()
     folder.close()
+
+
+def test_norms_and_first_deltas_are_kept_where_they_are_needed(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", frozenset({Need.INITIAL, Need.NORMS, Need.FIRST_DELTAS}))
+    memory = trained_history(linear_federation(), SCHEDULE)
+    for round, held in SCHEDULE:
+        for client in held:
+            assert folder.norms(round, client) == pytest.approx(memory.norms(round, client))
+    # a's first step is 2 in each of the three weights: one bias, two weights.
+    assert folder.norms(1, "a") == pytest.approx({"bias": 2.0, "weight": 8**0.5})
+    assert torch.equal(folder.delta(1, "a"), memory.delta(1, "a"))
+    with pytest.raises(FedletheError, match="--keep everything"):
+        folder.delta(2, "a")
+    with pytest.raises(FedletheError, match="no norms of c in round 3"):
+        folder.norms(3, "c")
+    assert {name for name in _files(folder) if name.startswith("client")} == {
+        "client_checkpoints/a/round_0001.safetensors",
+        "client_checkpoints/c/round_0001.safetensors",
+    }
+    folder.close()

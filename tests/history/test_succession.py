@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from tests.fakes import LinearFederation, linear_federation, trained_history
 
 ALL = ("a", "b", "c")
 TWO_ROUNDS = [(1, ALL), (2, ALL)]
-MILD = {"puf": {"eta": 1.0}, "fed_osd": {"rounds": 1}}
+MILD: dict[str, dict[str, Any]] = {"puf": {"eta": 1.0}, "fed_osd": {"rounds": 1}}
 """Each request is a step away from the data, whose length is an option: at the defaults two overshoot by twice."""
 
 SIX = Layout({"stem.weight": (2, 1), "weight": (4, 1)})

@@ -80,6 +80,7 @@ def request(
     options: Mapping[str, Any],
     mask: Mapping[str, Any],
     repair: Mapping[str, Any],
+    after: str | None = None,
 ) -> Request:
     """An erasure request by the name of a method or recipe, and plain values that lie over it; see `request_for`."""
-    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair)
+    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair, after)

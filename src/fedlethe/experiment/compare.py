@@ -353,7 +353,7 @@ def _erase(job: Job) -> Outcome:
         meter = Meter()
         unlearned = unlearn(run, job.forget, request.method, run.history, meter)
         stages: list[str] = []
-        for name, model in stages_of(run, request, unlearned.model, meter):
+        for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}):
             with meter.stopped():
                 last = len(stages) == request.repair.rounds
                 _ask(job, run, name, model, relearn=last)

@@ -16,9 +16,12 @@ from fedlethe import checkpoint, files, unlearning
 from fedlethe.config import Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
+from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History, not_kept
 from fedlethe.history.ledger import Artefact
 from fedlethe.privacy.mask import IsotropicMask
@@ -74,6 +77,7 @@ class Request:
         method: The method itself.
         mask: Noise on the unlearned model.
         repair: Rounds after it.
+        after: The id of the erasure from whose result they are erased; None for the trained model.
     """
 
     forget: tuple[ClientId, ...]
@@ -81,6 +85,7 @@ class Request:
     method: UnlearningMethod
     mask: IsotropicMask = field(default_factory=IsotropicMask)
     repair: Repair = field(default_factory=Repair)
+    after: str | None = None
 
     def canonical(self) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
@@ -93,6 +98,7 @@ class Request:
             },
             "mask": dataclasses.asdict(self.mask),
             "repair": dataclasses.asdict(self.repair),
+            **({} if self.after is None else {"after": self.after}),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
 
@@ -104,6 +110,7 @@ def request_for(
     options: Mapping[str, Any] = EMPTY,
     mask: Mapping[str, Any] = EMPTY,
     repair: Mapping[str, Any] = EMPTY,
+    after: str | None = None,
 ) -> Request:
     """A request from plain values, which lie over the recipe's.
 
@@ -120,6 +127,7 @@ def request_for(
         method=method,
         mask=construct(IsotropicMask, mask, "mask"),
         repair=construct(Repair, {"rounds": rounds, **recipe.repair, **repair}, "repair"),
+        after=after,
     )
 
 
@@ -136,6 +144,7 @@ class Erasure:
         stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
         cost: Of all stages together.
         retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
+        after: The erasure that it began from; None for the trained model.
     """
 
     run: Path
@@ -148,6 +157,7 @@ class Erasure:
     stages: tuple[Stage, ...]
     cost: Cost
     retraining_examples: int
+    after: str | None = None
 
 
 def erase(run: Run, request: Request) -> Erasure:
@@ -160,18 +170,22 @@ def erase(run: Run, request: Request) -> Erasure:
     demand_complete(run)
     demand_clients(run, request.forget)
     with run.history.locked():
+        past = run.past(request.after)
+        if gone := sorted(set(request.forget) - set(past.clients)):
+            raise FedletheError(f"{', '.join(gone)}: not in the model that erasure {request.after} led to; name others")
         if earlier := done(run, request):
             clients = ", ".join(request.forget)
             raise FedletheError(f"{clients}: erased already in this way; its model is {earlier.model}")
-        stages = [Stage("before", run.evaluate(run.history.final()), Cost())]
+        stages = [Stage("before", run.evaluate(past.final()), Cost())]
+        repaired: dict[ClientId, Vector] = {}
         with bar("erasing, client updates") as advance:
             meter = Meter(notify=advance)
-            unlearned = unlearn(run, request.forget, request.method, run.history, meter)
-            for name, model in stages_of(run, request, unlearned.model, meter):
+            unlearned = unlearn(run, request.forget, request.method, past, meter)
+            for name, model in stages_of(run, request, past, unlearned.model, meter, repaired):
                 cost = meter.cost()
                 with meter.stopped():
                     stages.append(Stage(name, run.evaluate(model), cost))
-        return _enter(run, request, unlearned, model, stages)
+        return _enter(run, request, unlearned, model, stages, repaired)
 
 
 def unlearn(
@@ -182,10 +196,16 @@ def unlearn(
     Raises:
         FedletheError: The history lacks what the method needs, or its model is not finite.
     """
+    kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     for need in sorted(method.needs, key=lambda need: need.name):
-        if need.of_history and need not in run.history.keep:
+        if need.of_history and need not in kept:
             raise not_kept(need)
-    return unlearning.unlearn(method, forget, history, MeteredFederation(run.federation(), meter))
+    return unlearning.unlearn(method, forget, history, MeteredFederation(_of(run, history), meter))
+
+
+def _of(run: Run, history: History, seed: int | None = None) -> Federation:
+    """The run's clients less those that were erased before."""
+    return run.federation(seed).without(set(run.data.clients) - set(history.clients))
 
 
 def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vector:
@@ -193,22 +213,37 @@ def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vec
     return run.layout.floor_variances(mask.apply(model, torch_generator(run.config.seed, "mask", *key)), model)
 
 
-def stages_of(run: Run, request: Request, model: Vector, meter: Meter) -> Iterator[tuple[str, Vector]]:
-    """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name."""
+def stages_of(
+    run: Run, request: Request, history: History, model: Vector, meter: Meter, repaired: dict[ClientId, Vector]
+) -> Iterator[tuple[str, Vector]]:
+    """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name.
+
+    What each client's updates add in the repair rounds is summed up in `repaired`.
+    """
     yield "unlearned", model
-    if not entered(run.history).intersection(request.forget):
+    if not entered(history).intersection(request.forget):
         return
     if request.mask.sigma > 0:
         model = masked(run, model, request.mask, *sorted(request.forget))
         yield "masked", model
-    retained = run.federation(seed=derive(run.config.seed, "repair")).without(request.forget)
+    retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
     federation = MeteredFederation(retained, meter)
     schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
     for record in train(federation, model, schedule, request.repair.settings(run.config.local)):
+        for client, update in record.updates.items():
+            added = contribution(update.model, record.before, record.weights[client])
+            repaired[client] = repaired[client] + added if client in repaired else added
         yield f"repaired {record.round}", record.after
 
 
-def _enter(run: Run, request: Request, unlearned: Unlearned, model: Vector, stages: list[Stage]) -> Erasure:
+def _enter(
+    run: Run,
+    request: Request,
+    unlearned: Unlearned,
+    model: Vector,
+    stages: list[Stage],
+    repaired: Mapping[ClientId, Vector],
+) -> Erasure:
     id = f"{len(run.history.ledger.erasures()) + 1:04d}"
     folder = run.path / "erasures" / id
     erasure = Erasure(
@@ -221,26 +256,36 @@ def _enter(run: Run, request: Request, unlearned: Unlearned, model: Vector, stag
         guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
         stages=tuple(stages),
         cost=stages[-1].cost,
-        retraining_examples=retraining_examples(run, request.forget),
+        retraining_examples=retraining_examples(run, request.forget, request.after),
+        after=request.after,
     )
     plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
     digest = checkpoint.save(erasure.model, model, run.layout)
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts = [_artefact(run, erasure.model, digest), _artefact(run, folder / "erasure.json")]
+    if Need.INFLUENCE in run.history.keep:
+        for client, added in sorted(repaired.items()):
+            path = folder / "repair" / f"{client}.safetensors"
+            artefacts.append(_artefact(run, path, checkpoint.save(path, added, run.layout), client))
     now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
     return erasure
 
 
-def _artefact(run: Run, path: Path, sha256: str | None = None) -> Artefact:
+def _artefact(run: Run, path: Path, sha256: str | None = None, client: ClientId | None = None) -> Artefact:
     name = path.relative_to(run.path).as_posix()
-    return Artefact(name, "erasure", None, None, path.stat().st_size, sha256 or files.sha256_of(path))
+    return Artefact(name, "erasure", client, None, path.stat().st_size, sha256 or files.sha256_of(path))
 
 
-def retraining_examples(run: Run, forget: Sequence[ClientId]) -> int:
-    """Images that retraining without these clients puts through a gradient step: what the others did in training."""
-    entries = run.history.ledger.participation()
-    return sum(entry.examples_processed or 0 for entry in entries if entry.client not in forget)
+def retraining_examples(run: Run, forget: Sequence[ClientId], after: str | None = None) -> int:
+    """Images that retraining without these clients, and without those erased before, puts through a gradient step."""
+    gone, total = set(forget), 0
+    for part in reversed(run.parts(after)):
+        gone |= part.erased
+        if isinstance(part.history, RunFolder):
+            entries = part.history.ledger.participation()
+            total += sum(entry.examples_processed or 0 for entry in entries if entry.client not in gone)
+    return total
 
 
 def erasures(run: Run) -> list[Erasure]:

@@ -55,12 +55,7 @@ def _chosen(run: Run, model: Path | None, round: int | None, erasure: str | None
     if model is not None:
         return model, checkpoint.load(model, run.layout)
     if erasure is not None:
-        name = f"erasures/{erasure}/model.safetensors"
-        artefact = run.history.ledger.artefacts().get(name)
-        if artefact is None:
-            done = ", ".join(run.history.ledger.erasures().values()) or "none"
-            raise FedletheError(f"{run.path}: there is no erasure '{erasure}'; its erasures are: {done}")
-        return run.path / name, checkpoint.load(run.path / name, run.layout, artefact.sha256)
+        return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
     if round is not None and not 0 <= round <= run.history.rounds:
         raise FedletheError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
     chosen = run.history.rounds if round is None else round

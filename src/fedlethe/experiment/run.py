@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from fedlethe.evaluation import evaluate
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.succession import Part, Succession
 from fedlethe.models import initialise
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -61,10 +63,46 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Prepared):
-    """A run folder and what it was trained on."""
+    """A run folder and what it was trained on.
+
+    Attributes:
+        path: The folder.
+        history: What it holds.
+        earlier: The trainings and erasures that it began from, the first one first; empty where it began anew.
+    """
 
     path: Path
     history: RunFolder
+    earlier: tuple[Part, ...] = ()
+
+    def parts(self, after: str | None = None) -> tuple[Part, ...]:
+        """All trainings that led to this run's final model, or to the result of the erasure `after`."""
+        return (*self.earlier, part_of(self.history, after))
+
+    def past(self, after: str | None = None) -> RunFolder | Succession:
+        """The history of `parts` as one."""
+        if not self.earlier and after is None:
+            return self.history
+        final = self.history.final() if after is None else self.history.erased_model(after)
+        return Succession(self.parts(after), final)
+
+
+def part_of(history: RunFolder, after: str | None) -> Part:
+    """A run's training, and what its erasures took from it, from the first of their chain up to `after`.
+
+    Raises:
+        FedletheError: There is no such erasure.
+    """
+    erased: set[ClientId] = set()
+    repair: dict[ClientId, Vector] = {}
+    while after is not None:
+        history.erased_model(after)
+        facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
+        erased |= set(facts["forget"])
+        for client, vector in history.repair(after).items():
+            repair[client] = repair[client] + vector if client in repair else vector
+        after = facts.get("after")
+    return Part(history=history, keep=history.keep, erased=frozenset(erased), repair=repair)
 
 
 def load_data(config: RunConfig) -> FederatedData:
@@ -90,9 +128,15 @@ def prepare(config: RunConfig) -> Prepared:
     return Prepared(config=resolved, data=data, network=execution.place(network), layout=layout)
 
 
-def run_document(prepared: Prepared) -> Document:
-    """What run.toml holds: the configuration in full, and what it was found to be."""
+def run_document(prepared: Prepared, after: str | None) -> Document:
+    """What run.toml holds: the configuration in full, and what it was found to be.
+
+    Args:
+        prepared: The run.
+        after: The folder of the erasure that it begins from, relative to the run's.
+    """
     facts = {
+        **({} if after is None else {"after": after}),
         "version": fedlethe.__version__,
         "data_fingerprint": prepared.data.fingerprint,
         "clients": sorted(prepared.data.clients),
@@ -137,7 +181,9 @@ def opened_run(path: Path) -> Iterator[Run]:
         FedletheError: The folder is no run, or its data or model are not those it was trained with.
     """
     fingerprint = read_run_document(path)["run"].get("data_fingerprint")
-    with opened_folder(path) as (config, history):
+    with ExitStack() as stack:
+        config, history = stack.enter_context(opened_folder(path))
+        earlier = _earlier(path, stack)
         prepared = prepare(config)
         if prepared.data.fingerprint != fingerprint:
             message = "the images or their division are not those it was trained on"
@@ -146,7 +192,28 @@ def opened_run(path: Path) -> Iterator[Run]:
             )
         if difference := prepared.layout.difference(history.layout.shapes):
             raise FedletheError(f"{path}: holds a run of another model: {difference}")
-        yield Run(**vars(prepared), path=path, history=history)
+        yield Run(**vars(prepared), path=path, history=history, earlier=earlier)
+
+
+def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, str]:
+    """The history of the run that a run began from, open as long as `stack` is, and the id of the erasure.
+
+    Raises:
+        FedletheError: The folder is no erasure's.
+    """
+    folder = (path / after).resolve()
+    if folder.parent.name != "erasures":
+        raise FedletheError(f"{folder}: is not an erasure's folder; name one such as RUN/erasures/0001")
+    _, history = stack.enter_context(opened_folder(folder.parent.parent))
+    return history, folder.name
+
+
+def _earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
+    after: str | None = read_run_document(path)["run"].get("after")
+    if after is None:
+        return ()
+    history, id = begun_after(path, after, stack)
+    return (*_earlier(history.path, stack), part_of(history, id))
 
 
 def demand_complete(run: Run) -> None:

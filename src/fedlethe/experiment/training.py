@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fedlethe.config import Document, RunConfig
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import (
     Prepared,
+    begun_after,
     from_json,
     opened_folder,
     prepare,
@@ -24,7 +27,7 @@ from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Participation
 from fedlethe.progress import bar
-from fedlethe.types import Evaluation
+from fedlethe.types import Evaluation, Vector
 from fedlethe.vector import to_vector
 
 
@@ -56,31 +59,48 @@ class Trained:
     left_out: dict[str, int]
 
 
-def train_run(config: RunConfig, out: Path, finished_too: bool = False) -> Trained:
+def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: Path | None = None) -> Trained:
     """Train into `out`; where it holds an unfinished run of this configuration, go on after its last complete round.
 
     Args:
         config: What to train.
         out: The run folder.
         finished_too: Take a finished run of this configuration as it is, where it would be refused as taken.
+        after: The folder of an erasure, whose model the training begins from; an unfinished run knows its own.
 
     Raises:
         FedletheError: The folder is taken, or holds a run of another configuration, model or data.
     """
     _demand_free_or_run(out)
     prepared = prepare(config)
-    document = run_document(prepared)
-    if (out / "run.toml").is_file():
-        _demand_same(out, read_run_document(out), document)
+    held = read_run_document(out) if (out / "run.toml").is_file() else None
+    begun = None if after is None else os.path.relpath(after.resolve(), out.resolve())
+    if held is not None and begun is None:
+        begun = held["run"].get("after")
+    document = run_document(prepared, begun)
+    initial = _initial(prepared, out, begun)
+    if held is not None:
+        _demand_same(out, held, document)
     else:
         files.write_text(out / "run.toml", toml_text(document))
     with opened_folder(out, create=True) as (_, history), history.locked():
         resumed_after = history.rounds
         if resumed_after >= config.federation.rounds and not finished_too:
             raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
-        history.begin(to_vector(prepared.network, prepared.layout), prepared.layout)
+        history.begin(initial, prepared.layout)
         _train_rounds(prepared, history)
         return _summary(history, prepared, resumed_after)
+
+
+def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
+    """The model to begin with, shape (P,): a fresh one, or what an erasure led to."""
+    if after is None:
+        return to_vector(prepared.network, prepared.layout)
+    with ExitStack() as stack:
+        history, id = begun_after(out, after, stack)
+        if difference := prepared.layout.difference(history.layout.shapes):
+            raise FedletheError(f"{history.path}: holds a run of another model: {difference}")
+        return history.erased_model(id)
 
 
 def _train_rounds(prepared: Prepared, history: RunFolder) -> None:

@@ -222,6 +222,24 @@ class RunFolder:
             yield RoundRecord(round, before, after, updates, weights, refused, 0.0)
             before = after
 
+    def erased_model(self, id: str) -> Vector:
+        """The model that an erasure led to, shape (P,).
+
+        Raises:
+            FedletheError: There is no such erasure, or its file is not the one that the ledger names.
+        """
+        artefact = self.ledger.artefacts().get(f"erasures/{id}/model.safetensors")
+        if artefact is None:
+            done = ", ".join(self.ledger.erasures().values()) or "none"
+            raise FedletheError(f"{self.path}: there is no erasure '{id}'; its erasures are: {done}")
+        return self._load(artefact)
+
+    def repair(self, id: str) -> dict[ClientId, Vector]:
+        """What each client's updates added in an erasure's repair rounds, shape (P,)."""
+        prefix = f"erasures/{id}/repair/"
+        known = self.ledger.artefacts().values()
+        return {one.client: self._load(one) for one in known if one.client and one.path.startswith(prefix)}
+
     def verify(self) -> None:
         """Compare every file with the ledger.
 
