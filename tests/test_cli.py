@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-COMMANDS = ("demo", "train", "erase", "sweep", "trace", "evaluate", "history", "data", "report")
+COMMANDS = (
+    "demo", "train", "erase", "compare", "methods", "audits", "sweep", "trace", "evaluate", "history", "data", "report"
+)  # fmt: skip
 EXAMPLE = Path(__file__).parents[1] / "examples" / "fed_avg.py"
 
 

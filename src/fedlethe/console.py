@@ -58,6 +58,14 @@ def _(result: Trained) -> dict[str, Any]:
 
 
 @as_object.register
+def _(result: Comparison) -> dict[str, Any]:
+    return {
+        **dataclasses.asdict(result),
+        "rows": [{**dataclasses.asdict(row), "share": row.share} for row in result.rows],
+    }
+
+
+@as_object.register
 def _(result: Evaluated) -> dict[str, Any]:
     return {**_fields(result, "evaluation"), **evaluation_object(result.evaluation)}
 
