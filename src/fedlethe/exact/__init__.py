@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The closed-form federation: frozen features and a ridge head, from which a client is subtracted exactly."""
