@@ -56,7 +56,7 @@ def test_where_accuracy_says_nothing_the_auc_does() -> None:
     of = evidence(task(test=labels), [shy(4)], [shy(4)], [shy(3), shy(4)])
     finding = judge("utility", Utility(), of)
     assert finding.verdict == "useful"
-    assert finding.statement.startswith("AUC (retrainings are no more accurate than the commonest class) 1.000")
+    assert finding.statement.startswith("AUC (not every retraining is more accurate than the commonest class) 1.000")
     assert finding.measured is not None
     assert finding.measured.references == (0.75, 1.0)
     assert finding.measured.details["accuracy"] == 0.6

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Is the model any good? Accuracy against the retrainings', and against guessing the commonest class.
 
-Where classes are so uneven that the retrainings themselves answer the commonest class alone, accuracy says nothing: the
-figure is then the AUC.
+Where classes are so uneven that a retraining itself is no more accurate than the commonest class, accuracy says nothing:
+the figure is then the AUC.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fedlethe.audit.scores import auc
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Utility:
-    """Test accuracy, all clients pooled; where retrainings do no better than the commonest class, AUC.
+    """Test accuracy, all clients pooled; AUC where a retraining does no better than the commonest class.
 
     Attributes:
         tolerance: How far below the lowest retraining is still useful, in shares of images (or of AUC).
@@ -40,8 +40,8 @@ class Utility:
         if set(labels.tolist()) == {0, 1}:
             figures["auc"] = area
         chosen, floor, figure = "accuracy", majority(labels), None
-        if "auc" in figures and not any(accuracy(answers, labels) > floor for answers in evidence.references):
-            chosen, floor, figure = "auc", 0.5, "AUC (retrainings are no more accurate than the commonest class)"
+        if "auc" in figures and not all(accuracy(answers, labels) > floor for answers in evidence.references):
+            chosen, floor, figure = "auc", 0.5, "AUC (not every retraining is more accurate than the commonest class)"
 
         def of(population: Sequence[Answers]) -> tuple[float, ...]:
             return tuple(figures[chosen](answers, labels) for answers in population)

@@ -36,7 +36,7 @@ HEADER = (
 
 EXPLAINED = (
     "Each figure is the mean over the seeds, in brackets the least and the most. 'gap' is the accuracy less the "
-    "retrainings' mean (the AUC where retrainings are no more accurate than the commonest class). 'cost' is how many "
+    "retrainings' mean (the AUC where a retraining is no more accurate than the commonest class). 'cost' is how many "
     "times fewer training examples than retraining it takes. 'takes part' says whether the forgotten client has to. "
     "'history' is what has to be kept for it.",
     "A verdict is the worst that an audit with power finds: 'gone' where every seed lies inside the range of "

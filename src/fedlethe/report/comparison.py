@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log10
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from fedlethe.report.style import ERASED, LINES, Plot, legend_below, panels, styled
@@ -74,25 +76,26 @@ def cost_against_gap(points: Sequence[CostPoint], retrainings: Sequence[float], 
     caption = (
         "Each marker is a method: to the left is cheap, near 0 is as good as retraining. Small ticks are single "
         "seeds, the gray band reaches from the worst to the best retraining. Shape and colour of a marker "
-        "say what the audits found."
+        "say what the audits found. Names for which there is no room are in the CSV."
     )
     return Plot("cost-against-gap", title, caption, figure, header, rows)
 
 
-def _name(axis: object, points: Sequence[CostPoint]) -> None:
-    """Write the names beside the markers, those that would lie on each other one above the other."""
-    from math import log10
+def _name(axis: Axes, points: Sequence[CostPoint]) -> None:
+    """Write the names beside the markers, one below the other where they would overlap, while there is room.
 
-    from matplotlib.axes import Axes
-
-    assert isinstance(axis, Axes)
+    Those of which the client is gone come first.
+    """
     low, high = axis.get_ylim()
+    line = 0.036 * (high - low)
     taken: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda point: -sum(point.gap) / len(point.gap)):
+    for point in sorted(points, key=lambda point: (point.verdict != "gone", -sum(point.gap) / len(point.gap))):
         x, y = max(point.share, FREE), sum(point.gap) / len(point.gap)
         height = y
-        while any(abs(log10(x / other)) < 0.45 and abs(height - at) < 0.035 * (high - low) for other, at in taken):
-            height -= 0.036 * (high - low)
+        while any(abs(log10(x / other)) < 0.45 and abs(height - at) < 0.97 * line for other, at in taken):
+            height -= line
+        if height < low or y - height > 8 * line:
+            continue
         taken.append((x, height))
         axis.annotate(
             point.name, (x, y), (x * 1.09, height), fontsize=8, va="center",
