@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Is the model any good? Accuracy against the retrainings', and against guessing the commonest class.
 
-Where classes are so uneven that a retraining itself is no more accurate than the commonest class, accuracy says nothing:
-the figure is then the AUC.
+Where classes are so uneven that a retraining itself is no more accurate than the commonest class, accuracy says
+nothing: the figure is then the AUC.
 """
 
 from __future__ import annotations
