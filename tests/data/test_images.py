@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, JPEGLSLossless
 
 from fedlethe.data import images
-from fedlethe.data.images import Pixels, cache_folder, cached_archive, cached_files, content_hashes, read_image
+from fedlethe.data.cache import cache_folder
+from fedlethe.data.images import Pixels, cached_archive, cached_files, content_hashes, read_image
 from fedlethe.errors import FedletheError
 
 Array = npt.NDArray[Any]

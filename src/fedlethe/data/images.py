@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads PNG, JPEG and DICOM, gray or colour, resized; decodes a data set once into one memory-mapped array.
-
-The cache folder is $FEDLETHE_CACHE, or else the user's cache folder. It holds decoded images of every client, so it
-is as confidential as the data set itself: it is made readable by its owner alone. It may be deleted at any time.
-"""
+"""Reads PNG, JPEG and DICOM, gray or colour, resized; decodes a data set once into one memory-mapped array."""
 
 from __future__ import annotations
 
@@ -24,8 +20,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.cache import cache_place, cached_array, digest
 from fedlethe.errors import FedletheError
-from fedlethe.files import sha256_of, write_text, written_whole
+from fedlethe.files import sha256_of, write_text
 from fedlethe.progress import track
 
 if TYPE_CHECKING:
@@ -178,14 +175,8 @@ def cached_images(
         FedletheError: An item cannot be decoded, or the cache folder cannot be written.
     """
     shape = (count, channels, size, size)
-    path = _cache_place("images", f"{digest(FORMAT, fingerprint, size, channels)[:40]}.npy")
-    images = _opened(path, shape)
-    if images is None:
-        _write(path, shape, track(_decoded(items, decode), count, "decoding images"))
-        images = _opened(path, shape)
-    if images is None:
-        raise FedletheError(f"{path}: is not whole after writing; delete it and check the disk")
-    return images
+    path = cache_place("images", f"{digest(FORMAT, fingerprint, size, channels)[:40]}.npy")
+    return cached_array(path, shape, np.uint8, lambda: track(_decoded(items, decode), count, "decoding images"))
 
 
 def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
@@ -197,7 +188,7 @@ def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
     Raises:
         FedletheError: A file cannot be read, or the cache folder cannot be written.
     """
-    place = _cache_place("hashes", f"{digest(str(root.resolve()))[:40]}.json")
+    place = cache_place("hashes", f"{digest(str(root.resolve()))[:40]}.json")
     known, now = _known_hashes(place), time.time_ns()
     with ThreadPoolExecutor(_workers()) as pool:
         hashed = pool.map(lambda name: _hashed(root / name, known.get(name)), names)
@@ -208,53 +199,9 @@ def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
     return [entries[name][2] for name in names]
 
 
-def digest(*parts: str | int) -> str:
-    """SHA-256 of the parts, kept apart from each other, in hexadecimal."""
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
-
-
 def labelled_fingerprint(images: str, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str:
     """The fingerprint of images (given by theirs) with their labels."""
     return digest(images, hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(), *classes)
-
-
-def cache_folder() -> Path:
-    """$FEDLETHE_CACHE, or else the folder that the operating system has for caches."""
-    if chosen := os.environ.get("FEDLETHE_CACHE"):
-        return Path(chosen).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("fedlethe"))
-
-
-def _cache_place(kind: str, name: str) -> Path:
-    folder = cache_folder() / kind
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise FedletheError(
-            f"{folder}: the cache folder cannot be made ({_reason(error)}); set FEDLETHE_CACHE to another"
-        ) from error
-    return folder / name
-
-
-def _opened(path: Path, shape: tuple[int, ...]) -> Pixels | None:
-    """The cached array, or None where there is none or it is not whole."""
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    whole = isinstance(images, np.memmap) and images.shape == shape and images.dtype == np.uint8
-    return images if whole and path.stat().st_size == images.offset + images.nbytes else None
-
-
-def _write(path: Path, shape: tuple[int, ...], images: Iterable[Pixels]) -> None:
-    # Written, not mapped: on a full disk a write raises, where a store into a memory map ends the process.
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    with written_whole(path) as aside, aside.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for image in images:
-            file.write(image.tobytes())
 
 
 def _decoded(items: Iterable[Item], decode: Callable[[Item], Pixels]) -> Iterator[Pixels]:

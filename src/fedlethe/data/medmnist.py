@@ -18,14 +18,13 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.cache import cache_folder, digest
 from fedlethe.data.federated import LabelledImages, Labels
 from fedlethe.data.images import (
     Pixels,
-    cache_folder,
     cached_images,
     check_image_options,
     content_hashes,
-    digest,
     fit,
     labelled_fingerprint,
     opened_zip,

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.cache import digest
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import cached_images, digest
+from fedlethe.data.images import cached_images
 from fedlethe.seeding import numpy_generator
 
 Plane: TypeAlias = npt.NDArray[Any]
