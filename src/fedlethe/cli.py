@@ -72,6 +72,16 @@ def train(
     partition: PartitionFlag = None,
     alpha: AlphaFlag = None,
     max_examples: MaxExamplesFlag = None,
+    learner: Annotated[str | None, typer.Option(help="fedavg, or exact: the closed-form federation.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="scattering, backbone or torchscript.", rich_help_panel="Learner 'exact'")
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(help="Project the features to so many.", rich_help_panel="Learner 'exact'")
+    ] = None,
+    penalty: Annotated[
+        float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel="Learner 'exact'")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="small-cnn, resnet18 or resnet50.")] = None,
     norm: Annotated[str | None, typer.Option(help="batch or group.")] = None,
     weights: Annotated[Path | None, typer.Option(help="ImageNet weights for a ResNet (safetensors).")] = None,
@@ -100,9 +110,11 @@ def train(
         preset=preset,
         settings=set_ or [],
         tables={
-            "": {"seed": seed},
+            "": {"seed": seed, "learner": learner},
             "data": flags.data(data, root, path, flag, size, channels, download),
             "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
+            "features": {"name": features},
+            "exact": {"dimension": dimension, "penalty": penalty},
             "model": {"name": model, "norm": norm, "weights": weights},
             "federation": {"rounds": rounds, "participation": participation},
             "local": {
@@ -123,7 +135,10 @@ def train(
 @app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
 def erase(
     run: RunArgument,
-    client: Annotated[list[str], typer.Option(help="Who is erased; give it again for several at once.")],
+    client: Annotated[list[str] | None, typer.Option(help="Who is erased; give it again for several at once.")] = None,
+    patient: Annotated[
+        list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
+    ] = None,
     method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
     scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
@@ -141,10 +156,26 @@ def erase(
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is."""
     from fedlethe import console, experiment, flags
 
-    options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
+    clients, of_patients = flags.forgotten(client or [], patient or [])
+    options = flags.given({"scale": scale, "clip": clip, **of_patients, **flags.assignments(set_ or [])})
     repair = {"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate}
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, client, method, options, {"sigma": sigma}, flags.given(repair), after)
+        request = experiment.request(opened, clients, method, options, {"sigma": sigma}, flags.given(repair), after)
+        console.show(experiment.erase(opened, request), json)
+
+
+@app.command(epilog="Example: fedlethe join RUN --client client-2 --after 0001")
+def join(
+    run: RunArgument,
+    client: Annotated[list[str], typer.Option(help="Who joins again; give it again for several at once.")],
+    after: Annotated[str, typer.Option(help="The erasure from whose result: 0001.")],
+    json: JsonFlag = False,
+) -> None:
+    """Take a client back in that was erased (learner 'exact'): its statistics are added again, nobody trains."""
+    from fedlethe import console, experiment
+
+    with experiment.opened_run(run) as opened:
+        request = experiment.request(opened, (), "exact", {"join": client}, {}, {}, after)
         console.show(experiment.erase(opened, request), json)
 
 

@@ -23,9 +23,12 @@ from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
 from fedlethe.errors import FedletheError
+from fedlethe.exact.features import FEATURES, FeatureMap, Projected
+from fedlethe.exact.settings import ExactErasure, ExactSettings
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.models import MODELS, Model
+from fedlethe.models.linear import LinearHead
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -35,9 +38,24 @@ Document: TypeAlias = dict[str, Any]
 
 TABLES = (
     *("data", "partition", "model", "federation", "local", "execution", "history"),
-    *("backdoor", "method", "recipe"),
+    *("backdoor", "method", "recipe", "features", "exact"),
 )
 """The tables that a configuration may have."""
+
+Learner: TypeAlias = Literal["fedavg", "exact"]
+"""Federated averaging of networks, or the closed-form federation."""
+
+OF_LEARNER: Mapping[Learner, tuple[str, ...]] = {
+    "fedavg": ("model", "federation", "local", "history", "method", "recipe"),
+    "exact": ("features", "exact"),
+}
+"""The tables that one learner alone has."""
+
+Method: TypeAlias = UnlearningMethod | ExactErasure
+"""What takes clients out: a method on networks, or the closed-form federation's own."""
+
+EXACT = "exact"
+"""The erasure method of the closed-form federation."""
 
 DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
 
@@ -123,6 +141,27 @@ RECIPES: dict[str, Recipe] = {
 """The recipes that need no configuration; docs/comparison.md tells how this one was found, and what failed."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exact:
+    """The closed-form learner, resolved.
+
+    Attributes:
+        settings: How it trains.
+        features_name: The row of FEATURES.
+        features: Its options.
+    """
+
+    settings: ExactSettings
+    features_name: str
+    features: FeatureMap
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """The map, projected where that is asked for."""
+        size = self.settings.dimension
+        return self.features if size is None else Projected(inner=self.features, dimension=size)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """A run, resolved: every name looked up, every value checked."""
@@ -140,34 +179,48 @@ class RunConfig:
     backdoor: Backdoor | None = None
     method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    exact: Exact | None = None
 
     @property
     def division_seed(self) -> int:
         """Draws who holds what: the partition's own seed, or the run's."""
         return self.seed if self.partition.seed is None else self.partition.seed
 
+    @property
+    def learner(self) -> Learner:
+        """Which learner trains."""
+        return "fedavg" if self.exact is None else "exact"
+
     def document(self) -> Document:
         """The configuration in full, as run.toml holds it."""
-        return {
+        common = {
             "seed": self.seed,
             "data": {"source": self.source_name, **_plain(self.source)},
             "partition": _plain(self.partition),
+            "execution": _plain(self.execution),
+            **({} if self.backdoor is None else {"backdoor": _plain(self.backdoor)}),
+        }
+        if self.exact is not None:
+            features = {"name": self.exact.features_name, **_plain(self.exact.features)}
+            return {**common, "learner": self.learner, "features": features, "exact": _plain(self.exact.settings)}
+        return {
+            **common,
             "model": {"name": self.model_name, **_plain(self.model)},
             "federation": _plain(self.federation),
             "local": _plain(self.local),
-            "execution": _plain(self.execution),
             "history": _plain(self.history),
-            **({} if self.backdoor is None else {"backdoor": _plain(self.backdoor)}),
             **({"method": {**self.method_tables}} if self.method_tables else {}),
             **({"recipe": {name: _plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),
         }
 
-    def method(self, name: str, options: Mapping[str, Any]) -> UnlearningMethod:
+    def method(self, name: str, options: Mapping[str, Any]) -> Method:
         """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
 
         Raises:
             FedletheError: No method or option has that name, or a value is out of range.
         """
+        if self.exact is not None:
+            return construct(entry("method", name, {EXACT: ExactErasure}), options, f"method.{name}")
         return build_method(name, {**self.method_tables.get(name, {}), **options})
 
     def recipe(self, name: str) -> Recipe:
@@ -178,12 +231,16 @@ class RunConfig:
         Raises:
             FedletheError: No method or recipe has that name.
         """
+        if self.exact is not None and name == RECOMMENDED:
+            name = EXACT
         recipe = entry("method", name, self.methods())
         table = self.method_tables.get(recipe.method, {}) if name in RECIPES else {}
         return replace(recipe, options={**recipe.options, **table})
 
     def methods(self) -> dict[str, Recipe]:
         """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
+        if self.exact is not None:
+            return {EXACT: Recipe(method=EXACT)}
         return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **self.recipes}
 
 
@@ -231,26 +288,17 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
-    document = layered(DEFAULTS, document)
-    tables = (
-        "data",
-        "partition",
-        "model",
-        "federation",
-        "local",
-        "execution",
-        "history",
-        "backdoor",
-        "method",
-        "recipe",
-    )
-    known = ("seed", *tables)
-    _check_names("key", document, known, where)
+    _check_names("key", document, ("seed", "learner", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
             raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
+    exact = _exact(document, where)
+    document = layered(DEFAULTS, document)
     source_name, data = _named(document["data"], "source", "data")
-    model_name, model = _named(document["model"], "name", "model")
+    model_name, options = _named(document["model"], "name", "model")
+    model: Model = construct(entry("model", model_name, MODELS), options, f"model '{model_name}'")
+    if exact is not None:
+        model_name, model = "linear head", LinearHead()
     methods = document.get("method", {})
     for name, table in methods.items():
         build_method(name, table)
@@ -259,7 +307,8 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         if name in METHODS or name in RECIPES:
             raise FedletheError(f"recipe '{name}': this name is taken; choose another")
         build_method(recipe.method, recipe.options)
-    history = construct(HistorySettings, document.get("history", {}), "history")
+    of_learner: Document = {"methods": ()} if exact is not None else {}
+    history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")
     history.needs()
     return RunConfig(
         seed=_checked(int, document["seed"], "seed"),
@@ -267,14 +316,35 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         source=construct(entry("data source", source_name, DATASETS), data, f"data source '{source_name}'"),
         partition=construct(Partition, document.get("partition", {}), "partition"),
         model_name=model_name,
-        model=construct(entry("model", model_name, MODELS), model, f"model '{model_name}'"),
-        federation=construct(FederationSettings, document.get("federation", {}), "federation"),
+        model=model,
+        federation=construct(
+            FederationSettings, {"rounds": 1} if exact is not None else document.get("federation", {}), "federation"
+        ),
         local=construct(LocalTraining, document.get("local", {}), "local"),
         execution=construct(Execution, document.get("execution", {}), "execution"),
         history=history,
         backdoor=construct(Backdoor, document["backdoor"], "backdoor") if "backdoor" in document else None,
         method_tables=methods,
         recipes=recipes,
+        exact=exact,
+    )
+
+
+def _exact(document: Document, where: str) -> Exact | None:
+    """The closed-form learner, where it is asked for; the tables of the other learner are refused."""
+    learner: Learner = _checked(Learner, document.get("learner", "fedavg"), "learner")
+    for other, tables in OF_LEARNER.items():
+        if given := next((table for table in tables if other != learner and table in document), None):
+            raise FedletheError(
+                f"{where}: [{given}] is of learner '{other}', and this is '{learner}'; leave it out, or set "
+                f'learner = "{other}"'
+            )
+    if learner == "fedavg":
+        return None
+    name, options = _named({"name": "scattering", **document.get("features", {})}, "name", "features")
+    features = construct(entry("feature map", name, FEATURES), options, f"features '{name}'")
+    return Exact(
+        settings=construct(ExactSettings, document.get("exact", {}), "exact"), features_name=name, features=features
     )
 
 
@@ -297,10 +367,11 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     if not isinstance(values, Mapping):
         raise FedletheError(f"{where}: must be a table, not {values!r}")
     _check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
-    return _checked(kind, dict(values), where)
+    built: T = _checked(kind, dict(values), where)
+    return built
 
 
-def _checked(kind: type[T], value: Any, where: str) -> T:
+def _checked(kind: Any, value: Any, where: str) -> Any:
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as errors:

@@ -140,6 +140,7 @@ def _(result: Trained) -> Iterable[Table | str]:
     resumed = f" (went on after round {result.resumed_after})" if result.resumed_after else ""
     share = f"{100 * result.recording_share:.1f} % of it recording"
     yield f"{result.rounds} rounds{resumed}, {result.examples:,} examples, {result.seconds:.1f} s, {share}"
+    yield f"a client sends {result.bytes_sent:,} bytes at the most"
     yield f"model: {result.model}"
 
 
@@ -151,7 +152,7 @@ def _(result: Evaluated) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Erasure) -> Iterable[Table | str]:
-    title = f"Erasure {result.id}: {', '.join(result.forget)} by {result.method}"
+    title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
     yield f"guarantee: {result.guarantee or 'none: evidence only'}"
     cheaper = _cheaper(result)

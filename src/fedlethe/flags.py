@@ -20,6 +20,17 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def forgotten(clients: Sequence[str], patients: Sequence[str]) -> tuple[Sequence[str], dict[str, Any]]:
+    """Who is erased as a whole, and the options of a method that takes patients out of clients.
+
+    Raises:
+        FedletheError: Nobody is named.
+    """
+    if not clients and not patients:
+        raise FedletheError("nobody is named to be erased; give --client, or --patient")
+    return ((), {"patients": patients, "of": clients}) if patients else (clients, {})
+
+
 def document(
     *, config: Path | None, preset: str | None, settings: Sequence[str], tables: Mapping[str, Mapping[str, Any]]
 ) -> Document:

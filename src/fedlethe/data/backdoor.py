@@ -72,7 +72,7 @@ class Backdoor:
         images, labels = np.ascontiguousarray(train.images[train.indices]), train.labels.copy()
         images[chosen] = self.stamp(images[chosen])
         labels[chosen] = self.target
-        planted = ClientData(Examples(images, np.arange(len(train)), labels), held.validation, held.test)
+        planted = ClientData(Examples(images, np.arange(len(train)), labels, train.groups), held.validation, held.test)
         digest = hashlib.sha256(f"{data.fingerprint}/{self}/{seed}".encode()).hexdigest()
         return replace(data, clients={**data.clients, self.client: planted}, source_fingerprint=digest)
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -68,14 +68,16 @@ class Examples:
     """Some of the images of a source: indices into the shared array, so nothing is copied.
 
     Attributes:
-        images: uint8, shape (N, C, H, W): all images of the source.
+        images: uint8, shape (N, C, H, W): all images of the source; or float32, shape (N, d, 1, 1): features of them.
         indices: int64, shape (n,): which of them, in a fixed order.
         labels: int64, shape (n,).
+        groups: Shape (n,): the patient or lesion of each, where it is known.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: npt.NDArray[Any]
     indices: Labels
     labels: Labels
+    groups: Names | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -84,10 +86,15 @@ class Examples:
         """The images and labels at `positions` (shape (b,), each < len(self)).
 
         Returns:
-            uint8 images, shape (b, C, H, W), and int64 labels, shape (b,).
+            Images, shape (b, C, H, W), or features, shape (b, d, 1, 1); and int64 labels, shape (b,).
         """
         images = torch.from_numpy(np.ascontiguousarray(self.images[self.indices[positions]]))
         return images, torch.from_numpy(self.labels[positions])
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Examples:
+        """Those that are chosen, bool, shape (n,)."""
+        groups = None if self.groups is None else self.groups[chosen]
+        return Examples(self.images, self.indices[chosen], self.labels[chosen], groups)
 
     def batches(self, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """All examples in their order, `size` at a time (see `batch`)."""
@@ -96,8 +103,11 @@ class Examples:
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:
-    """uint8 images to float32 in [-1, 1]: (x / 255 - 0.5) / 0.5. No statistic of any client is used."""
-    return images.to(torch.float32).div_(127.5).sub_(1.0)
+    """uint8 images to float32 in [-1, 1]: (x / 255 - 0.5) / 0.5. No statistic of any client is used.
+
+    Features (float32) are as they have to be.
+    """
+    return images if images.is_floating_point() else images.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -350,7 +350,8 @@ def _client_data(
         if partition.max_examples is not None and len(kept) > partition.max_examples:
             generator = numpy_generator(seed, "partition", "max_examples", name, split)
             kept = np.sort(_thinned(kept, images.labels[kept], partition.max_examples, generator))
-        return Examples(images.images, kept, images.labels[kept])
+        groups = None if images.groups is None else images.groups[kept]
+        return Examples(images.images, kept, images.labels[kept], groups)
 
     train, validation, test = (examples(split) for split in range(len(SPLITS)))
     return ClientData(train, validation, test)

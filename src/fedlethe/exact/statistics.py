@@ -11,7 +11,7 @@ that is information about single images; `noisy` hides a row, at a cost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Statistics:
         rows: Rows of each class, shape (c,), whole numbers.
         weights: Sums of w by class, shape (c,).
         sums: Sum of w x, shape (d,).
-        gram: Sum of w x x', shape (d, d), symmetric.
+        gram: The upper triangle of the sum of w x x', row by row, shape (d (d + 1) / 2,).
         cross: Sum of w x y', shape (d, c).
     """
 
@@ -63,20 +63,21 @@ class Statistics:
         """
         size, classes = features.shape[1], len(class_weights)
         weights = np.asarray(class_weights, dtype=np.float64)
-        total = cls.nothing(size, classes)
+        gram, sums, cross = np.zeros((size, size)), np.zeros(size), np.zeros((size, classes))
         for start in range(0, len(labels), ROWS_AT_ONCE):
             x = features[start : start + ROWS_AT_ONCE].astype(np.float64)
-            y = np.eye(classes)[labels[start : start + ROWS_AT_ONCE]]
             w = weights[labels[start : start + ROWS_AT_ONCE]]
-            root = x * np.sqrt(w)[:, None]
-            weighted = w[:, None] * y
-            total = total + cls(y.sum(axis=0), weighted.sum(axis=0), w @ x, root.T @ root, x.T @ weighted)
-        return total
+            sums += w @ x
+            cross += x.T @ (w[:, None] * np.eye(classes)[labels[start : start + ROWS_AT_ONCE]])
+            x *= np.sqrt(w)[:, None]
+            gram += x.T @ x
+        rows = np.bincount(labels, minlength=classes).astype(np.float64)
+        return cls(rows, weights * rows, sums, _packed(gram), cross)
 
     @classmethod
     def nothing(cls, size: int, classes: int) -> Statistics:
         """The statistics of no rows."""
-        shapes = ((classes,), (classes,), (size,), (size, size), (size, classes))
+        shapes = ((classes,), (classes,), (size,), (size * (size + 1) // 2,), (size, classes))
         return cls(*(np.zeros(shape) for shape in shapes))
 
     def __add__(self, other: Statistics) -> Statistics:
@@ -87,13 +88,30 @@ class Statistics:
 
     @property
     def size(self) -> int:
-        """D."""
+        """d, the number of features."""
         return len(self.sums)
 
     @property
     def count(self) -> int:
         """The number of rows."""
         return round(float(self.rows.sum()))
+
+    def triangle(self) -> Iterator[tuple[int, Array]]:
+        """The rows of the second moments from the diagonal on: i, and shape (d - i,); views."""
+        start = 0
+        for i in range(self.size):
+            yield i, self.gram[start : start + self.size - i]
+            start += self.size - i
+
+    def diagonal(self) -> Array:
+        """Sum of w x_i^2, shape (d,)."""
+        lengths = np.arange(self.size, 0, -1)
+        diagonal: Array = self.gram[np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)]
+        return diagonal
+
+    def fits(self, other: Statistics) -> bool:
+        """Whether both are of as many features and classes."""
+        return all(mine.shape == theirs.shape for mine, theirs in zip(self._arrays(), other._arrays(), strict=True))
 
     def check(self, where: str) -> None:
         """Refuse statistics that no rows can have.
@@ -102,59 +120,66 @@ class Statistics:
             where: Whose they are, for the message.
 
         Raises:
-            FedletheError: They are not finite or symmetric, counts are no whole numbers of rows, shapes do not fit, or
-                the second moments are not positive semi-definite.
+            FedletheError: They are not finite, counts are no whole numbers of rows, shapes do not fit, or the second
+                moments are not positive semi-definite.
         """
         d, c = len(self.sums), len(self.rows)
-        if (self.gram.shape, self.cross.shape, self.weights.shape) != ((d, d), (d, c), (c,)):
+        if (self.gram.shape, self.cross.shape, self.weights.shape) != ((d * (d + 1) // 2,), (d, c), (c,)):
             raise FedletheError(f"{where}: the statistics' shapes do not fit together; make them again")
         if not all(bool(np.isfinite(array).all()) for array in self._arrays()):
             raise FedletheError(f"{where}: the statistics hold NaN or infinite values; make them again")
         if (self.rows < 0).any() or (self.rows != np.round(self.rows)).any() or (self.weights < 0).any():
             raise FedletheError(f"{where}: the statistics count {self.rows.tolist()} rows; make them again")
-        scale = float(np.abs(self.gram).max())
-        if float(np.abs(self.gram - self.gram.T).max()) > 1e-9 * scale:
-            raise FedletheError(f"{where}: the second moments are not symmetric; make the statistics again")
+        if ((self.weights > 0) != (self.rows > 0)).any():
+            raise FedletheError(f"{where}: the statistics' weights do not fit their numbers of rows; make them again")
+        if (error := float(np.abs(self.cross.sum(axis=1) - self.sums).max(initial=0.0))) > self._tolerance():
+            raise FedletheError(f"{where}: the sums by class do not add up (by {error:.1e}); make the statistics again")
+        self._check_definite(where)
+
+    def _tolerance(self) -> float:
+        return 1e-9 * max(1.0, float(np.abs(self.gram).max(initial=0.0)), float(self.weights.sum()))
+
+    def _check_definite(self, where: str) -> None:
         # With the mean in it the matrix below is that of (1, x), which is positive semi-definite for any rows.
-        whole = np.empty((d + 1, d + 1))
-        whole[0, 0], whole[0, 1:], whole[1:, 0], whole[1:, 1:] = self.weights.sum(), self.sums, self.sums, self.gram
-        whole[np.diag_indices(d + 1)] += 1e-9 * max(scale, float(whole[0, 0]))
-        try:
-            np.linalg.cholesky(whole)
-        except np.linalg.LinAlgError:
+        import torch
+
+        d = self.size
+        whole = np.zeros((d + 1, d + 1))
+        whole[0, 0], whole[0, 1:] = self.weights.sum(), self.sums
+        for i, row in self.triangle():
+            whole[i + 1, i + 1 :] = row
+        whole[np.diag_indices(d + 1)] += self._tolerance()
+        if torch.linalg.cholesky_ex(torch.from_numpy(whole), upper=True).info.item():
             raise FedletheError(
                 f"{where}: the second moments are not positive semi-definite, so they are not those of any images; "
                 "make the statistics again"
-            ) from None
+            )
 
     def save(self, path: Path) -> int:
-        """Write them as safetensors, of the second moments the upper triangle.
+        """Write them as safetensors.
 
         Returns:
             The file's length: what the client sends, in bytes.
         """
-        content = safetensors.numpy.save({**self._named(), "gram": self.gram[np.triu_indices(self.size)]})
+        content = safetensors.numpy.save({field.name: getattr(self, field.name) for field in fields(self)})
         with files.written_whole(path) as aside:
             aside.write_bytes(content)
         return len(content)
 
     @classmethod
     def load(cls, path: Path) -> Statistics:
-        """Read what `save` wrote, and check it.
+        """Read what `save` wrote. Statistics from elsewhere are to be held against `check`, too.
 
         Raises:
-            FedletheError: The file is missing, not whole, or holds what no rows can have.
+            FedletheError: The file is missing, not whole, or holds something else.
         """
         try:
             arrays = safetensors.numpy.load_file(path)
-            size = len(arrays["sums"])
-            gram = np.zeros((size, size))
-            gram[np.triu_indices(size)] = arrays.pop("gram")
-            arrays["gram"] = gram + np.triu(gram, 1).T
             found = cls(**arrays)
-        except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (OSError, safetensors.SafetensorError, TypeError) as error:
             raise FedletheError(f"{path}: cannot be read as statistics ({error}); make it again") from None
-        found.check(str(path))
+        if any(array.dtype != np.float64 for array in arrays.values()):
+            raise FedletheError(f"{path}: its statistics are not float64; make it again")
         return found
 
     def noisy(self, epsilon: float, delta: float, radius: float, generator: np.random.Generator) -> Statistics:
@@ -162,8 +187,9 @@ class Statistics:
 
         Formal guarantees:
             (epsilon, delta)-differential privacy of one client's statistics against adding or removing a row, where
-            every row has norm <= radius and weight <= 1 (see `clipped`): with the upper triangle of the second moments
-            the sums move by at most sqrt(r^4 + 2 r^2 + 2) in L2. Counts become noisy numbers, which are rounded.
+            every row has norm <= radius (see `clipped`) and weight <= 1: with the upper triangle of the second moments
+            the sums move by at most sqrt(r^4 + 2 r^2 + 2) in L2. What follows (counts rounded and kept from falling
+            below one, second moments made positive semi-definite, sums by class made to add up) reads nothing else.
 
         Args:
             epsilon: Above 0.
@@ -172,23 +198,36 @@ class Statistics:
             generator: Draws the noise; whoever knows its seed can take the noise away.
         """
         sigma = gaussian_sigma(epsilon, delta, (radius**4 + 2 * radius**2 + 2) ** 0.5)
-        noise = np.triu(generator.normal(0, sigma, self.gram.shape))
-        gram = self.gram + noise + np.triu(noise, 1).T
-        values, vectors = np.linalg.eigh(gram)
-        rows = np.maximum(np.round(self.rows + generator.normal(0, sigma, self.rows.shape)), 1.0)
+
+        def moved(values: Array) -> Array:
+            noise: Array = values + generator.normal(0, sigma, values.shape)
+            return noise
+
+        cross = moved(self.cross)
+        upper = np.zeros((self.size, self.size))
+        for i, row in self.triangle():
+            upper[i, i:] = moved(row)
+        values, vectors = np.linalg.eigh(upper, UPLO="U")
         return Statistics(
-            rows=rows,
-            weights=np.maximum(self.weights + generator.normal(0, sigma, self.weights.shape), 1.0),
-            sums=self.sums + generator.normal(0, sigma, self.sums.shape),
-            gram=(vectors * np.maximum(values, 0.0)) @ vectors.T,
-            cross=self.cross + generator.normal(0, sigma, self.cross.shape),
+            rows=np.maximum(np.round(moved(self.rows)), 1.0),
+            weights=np.maximum(moved(self.weights), 1.0),
+            sums=cross.sum(axis=1),
+            gram=_packed((vectors * np.maximum(values, 0.0)) @ vectors.T),
+            cross=cross,
         )
 
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(getattr(self, field.name) for field in fields(self))
 
-    def _named(self) -> dict[str, Array]:
-        return {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}
+
+def _packed(matrix: Array) -> Array:
+    """The upper triangle of a matrix, shape (d, d), row by row."""
+    size = len(matrix)
+    packed, start = np.empty(size * (size + 1) // 2), 0
+    for i in range(size):
+        packed[start : start + size - i] = matrix[i, i:]
+        start += size - i
+    return packed
 
 
 def total(parts: Sequence[Statistics]) -> Statistics:
@@ -202,7 +241,6 @@ def total(parts: Sequence[Statistics]) -> Statistics:
 def clipped(features: npt.NDArray[np.float32], radius: float) -> npt.NDArray[np.float32]:
     """Rows, shape (n, d), those longer than `radius` brought to that length."""
     lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    shorter: npt.NDArray[np.float32] = (features * np.minimum(1.0, radius / np.maximum(lengths, 1e-12))).astype(
-        np.float32
-    )
+    factors = np.minimum(1.0, radius / np.maximum(lengths, 1e-12))
+    shorter: npt.NDArray[np.float32] = (features * factors).astype(np.float32)
     return shorter

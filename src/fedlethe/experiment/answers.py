@@ -58,7 +58,7 @@ class Examination:
         }
         backdoor = prepared.config.backdoor
         if backdoor is not None and backdoor.client in forget:
-            sets["triggered"] = [backdoor.triggered(data)]
+            sets["triggered"] = [prepared.inputs(backdoor.triggered(prepared.images))]
         labels = {name: np.concatenate([part.labels for part in parts]) for name, parts in sets.items()}
         task = Task(
             labels["test"],
@@ -69,9 +69,10 @@ class Examination:
         return cls(forget=tuple(sorted(forget)), sets=sets, task=task)
 
     def ask(self, prepared: Prepared, model: Vector, relearn: bool) -> Answers:
-        """What a model, shape (P,), answers; `relearn` trains it on the forgotten images, too."""
+        """What a model, shape (P,), answers; `relearn` trains it on the forgotten images (a network, that is)."""
+        by_steps = prepared.config.exact is None
         answers = {name: self._answer(prepared, model, parts) for name, parts in self.sets.items()}
-        return Answers(**answers, relearn=self._relearn(prepared, model) if relearn else None)
+        return Answers(**answers, relearn=self._relearn(prepared, model) if relearn and by_steps else None)
 
     def _answer(self, prepared: Prepared, model: Vector, parts: Sequence[Examples]) -> Floats:
         load_vector(prepared.network, prepared.layout, model)
@@ -101,7 +102,7 @@ def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]
     total = sum(len(data.clients[client].train) for client in clients)
     step = -(-total // RETAINED)
     parts = [data.clients[client].train for client in clients]
-    return [Examples(part.images, part.indices[::step], part.labels[::step]) for part in parts]
+    return [part.only(np.arange(len(part)) % step == 0) for part in parts]
 
 
 def save(path: Path, answers: Answers) -> None:

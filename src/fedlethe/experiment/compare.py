@@ -23,7 +23,7 @@ from fedlethe.audit import Answers, Evidence, Finding, audit, overall
 from fedlethe.config import Document, Recipe, RunConfig, resolve
 from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
-from fedlethe.experiment import answers
+from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.erasure import request_for, retraining_examples, stages_of, unlearn
 from fedlethe.experiment.run import Prepared, from_json, opened_run, prepare, to_json
@@ -331,6 +331,9 @@ def _train(job: Job) -> Outcome:
 def _retrain(job: Job) -> Outcome:
     prepared = prepare(resolve(job.document))
     config = prepared.config
+    if config.exact is not None:
+        _ask(job, prepared, FINAL, closed_form.retrain(prepared, job.forget))
+        return Outcome((FINAL,), Cost())
     meter = Meter()
     federation = MeteredFederation(prepared.federation().without(job.forget), meter)
     schedule = [

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe import checkpoint, files, unlearning
-from fedlethe.config import Recipe, RunConfig, construct
+from fedlethe.config import Method, Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
+from fedlethe.exact.settings import ExactErasure
+from fedlethe.experiment import closed_form
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.client import LocalTraining
@@ -29,7 +31,7 @@ from fedlethe.progress import bar
 from fedlethe.report import plots
 from fedlethe.seeding import derive, torch_generator
 from fedlethe.types import ClientId, Cost, Need, Stage, Vector
-from fedlethe.unlearning import Unlearned, UnlearningMethod
+from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
 
 EMPTY: Mapping[str, Any] = {}
@@ -82,14 +84,14 @@ class Request:
 
     forget: tuple[ClientId, ...]
     method_name: str
-    method: UnlearningMethod
+    method: Method
     mask: IsotropicMask = field(default_factory=IsotropicMask)
     repair: Repair = field(default_factory=Repair)
     after: str | None = None
 
     def canonical(self) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
-        method = dataclasses.asdict(self.method)  # type: ignore[call-overload]
+        method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
         options: dict[str, Any] = {
             "forget": sorted(self.forget),
             "method": {
@@ -120,7 +122,9 @@ def request_for(
         FedletheError: No method or option has that name, or a value is out of range.
     """
     method = config.method(recipe.method, {**recipe.options, **options})
-    rounds = 0 if Need.RETAINED_DATA in method.needs else 1
+    rounds = 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1
+    if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
+        raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
     return Request(
         forget=tuple(clients),
         method_name=recipe.method,
@@ -145,6 +149,9 @@ class Erasure:
         cost: Of all stages together.
         retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
         after: The erasure that it began from; None for the trained model.
+        patients: Client to its patients that were taken out, where these were not whole clients.
+        joined: Clients that were taken back in.
+        found: Figures that the method found on the way, by name.
     """
 
     run: Path
@@ -158,6 +165,17 @@ class Erasure:
     cost: Cost
     retraining_examples: int
     after: str | None = None
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    joined: tuple[ClientId, ...] = ()
+    found: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """What was done to whom, in words."""
+        if self.joined:
+            return f"{', '.join(self.joined)} joined"
+        held = [f"{', '.join(names)} of {client}" for client, names in self.patients.items()]
+        return ", ".join([*self.forget, *held])
 
 
 def erase(run: Run, request: Request) -> Erasure:
@@ -168,14 +186,15 @@ def erase(run: Run, request: Request) -> Erasure:
             this very request was carried out before.
     """
     demand_complete(run)
-    demand_clients(run, request.forget)
+    if run.config.exact is None:
+        demand_clients(run, request.forget)
     with run.history.locked():
         past = run.past(request.after)
         if gone := sorted(set(request.forget) - set(past.clients)):
-            raise FedletheError(f"{', '.join(gone)}: not in the model that erasure {request.after} led to; name others")
+            led = "training" if request.after is None else f"erasure {request.after}"
+            raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
         if earlier := done(run, request):
-            clients = ", ".join(request.forget)
-            raise FedletheError(f"{clients}: erased already in this way; its model is {earlier.model}")
+            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
         stages = [Stage("before", run.evaluate(past.final()), Cost())]
         repaired: dict[ClientId, Vector] = {}
         with bar("erasing, client updates") as advance:
@@ -185,17 +204,17 @@ def erase(run: Run, request: Request) -> Erasure:
                 cost = meter.cost()
                 with meter.stopped():
                     stages.append(Stage(name, run.evaluate(model), cost))
-        return _enter(run, request, unlearned, model, stages, repaired)
+        return _enter(run, request, past, unlearned, model, stages, repaired)
 
 
-def unlearn(
-    run: Run, forget: Sequence[ClientId], method: UnlearningMethod, history: History, meter: Meter
-) -> Unlearned:
+def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
     """The unlearning step alone: the method sees the history and the retained clients, metered.
 
     Raises:
         FedletheError: The history lacks what the method needs, or its model is not finite.
     """
+    if isinstance(method, ExactErasure):
+        return closed_form.unlearn(run, forget, method, history, meter)
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in kept:
@@ -226,6 +245,8 @@ def stages_of(
     if request.mask.sigma > 0:
         model = masked(run, model, request.mask, *sorted(request.forget))
         yield "masked", model
+    if not request.repair.rounds:
+        return
     retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
     federation = MeteredFederation(retained, meter)
     schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
@@ -239,6 +260,7 @@ def stages_of(
 def _enter(
     run: Run,
     request: Request,
+    past: History,
     unlearned: Unlearned,
     model: Vector,
     stages: list[Stage],
@@ -246,6 +268,7 @@ def _enter(
 ) -> Erasure:
     id = f"{len(run.history.ledger.erasures()) + 1:04d}"
     folder = run.path / "erasures" / id
+    exact = request.method if isinstance(request.method, ExactErasure) else ExactErasure()
     erasure = Erasure(
         run=run.path,
         id=id,
@@ -258,6 +281,9 @@ def _enter(
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(run, request.forget, request.after),
         after=request.after,
+        patients=closed_form.patients_by_client(run, exact, past),
+        joined=exact.join,
+        found=dict(unlearned.found),
     )
     plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
     digest = checkpoint.save(erasure.model, model, run.layout)
@@ -267,6 +293,10 @@ def _enter(
         for client, added in sorted(repaired.items()):
             path = folder / "repair" / f"{client}.safetensors"
             artefacts.append(_artefact(run, path, checkpoint.save(path, added, run.layout), client))
+    for client, statistics in closed_form.revised(run, exact, past).items():
+        path = folder / "statistics" / f"{client}.safetensors"
+        statistics.save(path)
+        artefacts.append(_artefact(run, path, client=client))
     now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
     return erasure

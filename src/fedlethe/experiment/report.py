@@ -55,7 +55,7 @@ def _lead(run: Run, gone: list[str]) -> str:
 def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
     document = read_run_document(run.path)
     return {
-        "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.data.image_shape))}",
+        "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.images.image_shape))}",
         "Data fingerprint": run.data.fingerprint,
         "Model": f"{run.config.model_name}, {run.layout.size:,} floats",
         "Rounds": f"{run.history.rounds} of {run.config.federation.rounds}",
@@ -75,7 +75,7 @@ def _data_sections(run: Run) -> Iterator[Section]:
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
     rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
-    drawn = [_picture(run, plots.class_mix(train)), _picture(run, plots.contact_sheet(sample_images(run.data)))]
+    drawn = [_picture(run, plots.class_mix(train)), _picture(run, plots.contact_sheet(sample_images(run.images)))]
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
 
@@ -103,7 +103,7 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]
         plot = _picture(run, plots.erasure_stages(erasure.stages, erasure.forget), f"erasures/{erasure.id}")
-        title = f"Erasure {erasure.id}: {', '.join(erasure.forget)} by {erasure.method}"
+        title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
 
 

@@ -16,10 +16,11 @@ from torch import nn
 
 import fedlethe
 from fedlethe.config import Document, RunConfig, read_toml, resolve
-from fedlethe.data.federated import FederatedData, Split
+from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.data.partition import divide
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
+from fedlethe.exact.features import features_of, featurise
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
@@ -33,9 +34,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a configuration stands for on this machine, `config.execution` resolved."""
+    """What a configuration stands for on this machine, `config.execution` resolved.
+
+    Attributes:
+        config: The configuration.
+        images: Every client's images.
+        data: What the network takes: the images, or the features of them.
+        network: The network.
+        layout: Its layout.
+    """
 
     config: RunConfig
+    images: FederatedData
     data: FederatedData
     network: nn.Module
     layout: Layout
@@ -55,6 +65,12 @@ class Prepared:
             execution=self.execution,
             seed=self.config.seed if seed is None else seed,
         )
+
+    def inputs(self, examples: Examples) -> Examples:
+        """Some images as the network takes them."""
+        if self.config.exact is None:
+            return examples
+        return features_of(examples, self.config.exact.feature_map, self.images.image_shape)
 
     def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
         """A model, shape (P,), on every client's images."""
@@ -95,14 +111,34 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     """
     erased: set[ClientId] = set()
     repair: dict[ClientId, Vector] = {}
+    patients: dict[ClientId, frozenset[str]] = {}
+    revised: dict[ClientId, str] = {}
+    for id, facts in _chain(history, after):
+        erased = (erased | set(facts["forget"])) - set(facts.get("joined", ()))
+        for client, vector in history.repair(id).items():
+            repair[client] = repair[client] + vector if client in repair else vector
+        for client, names in facts.get("patients", {}).items():
+            patients[client] = patients.get(client, frozenset()) | set(names)
+            revised[client] = f"erasures/{id}/statistics/{client}.safetensors"
+    return Part(
+        history=history,
+        keep=history.keep,
+        erased=frozenset(erased),
+        repair=repair,
+        patients=patients,
+        revised=revised,
+    )
+
+
+def _chain(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
+    """The erasures that led to an erasure, itself the last: id and what erasure.json holds."""
+    chain: list[tuple[str, dict[str, Any]]] = []
     while after is not None:
         history.erased_model(after)
         facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
-        erased |= set(facts["forget"])
-        for client, vector in history.repair(after).items():
-            repair[client] = repair[client] + vector if client in repair else vector
+        chain.append((after, facts))
         after = facts.get("after")
-    return Part(history=history, keep=history.keep, erased=frozenset(erased), repair=repair)
+    return chain[::-1]
 
 
 def load_data(config: RunConfig) -> FederatedData:
@@ -117,7 +153,8 @@ def prepare(config: RunConfig) -> Prepared:
     Raises:
         FedletheError: The data, the weights file or the device cannot be used.
     """
-    data = load_data(config)
+    images = load_data(config)
+    data = images if config.exact is None else featurise(images, config.exact.feature_map)
     network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
     try:
         execution = config.execution.resolve(network)
@@ -125,7 +162,7 @@ def prepare(config: RunConfig) -> Prepared:
         raise FedletheError(str(error)) from None
     layout = Layout.of(network)
     resolved = RunConfig(**{**vars(config), "execution": execution})
-    return Prepared(config=resolved, data=data, network=execution.place(network), layout=layout)
+    return Prepared(config=resolved, images=images, data=data, network=execution.place(network), layout=layout)
 
 
 def run_document(prepared: Prepared, after: str | None) -> Document:
@@ -183,7 +220,7 @@ def opened_run(path: Path) -> Iterator[Run]:
     fingerprint = read_run_document(path)["run"].get("data_fingerprint")
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
-        earlier = _earlier(path, stack)
+        parts = earlier(path, stack)
         prepared = prepare(config)
         if prepared.data.fingerprint != fingerprint:
             message = "the images or their division are not those it was trained on"
@@ -192,7 +229,7 @@ def opened_run(path: Path) -> Iterator[Run]:
             )
         if difference := prepared.layout.difference(history.layout.shapes):
             raise FedletheError(f"{path}: holds a run of another model: {difference}")
-        yield Run(**vars(prepared), path=path, history=history, earlier=earlier)
+        yield Run(**vars(prepared), path=path, history=history, earlier=parts)
 
 
 def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, str]:
@@ -208,12 +245,13 @@ def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, st
     return history, folder.name
 
 
-def _earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
+def earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
+    """The trainings and erasures that a run began from, the first one first; open as long as `stack` is."""
     after: str | None = read_run_document(path)["run"].get("after")
     if after is None:
         return ()
     history, id = begun_after(path, after, stack)
-    return (*_earlier(history.path, stack), part_of(history, id))
+    return (*earlier(history.path, stack), part_of(history, id))
 
 
 def demand_complete(run: Run) -> None:

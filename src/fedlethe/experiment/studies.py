@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe import files
+from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.erasure import masked, unlearn
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
@@ -17,7 +18,6 @@ from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
 from fedlethe.report import plots
 from fedlethe.types import ClientId, Evaluation, SweepPoint, TracePoint
-from fedlethe.unlearning import UnlearningMethod
 
 SIGMAS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03)
 """Standard deviations of the noise on each weight: the paper's range."""
@@ -46,7 +46,7 @@ class Trace:
 def sweep(
     run: Run,
     method_name: str,
-    method: UnlearningMethod,
+    method: Method,
     sigmas: Sequence[float],
     draws: int,
     clients: Sequence[ClientId],
@@ -89,7 +89,7 @@ def _masks(sigmas: Sequence[float]) -> list[IsotropicMask]:
 
 
 def _sweep(
-    run: Run, method: UnlearningMethod, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
+    run: Run, method: Method, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
 ) -> Iterator[SweepPoint]:
     for client in clients:
         unlearned = unlearn(run, [client], method, run.history, Meter()).model
@@ -98,12 +98,14 @@ def _sweep(
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))
 
 
-def trace(run: Run, method_name: str, method: UnlearningMethod, client: ClientId) -> Trace:
+def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace:
     """At each round's global model, erase the client as if training had ended there.
 
     Raises:
         FedletheError: The history does not hold every round (it takes --keep everything), or the client is unknown.
     """
+    if run.config.exact is not None:
+        raise FedletheError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
     demand_clients(run, (client,))
     replay = _replay(run, method)
     points = []
@@ -118,7 +120,7 @@ def trace(run: Run, method_name: str, method: UnlearningMethod, client: ClientId
     return result
 
 
-def _replay(run: Run, method: UnlearningMethod) -> Iterator[InMemoryHistory]:
+def _replay(run: Run, method: Method) -> Iterator[InMemoryHistory]:
     history = InMemoryHistory(run.history.initial(), run.layout, run.history.clients, method.needs)
     yield history
     for record in run.history.replay():

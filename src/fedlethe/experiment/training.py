@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,11 @@ from pathlib import Path
 from fedlethe import files
 from fedlethe.config import Document, RunConfig
 from fedlethe.errors import FedletheError
+from fedlethe.experiment import closed_form
 from fedlethe.experiment.run import (
     Prepared,
     begun_after,
+    earlier,
     from_json,
     opened_folder,
     prepare,
@@ -42,6 +46,7 @@ class Trained:
         examples: Images that went through a gradient step, over all rounds.
         seconds: Wall time of the rounds, recording included.
         recording_share: Share of that time spent on recording.
+        bytes_sent: By the client that sent the most, over all rounds.
         refused: Updates that were not taken.
         resumed_after: The round after which this command went on; 0 for a fresh run.
         left_out: Reason to the number of images that the source did not take.
@@ -54,6 +59,7 @@ class Trained:
     examples: int
     seconds: float
     recording_share: float
+    bytes_sent: int
     refused: tuple[Participation, ...]
     resumed_after: int
     left_out: dict[str, int]
@@ -88,7 +94,11 @@ def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: P
         if resumed_after >= config.federation.rounds and not finished_too:
             raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(initial, prepared.layout)
-        _train_rounds(prepared, history)
+        if config.exact is None:
+            _train_rounds(prepared, history)
+        elif not history.rounds:
+            with ExitStack() as stack:
+                closed_form.train(prepared, history, earlier(out, stack))
         return _summary(history, prepared, resumed_after)
 
 
@@ -129,10 +139,18 @@ def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trai
         examples=sum(entry.examples_processed or 0 for entry in participation),
         seconds=training + recording,
         recording_share=recording / (training + recording),
+        bytes_sent=_bytes_sent(history, participation),
         refused=tuple(entry for entry in participation if entry.refused is not None),
         resumed_after=resumed_after,
         left_out=dict(prepared.data.left_out),
     )
+
+
+def _bytes_sent(history: RunFolder, participation: Sequence[Participation]) -> int:
+    """Statistics in a closed-form federation, else a model a round."""
+    sent = [held.bytes for held in history.ledger.artefacts().values() if held.kind == "statistics" and held.client]
+    rounds = Counter(entry.client for entry in participation)
+    return max(sent or [4 * history.layout.size * max(rounds.values())])
 
 
 def _demand_free_or_run(out: Path) -> None:

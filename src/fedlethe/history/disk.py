@@ -5,6 +5,9 @@
     RUN/global_checkpoints/round_0015.safetensors            the last one, or every one (GLOBALS)
     RUN/client_checkpoints/CLIENT/round_0001.safetensors     the client's model in each round (DELTAS), or in the first
     RUN/influence/CLIENT/round_0015.safetensors              its influence after its last round (INFLUENCE)
+    RUN/statistics/CLIENT/round_0001.safetensors             what it sent in a closed-form federation
+    RUN/statistics/round_0001.safetensors                    the sums of all clients there
+    RUN/statistics/fit.json                                  what was chosen there
 
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
 """
@@ -20,8 +23,9 @@ from pathlib import Path
 
 import torch
 
-from fedlethe import checkpoint
+from fedlethe import checkpoint, files
 from fedlethe.errors import FedletheError
+from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.aggregate import aggregate, contribution
 from fedlethe.files import ASIDE, sha256_of
 from fedlethe.history.history import keeps_delta, not_kept
@@ -33,8 +37,11 @@ FOLDERS: Mapping[Kind, str] = {
     "global checkpoint": "global_checkpoints",
     "client checkpoint": "client_checkpoints",
     "influence": "influence",
+    "statistics": "statistics",
     "erasure": "erasures",
 }
+
+FIT = "statistics/fit.json"
 
 
 class RunFolder:
@@ -125,6 +132,45 @@ class RunFolder:
         name = self._name(kind, round, client)
         digest = checkpoint.save(self.path / name, vector, self.layout)
         return Artefact(name, kind, client, round, (self.path / name).stat().st_size, digest)
+
+    def append_statistics(
+        self,
+        model: Vector,
+        parts: Mapping[ClientId, Statistics],
+        sums: Statistics,
+        fit: str,
+        seconds: float,
+        evaluation: str,
+    ) -> None:
+        """Record the one round of a closed-form federation.
+
+        Args:
+            model: What the sums led to, shape (P,).
+            parts: Each client's statistics.
+            sums: Of all of them.
+            fit: What was chosen, as JSON.
+            seconds: What it took.
+            evaluation: Of the model, as JSON.
+        """
+        start = time.perf_counter()
+        added = [self._save("global checkpoint", 1, None, model)]
+        for client in (None, *sorted(parts)):
+            path = self.path / self._name("statistics", 1, client)
+            (sums if client is None else parts[client]).save(path)
+            added.append(self.entry("statistics", path, client, 1))
+        files.write_text(self.path / FIT, fit)
+        added.append(self.entry("statistics", self.path / FIT, None, 1))
+        whole = sum(part.count for part in parts.values())
+        participation = [
+            Participation(1, client, part.count, part.count / whole, part.count, 0) for client, part in parts.items()
+        ]
+        taken = {"training": seconds, "recording": time.perf_counter() - start}
+        self.ledger.add_round(1, taken, evaluation, participation, {}, added, [])
+
+    def entry(self, kind: Kind, path: Path, client: ClientId | None = None, round: int | None = None) -> Artefact:
+        """A file that is in its place, as the ledger has it."""
+        name = path.relative_to(self.path).as_posix()
+        return Artefact(name, kind, client, round, path.stat().st_size, sha256_of(path))
 
     def _clear_strays(self) -> None:
         named = {self.path / name for name in self.ledger.artefacts()}
@@ -222,6 +268,32 @@ class RunFolder:
             yield RoundRecord(round, before, after, updates, weights, refused, 0.0)
             before = after
 
+    def statistics(self, client: ClientId, name: str | None = None) -> Statistics:
+        """What a client sent in a closed-form federation, or the later version of it that is in the file `name`."""
+        return self._statistics(name or self._name("statistics", 1, client))
+
+    def statistics_sums(self) -> Statistics | None:
+        """The sums of all clients; None where they are not kept any more."""
+        name = self._name("statistics", 1)
+        return self._statistics(name) if name in self.ledger.artefacts() else None
+
+    def fit(self) -> bytes:
+        """What a closed-form training chose, as JSON.
+
+        Raises:
+            FedletheError: The run is no closed-form one.
+        """
+        if FIT not in self.ledger.artefacts():
+            raise FedletheError(f"{self.path}: was not trained in closed form (learner 'exact')")
+        return (self.path / FIT).read_bytes()
+
+    def _statistics(self, name: str) -> Statistics:
+        artefact = self.ledger.artefacts().get(name)
+        if artefact is None:
+            raise FedletheError(f"{self.path / name}: the ledger does not name it; these statistics are not kept")
+        self._demand_bytes(artefact)
+        return Statistics.load(self.path / name)
+
     def erased_model(self, id: str) -> Vector:
         """The model that an erasure led to, shape (P,).
 
@@ -247,11 +319,14 @@ class RunFolder:
             FedletheError: One is missing or has other bytes; the message names it.
         """
         for artefact in self.ledger.artefacts().values():
-            path = self.path / artefact.path
-            if not path.is_file():
-                raise FedletheError(f"{path}: is missing, though the ledger names it; restore it from a backup")
-            if sha256_of(path) != artefact.sha256:
-                raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore it from a backup")
+            self._demand_bytes(artefact)
+
+    def _demand_bytes(self, artefact: Artefact) -> None:
+        path = self.path / artefact.path
+        if not path.is_file():
+            raise FedletheError(f"{path}: is missing, though the ledger names it; restore it from a backup")
+        if sha256_of(path) != artefact.sha256:
+            raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore it from a backup")
 
     def _client_model(self, round: int, client: ClientId) -> Vector:
         if not keeps_delta(self.keep, round):

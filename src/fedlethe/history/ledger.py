@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from fedlethe.errors import FedletheError
 from fedlethe.types import ClientId
 
-Kind: TypeAlias = Literal["global checkpoint", "client checkpoint", "influence", "erasure"]
+Kind: TypeAlias = Literal["global checkpoint", "client checkpoint", "influence", "statistics", "erasure"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (

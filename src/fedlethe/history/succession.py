@@ -9,7 +9,7 @@ result of the earlier erasures, and one that trains again from the start does so
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -27,12 +27,25 @@ class Part:
         keep: What it keeps.
         erased: Who was erased from its final model.
         repair: Client to what its updates in the repair rounds added, the sum of p_k x delta_k, shape (P,).
+        patients: Client to its patients that were taken out of a closed-form model.
+        revised: Client to the file of its statistics without them.
     """
 
     history: History
     keep: frozenset[Need]
     erased: frozenset[ClientId] = frozenset()
     repair: Mapping[ClientId, Vector] = field(default_factory=dict)
+    patients: Mapping[ClientId, frozenset[str]] = field(default_factory=dict)
+    revised: Mapping[ClientId, str] = field(default_factory=dict)
+
+    def with_erased(self, erased: frozenset[ClientId]) -> Part:
+        """The same training, others erased from what it led to."""
+        return replace(self, erased=erased)
+
+
+def gone_after(parts: Sequence[Part]) -> tuple[frozenset[ClientId], ...]:
+    """Of each part, who was erased after it, or after a later one: they are in nothing that it holds any more."""
+    return tuple(frozenset[ClientId]().union(*(part.erased for part in parts[i:])) for i in range(len(parts)))
 
 
 class Succession:
@@ -48,26 +61,26 @@ class Succession:
     """
 
     def __init__(self, parts: Sequence[Part], final: Vector) -> None:
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._final = final
-        self._gone = tuple(frozenset[ClientId]().union(*(part.erased for part in parts[i:])) for i in range(len(parts)))
+        self._gone = gone_after(parts)
         self.keep = frozenset.intersection(*(part.keep for part in parts))
 
     @property
     def layout(self) -> Layout:
         """See `History.layout`."""
-        return self._parts[0].history.layout
+        return self.parts[0].history.layout
 
     @property
     def clients(self) -> tuple[ClientId, ...]:
         """See `History.clients`: those of any part that were not erased after it."""
-        pairs = zip(self._parts, self._gone, strict=True)
+        pairs = zip(self.parts, self._gone, strict=True)
         return tuple(sorted({client for part, gone in pairs for client in part.history.clients if client not in gone}))
 
     @property
     def rounds(self) -> int:
         """See `History.rounds`: of all parts together."""
-        return sum(part.history.rounds for part in self._parts)
+        return sum(part.history.rounds for part in self.parts)
 
     @property
     def clean_rounds(self) -> int:
@@ -92,7 +105,7 @@ class Succession:
 
     def initial(self) -> Vector:
         """See `History.initial`."""
-        return self._parts[0].history.initial()
+        return self.parts[0].history.initial()
 
     def final(self) -> Vector:
         """See `History.final`."""
@@ -101,7 +114,7 @@ class Succession:
     def influence(self, client: ClientId) -> Vector:
         """See `History.influence`: what is left of it in the final model, repair rounds included."""
         total = torch.zeros(self.layout.size)
-        for part, gone in zip(self._parts, self._gone, strict=True):
+        for part, gone in zip(self.parts, self._gone, strict=True):
             if client in gone:
                 continue
             if client in part.history.clients:
@@ -130,7 +143,7 @@ class Succession:
     def _of(self, round: int) -> tuple[History, frozenset[ClientId], int]:
         """The history that a round belongs to, who was erased after it, and the round's number in it."""
         own = round
-        for part, gone in zip(self._parts, self._gone, strict=True):
+        for part, gone in zip(self.parts, self._gone, strict=True):
             if own <= part.history.rounds:
                 return part.history, gone, own
             own -= part.history.rounds

@@ -18,8 +18,8 @@ It is called through `unlearn`, which holds it to its declaration.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -39,10 +39,12 @@ class Unlearned:
     Attributes:
         model: Shape (P,), finite, running variances positive.
         guarantee: None where there is evidence only.
+        found: Figures for the record, by name.
     """
 
     model: Vector
     guarantee: Guarantee | None = None
+    found: Mapping[str, float] = field(default_factory=dict)
 
 
 class UnlearningMethod(Protocol):

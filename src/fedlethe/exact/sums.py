@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The sums of all clients, to which statistics are added and from which they are subtracted; rounding is watched.
+
+Adding and subtracting floats is not undone exactly: each operation leaves an error of half a unit in the last place of
+the largest sum that it went through. `Sums` bounds what that may be of each feature's second moment, `fit` turns the
+bound into one on the head, and where it exceeds LIMIT the sums are made again of what remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedlethe.errors import FedletheError
+from fedlethe.exact.ridge import Head, solve
+from fedlethe.exact.statistics import Array, Statistics, total
+
+LIMIT = 1e-8
+"""The most that a head may differ, relatively, from one fitted from scratch."""
+
+HALF_UNIT = float(np.finfo(np.float64).eps) / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """Statistics that others were added to or subtracted from.
+
+    Attributes:
+        total: What they came to.
+        passed: Sum over the operations since they were made from scratch of the second moments on the way, shape (d,).
+    """
+
+    total: Statistics
+    passed: Array
+
+    @classmethod
+    def of(cls, parts: Sequence[Statistics]) -> Sums:
+        """From scratch: the parts, at least one, added in their order."""
+        return cls.whole(total(parts))
+
+    @classmethod
+    def whole(cls, statistics: Statistics) -> Sums:
+        """Statistics that count as made from scratch."""
+        return cls(statistics, np.zeros(statistics.size))
+
+    def plus(self, part: Statistics) -> Sums:
+        """A client or patient joins."""
+        self._demand_fit(part)
+        joined = self.total + part
+        return Sums(joined, self.passed + joined.diagonal())
+
+    def minus(self, part: Statistics) -> Sums:
+        """A client or patient leaves.
+
+        Raises:
+            FedletheError: The sums hold fewer rows of a class than it would take away.
+        """
+        self._demand_fit(part)
+        if (part.rows > self.total.rows).any():
+            raise FedletheError(
+                f"the sums hold {self.total.rows.tolist()} rows by class, fewer than the {part.rows.tolist()} to be "
+                "taken away; those rows were never in them"
+            )
+        return Sums(self.total - part, self.passed + self.total.diagonal())
+
+    def _demand_fit(self, part: Statistics) -> None:
+        if not self.total.fits(part):
+            raise FedletheError(f"statistics of {part.size} features do not fit sums of {self.total.size}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """A head and the sums that it was fitted to.
+
+    Attributes:
+        head: The model.
+        sums: What it is a function of.
+        rebuilt: Whether the sums were made again, since rounding could have exceeded LIMIT.
+        bound: On the head's relative difference from one fitted from scratch; 0 where it was.
+    """
+
+    head: Head
+    sums: Sums
+    rebuilt: bool
+    bound: float
+
+
+def fit(sums: Sums, penalty: float, rebuild: Callable[[], Statistics]) -> Fit:
+    """Fit a head, from sums made again by `rebuild` where rounding could move it by more than LIMIT.
+
+    Raises:
+        FedletheError: No rows can have these sums.
+    """
+    head = solve(sums.total, penalty)
+    bound = HALF_UNIT * float(sums.passed @ head.sensitivity)
+    if bound <= LIMIT:
+        return Fit(head, sums, False, bound)
+    again = Sums.whole(rebuild())
+    return Fit(solve(again.total, penalty), again, True, 0.0)
