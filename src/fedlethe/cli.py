@@ -226,7 +226,7 @@ def sweep(
     sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
-    method: Annotated[str, typer.Option(help="The unlearning method.")] = "influence",
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -235,6 +235,7 @@ def sweep(
 
     levels = experiment.SIGMAS if sigmas is None else flags.numbers(sigmas, "--sigmas")
     with experiment.opened_run(run) as opened:
+        method = method or opened.config.usual_method
         built = opened.config.method(method, flags.assignments(set_ or []))
         console.show(experiment.sweep(opened, method, built, levels, draws, client or ()), json)
 
@@ -243,7 +244,7 @@ def sweep(
 def trace(
     run: RunArgument,
     client: Annotated[str, typer.Option(help="Who is erased at each round.")],
-    method: Annotated[str, typer.Option(help="The unlearning method.")] = "influence",
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -251,6 +252,7 @@ def trace(
     from fedlethe import console, experiment, flags
 
     with experiment.opened_run(run) as opened:
+        method = method or opened.config.usual_method
         built = opened.config.method(method, flags.assignments(set_ or []))
         console.show(experiment.trace(opened, method, built, client), json)
 

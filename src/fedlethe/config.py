@@ -191,6 +191,11 @@ class RunConfig:
         """Which learner trains."""
         return "fedavg" if self.exact is None else "exact"
 
+    @property
+    def usual_method(self) -> str:
+        """The method of studies where none is named."""
+        return "influence" if self.exact is None else EXACT
+
     def document(self) -> Document:
         """The configuration in full, as run.toml holds it."""
         common = {

@@ -56,7 +56,8 @@ def _prepared(seed: int) -> Prepared:
         for parameter in network.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=torch_generator(seed, parameter.numel())) * 0.1)
     config = replace(CONFIG, seed=seed, execution=CONFIG.execution.resolve(network))
-    return Prepared(config=config, data=_data(), network=network, layout=layout)
+    data = _data()
+    return Prepared(config=config, images=data, data=data, network=network, layout=layout)
 
 
 def _trained(seed: int, forget: tuple[str, ...] = ()) -> tuple[Prepared, Vector]:

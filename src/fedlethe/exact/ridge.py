@@ -44,7 +44,8 @@ class Head:
         weight: Shape (c, d).
         bias: Shape (c,).
         score: Of generalised cross-validation: small is good.
-        sensitivity: What an error of 1 in each feature's second moment can move the head by, relatively, shape (d,).
+        sensitivity: What an error of 1 in each feature's second moment can move the direction of the head by,
+            relatively, shape (d,). (The temperature, which multiplies all of it, is not in it.)
     """
 
     weight: Array
@@ -175,6 +176,7 @@ class _Standardised:
             apart = (inside - outside - used) / (1 - used)
             # The residual's variance is that within the classes and that of the classes' means around their targets.
             missed = shares[k] * (1 - shares[k]) * (1 - (inside - outside)) ** 2
-            within = max(float(residual[k]) - missed, 1e-12) / (1 - used) ** 2
+            # So many rows cannot show a variance below one over their number.
+            within = max(float(residual[k]) - missed, 0.0) / (1 - used) ** 2 + 1 / self.statistics.count
             slopes.append(max(apart, 1e-3) / within)
         return float(np.mean(slopes)) * (c - 1) / c

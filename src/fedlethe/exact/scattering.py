@@ -15,6 +15,8 @@ L / 2.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -78,9 +80,10 @@ class Scattering:
         """
         maps = torch.empty(len(images), self.maps, self.side, self.side)
         step = max(1, PIXELS_AT_ONCE // self.size**2)
-        for start in range(0, len(images), step):
-            maps[start : start + step] = self._scatter(images[start : start + step].float())
-        return torch.log(maps.clamp_min_(0) + 1e-3) if self.log else maps
+        with _one_thread():
+            for start in range(0, len(images), step):
+                maps[start : start + step] = self._scatter(images[start : start + step].float())
+            return maps.clamp_min_(0).add_(1e-3).log_() if self.log else maps
 
     def _scatter(self, images: torch.Tensor) -> torch.Tensor:
         bank = self._bank
@@ -96,6 +99,17 @@ class Scattering:
         return torch.cat([*first, *second], dim=1)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The pieces are too small to be shared out: several threads take longer than one."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
 class _Bank:
     """The filters of one size: wavelets as spectra, the average as a matrix.
 
@@ -107,31 +121,43 @@ class _Bank:
 
     def __init__(self, size: int, scales: int, angles: int) -> None:
         self.size, self.scales = size, scales
+        self.side = size // int(2**scales)
         self._spectra = {
-            (before, j): torch.from_numpy(
-                np.stack([_spectrum(size, before, j, angles, index) for index in range(angles)]).astype(np.complex64)
+            (before, j): _blocks(
+                torch.from_numpy(np.stack([_spectrum(size, before, j, angles, index) for index in range(angles)])).to(
+                    torch.complex64
+                ),
+                2 ** (j - before),
             )
             for j in range(scales)
             for before in (0, *range(j))
         }
-        self._averages = {
-            size // 2**j: torch.from_numpy(_average(size, j, scales).astype(np.float32)) for j in range(scales)
+        averages = {size // 2**j: _average(size, j, scales) for j in range(scales)}
+        self._averages = {  # (n n, side side): a Gaussian is the product of two
+            n: torch.from_numpy(np.kron(one, one).T.astype(np.float32)) for n, one in averages.items()
         }
 
     def wavelet(self, spectrum: torch.Tensor, before: int, j: int) -> torch.Tensor:
         """|x * psi_j| of maps at scale `before`, from their spectra (..., n, n): (..., L, n', n')."""
-        product = spectrum.unsqueeze(-3) * self._spectra[before, j]
-        for _ in range(j - before):  # fewer places: the spectrum folded once in each direction
-            n = product.shape[-1] // 2
-            product = product[..., :n] + product[..., n:]
-            product = product[..., :n, :] + product[..., n:, :]
+        # Fewer places: the product's spectrum folded, which is the sum over its blocks.
+        filters = self._spectra[before, j]
+        parts = _blocks(spectrum.unsqueeze(-3), 2 ** (j - before))
+        product = parts[0] * filters[0]
+        for part, filter in zip(parts[1:], filters[1:], strict=True):
+            product.addcmul_(part, filter)
         found: torch.Tensor = torch.fft.ifft2(product).abs()
         return found
 
     def average(self, maps: torch.Tensor) -> torch.Tensor:
         """X * phi_J of maps (..., n, n): (..., side, side)."""
-        matrix = self._averages[maps.shape[-1]]  # (side, n): a Gaussian is the product of two
-        return matrix @ maps @ matrix.T
+        matrix = self._averages[maps.shape[-1]]
+        found: torch.Tensor = maps.flatten(-2) @ matrix
+        return found.reshape(*maps.shape[:-2], self.side, self.side)
+
+
+def _blocks(spectra: torch.Tensor, count: int) -> list[torch.Tensor]:
+    """`count` x `count` blocks of spectra (..., n, n)."""
+    return [block for rows in spectra.chunk(count, dim=-2) for block in rows.chunk(count, dim=-1)]
 
 
 @lru_cache(maxsize=8)

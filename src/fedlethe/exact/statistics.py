@@ -182,39 +182,49 @@ class Statistics:
             raise FedletheError(f"{path}: its statistics are not float64; make it again")
         return found
 
-    def noisy(self, epsilon: float, delta: float, radius: float, generator: np.random.Generator) -> Statistics:
+    def noisy(
+        self,
+        epsilon: float,
+        delta: float,
+        radius: float,
+        class_weights: Sequence[float],
+        generator: np.random.Generator,
+    ) -> Statistics:
         """The same with Gaussian noise that hides any one row.
 
         Formal guarantees:
             (epsilon, delta)-differential privacy of one client's statistics against adding or removing a row, where
-            every row has norm <= radius (see `clipped`) and weight <= 1: with the upper triangle of the second moments
-            the sums move by at most sqrt(r^4 + 2 r^2 + 2) in L2. What follows (counts rounded and kept from falling
-            below one, second moments made positive semi-definite, sums by class made to add up) reads nothing else.
+            every row has norm <= radius (see `clipped`) and weight <= 1. Noise is added to the upper triangle of the
+            second moments, the sums by class and the counts, which a row moves by at most sqrt(r^4 + r^2 + 1) in L2.
+            All else is made of these: the sums, the weights, counts rounded and kept from falling below one, and
+            moments brought to the nearest that are positive semi-definite.
 
         Args:
             epsilon: Above 0.
             delta: Between 0 and 1.
             radius: Bound on the norm of a row.
+            class_weights: w by class.
             generator: Draws the noise; whoever knows its seed can take the noise away.
         """
-        sigma = gaussian_sigma(epsilon, delta, (radius**4 + 2 * radius**2 + 2) ** 0.5)
+        sigma = gaussian_sigma(epsilon, delta, (radius**4 + radius**2 + 1) ** 0.5)
 
         def moved(values: Array) -> Array:
             noise: Array = values + generator.normal(0, sigma, values.shape)
             return noise
 
+        rows = np.maximum(np.round(moved(self.rows)), 1.0)
+        weights = rows * np.asarray(class_weights)
         cross = moved(self.cross)
-        upper = np.zeros((self.size, self.size))
+        whole = np.zeros((self.size + 1,) * 2)  # of (1, x): see `check`
+        whole[0, 0], whole[0, 1:] = weights.sum(), cross.sum(axis=1)
         for i, row in self.triangle():
-            upper[i, i:] = moved(row)
-        values, vectors = np.linalg.eigh(upper, UPLO="U")
-        return Statistics(
-            rows=np.maximum(np.round(moved(self.rows)), 1.0),
-            weights=np.maximum(moved(self.weights), 1.0),
-            sums=cross.sum(axis=1),
-            gram=_packed((vectors * np.maximum(values, 0.0)) @ vectors.T),
-            cross=cross,
-        )
+            whole[i + 1, i + 1 :] = moved(row)
+        values, vectors = np.linalg.eigh(whole, UPLO="U")
+        whole = (vectors * np.maximum(values, 0.0)) @ vectors.T
+        whole *= weights.sum() / whole[0, 0]
+        sums = whole[0, 1:].copy()
+        cross += (sums - cross.sum(axis=1))[:, None] / len(rows)
+        return Statistics(rows, weights, sums, _packed(whole[1:, 1:]), cross)
 
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(getattr(self, field.name) for field in fields(self))

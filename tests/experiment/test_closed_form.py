@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""The closed-form federation from the command line: train, erase, join, patients, others who come later."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from fedlethe.exact.ridge import solve
+from fedlethe.exact.statistics import Statistics, total
+from fedlethe.experiment import opened_run
+from fedlethe.experiment.closed_form import chosen_by
+from tests.experiment.conftest import Fedlethe
+
+EXACT = ["--learner", "exact", "--data", "table", "--size", "16", "--channels", "1", "--set", "features.scales=2"]
+HOSPITALS = ("north", "south", "west")
+
+
+def images_of(folder: Path, hospitals: tuple[str, ...], seed: int) -> Path:
+    """Eight patients of four images at each hospital, two of a class with a brighter stripe."""
+    generator = np.random.default_rng(seed)
+    lines = ["path,label,client,patient,split"]
+    for hospital in hospitals:
+        for patient in range(8):
+            for image in range(4):
+                pixels = generator.integers(0, 120, (16, 16)).astype(np.uint8)
+                pixels[:, 4:8] += np.uint8(40 * (image % 2))
+                name = f"{hospital}-{patient}-{image}.png"
+                folder.mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(folder / name)
+                split = "test" if patient >= 6 else "train"
+                lines.append(f"{name},{('no', 'yes')[image % 2]},{hospital},{hospital}{patient},{split}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    return folder / "table.csv"
+
+
+@pytest.fixture(scope="module")
+def run(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("closed-form")
+    table = images_of(folder / "images", HOSPITALS, seed=0)
+    trained = fedlethe("train", *EXACT, "--path", table, "--out", folder / "run")
+    assert trained["rounds"] == 1
+    assert trained["bytes_sent"] == (folder / "run/statistics/north/round_0001.safetensors").stat().st_size
+    assert trained["auc"] > 0.8
+    return folder / "run"
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def refused(*arguments: str | Path) -> str:
+    command = [sys.executable, "-m", "fedlethe", *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 2, process.stdout
+    assert process.stderr.count("\n") == 1
+    return process.stderr
+
+
+def model(path: Path) -> np.ndarray:
+    tensors = safetensors.numpy.load_file(path)
+    return np.concatenate([tensors["weight"].ravel(), tensors["bias"]])
+
+
+def naive(run: Path, kept: Callable[[str, str], bool]) -> np.ndarray:
+    """The head of the rows that are kept, by client and patient, from the features themselves."""
+    with opened_run(run) as opened:
+        chosen = chosen_by(opened.history)
+        features, labels = [], []
+        for client, data in opened.data.clients.items():
+            assert data.train.groups is not None
+            for index, patient in enumerate(data.train.groups.tolist()):
+                if kept(client, patient):
+                    features.append(data.train.images[data.train.indices[index]].ravel())
+                    labels.append(data.train.labels[index])
+        head = solve(Statistics.of(np.stack(features), np.array(labels), chosen.class_weights), chosen.penalty)
+        return np.concatenate([head.weight.ravel(), head.bias])
+
+
+def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left(
+    fedlethe: Fedlethe, copy: Path
+) -> None:
+    steps: list[tuple[list[str], Callable[[str, str], bool]]] = [
+        (["erase", "--client", "south"], lambda client, _: client != "south"),
+        (
+            ["erase", "--patient", "north2", "--patient", "north3", "--after", "0001"],
+            lambda client, patient: client != "south" and patient not in ("north2", "north3"),
+        ),
+        (["join", "--client", "south", "--after", "0002"], lambda _, patient: patient not in ("north2", "north3")),
+        (
+            ["erase", "--patient", "south0", "--client", "south", "--after", "0003"],
+            lambda _, patient: patient not in ("north2", "north3", "south0"),
+        ),
+        (
+            ["erase", "--client", "north", "--after", "0004"],
+            lambda client, patient: client != "north" and patient != "south0",
+        ),
+    ]
+    for number, ((command, *options), kept) in enumerate(steps, start=1):
+        record = fedlethe(command, copy, *options)
+        assert record["id"] == f"{number:04d}"
+        assert record["guarantee"].startswith("exact")
+        assert record["found"]["retrain_equivalence_residual"] <= 1e-8
+        assert record["examples"] == 0
+        expected = naive(copy, kept)
+        found = model(Path(record["model"]))
+        assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)  # the file is float32
+        before, after = record["stages"][0], record["stages"][-1]
+        assert before["auc"] is not None
+        assert after["auc"] is not None
+    record = json.loads((copy / "erasures/0002/erasure.json").read_text())
+    assert record["patients"] == {"north": ["north2", "north3"]}
+    assert (copy / "erasures/0002/statistics/north.safetensors").is_file()
+    fedlethe("history", "--check", copy)
+    page = fedlethe("report", copy)
+    text = Path(page["page"]).read_text()
+    assert "north2, north3 of north" in text
+    assert "south joined" in text
+
+
+def test_the_same_request_gives_the_same_bytes(fedlethe: Fedlethe, run: Path, tmp_path: Path) -> None:
+    models = []
+    for name in ("one", "two"):
+        copy = Path(shutil.copytree(run, tmp_path / name))
+        models.append(Path(fedlethe("erase", copy, "--client", "west")["model"]).read_bytes())
+    assert models[0] == models[1]
+
+
+def test_where_the_sums_of_all_are_gone_they_are_made_of_what_is_left(
+    fedlethe: Fedlethe, run: Path, copy: Path
+) -> None:
+    fast = Path(fedlethe("erase", Path(shutil.copytree(run, copy.parent / "fast")), "--client", "west")["model"])
+    with opened_run(copy) as opened, opened.history.ledger._transaction():
+        opened.history.ledger._enter((), ["statistics/round_0001.safetensors"])
+    (copy / "statistics/round_0001.safetensors").unlink()
+    slow = Path(fedlethe("erase", copy, "--client", "west")["model"])
+    np.testing.assert_allclose(model(slow), model(fast), rtol=1e-5, atol=1e-7)
+
+
+def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, copy: Path, tmp_path: Path) -> None:
+    fedlethe("erase", copy, "--client", "south")
+    table = images_of(tmp_path / "more", ("east", "south"), seed=9)
+    out = tmp_path / "second"
+    fedlethe("train", *EXACT, "--path", table, "--after", copy / "erasures/0001", "--out", out)
+    files = [copy / f"statistics/{client}/round_0001.safetensors" for client in ("north", "west")]
+    files += [out / f"statistics/{client}/round_0001.safetensors" for client in ("east", "south")]
+    with opened_run(out) as opened:
+        penalty = chosen_by(opened.history).penalty
+        assert opened.past().clients == ("east", "north", "south", "west")
+    for erased, kept in (("north", [1, 2, 3]), ("south", [0, 1, 2])):
+        record = fedlethe("erase", out, "--client", erased)
+        expected = solve(total([Statistics.load(files[index]) for index in kept]), penalty)
+        np.testing.assert_allclose(
+            model(Path(record["model"])), np.concatenate([expected.weight.ravel(), expected.bias]), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_what_cannot_be_is_said_in_one_line(fedlethe: Fedlethe, copy: Path, tmp_path: Path) -> None:
+    assert "no other patients" in refused(
+        "erase", copy, *[text for number in range(6) for text in ("--patient", f"north{number}")]
+    )
+    assert "'nobody' has no training image" in refused("erase", copy, "--patient", "nobody")
+    assert "'north7' has no training image" in refused("erase", copy, "--patient", "north7")  # a test image only
+    assert "nobody is named" in refused("erase", copy)
+    assert "no method 'influence'; there is exact" in refused(
+        "erase", copy, "--client", "west", "--method", "influence"
+    )
+    assert "nothing to repair" in refused("erase", copy, "--client", "west", "--repair-rounds", "1")
+    assert "no client would be left" in refused("erase", copy, *[x for name in HOSPITALS for x in ("--client", name)])
+    assert "there is no erasure '0001'" in refused("join", copy, "--client", "west", "--after", "0001")
+    fedlethe("erase", copy, "--client", "south")
+    assert "'west' is in the model already" in refused("join", copy, "--client", "west", "--after", "0001")
+    assert "not taken out" in refused("join", copy, "--client", "east", "--after", "0001")
+    assert "trained in closed form, in one round" in refused("trace", copy, "--client", "west")
+    fedlethe("erase", copy, "--patient", "west1", "--after", "0001")
+    assert "'west1' was taken out of west already" in refused("erase", copy, "--patient", "west1", "--after", "0002")
+    table = images_of(tmp_path / "more", ("east",), seed=9)
+    other: list[str | Path] = ["--path", table, "--after", copy / "erasures/0001", "--out", tmp_path / "second"]
+    assert "was trained on other features" in refused("train", *EXACT[:-1], "features.scales=1", *other)
+    assert "[local] is of learner 'fedavg'" in refused("train", *EXACT, *other[:2], "--local-epochs", "2", *other[4:])
+    assert "[exact] is of learner 'exact'" in refused("train", "--dimension", "9", "--out", tmp_path / "third")
+    assert "2 classes" in refused("train", *EXACT, *other[:2], "--set", "exact.class_weights=[1.0]", *other[4:])
+    assert not (tmp_path / "third").exists()
+
+
+def test_an_interrupted_training_is_trained_again_to_the_same_bytes(fedlethe: Fedlethe, run: Path, copy: Path) -> None:
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (copy / name).unlink(missing_ok=True)
+    (copy / "statistics/north/round_0001.safetensors").write_bytes(b"half")
+    fedlethe("train", "--out", copy)
+    for name in ("global_checkpoints/round_0001.safetensors", "statistics/north/round_0001.safetensors"):
+        assert (copy / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_noise_on_the_statistics_hides_rows_and_still_subtracts(fedlethe: Fedlethe, run: Path, tmp_path: Path) -> None:
+    table = run.parent / "images" / "table.csv"
+    noise = ["--set", "exact.epsilon=5.0", "--dimension", "8", "--set", "exact.penalty=1.0"]
+    fedlethe("train", *EXACT, "--path", table, *noise, "--out", tmp_path / "run")
+    record = fedlethe("erase", tmp_path / "run", "--client", "west")
+    assert record["found"]["retrain_equivalence_residual"] <= 1e-8
+    assert "statistics with noise" in refused("erase", tmp_path / "run", "--patient", "north1")
+
+
+def test_compare_finds_the_exact_erasure_gone(fedlethe: Fedlethe, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        'learner = "exact"\n[data]\nsize = 16\nhospitals = 3\nimages_per_hospital = 60\n[features]\nscales = 2\n'
+        '[backdoor]\nclient = "hospital-1"\nfraction = 0.5\n'
+    )
+    found = fedlethe(
+        "compare", config, "--seeds", "0-2", "--references", "3", "--out", tmp_path / "out", "--workers", "1"
+    )
+    rows = {row["name"]: row for row in found["rows"]}
+    assert set(rows) == {"untouched", "exact"}
+    assert rows["untouched"]["verdict"] == "still there"
+    assert rows["exact"]["verdict"] == "gone"
+    assert rows["exact"]["share"] == 0
