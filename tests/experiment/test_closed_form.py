@@ -186,10 +186,11 @@ def test_what_cannot_be_is_said_in_one_line(fedlethe: Fedlethe, copy: Path, tmp_
     assert "'west1' was taken out of west already" in refused("erase", copy, "--patient", "west1", "--after", "0002")
     table = images_of(tmp_path / "more", ("east",), seed=9)
     other: list[str | Path] = ["--path", table, "--after", copy / "erasures/0001", "--out", tmp_path / "second"]
-    assert "was trained on other features" in refused("train", *EXACT[:-1], "features.scales=1", *other)
+    assert "was trained on other features" in refused("train", *EXACT, "--set", "features.log=false", *other)
     assert "[local] is of learner 'fedavg'" in refused("train", *EXACT, *other[:2], "--local-epochs", "2", *other[4:])
     assert "[exact] is of learner 'exact'" in refused("train", "--dimension", "9", "--out", tmp_path / "third")
     assert "2 classes" in refused("train", *EXACT, *other[:2], "--set", "exact.class_weights=[1.0]", *other[4:])
+    assert not (tmp_path / "second").exists()
     assert not (tmp_path / "third").exists()
 
 

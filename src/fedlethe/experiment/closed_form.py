@@ -61,29 +61,34 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
         prepared: What to train on.
         history: Where it goes.
         earlier: Trainings whose statistics are in the sums, too, where this one begins after an erasure.
-
-    Raises:
-        FedletheError: An earlier training is no closed-form one, or of other features.
     """
     start = time.perf_counter()
-    before = [(part, chosen_by(part.history)) for part in earlier]
     settings = _settings(prepared)
-    weights = before[-1][1].class_weights if before else _class_weights(prepared, settings)
+    weights = chosen_by(earlier[-1].history).class_weights if earlier else _class_weights(prepared, settings)
     parts = {}
     for client in track(sorted(prepared.data.clients), len(prepared.data.clients), "statistics, clients"):
         parts[client] = _statistics(prepared, client, weights)
     own = total([parts[client] for client in sorted(parts)])
-    key = _feature_key(prepared)
-    for part, chosen in before:
-        if (chosen.features, chosen.size) != (key, own.size):
-            raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({chosen.features})")
     sums = own if not earlier else total([sums_of(earlier).total, own])
     penalty, scores = (settings.penalty, {}) if settings.penalty is not None else choose(sums)
     model = vector_of(prepared, solve(sums, penalty))
-    chosen = Chosen(key, own.size, tuple(weights), penalty, scores)
+    chosen = Chosen(_feature_key(prepared), own.size, tuple(weights), penalty, scores)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
     history.append_statistics(model, parts, own, to_json(chosen, Chosen), seconds, evaluation)
+
+
+def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
+    """Refuse settings that do not fit the data, and earlier trainings that were no closed-form ones of these features.
+
+    Raises:
+        FedletheError: They do not fit.
+    """
+    _settings(prepared)
+    for part in earlier:
+        chosen = chosen_by(part.history)
+        if (chosen.features, chosen.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
+            raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({chosen.features})")
 
 
 def retrain(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:

@@ -247,7 +247,11 @@ def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, st
 
 def earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
     """The trainings and erasures that a run began from, the first one first; open as long as `stack` is."""
-    after: str | None = read_run_document(path)["run"].get("after")
+    return begun_parts(path, read_run_document(path)["run"].get("after"), stack)
+
+
+def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, ...]:
+    """The same for a run that is to begin after an erasure, whose folder is given relative to the run's."""
     if after is None:
         return ()
     history, id = begun_after(path, after, stack)

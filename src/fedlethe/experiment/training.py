@@ -17,6 +17,7 @@ from fedlethe.experiment import closed_form
 from fedlethe.experiment.run import (
     Prepared,
     begun_after,
+    begun_parts,
     earlier,
     from_json,
     opened_folder,
@@ -85,6 +86,9 @@ def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: P
         begun = held["run"].get("after")
     document = run_document(prepared, begun)
     initial = _initial(prepared, out, begun)
+    if config.exact is not None:
+        with ExitStack() as stack:
+            closed_form.demand_fit(prepared, begun_parts(out, begun, stack))
     if held is not None:
         _demand_same(out, held, document)
     else:
