@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 from PIL import Image
 
+from fedlethe.config import resolve
+from fedlethe.errors import FedletheError
 from fedlethe.exact.ridge import solve
 from fedlethe.exact.statistics import Statistics, total
-from fedlethe.experiment import opened_run
+from fedlethe.experiment import erase, opened_run, request, trace, train_run
 from fedlethe.experiment.closed_form import chosen_by
 from tests.experiment.conftest import Fedlethe
 
@@ -57,14 +58,6 @@ def run(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "run"))
-
-
-def refused(*arguments: str | Path) -> str:
-    command = [sys.executable, "-m", "fedlethe", *map(str, arguments)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert process.returncode == 2, process.stdout
-    assert process.stderr.count("\n") == 1
-    return process.stderr
 
 
 def model(path: Path) -> np.ndarray:
@@ -165,33 +158,53 @@ def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, co
         )
 
 
-def test_what_cannot_be_is_said_in_one_line(fedlethe: Fedlethe, copy: Path, tmp_path: Path) -> None:
-    assert "no other patients" in refused(
-        "erase", copy, *[text for number in range(6) for text in ("--patient", f"north{number}")]
-    )
-    assert "'nobody' has no training image" in refused("erase", copy, "--patient", "nobody")
-    assert "'north7' has no training image" in refused("erase", copy, "--patient", "north7")  # a test image only
-    assert "nobody is named" in refused("erase", copy)
-    assert "no method 'influence'; there is exact" in refused(
-        "erase", copy, "--client", "west", "--method", "influence"
-    )
-    assert "nothing to repair" in refused("erase", copy, "--client", "west", "--repair-rounds", "1")
-    assert "no client would be left" in refused("erase", copy, *[x for name in HOSPITALS for x in ("--client", name)])
-    assert "there is no erasure '0001'" in refused("join", copy, "--client", "west", "--after", "0001")
-    fedlethe("erase", copy, "--client", "south")
-    assert "'west' is in the model already" in refused("join", copy, "--client", "west", "--after", "0001")
-    assert "not taken out" in refused("join", copy, "--client", "east", "--after", "0001")
-    assert "trained in closed form, in one round" in refused("trace", copy, "--client", "west")
-    fedlethe("erase", copy, "--patient", "west1", "--after", "0001")
-    assert "'west1' was taken out of west already" in refused("erase", copy, "--patient", "west1", "--after", "0002")
-    table = images_of(tmp_path / "more", ("east",), seed=9)
-    other: list[str | Path] = ["--path", table, "--after", copy / "erasures/0001", "--out", tmp_path / "second"]
-    assert "was trained on other features" in refused("train", *EXACT, "--set", "features.log=false", *other)
-    assert "[local] is of learner 'fedavg'" in refused("train", *EXACT, *other[:2], "--local-epochs", "2", *other[4:])
-    assert "[exact] is of learner 'exact'" in refused("train", "--dimension", "9", "--out", tmp_path / "third")
-    assert "2 classes" in refused("train", *EXACT, *other[:2], "--set", "exact.class_weights=[1.0]", *other[4:])
-    assert not (tmp_path / "second").exists()
-    assert not (tmp_path / "third").exists()
+def test_what_cannot_be_erased_is_said(copy: Path) -> None:
+    with opened_run(copy) as opened:
+
+        def refused(match: str, clients: tuple[str, ...] = (), after: str | None = None, **options: Any) -> None:
+            with pytest.raises(FedletheError, match=match):
+                erase(opened, request(opened, clients, "recommended", options, {}, {}, after))
+
+        refused("no other patients", patients=[f"north{number}" for number in range(6)])
+        refused("'nobody' has no training image", patients=["nobody"])
+        refused("'north7' has no training image", patients=["north7"])  # it has test images only
+        refused("'east' is not in the model", patients=["north1"], of=["east"])
+        refused("no client would be left", HOSPITALS)
+        refused("east: not in the model that training led to", ("east",))
+        refused("there is no erasure '0001'", after="0001", join=["west"])
+        erase(opened, request(opened, ("south",), "recommended", {}, {}, {}))
+        refused("south: not in the model that erasure 0001 led to", ("south",), after="0001")
+        refused("'west' is in the model already", after="0001", join=["west"])
+        refused("'east' was not taken out", after="0001", join=["east"])
+        erase(opened, request(opened, (), "recommended", {"patients": ["west1"]}, {}, {}, "0001"))
+        refused("'west1' was taken out of west already", after="0002", patients=["west1"])
+        with pytest.raises(FedletheError, match="no method 'influence'; there is exact"):
+            request(opened, ("west",), "influence", {}, {}, {})
+        with pytest.raises(FedletheError, match="nothing to repair"):
+            request(opened, ("west",), "exact", {}, {}, {"rounds": 1})
+        with pytest.raises(FedletheError, match="trained in closed form, in one round"):
+            trace(opened, "exact", opened.config.method("exact", {}), "west")
+
+
+def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_path: Path) -> None:
+    with opened_run(copy) as opened:
+        erase(opened, request(opened, ("south",), "recommended", {}, {}, {}))
+        document = opened.config.document()
+    for changed, after, match in (
+        ({"features": {"name": "scattering", "scales": 2, "log": False}}, "0001", "was trained on other features"),
+        ({"exact": {"class_weights": [1.0]}}, None, "1 weights for 2 classes"),
+    ):
+        folder = None if after is None else copy / "erasures" / after
+        with pytest.raises(FedletheError, match=match):
+            train_run(resolve({**document, **changed}), tmp_path / "out", after=folder)
+        assert not (tmp_path / "out").exists()
+    for wrong, match in (
+        ({"local": {"epochs": 2}}, r"\[local\] is of learner 'fedavg'"),
+        ({"learner": "fedavg"}, r"\[features\] is of learner 'exact'"),
+        ({"features": {"name": "scatering"}}, "did you mean 'scattering'"),
+    ):
+        with pytest.raises(FedletheError, match=match):
+            resolve({**document, **wrong})
 
 
 def test_an_interrupted_training_is_trained_again_to_the_same_bytes(fedlethe: Fedlethe, run: Path, copy: Path) -> None:
@@ -209,7 +222,8 @@ def test_noise_on_the_statistics_hides_rows_and_still_subtracts(fedlethe: Fedlet
     fedlethe("train", *EXACT, "--path", table, *noise, "--out", tmp_path / "run")
     record = fedlethe("erase", tmp_path / "run", "--client", "west")
     assert record["found"]["retrain_equivalence_residual"] <= 1e-8
-    assert "statistics with noise" in refused("erase", tmp_path / "run", "--patient", "north1")
+    with opened_run(tmp_path / "run") as opened, pytest.raises(FedletheError, match="statistics with noise"):
+        erase(opened, request(opened, (), "recommended", {"patients": ["north1"]}, {}, {}))
 
 
 def test_compare_finds_the_exact_erasure_gone(fedlethe: Fedlethe, tmp_path: Path) -> None:
