@@ -23,7 +23,7 @@ from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
 from fedlethe.errors import FedletheError
-from fedlethe.exact.features import FEATURES, FeatureMap, Projected
+from fedlethe.exact.features import FEATURES, Centred, FeatureMap, Projected
 from fedlethe.exact.settings import ExactErasure, ExactSettings
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
@@ -157,9 +157,10 @@ class Exact:
 
     @property
     def feature_map(self) -> FeatureMap:
-        """The map, projected where that is asked for."""
+        """The map, projected where that is asked for, and centred where noise is."""
         size = self.settings.dimension
-        return self.features if size is None else Projected(inner=self.features, dimension=size)
+        chosen = self.features if size is None else Projected(inner=self.features, dimension=size)
+        return chosen if self.settings.epsilon is None else Centred(inner=chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

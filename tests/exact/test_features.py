@@ -12,9 +12,11 @@ import safetensors.torch
 import torch
 
 from fedlethe.data.federated import ClientData, Examples, FederatedData, normalise
+from fedlethe.data.phantom import Phantom
 from fedlethe.errors import FedletheError
 from fedlethe.exact.features import (
     BackboneFeatures,
+    Centred,
     FeatureMap,
     Projected,
     ScatteringFeatures,
@@ -129,6 +131,16 @@ def test_a_projection_keeps_lengths_and_is_the_same_everywhere() -> None:
     assert float((ratio - 1).abs().max()) < 0.15
     with pytest.raises(FedletheError, match="features only"):
         Projected(inner=SMALL, dimension=10_000).prepare((1, 16, 16))
+
+
+def test_centred_features_lie_around_the_public_images(cache: Path) -> None:
+    centred = Centred(inner=Projected(inner=SMALL, dimension=50))
+    public = Phantom(hospitals=5, images_per_hospital=10, size=16).load().images
+    rows = centred.prepare((1, 16, 16))(normalise(torch.from_numpy(public.copy())))
+    torch.testing.assert_close(rows.mean(dim=0), torch.zeros(50), atol=1e-5, rtol=0)
+    lengths = torch.linalg.vector_norm(rows, dim=1)
+    assert float(lengths.median()) == pytest.approx(1 / 1.5, rel=1e-5)
+    assert centred.prepare((3, 16, 12))(torch.zeros(2, 3, 16, 12)).shape == (2, 50)
 
 
 def test_a_backbone_gives_what_its_last_layer_sees(tmp_path: Path) -> None:

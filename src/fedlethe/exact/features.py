@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from fedlethe.data.cache import cache_place, cached_array, digest
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
+from fedlethe.data.phantom import Phantom
 from fedlethe.errors import FedletheError
 from fedlethe.exact.scattering import Scattering
 from fedlethe.files import sha256_of
@@ -187,6 +188,34 @@ class Projected:
         drawn = numpy_generator(0, "projection", size, self.dimension).standard_normal((size, self.dimension))
         matrix = torch.from_numpy((drawn / math.sqrt(size)).astype(np.float32))
         return lambda images: transform(images) @ matrix
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Centred:
+    """Another map's features less their mean over public images, in units of 1.5 times their usual length around it.
+
+    Noise that hides a row is made for rows of length 1, most of which would be the part that all images share. The
+    public images are the phantom's synthetic radiographs, so no client's image is used.
+
+    Attributes:
+        inner: The other map.
+    """
+
+    inner: FeatureMap
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"{self.inner.key()}, centred 1"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        transform = self.inner.prepare(shape)
+        size = max(shape[1:])
+        public = Phantom(hospitals=5, images_per_hospital=10, size=size).load().images[:, :, : shape[1], : shape[2]]
+        rows = transform(normalise(torch.from_numpy(public.repeat(shape[0], axis=1))))
+        centre = rows.mean(dim=0)
+        unit = 1.5 * torch.linalg.vector_norm(rows - centre, dim=1).median()
+        return lambda images: (transform(images) - centre) / unit
 
 
 def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:

@@ -20,9 +20,10 @@ class ExactSettings:
             over all clients, to two digits. Like the penalty they are settings of the training: they are recorded, and
             an erasure keeps them, as retraining would.
         dimension: Project the features to so many; None to leave them.
-        epsilon: Each client adds Gaussian noise to its statistics, so that no single row shows; None adds none.
+        epsilon: Each client adds Gaussian noise to its statistics, so that no single row shows; None adds none. The
+            features are then centred on public images (see `features.Centred`).
         delta: Of that guarantee.
-        radius: Length that rows are clipped to where there is noise.
+        radius: Length that rows are clipped to where there is noise; 1 is 1.5 times what is usual of public images.
     """
 
     penalty: float | None = None
