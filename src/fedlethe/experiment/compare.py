@@ -25,8 +25,8 @@ from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.erasure import request_for, retraining_examples, stages_of, unlearn
-from fedlethe.experiment.run import Prepared, from_json, opened_run, prepare, to_json
+from fedlethe.experiment.erasure import Request, request_for, retraining_examples, stages_of, unlearn
+from fedlethe.experiment.run import Prepared, Run, from_json, opened_run, prepare, to_json
 from fedlethe.experiment.training import train_run
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
@@ -366,12 +366,18 @@ def _erase(job: Job) -> Outcome:
             cost=meter.cost(),
             retraining_examples=retraining_examples(run, job.forget),
             guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
-            bytes_kept=bytes_kept(request.method.needs, run.layout.size, len(run.data.clients), run.history.rounds),
+            bytes_kept=_kept(run, request),
         )
 
 
 def _ask(job: Job, prepared: Prepared, stage: str, model: Vector, relearn: bool = True) -> None:
     answers.save(job.answers(stage), Examination.of(prepared, job.forget).ask(prepared, model, relearn))
+
+
+def _kept(run: Run, request: Request) -> int:
+    if run.config.exact is None:
+        return bytes_kept(request.method.needs, run.layout.size, len(run.data.clients), run.history.rounds)
+    return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
 
 
 def bytes_kept(needs: frozenset[Need], size: int, clients: int, rounds: int) -> int:
