@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedlethe.audit import AUDITS
-from fedlethe.config import RECIPES
+from fedlethe.config import EXACT, RECIPES
+from fedlethe.exact.settings import ExactErasure
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 
@@ -41,7 +42,7 @@ class Catalogue:
 
 
 def methods() -> Catalogue:
-    """The recipes that come with fedlethe, and the rows of METHODS."""
+    """The recipes that come with fedlethe, the rows of METHODS, and the closed-form federation's own."""
     recipes = [
         replace(
             _listed(name, METHODS[recipe.method]),
@@ -51,10 +52,12 @@ def methods() -> Catalogue:
         )
         for name, recipe in RECIPES.items()
     ]
-    return Catalogue("Unlearning methods", (*recipes, *(_listed(name, kind) for name, kind in METHODS.items())))
+    rows = (_listed(name, kind) for name, kind in METHODS.items())
+    exact = replace(_listed(EXACT, ExactErasure), needs=("each client's statistics (learner 'exact')",))
+    return Catalogue("Unlearning methods", (*recipes, *rows, exact))
 
 
-def _listed(name: str, kind: type[UnlearningMethod]) -> Listed:
+def _listed(name: str, kind: type[UnlearningMethod] | type[ExactErasure]) -> Listed:
     needs = tuple(sorted(need.value for need in kind.needs))
     return Listed(name, _sentence(kind), kind.paper, needs, _defaults(kind))
 
