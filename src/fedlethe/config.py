@@ -124,7 +124,7 @@ class Recipe:
     Attributes:
         method: Its row in METHODS.
         options: As in `[method.NAME]`.
-        repair: Fields of Repair: rounds, epochs, ratio, learning_rate.
+        repair: Fields of Repair: rounds, epochs, ratio, learning_rate, batch_size.
     """
 
     method: str

@@ -46,12 +46,14 @@ class Repair:
         epochs: Local epochs in each; None for `ratio` of the run's own.
         ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
+        batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
     """
 
     rounds: int = 1
     epochs: float | None = None
     ratio: float = 1.0
     learning_rate: float | None = None
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 0:
@@ -66,6 +68,7 @@ class Repair:
             local,
             epochs=self.ratio * local.epochs if self.epochs is None else self.epochs,
             learning_rate=local.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=local.batch_size if self.batch_size is None else self.batch_size,
         )
 
 
@@ -92,6 +95,9 @@ class Request:
     def canonical(self) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
         method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
+        repair = dataclasses.asdict(self.repair)
+        if self.repair.batch_size is None:
+            del repair["batch_size"]  # as requests were written before there was one: what was done is known again
         options: dict[str, Any] = {
             "forget": sorted(self.forget),
             "method": {
@@ -99,7 +105,7 @@ class Request:
                 **{name: "inf" if value == math.inf else value for name, value in method.items()},
             },
             "mask": dataclasses.asdict(self.mask),
-            "repair": dataclasses.asdict(self.repair),
+            "repair": repair,
             **({} if self.after is None else {"after": self.after}),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
