@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
@@ -56,6 +55,8 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
 def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
     if len(present) < 2:
         return None
+    from sklearn.metrics import roc_auc_score  # here, since every message to a Flower node starts a process anew
+
     if scores.shape[1] == 2:
         return float(roc_auc_score(labels, scores[:, 1]))
     return float(np.mean([roc_auc_score(labels == label, scores[:, label]) for label in present]))

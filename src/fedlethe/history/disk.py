@@ -39,6 +39,7 @@ FOLDERS: Mapping[Kind, str] = {
     "influence": "influence",
     "statistics": "statistics",
     "erasure": "erasures",
+    "nodes": "nodes",
 }
 
 FIT = "statistics/fit.json"

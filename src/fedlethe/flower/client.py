@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""What runs on a node: it says who it is, trains, and evaluates, on its own images."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedlethe.config import Document
+from fedlethe.data.federated import SPLITS
+from fedlethe.errors import FedletheError
+from fedlethe.evaluation import metrics, predict
+from fedlethe.flags import document
+from fedlethe.flower import messages
+from fedlethe.flower.messages import Counts, Request
+from fedlethe.flower.site import Site, own_name, site
+from fedlethe.types import Vector
+from fedlethe.vector import load_vector
+
+
+def client_app(config: Path) -> ClientApp:
+    """The app of a node.
+
+    Args:
+        config: The federation's configuration, a TOML file as for `fedlethe train`, shipped with the app.
+
+    Returns:
+        A ClientApp that answers what `server_app` asks.
+    """
+    app = ClientApp()
+
+    def asked(message: Message, context: Context) -> tuple[Request, Site]:
+        request = Request.of(message.content)
+        here = site(app_document(config, context.run_config), context.node_config, request.client)
+        if here.client != request.client:
+            raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+        return request, here
+
+    @app.query("fedlethe_who")
+    def who(message: Message, context: Context) -> Message:
+        said = own_name(context.node_config)
+        if said is None:
+            raise FedletheError("set client-uid in its --node-config, or register its key with --name")
+        kind, name = said
+        if kind == "partition-id":
+            name = site(app_document(config, context.run_config), context.node_config, None).client
+        return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
+
+    @app.query("fedlethe_describe")
+    def describe(message: Message, context: Context) -> Message:
+        _, here = asked(message, context)
+        data = here.federation.data
+        facts = {"classes": list(data.classes), "image_shape": [str(side) for side in data.image_shape]}
+        return Message(messages.reply(here.client, here.fingerprint, **facts), reply_to=message)
+
+    @app.train("fedlethe")
+    def train(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        federation = here.computing(request.computing, int(request.options["seed"]))
+        (update,) = federation.train(
+            request.models["model"],
+            (here.client,),
+            round=int(request.options["round"]),
+            settings=messages.settings_of(message.content),
+            objective=messages.objective_of(request),
+        )
+        return Message(messages.trained(messages.reply(here.client, here.fingerprint), update), reply_to=message)
+
+    @app.evaluate("fedlethe")
+    def evaluate(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        content["counts"] = counts(here, request, request.models["model"]).record()
+        return Message(content, reply_to=message)
+
+    return app
+
+
+def app_document(config: Path, run_config: Mapping[str, object]) -> Document:
+    """The app's configuration, with the assignments of the run config's key `set` over it."""
+    return document(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+
+
+def counts(here: Site, request: Request, model: Vector) -> Counts:
+    """How well a model, shape (P,), reads this client's images of a split."""
+    federation = here.computing(request.computing)
+    split = next(name for name in SPLITS if name == request.options["split"])
+    examples = federation.data.clients[here.client].split(split)
+    nobody = (0,) * len(federation.data.classes)
+    if not len(examples):
+        return Counts(nobody, nobody, None)
+    load_vector(federation.network, federation.layout, model)
+    answers = predict(federation.network, federation.execution, examples)
+    finite = np.isfinite(answers).all(axis=1)
+    right = finite & (np.where(finite[:, None], answers, 0).argmax(axis=1) == examples.labels)
+    held = np.bincount(examples.labels, minlength=len(nobody))
+    read = np.bincount(examples.labels[right], minlength=len(nobody))
+    return Counts(tuple(held.tolist()), tuple(read.tolist()), metrics(examples.labels, answers).auc)
