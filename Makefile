@@ -25,7 +25,7 @@ install: .venv/installed  ## The virtual environment alone
 .venv/installed: constraints.txt pyproject.toml
 	@echo "Setting up .venv with the pinned dependencies (once; a few minutes) ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,flower]'
 	@touch $@
 	@echo "Done: .venv holds fedlethe and what it needs."
 

@@ -70,7 +70,9 @@ class OutOfReach:
         raise self._error()
 
     def _error(self) -> FedletheError:
-        return FedletheError(f"{self.run}: its images lie on Flower nodes; use flwr run with this mode (docs/flower.md)")
+        return FedletheError(
+            f"{self.run}: its images lie on Flower nodes; use flwr run with this mode (docs/flower.md)"
+        )
 
 
 def remote_data(facts: Mapping[str, Any]) -> FederatedData:

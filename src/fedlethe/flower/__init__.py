@@ -19,19 +19,35 @@ except ImportError:
 
 if TYPE_CHECKING:
     from fedlethe.flower.client import client_app
+    from fedlethe.flower.erasing import Erasing
     from fedlethe.flower.federation import FlowerFederation
     from fedlethe.flower.grid import RetainedGrid
     from fedlethe.flower.local import LocalGrid, LocalNode
+    from fedlethe.flower.naming import named
+    from fedlethe.flower.recording import Recording
     from fedlethe.flower.server import server_app
 
-__all__ = ["FlowerFederation", "LocalGrid", "LocalNode", "RetainedGrid", "client_app", "server_app"]
+__all__ = [
+    "Erasing",
+    "FlowerFederation",
+    "LocalGrid",
+    "LocalNode",
+    "Recording",
+    "RetainedGrid",
+    "client_app",
+    "named",
+    "server_app",
+]
 
 _PLACES = {
+    "Erasing": "erasing",
     "FlowerFederation": "federation",
     "LocalGrid": "local",
     "LocalNode": "local",
+    "Recording": "recording",
     "RetainedGrid": "grid",
     "client_app": "client",
+    "named": "naming",
     "server_app": "server",
 }
 

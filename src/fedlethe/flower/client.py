@@ -96,7 +96,7 @@ def counts(here: Site, request: Request, model: Vector) -> Counts:
         return Counts(nobody, nobody, None)
     load_vector(federation.network, federation.layout, model)
     answers = predict(federation.network, federation.execution, examples)
-    finite = np.isfinite(answers).all(axis=1)
+    finite = np.asarray(np.isfinite(answers).all(axis=1))
     right = finite & (np.where(finite[:, None], answers, 0).argmax(axis=1) == examples.labels)
     held = np.bincount(examples.labels, minlength=len(nobody))
     read = np.bincount(examples.labels[right], minlength=len(nobody))

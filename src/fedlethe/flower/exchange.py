@@ -117,9 +117,7 @@ class Exchange:
         self.absences.extend(away)
         return {client: answers[client] for client in contents}
 
-    def _send(
-        self, due: Mapping[ClientId, RecordDict], flying: dict[str, _Flight], type: str, group: str
-    ) -> None:
+    def _send(self, due: Mapping[ClientId, RecordDict], flying: dict[str, _Flight], type: str, group: str) -> None:
         under_way = {flight.client for flight in flying.values()}
         roster = self.grid.roster
         nodes = {client: roster.node(client) for client in due if client not in under_way}

@@ -15,7 +15,17 @@ from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.exchange import Exchange
-from fedlethe.flower.messages import EVALUATE, TRAIN, Computing, Counts, Request, no_update, together, training, update_of
+from fedlethe.flower.messages import (
+    EVALUATE,
+    TRAIN,
+    Computing,
+    Counts,
+    Request,
+    no_update,
+    together,
+    training,
+    update_of,
+)
 from fedlethe.types import ClientId, Evaluation, Update, Vector
 from fedlethe.vector import Layout
 
@@ -114,7 +124,7 @@ class FlowerFederation:
         read = {client: self._counts(client, answer) for client, answer in sorted(answers.items())}
         problems = {client: held for client, held in read.items() if isinstance(held, str)}
         self._stop(problems, len(read) - len(problems))
-        counts = {client: held for client, held in read.items() if isinstance(held, Counts) and sum(held.images)}
+        counts = {client: held for client, held in read.items() if isinstance(held, Counts) and any(held.images)}
         return Evaluation(together(counts).metrics(), {client: held.metrics() for client, held in counts.items()})
 
     def _update(self, client: ClientId, answer: Message | str) -> Update:
@@ -143,7 +153,7 @@ class FlowerFederation:
             return "its answer is none of fedlethe's"
         said = answer.content.config_records["reply"]
         if said.get("client") != client:
-            return f"it says that it is {said.get('client')}"
+            return f"it says that it is {said.get('client')!s}"
         if self.fingerprints.get(client, said.get("fingerprint")) != said.get("fingerprint"):
             return "its images, or their division, are not those that the run began with"
         return None

@@ -140,7 +140,7 @@ class Roster:
 
     def _introduced(self, reply: Message, id: int, key: str | None) -> Identity:
         if reply.has_error():
-            if self.strict or UNHANDLED not in reply.error.reason:
+            if self.strict or UNHANDLED not in str(reply.error.reason):
                 raise FedletheError(f"node {id} cannot say who it is: {one_line(reply.error.reason)}")
             return Identity(f"node-{id}", "node id", key)
         said = reply.content.config_records["reply"]
@@ -177,9 +177,9 @@ def checked_name(name: str) -> ClientId:
     return name
 
 
-def one_line(text: str) -> str:
+def one_line(text: str | None) -> str:
     """A text that others wrote, on one line of bounded length."""
-    joined = " ".join(text.split())
+    joined = " ".join(str(text).split())
     return joined if len(joined) <= 400 else joined[:400] + " ..."
 
 

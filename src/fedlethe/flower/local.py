@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
-from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -45,13 +44,16 @@ class LocalGrid(Grid):
     """Calls a ClientApp for each message, one after the other.
 
     Args:
-        app: What the nodes run.
+        app: What the nodes run: a ClientApp.
         nodes: The nodes; those without an id get one.
         run_config: The run's configuration, the same on all of them.
     """
 
     def __init__(
-        self, app: ClientApp, nodes: Sequence[LocalNode], run_config: Mapping[str, str | int | float | bool]
+        self,
+        app: Callable[[Message, Context], Message],
+        nodes: Sequence[LocalNode],
+        run_config: Mapping[str, str | int | float | bool],
     ) -> None:
         # Outside of a process that Flower started nobody has said which run a Message belongs to.
         TaskIdentity.run_id, TaskIdentity.node_id, TaskIdentity.task_id = 1, SERVER, 1

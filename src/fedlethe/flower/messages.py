@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
@@ -95,11 +94,6 @@ class Request:
 def vectors(held: Mapping[str, Vector]) -> ArrayRecord:
     """Vectors as arrays."""
     return ArrayRecord({name: Array(np.ascontiguousarray(one.numpy())) for name, one in held.items()})
-
-
-def arrays(held: Mapping[str, npt.NDArray[Any]]) -> ArrayRecord:
-    """Arrays of any type as Flower's."""
-    return ArrayRecord({name: Array(np.ascontiguousarray(one)) for name, one in held.items()})
 
 
 def vector(record: ArrayRecord, name: str) -> Vector:

@@ -17,6 +17,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.exchange import Exchange
 from fedlethe.flower.federation import FlowerFederation
 from fedlethe.flower.messages import Computing
+from fedlethe.flower.recorded import correspondence
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
 
@@ -66,23 +67,10 @@ class FlowerRemote:
 
     def correspondence(self) -> Document:
         """See `Remote.correspondence`; the forgotten clients stand in it with what they were sent, if only nothing."""
-        roster, sent = self.exchange.grid.roster, self.exchange.grid.sent
-        clients = sorted(self.known["fingerprints"])
-        identities = roster.identities()
+        absences = [asdict(absence) for absence in self.exchange.absences]
         return {
-            "identities": {
-                client: {"kind": identities[client].kind, "key": identities[client].key}
-                for client in clients
-                if client in identities
-            },
-            "messages": {
-                client: {kind: count for (to, kind), count in sorted(sent.items()) if to == client}
-                for client in clients
-            },
-            "questions_of_identity": {client: roster.questions[client] for client in clients},
-            "forgotten": sorted(self.forget),
-            "absences": [asdict(absence) for absence in self.exchange.absences],
-            "turned_away": {str(node): reason for node, reason in sorted(roster.turned_away.items())},
+            **correspondence(self.exchange.grid, self.known["fingerprints"], self.forget),
+            "absences": absences,
         }
 
     def _server(self, config: RunConfig, layout: Layout, seed: int) -> SimulatedFederation | None:

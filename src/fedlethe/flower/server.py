@@ -27,6 +27,7 @@ from fedlethe.flower.exchange import Exchange, Patience
 from fedlethe.flower.grid import POLL, RetainedGrid
 from fedlethe.flower.identity import Identity, Roster
 from fedlethe.flower.messages import DESCRIBE, Computing, Request
+from fedlethe.flower.recorded import known_identities
 from fedlethe.flower.remote import FlowerRemote
 from fedlethe.history.ledger import Artefact
 from fedlethe.types import ClientId, Need
@@ -104,9 +105,7 @@ class Session:
     def remote(self, exchange: Exchange, known: Mapping[str, Any], forget: frozenset[ClientId]) -> FlowerRemote:
         """The nodes as a run sees them."""
         public = Path(self.options.public) if self.options.public else None
-        return FlowerRemote(
-            exchange=exchange, known=known, forget=forget, threads=self.options.threads, public=public
-        )
+        return FlowerRemote(exchange=exchange, known=known, forget=forget, threads=self.options.threads, public=public)
 
 
 def server_app(config: Path) -> ServerApp:
@@ -153,7 +152,9 @@ def train(session: Session) -> None:
     every = options.evaluate_every
     trained = train_prepared(prepared, out, after=after, evaluated=lambda round: every > 0 and round % every == 0)
     record_nodes(out, remote)
-    LOG.info("fedlethe: %d rounds, accuracy %.3f, %s", trained.rounds, trained.evaluation.overall.accuracy, trained.model)
+    LOG.info(
+        "fedlethe: %d rounds, accuracy %.3f, %s", trained.rounds, trained.evaluation.overall.accuracy, trained.model
+    )
 
 
 def described(session: Session, exchange: Exchange) -> Document:
@@ -223,7 +224,7 @@ def _erased(
     path = session.options.folder
     forget = tuple(name for name in session.options.erase.replace(" ", "").split(",") if name)
     if not forget:
-        raise FedletheError("run config: erase names nobody; give it a client, such as erase=\"hospital-1\"")
+        raise FedletheError('run config: erase names nobody; give it a client, such as erase="hospital-1"')
     after = session.options.after or None
     known = read_run_document(path)["run"].get(REMOTE)
     if known is None:
@@ -275,16 +276,6 @@ def record_nodes(path: Path, remote: FlowerRemote) -> None:
         name = place.relative_to(path).as_posix()
         size, digest = place.stat().st_size, files.sha256_of(place)
         history.ledger.add_artefacts([Artefact(name, "nodes", None, history.rounds, size, digest)])
-
-
-def known_identities(path: Path) -> dict[str, Identity]:
-    """Who has been met in this run, by the digest of the node's key."""
-    known: dict[str, Identity] = {}
-    for place in [*sorted(path.glob("nodes/*.json")), *sorted(path.glob("erasures/*/nodes.json"))]:
-        for client, one in json.loads(place.read_bytes())["identities"].items():
-            if one["key"] is not None:
-                known[one["key"]] = Identity(client, one["kind"], one["key"])
-    return known
 
 
 MODES: dict[str, Callable[[Session], None]] = {"train": train, "erase": erase, "retrain": retrain}

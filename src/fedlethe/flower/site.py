@@ -125,9 +125,9 @@ def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:
         partition = replace(partition, scheme="site", quantities=())
     data = divide(images, partition, config.division_seed)
     backdoor = config.backdoor
-    return data if backdoor is None or backdoor.client not in data.clients else backdoor.plant(
-        data, config.division_seed
-    )
+    if backdoor is None or backdoor.client not in data.clients:
+        return data
+    return backdoor.plant(data, config.division_seed)
 
 
 def _own(path: Path) -> Document:

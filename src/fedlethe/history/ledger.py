@@ -17,7 +17,9 @@ from fedlethe.types import ClientId
 NOT_EVALUATED = "null"
 """Stands for the evaluation of a round's model that nobody asked for."""
 
-Kind: TypeAlias = Literal["global checkpoint", "client checkpoint", "influence", "statistics", "erasure", "nodes"]
+Kind: TypeAlias = Literal[
+    "global checkpoint", "client checkpoint", "influence", "statistics", "erasure", "nodes", "server state"
+]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (
