@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,7 @@ def test_too_few_answers_stop_the_run_at_a_whole_round(app: App, caplog: pytest.
     assert not (app.run / "erasures").exists()
 
 
-def test_an_erasure_does_not_go_on_without_a_retained_hospital(
-    finished: App, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_erasure_does_not_go_on_without_a_retained_hospital(finished: App, caplog: pytest.LogCaptureFixture) -> None:
     def fails(message: Message, reply: Message) -> Message:
         if message.metadata.message_type == TRAIN and reply.metadata.src_node_id == 102:
             raise RuntimeError("out of memory")
@@ -291,7 +290,7 @@ def test_commands_without_nodes_do_what_they_can_and_say_where_the_images_are(fi
         with pytest.raises(FedletheError, match="lie on Flower nodes"):
             run.evaluate(run.history.final())
     assert "stay on the nodes" in page
-    assert "<td>hospital-1</td>" in page
+    assert re.search(r"hospital-1</t[dh]>", page)
 
 
 def test_a_grid_has_the_interface_that_strategies_use(app: App) -> None:

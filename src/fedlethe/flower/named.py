@@ -37,7 +37,7 @@ class Named:
         Raises:
             FedletheError: An array is of another float type, or none is of float32.
         """
-        floats = {name: array for name, array in record.items() if array.dtype.startswith(("float", "bfloat"))}
+        floats = {name: array for name, array in record.items() if _floats(array)}
         for name, array in floats.items():
             if array.dtype != "float32":
                 raise FedletheError(f"array '{name}' is {array.dtype}; fedlethe records float32: send the model so")
@@ -55,12 +55,17 @@ class Named:
     def arrays(self, vector: Vector, rest: Mapping[str, npt.NDArray[Any]]) -> ArrayRecord:
         """A vector, shape (P,), and the other arrays, as the app sends them."""
         views = self.layout.tensors(vector)
-        held = {name: view.numpy() for name, view in views.items()} | dict(rest)
+        held: dict[str, npt.NDArray[Any]] = {name: view.numpy() for name, view in views.items()} | dict(rest)
         return ArrayRecord({name: Array(np.array(held[name], order="C")) for name in self.names})
 
     def rest(self, record: ArrayRecord) -> dict[str, npt.NDArray[Any]]:
-        """The arrays that are not in the vector."""
-        return {name: record[name].numpy() for name in self.names if name not in self.layout.shapes}
+        """The arrays that the vector does not hold as they are: counters, and what a strategy made float64 of."""
+        named = {name: record[name] for name in self.names}
+        return {
+            name: array.numpy()
+            for name, array in named.items()
+            if name not in self.layout.shapes or array.dtype != "float32"
+        }
 
     def update(self, client: ClientId, content: RecordDict, weight: str) -> Update:
         """What a client sent.
@@ -78,8 +83,8 @@ class Named:
             return no_update(client, f"its model is another: {difference}")
         if set(records[0]) != set(self.names):
             return no_update(client, "its model has other arrays than the one it was sent")
-        if any(records[0][name].dtype != "float32" for name in self.layout.shapes):
-            return no_update(client, "its model is not float32")
+        if other := next((name for name in self.layout.shapes if not _floats(records[0][name])), None):
+            return no_update(client, f"its '{other}' is {records[0][other].dtype}, not float32")
         try:
             number = self.number(content, weight)
             vector = self.vector(records[0])
@@ -101,3 +106,7 @@ class Named:
         if isinstance(number, list) or number is None or not 0 < number < float("inf"):
             raise ValueError(f"its '{weight}' is {number}, and must be a number above 0")
         return float(number)
+
+
+def _floats(array: Array) -> bool:
+    return array.dtype.startswith("float")

@@ -22,6 +22,9 @@ from flwr.serverapp.strategy import Strategy
 from fedlethe.errors import FedletheError
 
 PLAIN = (bool, int, float, str, type(None))
+ARRAYS = (np.ndarray, np.generic)
+"""Arithmetic on an array without dimensions gives a scalar of numpy's: it is as much of a state as its neighbours."""
+
 SEPARATOR = "/"
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -55,7 +58,7 @@ def plain_values(strategy: Strategy) -> dict[str, Any]:
         place + name: value
         for place, one in strategies(strategy)
         for name, value in vars(one).items()
-        if isinstance(value, PLAIN)
+        if isinstance(value, PLAIN) and not isinstance(value, ARRAYS)
     }
 
 
@@ -111,14 +114,14 @@ def _same(value: Any, other: Any) -> bool:
 
 def _parts(value: Any) -> tuple[str, Arrays] | None:
     """The arrays in an attribute, by name, and in what form they lie there; None where it is none of arrays."""
-    if isinstance(value, np.ndarray):
-        return "array", {"": value}
+    if isinstance(value, ARRAYS):
+        return "array", {"": np.asarray(value)}
     if isinstance(value, ArrayRecord):
         return "record", {name: array.numpy() for name, array in value.items()}
-    if isinstance(value, list) and value and all(isinstance(one, np.ndarray) for one in value):
-        return "list", {str(number): one for number, one in enumerate(value)}
-    if isinstance(value, dict) and value and all(isinstance(one, np.ndarray) for one in value.values()):
-        return "dict", {str(name): one for name, one in value.items()}
+    if isinstance(value, list) and value and all(isinstance(one, ARRAYS) for one in value):
+        return "list", {str(number): np.asarray(one) for number, one in enumerate(value)}
+    if isinstance(value, dict) and value and all(isinstance(one, ARRAYS) for one in value.values()):
+        return "dict", {str(name): np.asarray(one) for name, one in value.items()}
     return None
 
 
