@@ -296,8 +296,8 @@ def test_another_model_strategy_or_record_in_the_folder_is_refused(tmp_path: Pat
         Recording(plain(), run=run).start(grid(), other, num_rounds=2)
     with pytest.raises(FedletheError, match="must be an absolute path"):
         Recording(plain(), run="run")
+    wrong = ArrayRecord({"weight": Array(np.zeros(2))})
     with pytest.raises(FedletheError, match="float64; fedlethe records float32"):
-        wrong = ArrayRecord({"weight": Array(np.zeros(2))})
         Recording(plain(), run=tmp_path / "wrong").start(grid(), wrong, num_rounds=2)
 
 

@@ -248,7 +248,7 @@ def test_a_node_that_is_met_again_is_not_asked_again(app: App) -> None:
 def test_what_a_user_can_put_right_is_said_in_one_line(
     finished: App, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"mode": "evict"}, "no mode 'evict'"),
         ({"run": "run"}, "must be an absolute path"),
         ({"mode": "erase"}, "erase names nobody"),
