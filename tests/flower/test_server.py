@@ -129,16 +129,18 @@ def test_a_server_that_died_in_a_round_goes_on_with_it(finished: App, app: App) 
         return reply
 
     app.call(app.grid(seen))
-    assert set(asked) == {"", "round 2", "evaluation"}  # who are you; neither description nor round 1 again
+    assert set(asked) == {"", "round 2", "evaluation"}  # who are you; not round 1 again
     assert final(app.run) == final(finished.run)
 
 
 def test_a_round_goes_on_without_an_absent_hospital_and_records_it(app: App) -> None:
     def leaves(message: Message, reply: Message) -> Message:
-        if message.metadata.message_type == DESCRIBE and message.metadata.dst_node_id == 101:
-            grid.offline = {101}
+        if message.metadata.message_type == DESCRIBE and message.metadata.dst_node_id == 103:
+            grid.offline = {103}
         return reply
 
+    keys = [LocalNode({}, name=name, public_key=name.encode()) for name in HOSPITALS]
+    app = App(app.folder, keys)
     grid = app.grid(leaves)
     app.call(grid)
     for round in (1, 2):
@@ -229,7 +231,12 @@ def test_a_registered_key_says_who_a_node_is(app: App, caplog: pytest.LogCapture
     assert set(record["questions_of_identity"].values()) == {0}  # nobody had to be asked
     liar = App(app.folder, [LocalNode({"client-uid": "hospital-2"}, name="hospital-0", public_key=b"0"), *keys[1:]])
     line = liar.refused(caplog, set="federation.rounds=1", run=str(app.folder / "liar"))
+    assert "2 of 3 clients can begin; hospital-0: answered with an error" in line
     assert "this node is asked as hospital-0, and its --node-config says hospital-2" in line
+    liar.call(set="federation.rounds=1", run=str(app.folder / "liar"), clients=2)  # the honest ones go on without it
+    with opened_folder(app.folder / "liar") as (_, history):
+        assert history.clients == ("hospital-1", "hospital-2")
+    assert "says hospital-2" in str(nodes(app.folder / "liar", "nodes/0001.json")["turned_away"])
     twice = App(app.folder, [*keys, LocalNode({}, name="hospital-0", public_key=b"other")])
     assert "two nodes are connected under this name" in twice.refused(caplog, run=str(app.folder / "twice"))
 

@@ -47,16 +47,16 @@ def client_app(config: Path) -> ClientApp:
         if said is None:
             raise FedletheError("set client-uid in its --node-config, or register its key with --name")
         kind, name = said
-        if kind == "partition-id":
-            name = site(app_document(config, context.run_config), context.node_config, None).client
-        return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
+        describe = bool(message.content.config_records["who"]["describe"])
+        if not describe and kind == "client-uid":
+            return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
+        here = site(app_document(config, context.run_config), context.node_config, None)
+        return Message(description(here, kind, describe), reply_to=message)
 
     @app.query("fedlethe_describe")
     def describe(message: Message, context: Context) -> Message:
         _, here = asked(message, context)
-        data = here.federation.data
-        facts = {"classes": list(data.classes), "image_shape": [str(side) for side in data.image_shape]}
-        return Message(messages.reply(here.client, here.fingerprint, **facts), reply_to=message)
+        return Message(description(here, "registered key", True), reply_to=message)
 
     @app.train("fedlethe")
     def train(message: Message, context: Context) -> Message:
@@ -79,6 +79,15 @@ def client_app(config: Path) -> ClientApp:
         return Message(content, reply_to=message)
 
     return app
+
+
+def description(here: Site, kind: str, describe: bool) -> RecordDict:
+    """Who a node is and, where it is wanted, what images it holds."""
+    if not describe:
+        return RecordDict({"reply": ConfigRecord({"client": here.client, "kind": kind})})
+    data = here.federation.data
+    shape = [str(side) for side in data.image_shape]
+    return messages.reply(here.client, here.fingerprint, kind=kind, classes=list(data.classes), image_shape=shape)
 
 
 def app_document(config: Path, run_config: Mapping[str, object]) -> Document:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from flwr.app import Message, RecordDict
+from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedlethe.data.partition import CLIENT_NAME
@@ -66,20 +66,24 @@ class Roster:
     Attributes:
         grid: Where the nodes are.
         strict: Turn away a node that cannot say who it is, where it would else be named by its node id.
+        describe: Have strangers say what images they hold in the same answer.
         known: Identities from earlier, by the digest of the node's key.
         nodes: Connected nodes: node id to identity.
         since: Node id to when Flower last saw it start.
         questions: How often each client was asked who it is.
         turned_away: Node id to the reason that it is nobody here.
+        descriptions: What strangers said of their images, by client.
     """
 
     grid: Grid
     strict: bool = True
+    describe: bool = False
     known: dict[str, Identity] = field(default_factory=dict)
     nodes: dict[int, Identity] = field(default_factory=dict)
     since: dict[int, str] = field(default_factory=dict)
     questions: Counter[ClientId] = field(default_factory=Counter)
     turned_away: dict[int, str] = field(default_factory=dict)
+    descriptions: dict[ClientId, ConfigRecord] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)
     _said: dict[int, Identity] = field(default_factory=dict)
 
@@ -94,6 +98,8 @@ class Roster:
         found: dict[int, Identity] = {}
         for id, node in connected.items():
             key = _digest(node)
+            if id in self.turned_away:
+                continue
             if node.name:
                 found[id] = Identity(checked_name(node.name), "registered key", key)
             elif key is not None and key in self.known:
@@ -120,7 +126,8 @@ class Roster:
         return {one.client: one for one in sorted(everybody, key=lambda identity: identity.client)}
 
     def _ask(self, strangers: set[int]) -> None:
-        messages = [Message(RecordDict(), dst_node_id=id, message_type=WHO) for id in sorted(strangers)]
+        content = RecordDict({"who": ConfigRecord({"describe": self.describe})})
+        messages = [Message(content, dst_node_id=id, message_type=WHO) for id in sorted(strangers)]
         if messages:
             ids = zip(self.grid.push_messages(messages), sorted(strangers), strict=True)
             self._asked |= {message: id for message, id in ids if message}
@@ -145,7 +152,17 @@ class Roster:
             return Identity(f"node-{id}", "node id", key)
         said = reply.content.config_records["reply"]
         kind: Kind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
-        return Identity(checked_name(str(said["client"])), kind, key)
+        identity = Identity(checked_name(str(said["client"])), kind, key)
+        if "classes" in said:
+            self.descriptions[identity.client] = said
+        return identity
+
+    def turn_away(self, client: ClientId, reason: str) -> None:
+        """Treat a client's node as nobody from now on."""
+        id = self.node(client)
+        if id is not None:
+            self.turned_away[id] = f"{client}: {reason}"
+            del self.nodes[id]
 
     def _without_doubles(self, found: Mapping[int, Identity]) -> dict[int, Identity]:
         """One node for each client: of one that restarts under a new id the old one is listed a while longer."""

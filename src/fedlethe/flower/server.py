@@ -96,9 +96,11 @@ class Session:
     options: Options
     document: Document
 
-    def exchange(self, known: Mapping[str, Identity], forget: frozenset[ClientId] = frozenset()) -> Exchange:
-        """The way to the nodes; the forgotten are not on it."""
-        roster = Roster(self.grid, known=dict(known))
+    def exchange(
+        self, known: Mapping[str, Identity], forget: frozenset[ClientId] = frozenset(), describe: bool = False
+    ) -> Exchange:
+        """The way to the nodes; the forgotten are not on it. `describe` has strangers say what they hold, too."""
+        roster = Roster(self.grid, known=dict(known), describe=describe)
         values = {name: getattr(self.options, name) for name in ("timeout", "on_absence", "least")}
         return Exchange(RetainedGrid(self.grid, forget, roster), construct(Patience, values, "run config"))
 
@@ -145,7 +147,7 @@ def train(session: Session) -> None:
     options, out = session.options, session.options.folder
     after = Path(options.after) if options.after else None
     held = read_run_document(out)["run"].get(REMOTE) if (out / "run.toml").is_file() else None
-    exchange = session.exchange(known_identities(out))
+    exchange = session.exchange(known_identities(out), describe=held is None)
     known = described(session, exchange) if held is None else held
     remote = session.remote(exchange, known, frozenset())
     prepared = prepare_with(resolve(session.document), remote_data(known), remote)
@@ -158,22 +160,31 @@ def train(session: Session) -> None:
 
 
 def described(session: Session, exchange: Exchange) -> Document:
-    """What a new run has to know of its clients: those that are connected once enough of them are.
+    """What a new run has to know of its clients: those that are connected, once enough of them are.
+
+    A node that cannot say what it holds, or holds another client's images, is turned away.
 
     Raises:
-        FedletheError: They do not agree on the classes or the shape of the images, or one cannot say.
+        FedletheError: Too few are left, or they do not agree on the classes or the shape of the images.
     """
     wait_for(exchange, session.options.clients)
-    clients = sorted(identity.client for identity in exchange.grid.roster.nodes.values())
-    contents = {client: Request(client=client, computing=Computing()).records() for client in clients}
-    answers = exchange.ask(contents, DESCRIBE, "description")
-    facts: dict[ClientId, Any] = {}
+    roster = exchange.grid.roster
+    clients = sorted(identity.client for identity in roster.nodes.values())
+    unheard = [client for client in clients if client not in roster.descriptions]
+    contents = {client: Request(client=client, computing=Computing()).records() for client in unheard}
+    answers = exchange.ask(contents, DESCRIBE, "description") if contents else {}
+    facts: dict[ClientId, Any] = dict(roster.descriptions)
     for client, answer in answers.items():
-        if not isinstance(answer, Message):
-            raise FedletheError(f"{client}: {answer}; a run begins when every node can say what it holds")
-        facts[client] = answer.content.config_records["reply"]
-    first = clients[0]
-    for client in clients:
+        if isinstance(answer, Message):
+            facts[client] = answer.content.config_records["reply"]
+        else:
+            roster.turn_away(client, answer)
+            LOG.warning("fedlethe: %s takes no part: %s", client, answer)
+    if len(facts) < session.options.clients:
+        turned = "; ".join(roster.turned_away.values())
+        raise FedletheError(f"{len(facts)} of {session.options.clients} clients can begin; {turned}")
+    first = min(facts)
+    for client in sorted(facts):
         for name in ("classes", "image_shape"):
             if facts[client][name] != facts[first][name]:
                 mine, theirs = list(facts[client][name]), list(facts[first][name])
@@ -181,7 +192,7 @@ def described(session: Session, exchange: Exchange) -> Document:
     return {
         "classes": list(facts[first]["classes"]),
         "image_shape": [int(side) for side in facts[first]["image_shape"]],
-        "fingerprints": {client: str(facts[client]["fingerprint"]) for client in clients},
+        "fingerprints": {client: str(facts[client]["fingerprint"]) for client in sorted(facts)},
     }
 
 
