@@ -16,7 +16,7 @@ from pathlib import Path
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 BIN = Path(sys.executable).parent
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def free_port() -> int:
@@ -164,11 +164,35 @@ class Machines:
         self.command(DEPLOY / "connect.sh")
 
     def secure_supernode(self, name: str, data: Path) -> None:
-        self.begin(name, DEPLOY / "supernode.sh", name, data, PORT=str(free_port()))
+        """A hospital's node, with a cache of its own, as on a machine of its own."""
+        cache = str(self.folder / name / "cache")
+        self.begin(name, DEPLOY / "supernode.sh", name, data, PORT=str(free_port()), FEDLETHE_CACHE=cache)
+
+    def secure(self, key: str) -> list[str]:
+        """The command of a node that uses this key and says what it likes."""
+        keys = self.folder / "keys"
+        command = ["flower-supernode", "--superlink", f"127.0.0.1:{self.port}", "--port", str(free_port())]
+        return [*command, "--root-certificates", f"{keys}/ca.crt", "--auth-supernode-private-key", f"{keys}/{key}"]
+
+    # Runs and accidents
 
     def run(self, app: Path, options: Mapping[str, object], fine: bool = True) -> str:
         """`flwr run APP hospitals --stream`; what the ServerApp printed."""
         return self.command("flwr", "run", app, "hospitals", "--stream", "-c", run_config(options), fine=fine)
+
+    def submit(self, app: Path, options: Mapping[str, object]) -> None:
+        """`flwr run APP hospitals`, without waiting for the run's end."""
+        self.command("flwr", "run", app, "hospitals", "-c", run_config(options))
+
+    def kill_server(self) -> None:
+        """Kill the process of the ServerApp, as a crash would."""
+        for pid in family(self.processes["superlink"].pid):
+            if "flwr-serverapp" in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+
+    def said(self, name: str) -> str:
+        """What a process printed so far."""
+        return (self.folder / f"{name}.log").read_text()
 
 
 def run_config(options: Mapping[str, object]) -> str:

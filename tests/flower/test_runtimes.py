@@ -12,8 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from fedlethe import experiment, flags
+from fedlethe.data.phantom import Phantom
 from fedlethe.experiment.run import opened_folder
 from fedlethe.flower.new import new_app
 from tests.flower.apps import CONFIG, HOSPITALS
@@ -34,13 +37,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def models(app: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     """The trained and the erased model of one process."""
-    import torch
+    return in_one_process(app / "hospitals/fedlethe.toml", tmp_path_factory.mktemp("process") / "run")
 
-    out = tmp_path_factory.mktemp("process") / "run"
-    document = flags.document(config=app / "hospitals/fedlethe.toml", preset=None, settings=[], tables={})
+
+def in_one_process(config: Path, out: Path) -> tuple[bytes, bytes]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        document = flags.document(config=config, preset=None, settings=[], tables={})
         experiment.train_run(experiment.config_for(document), out)
         with experiment.opened_run(out) as run:
             experiment.erase(run, experiment.request(run, ["hospital-1"], "recommended", {}, {}, {}))
@@ -53,6 +57,28 @@ def contents(run: Path) -> tuple[bytes, bytes]:
     names = ("global_checkpoints/round_0002.safetensors", "erasures/0001/model.safetensors")
     trained, erased = ((run / name).read_bytes() for name in names)
     return trained, erased
+
+
+def tables(folder: Path) -> Path:
+    """Each hospital's images as files, its own table and node.toml; and one table of all of them together."""
+    phantom = Phantom(hospitals=3, images_per_hospital=40, size=16).load()
+    assert phantom.sites is not None
+    rows = []
+    for number, (image, label, site) in enumerate(zip(phantom.images, phantom.labels, phantom.sites, strict=True)):
+        place = folder / str(site) / f"{number}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(image[0]).save(place)
+        rows.append((str(site), place.name, phantom.classes[label]))
+    for site in HOSPITALS:
+        own = "".join(f"{name},{label}\n" for client, name, label in rows if client == site)
+        (folder / site / "images.csv").write_text(f"path,label\n{own}")
+        (folder / site / "node.toml").write_text(
+            '[data]\nsource = "table"\npath = "images.csv"\nsize = 16\n'
+            'classes = ["normal", "opacity"]\nclient_column = ""\n'
+        )
+    everything = "".join(f"{client}/{name},{label},{client}\n" for client, name, label in rows)
+    (folder / "all.csv").write_text(f"path,label,client\n{everything}")
+    return folder / "all.csv"
 
 
 TRAIN = {"mode": "train", "threads": 1, "timeout": 120.0, "evaluate-every": 0}
@@ -107,11 +133,12 @@ def test_supernodes_give_the_bytes_of_one_process_whatever_dies(
 
 def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
     """TLS, registered keys, a table of images at each hospital: all by the scripts of deploy/."""
-    app, run = tmp_path / "app", tmp_path / "run"
+    app, run, config = tmp_path / "app", tmp_path / "run", tmp_path / "all.toml"
     new_app(app)
-    union = tables(tmp_path)
-    (app / "hospitals/fedlethe.toml").write_text(CONFIG.partition("[data]")[0] + NO_DATA + CONFIG.partition("[model]")[2])
-    expected = in_one_process(app, f'[data]\nsource = "table"\npath = "{union}"\nsize = 16\n', tmp_path / "process")
+    with_data = CONFIG.partition("[data]")[0] + "[data]\n{}\n[model]" + CONFIG.partition("[model]")[2]
+    config.write_text(with_data.format(f'source = "table"\npath = "{tables(tmp_path)}"\nsize = 16\n'))
+    expected = in_one_process(config, tmp_path / "process")
+    (app / "hospitals/fedlethe.toml").write_text(with_data.format('source = "nodes"'))
     with machines(tmp_path) as held:
         held.secure_superlink()
         for name in (*HOSPITALS, "hospital-3", "stranger"):
@@ -122,13 +149,13 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
         liar = f'client-uid="hospital-0" data="{tmp_path / "hospital-0/node.toml"}"'
         held.begin("liar", *held.secure("hospital-3"), "--node-config", liar)
         held.begin("stranger", *held.secure("stranger"), "--node-config", 'client-uid="hospital-4"')
-        said = held.run(app, {**TRAIN, "run": run, "evaluate-every": 1})
-        cached = {path: path.stat() for path in tmp_path.glob("*/cache/images/*.npy")}
+        said = held.run(app, {**TRAIN, "run": run})
+        cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
         held.run(app, {**ERASE, "run": run})
-        assert {path: path.stat() for path in tmp_path.glob("*/cache/images/*.npy")} == cached  # nothing decoded again
-        wait_until(lambda: "could not be activated" in said_by(held, "stranger"), "the stranger is turned away", 5)
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
+        wait_until(lambda: "could not be activated" in held.said("stranger"), "the stranger is turned away", 5)
     assert contents(run) == expected
-    assert len(cached) == 4
+    assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said
     record = json.loads((run / "erasures/0001/nodes.json").read_text())
     assert {client: one["kind"] for client, one in record["identities"].items()} == dict.fromkeys(

@@ -2,9 +2,9 @@
 """What a node holds: its client's images and a network to train.
 
 The images are those of the app's configuration, of which the node takes its own client's; or those of the node's own
-TOML file, named by the key `data` of its --node-config, whose tables [data] and [partition] lie over the app's. Decoded
-images come from the cache on the node's disk (see `data.images`), so a new process for every message reads and does not
-decode.
+TOML file, named by the key `data` of its --node-config, whose tables [data] and [partition] lie over the app's; paths
+in it are relative to the file. Decoded images come from the cache on the node's disk (see `data.images`), so a new
+process for every message reads and does not decode.
 """
 
 from __future__ import annotations
@@ -137,4 +137,8 @@ def _own(path: Path) -> Document:
     for table in document:
         if table not in OWN_TABLES:
             raise FedletheError(f"{path}: '{table}' is the federation's to set; a node sets {' and '.join(OWN_TABLES)}")
+    data = document.get("data", {})
+    for key in ("path", "root"):
+        if isinstance(data, dict) and key in data:
+            data[key] = str(path.parent / Path(str(data[key])).expanduser())
     return document
