@@ -14,10 +14,11 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message
 
 from fedlethe import experiment, flags
+from fedlethe.config import read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import opened_folder
 from fedlethe.flower.local import LocalGrid, LocalNode
-from fedlethe.flower.messages import DESCRIBE, EVALUATE, TRAIN
+from fedlethe.flower.messages import COUNT, DESCRIBE, EVALUATE, STATISTICS, TRAIN
 from fedlethe.history.ledger import Participation
 from tests.flower.apps import HOSPITALS, App, app_in
 
@@ -305,3 +306,67 @@ def test_a_grid_has_the_interface_that_strategies_use(app: App) -> None:
     assert list(grid.get_node_ids()) == [101, 102, 103]
     grid.set_run("run")
     assert grid.run == "run"
+
+
+# The closed-form federation
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
+    """Trained in closed form and one hospital erased, on nodes and in one process."""
+    app = app_in(tmp_path_factory.mktemp("closed"))
+    app.call(mode="exact")
+    app.call(mode="erase", erase="hospital-1")
+    document = {"learner": "exact", "data": read_toml(app.config)["data"]}
+    out = app.folder / "in process"
+    experiment.train_run(experiment.config_for(document), out)
+    with experiment.opened_run(out) as run:
+        experiment.erase(run, experiment.request(run, ["hospital-1"], "recommended", {}, {}, {}))
+    return app, out
+
+
+def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple[App, Path]) -> None:
+    app, in_process = closed
+    for name in ("global_checkpoints/round_0001.safetensors", "erasures/0001/model.safetensors"):
+        assert (app.run / name).read_bytes() == (in_process / name).read_bytes()
+    for name in ("fit.json", "hospital-0/round_0001.safetensors"):
+        assert (app.run / "statistics" / name).read_bytes() == (in_process / "statistics" / name).read_bytes()
+    erasure = json.loads((app.run / "erasures/0001/erasure.json").read_text())
+    assert erasure["guarantee"].startswith("exact")
+    record = nodes(app.run, "erasures/0001/nodes.json")
+    assert record["messages"]["hospital-1"] == {}
+    assert record["messages"]["hospital-0"] == {EVALUATE: 2}  # nobody sends anything but how the models do
+    assert nodes(app.run, "nodes/0001.json")["messages"]["hospital-1"] == {COUNT: 1, EVALUATE: 1, STATISTICS: 1}
+
+
+def test_statistics_that_no_images_can_have_are_refused(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    def tamper(message: Message, reply: Message) -> Message:
+        if message.metadata.message_type == STATISTICS and reply.metadata.src_node_id == 102:
+            record = reply.content.array_records["statistics"]
+            record["gram"] = Array(-record["gram"].numpy())
+        return reply
+
+    line = app.refused(caplog, app.grid(tamper), mode="exact")
+    assert "hospital-0: the second moments are not positive semi-definite" in line
+    app.call(mode="exact")  # nothing of it was recorded, so the run begins where it was
+
+
+def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    noisy = "exact.epsilon=1000.0 exact.dimension=8"
+    assert "set them" in app.refused(caplog, mode="exact", set=noisy)
+    contents = set()
+    for name in ("a", "b"):
+        run = app.folder / name
+        app.call(mode="exact", run=str(run), set=f"{noisy} 'exact.class_weights=[1.0, 1.0]'")
+        contents.add((run / "statistics/hospital-0/round_0001.safetensors").read_bytes())
+    assert len(contents) == 2
+
+
+def test_in_the_closed_form_nobody_may_be_missing(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(message: Message, reply: Message) -> Message:
+        if message.metadata.message_type == STATISTICS and reply.metadata.src_node_id == 103:
+            raise RuntimeError("no memory")
+        return reply
+
+    line = app.refused(caplog, app.grid(fails), mode="exact")
+    assert line.startswith("fedlethe: hospital-1: answered with an error: RuntimeError: no memory; see to it")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from fedlethe.config import Document, RunConfig
-from fedlethe.data.federated import ClientData, Examples, FederatedData, Split
+from fedlethe.data.federated import ClientData, Examples, FederatedData, Labels, Split
 from fedlethe.errors import FedletheError
+from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.federation import Federation
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -30,6 +31,14 @@ class Remote(Protocol):
 
     def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
         """A model, shape (P,), on the images of every client that can be reached."""
+        ...
+
+    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
+        """Each client's training images of each class, shape (c,), for a closed-form federation."""
+        ...
+
+    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+        """Each client's statistics in a closed-form federation, checked."""
         ...
 
     def facts(self) -> Document:
@@ -59,6 +68,14 @@ class OutOfReach:
 
     def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
         """See `Remote.evaluate`."""
+        raise self._error()
+
+    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
+        """See `Remote.class_counts`."""
+        raise self._error()
+
+    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+        """See `Remote.statistics`."""
         raise self._error()
 
     def facts(self) -> Document:

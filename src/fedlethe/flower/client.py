@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedlethe.config import Document
+from fedlethe.config import OF_LEARNER, Document, Learner
 from fedlethe.data.federated import SPLITS
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import metrics, predict
+from fedlethe.exact.rows import rows
+from fedlethe.exact.statistics import Statistics
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
@@ -36,7 +38,8 @@ def client_app(config: Path) -> ClientApp:
 
     def asked(message: Message, context: Context) -> tuple[Request, Site]:
         request = Request.of(message.content)
-        here = site(app_document(config, context.run_config), context.node_config, request.client)
+        document = app_document(config, context.run_config, request.computing.learner)
+        here = site(document, context.node_config, request.client)
         if here.client != request.client:
             raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
         return request, here
@@ -50,7 +53,7 @@ def client_app(config: Path) -> ClientApp:
         describe = bool(message.content.config_records["who"]["describe"])
         if not describe and kind == "client-uid":
             return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
-        here = site(app_document(config, context.run_config), context.node_config, None)
+        here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
         return Message(description(here, kind, describe), reply_to=message)
 
     @app.query("fedlethe_describe")
@@ -78,21 +81,63 @@ def client_app(config: Path) -> ClientApp:
         content["counts"] = counts(here, request, request.models["model"]).record()
         return Message(content, reply_to=message)
 
+    @app.query("fedlethe_count")
+    def count(message: Message, context: Context) -> Message:
+        _, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        labels = here.images.clients[here.client].train.labels
+        held = np.bincount(labels, minlength=len(here.images.classes)).tolist()
+        content["counts"] = MetricRecord({"images": held})
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_statistics")
+    def send_statistics(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
+
     return app
+
+
+def statistics(here: Site, request: Request) -> Statistics:
+    """What the client sends in a closed-form federation.
+
+    The noise, where there is to be some, is drawn from the operating system: whoever knows a seed could take it away,
+    and the server knows the run's.
+    """
+    assert here.exact is not None
+    settings, weights = here.exact.settings, request.options["class_weights"]
+    assert isinstance(weights, list)
+    federation = here.computing(request.computing)
+    own = rows(federation.data.clients[here.client].train, settings, weights)
+    if settings.epsilon is None:
+        return own
+    return own.noisy(settings.epsilon, settings.delta, settings.radius, weights, np.random.default_rng())
 
 
 def description(here: Site, kind: str, describe: bool) -> RecordDict:
     """Who a node is and, where it is wanted, what images it holds."""
     if not describe:
         return RecordDict({"reply": ConfigRecord({"client": here.client, "kind": kind})})
-    data = here.federation.data
+    data = here.images
     shape = [str(side) for side in data.image_shape]
     return messages.reply(here.client, here.fingerprint, kind=kind, classes=list(data.classes), image_shape=shape)
 
 
-def app_document(config: Path, run_config: Mapping[str, object]) -> Document:
-    """The app's configuration, with the assignments of the run config's key `set` over it."""
-    return document(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+def app_document(config: Path, run_config: Mapping[str, object], learner: Learner | None = None) -> Document:
+    """The app's configuration, with the assignments of the run config's key `set` over it.
+
+    One app may have the tables of both learners; those of the other one are left out.
+
+    Args:
+        config: The app's file.
+        run_config: The run's.
+        learner: Which learner; None for the one that the file names.
+    """
+    whole = document(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+    chosen = learner or whole.get("learner", "fedavg")
+    others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
+    return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
 
 
 def counts(here: Site, request: Request, model: Vector) -> Counts:

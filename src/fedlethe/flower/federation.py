@@ -128,7 +128,7 @@ class FlowerFederation:
         return Evaluation(together(counts).metrics(), {client: held.metrics() for client, held in counts.items()})
 
     def _update(self, client: ClientId, answer: Message | str) -> Update:
-        problem = self._problem(client, answer)
+        problem = problem_of(client, answer, self.fingerprints)
         if problem is not None or isinstance(answer, str):
             return no_update(client, problem or "")
         try:
@@ -137,26 +137,13 @@ class FlowerFederation:
             return no_update(client, str(error))
 
     def _counts(self, client: ClientId, answer: Message | str) -> Counts | str:
-        problem = self._problem(client, answer)
+        problem = problem_of(client, answer, self.fingerprints)
         if problem is not None or isinstance(answer, str):
             return problem or ""
         try:
             return Counts.of(answer.content.metric_records["counts"])
         except (KeyError, TypeError, ValueError) as error:
             return f"its answer holds no counts ({type(error).__name__}: {error})"
-
-    def _problem(self, client: ClientId, answer: Message | str) -> str | None:
-        """Why an answer cannot be used, whatever is in it."""
-        if isinstance(answer, str):
-            return answer
-        if "reply" not in answer.content.config_records:
-            return "its answer is none of fedlethe's"
-        said = answer.content.config_records["reply"]
-        if said.get("client") != client:
-            return f"it says that it is {said.get('client')!s}"
-        if self.fingerprints.get(client, said.get("fingerprint")) != said.get("fingerprint"):
-            return "its images, or their division, are not those that the run began with"
-        return None
 
     def _demand(self, client: ClientId) -> None:
         if client not in self.clients:
@@ -174,3 +161,17 @@ class FlowerFederation:
             listed = "; ".join(f"{client}: {problem}" for client, problem in sorted(problems.items()))
             hint = "see to it and run again: what is recorded is whole, and the run goes on where it was"
             raise FedletheError(f"{listed}; {hint}")
+
+
+def problem_of(client: ClientId, answer: Message | str, fingerprints: Mapping[ClientId, str]) -> str | None:
+    """Why an answer cannot be used, whatever is in it: there is none, or it is another client's or of other images."""
+    if isinstance(answer, str):
+        return answer
+    if "reply" not in answer.content.config_records:
+        return "its answer is none of fedlethe's"
+    said = answer.content.config_records["reply"]
+    if said.get("client") != client:
+        return f"it says that it is {said.get('client')!s}"
+    if fingerprints.get(client, said.get("fingerprint")) != said.get("fingerprint"):
+        return "its images, or their division, are not those that the run began with"
+    return None

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
+from fedlethe.config import Learner
 from fedlethe.errors import FedletheError
+from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.objective import (
     Ascent,
@@ -33,7 +35,8 @@ TRAIN = "train.fedlethe"
 EVALUATE = "evaluate.fedlethe"
 WHO = "query.fedlethe_who"
 DESCRIBE = "query.fedlethe_describe"
-ANSWER = "query.fedlethe_answer"
+COUNT = "query.fedlethe_count"
+STATISTICS = "query.fedlethe_statistics"
 
 OBJECTIVES: dict[str, type[Any]] = {
     kind.__name__: kind for kind in (CrossEntropy, Ascent, UnlearningCrossEntropy, Distillation, LoweredLogit)
@@ -48,10 +51,12 @@ class Computing:
     Attributes:
         precision: What the server resolved 'auto' to.
         threads: Threads of one operation on a CPU, on which the rounding of sums depends; 0 for each node's own.
+        learner: 'fedavg', or 'exact' for the closed-form federation.
     """
 
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: int = 0
+    learner: Learner = "fedavg"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,7 +73,7 @@ class Request:
     client: ClientId
     computing: Computing
     models: Mapping[str, Vector] = dataclasses.field(default_factory=dict)
-    options: Mapping[str, str | int | float | bool] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def records(self) -> RecordDict:
         """As the content of a message."""
@@ -87,7 +92,7 @@ class Request:
             client=request.pop("client"),
             computing=Computing(**request),
             models={name: vector(models, name) for name in models},
-            options=dict(content.config_records["options"]),  # type: ignore[arg-type]
+            options=dict(content.config_records["options"]),
         )
 
 
@@ -189,6 +194,31 @@ def update_of(client: ClientId, content: RecordDict) -> Update:
 def no_update(client: ClientId, problem: str) -> Update:
     """Stands for the update that a client did not give."""
     return Update(client, torch.empty(0), 0, 0, 0, 0.0, problem)
+
+
+def with_statistics(content: RecordDict, statistics: Statistics) -> RecordDict:
+    """A reply to a request for statistics, as they are: float64."""
+    named = {field.name: getattr(statistics, field.name) for field in dataclasses.fields(statistics)}
+    content["statistics"] = ArrayRecord({name: Array(np.ascontiguousarray(one)) for name, one in named.items()})
+    return content
+
+
+def statistics_of(client: ClientId, content: RecordDict) -> Statistics:
+    """The statistics in a reply, held against what any rows can have.
+
+    Raises:
+        FedletheError: It holds none, or they cannot be those of any images.
+    """
+    try:
+        record = content.array_records["statistics"]
+        held = {field.name: record[field.name].numpy() for field in dataclasses.fields(Statistics)}
+    except (KeyError, ValueError) as error:
+        raise FedletheError(f"{client}: its answer holds no statistics ({type(error).__name__}: {error})") from None
+    if wrong := next((name for name, array in held.items() if array.dtype != np.float64), None):
+        raise FedletheError(f"{client}: its statistics are not float64 ('{wrong}' is {held[wrong].dtype})")
+    found = Statistics(**held)
+    found.check(client)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from flwr.app import Message
+
 from fedlethe.config import Document, RunConfig, read_toml, resolve
-from fedlethe.data.federated import Examples, FederatedData, Split
+from fedlethe.data.federated import Examples, FederatedData, Labels, Split
 from fedlethe.errors import FedletheError
+from fedlethe.exact.statistics import Statistics
 from fedlethe.experiment.remote import remote_data
 from fedlethe.experiment.run import prepare_with
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.exchange import Exchange
-from fedlethe.flower.federation import FlowerFederation
-from fedlethe.flower.messages import Computing
+from fedlethe.flower.federation import FlowerFederation, problem_of
+from fedlethe.flower.messages import COUNT, STATISTICS, Computing, Request, statistics_of
 from fedlethe.flower.recorded import correspondence
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -43,14 +47,13 @@ class FlowerRemote:
     def federation(self, config: RunConfig, layout: Layout, *, seed: int, strict: bool) -> FlowerFederation:
         """See `Remote.federation`."""
         fingerprints: Mapping[ClientId, str] = self.known["fingerprints"]
-        precision = config.execution.precision
         return FlowerFederation(
             exchange=self.exchange,
             clients=tuple(sorted(fingerprints)),
             layout=layout,
             settings=config.local,
             seed=seed,
-            computing=Computing(precision="bfloat16" if precision == "bfloat16" else "float32", threads=self.threads),
+            computing=self._computing(config),
             fingerprints=fingerprints,
             server=self._server(config, layout, seed),
             strict=strict,
@@ -60,6 +63,44 @@ class FlowerRemote:
         """See `Remote.evaluate`: the forgotten clients are not asked."""
         federation = self.federation(config, layout, seed=config.seed, strict=False)
         return federation.without(self.forget).evaluate(model, split)
+
+    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
+        """See `Remote.class_counts`."""
+        if config.exact is not None and config.exact.settings.epsilon is not None:
+            raise FedletheError(
+                "exact.epsilon: without class_weights every node would have to tell its counts; set them"
+            )
+        answers = self._asked(config, COUNT, {})
+        return {client: np.array(reply.content.metric_records["counts"]["images"]) for client, reply in answers.items()}
+
+    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+        """See `Remote.statistics`; they are held against what any rows can have."""
+        answers = self._asked(config, STATISTICS, {"class_weights": list(class_weights)})
+        found = {client: statistics_of(client, reply.content) for client, reply in answers.items()}
+        first = next(iter(found))
+        for client, held in found.items():
+            if not held.fits(found[first]):
+                raise FedletheError(f"{client}: its statistics are of other features or classes than those of {first}")
+        return found
+
+    def _asked(self, config: RunConfig, type: str, options: Mapping[str, Any]) -> dict[ClientId, Message]:
+        """Every client's answer to a question of the closed-form federation, in which nobody may be missing."""
+        clients = sorted(client for client in self.known["fingerprints"] if client not in self.forget)
+        computing = self._computing(config)
+        contents = {
+            client: Request(client=client, computing=computing, options=options).records() for client in clients
+        }
+        answers = self.exchange.ask(contents, type, type.rpartition("_")[2])
+        problems = {
+            client: problem_of(client, answer, self.known["fingerprints"]) for client, answer in answers.items()
+        }
+        if bad := [f"{client}: {problem}" for client, problem in problems.items() if problem is not None]:
+            raise FedletheError(f"{'; '.join(bad)}; see to it and run again, since nobody may be missing here")
+        return {client: answer for client, answer in answers.items() if isinstance(answer, Message)}
+
+    def _computing(self, config: RunConfig) -> Computing:
+        half = config.execution.precision == "bfloat16"
+        return Computing(precision="bfloat16" if half else "float32", threads=self.threads, learner=config.learner)
 
     def facts(self) -> Document:
         """See `Remote.facts`."""

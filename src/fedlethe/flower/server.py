@@ -16,7 +16,7 @@ from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
 
 from fedlethe import experiment, files, flags
-from fedlethe.config import Document, construct, resolve
+from fedlethe.config import Document, Learner, construct, resolve
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.experiment.remote import REMOTE, remote_data
@@ -43,7 +43,7 @@ class Options:
     """The run config, `[tool.flwr.app.config]` of the app; `flwr run -c 'mode="erase" ...'` lies over it.
 
     Attributes:
-        mode: train, erase, retrain or audit.
+        mode: train; exact, which trains the closed-form federation; erase; retrain.
         run: The run folder: an absolute path on the server.
         set: Assignments over the app's configuration, such as 'federation.rounds=3 local.epochs=1'.
         clients: So many nodes have to be there before a new run begins; those that are there then are its clients.
@@ -127,7 +127,9 @@ def server_app(config: Path) -> ServerApp:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
                 raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
-            MODES[options.mode](Session(grid=grid, options=options, document=app_document(config, context.run_config)))
+            learner: Learner | None = "exact" if options.mode == "exact" else None
+            document = app_document(config, context.run_config, learner)
+            MODES[options.mode](Session(grid=grid, options=options, document=document))
         except FedletheError as error:
             LOG.error("fedlethe: %s", error)
             raise SystemExit(2) from None
@@ -289,4 +291,4 @@ def record_nodes(path: Path, remote: FlowerRemote) -> None:
         history.ledger.add_artefacts([Artefact(name, "nodes", None, history.rounds, size, digest)])
 
 
-MODES: dict[str, Callable[[Session], None]] = {"train": train, "erase": erase, "retrain": retrain}
+MODES: dict[str, Callable[[Session], None]] = {"train": train, "exact": train, "erase": erase, "retrain": retrain}

@@ -19,10 +19,11 @@ from typing import Literal
 import numpy as np
 import torch
 
-from fedlethe.config import Document, RunConfig, layered, read_toml, resolve
+from fedlethe.config import Document, Exact, RunConfig, layered, read_toml, resolve
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.data.partition import divide
 from fedlethe.errors import FedletheError
+from fedlethe.exact.features import featurise
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.messages import Computing
 from fedlethe.models import initialise
@@ -39,16 +40,20 @@ class Site:
 
     Attributes:
         client: Its id.
-        federation: Of this client alone.
+        images: Its images.
+        federation: Of this client alone; its data are the images, or the features of them.
+        exact: The closed-form learner, where it is that.
     """
 
     client: ClientId
+    images: FederatedData
     federation: SimulatedFederation
+    exact: Exact | None
 
     @property
     def fingerprint(self) -> str:
         """Of its images and their division."""
-        return self.federation.data.fingerprint
+        return self.images.fingerprint
 
     def computing(self, how: Computing, seed: int = 0) -> SimulatedFederation:
         """The client with this seed, at the precision and with the number of threads that all nodes are asked for."""
@@ -102,7 +107,8 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
         name = names[int(name)]
     if name not in data.clients:
         raise FedletheError(f"this node's data: {unknown_client(name, names)}")
-    alone = replace(data, clients={name: data.clients[name]}, public=None, left_out={})
+    images = replace(data, clients={name: data.clients[name]}, public=None, left_out={})
+    alone = images if config.exact is None else featurise(images, config.exact.feature_map)
     network = initialise(config.model, alone.image_shape[0], len(alone.classes), config.seed)
     execution = config.execution.resolve(network)
     federation = SimulatedFederation(
@@ -113,7 +119,7 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
         execution=execution,
         seed=config.seed,
     )
-    return Site(client=name, federation=federation)
+    return Site(client=name, images=images, federation=federation, exact=config.exact)
 
 
 def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:
