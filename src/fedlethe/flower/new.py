@@ -23,6 +23,20 @@ class NewApp:
     app: Path
     files: tuple[str, ...]
 
+    @property
+    def next_steps(self) -> str:
+        """What to do with it."""
+        federation = self.app / "hospitals" / "fedlethe.toml"
+        return "\n".join(
+            [
+                f"wrote {self.app}: {', '.join(self.files)}",
+                f"describe the federation in {federation}; then, with a run folder at the server:",
+                f"  flwr run {self.app} --stream -c 'run=\"/srv/fedlethe/run\"'",
+                f"  flwr run {self.app} --stream -c 'run=\"/srv/fedlethe/run\" mode=\"erase\" erase=\"hospital-1\"'",
+                "docs/flower.md leads from a simulation on one machine to hospitals with keys of their own",
+            ]
+        )
+
 
 def new_app(folder: Path) -> NewApp:
     """Write the template to a folder that is not there, or is empty.
