@@ -25,7 +25,10 @@ PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'dem
 SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
 SeedFlag = Annotated[int | None, typer.Option(help="All randomness is derived from it.")]
 DataFlag = Annotated[
-    str | None, typer.Option(help="phantom, covid-radiography, isic2019, medmnist, table (nodes: on Flower).", rich_help_panel="Data")
+    str | None,
+    typer.Option(
+        help="phantom, covid-radiography, isic2019, medmnist, table (nodes: on Flower).", rich_help_panel="Data"
+    ),
 ]
 RootFlag = Annotated[Path | None, typer.Option(help="The data set's folder or file.", rich_help_panel="Data")]
 PathFlag = Annotated[Path | None, typer.Option(help="The CSV of --data table.", rich_help_panel="Data")]

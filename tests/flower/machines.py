@@ -40,9 +40,13 @@ def listens(port: int) -> bool:
 
 
 def family(pid: int) -> dict[int, str]:
-    """A process and all that descend from it, each with its start time, by which an id used again is told."""
+    """A process, all that descend from it, and those of its session whose parents are gone, each with its start time.
+
+    By the start time an id that is used again is told.
+    """
     children: dict[int, list[int]] = {}
     started: dict[int, str] = {}
+    todo = [pid]
     for place in Path("/proc").iterdir():
         if place.name.isdecimal():
             try:
@@ -51,13 +55,23 @@ def family(pid: int) -> dict[int, str]:
                 continue
             children.setdefault(int(fields[1]), []).append(int(place.name))
             started[int(place.name)] = fields[19]
-    found, todo = {}, [pid]
+            if int(fields[3]) == pid:
+                todo.append(int(place.name))
+    found: dict[int, str] = {}
     while todo:
         one = todo.pop()
-        if one in started:
+        if one in started and one not in found:
             found[one] = started[one]
-        todo += children.get(one, [])
+            todo += children.get(one, [])
     return found
+
+
+def started_at(pid: int) -> str | None:
+    """When a process was started; None if it is not there any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
 
 
 def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
@@ -71,7 +85,7 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM)
             process.kill()
             process.wait(10)
     for pid, started in known.items():
-        if family(pid).get(pid) == started and pid != process.pid:
+        if started_at(pid) == started and pid != process.pid:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -130,6 +144,7 @@ class Machines:
                 env={**self.environment, **environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         return self.processes[name]
 
@@ -178,7 +193,9 @@ class Machines:
 
     def run(self, app: Path, options: Mapping[str, object], fine: bool = True) -> str:
         """`flwr run APP hospitals --stream`; what the ServerApp printed."""
-        return self.command("flwr", "run", app, "hospitals", "--stream", "-c", run_config(options), fine=fine)
+        printed = self.command("flwr", "run", app, "hospitals", "--stream", "-c", run_config(options))
+        assert ("ERROR" not in printed) == fine, printed + self.logs()  # flwr's own exit status is 0 in any case
+        return printed
 
     def submit(self, app: Path, options: Mapping[str, object]) -> None:
         """`flwr run APP hospitals`, without waiting for the run's end."""

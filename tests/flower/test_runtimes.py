@@ -153,7 +153,7 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
         cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
         held.run(app, {**ERASE, "run": run})
         assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
-        wait_until(lambda: "could not be activated" in held.said("stranger"), "the stranger is turned away", 5)
+        wait_until(lambda: "Failed to activate SuperNode" in held.said("stranger"), "the stranger is turned away", 5)
     assert contents(run) == expected
     assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said

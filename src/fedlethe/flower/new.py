@@ -32,7 +32,7 @@ class NewApp:
                 f"wrote {self.app}: {', '.join(self.files)}",
                 f"describe the federation in {federation}; then, with a run folder at the server:",
                 f"  flwr run {self.app} --stream -c 'run=\"/srv/fedlethe/run\"'",
-                f"  flwr run {self.app} --stream -c 'run=\"/srv/fedlethe/run\" mode=\"erase\" erase=\"hospital-1\"'",
+                f'  flwr run {self.app} --stream -c \'run="/srv/fedlethe/run" mode="erase" erase="hospital-1"\'',
                 "docs/flower.md leads from a simulation on one machine to hospitals with keys of their own",
             ]
         )
