@@ -11,15 +11,21 @@ from typing import Any
 
 import pytest
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message
 
 from fedlethe import experiment, flags
+from fedlethe.audit import Evidence, audit
 from fedlethe.config import read_toml
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.run import opened_folder
+from fedlethe.federation.train import train
 from fedlethe.flower.local import LocalGrid, LocalNode
-from fedlethe.flower.messages import COUNT, DESCRIBE, EVALUATE, STATISTICS, TRAIN
+from fedlethe.flower.messages import COUNT, DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO
 from fedlethe.history.ledger import Participation
+from fedlethe.models import initialise
+from fedlethe.seeding import derive
+from fedlethe.vector import to_vector
 from tests.flower.apps import HOSPITALS, App, app_in
 
 
@@ -370,3 +376,67 @@ def test_in_the_closed_form_nobody_may_be_missing(app: App, caplog: pytest.LogCa
 
     line = app.refused(caplog, app.grid(fails), mode="exact")
     assert line.startswith("fedlethe: hospital-1: answered with an error: RuntimeError: no memory; see to it")
+
+
+# Audits
+
+
+def test_an_audit_asks_the_retained_hospitals_alone(app: App) -> None:
+    app.call(set="federation.rounds=1")
+    app.call(mode="erase", erase="hospital-1")
+    grid = app.grid()
+    asked: set[int] = set()
+
+    def seen(message: Message, context: Context) -> Message:
+        if message.metadata.message_type != WHO:
+            asked.add(message.metadata.dst_node_id)
+        return inner(message, context)
+
+    inner, grid.app = grid.app, seen
+    app.call(grid, mode="audit", erasure="0001")
+    assert asked == {101, 102}  # hospitals 2 and 0
+    found = json.loads((app.run / "erasures/0001/audit.json").read_text())
+    words = {one["audit"]: one["verdict"] for one in found["findings"]}
+    assert words["utility"] in ("useful", "not useful", "cannot be shown")
+    assert words["membership"] == words["relearn"] == "cannot be shown"
+    assert found["asked"] == ["hospital-0", "hospital-2"]
+    with opened_folder(app.run) as (_, history):
+        assert history.ledger.artefacts()["erasures/0001/audit.json"].kind == "erasure"
+
+
+def test_a_hospital_that_wants_to_see_for_itself_is_asked_and_answers_as_in_one_process(
+    finished: App, in_process: Path
+) -> None:
+    finished.call(mode="audit", erasure="0001", ask_erased=True)
+    found = json.loads((finished.run / "erasures/0001/audit.json").read_text())
+    assert found["asked"] == list(HOSPITALS)
+    with experiment.opened_run(in_process) as run:
+        seed = derive(0, "reference", 0) % 2**31
+        examination = Examination.of(run, ["hospital-1"])
+        network = initialise(run.config.model, 1, 2, seed)
+        model = to_vector(network, run.layout)
+        retained = run.federation(seed).without(["hospital-1"])
+        for record in train(retained, model, [(round, retained.clients) for round in (1, 2)]):
+            model = record.after
+        candidate, untouched, reference = (
+            examination.ask(run, vector, relearn=True)
+            for vector in (run.history.erased_model("0001"), run.history.final(), model)
+        )
+        findings = audit(Evidence(examination.task, [candidate], [untouched], [reference]))
+    assert [(one["audit"], one["verdict"], one["statement"]) for one in found["findings"]] == [
+        (finding.audit, finding.verdict, finding.statement) for finding in findings
+    ]
+
+
+def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    nodes = [LocalNode({"client-uid": name, "audit": name != "hospital-2"}) for name in HOSPITALS]
+    wary = App(app.folder, nodes)
+    wary.call(set="federation.rounds=1")
+    wary.call(mode="erase", erase="hospital-1", options="repair.rounds=0")
+    assert "hospital-2: answered with an error: FedletheError: this node gives no answers to single" in wary.refused(
+        caplog, mode="audit", erasure="0001"
+    )
+    assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009")
+    assert "takes one retraining at least" in wary.refused(caplog, mode="audit", erasure="0001", references=0)

@@ -5,23 +5,28 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.config import OF_LEARNER, Document, Learner
 from fedlethe.data.federated import SPLITS
 from fedlethe.errors import FedletheError
-from fedlethe.evaluation import metrics, predict
+from fedlethe.evaluation import log_probabilities, metrics, predict
 from fedlethe.exact.rows import rows
 from fedlethe.exact.statistics import Statistics
+from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
 from fedlethe.flower.site import Site, own_name, site
-from fedlethe.types import Vector
+from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
 
 
@@ -81,6 +86,17 @@ def client_app(config: Path) -> ClientApp:
         content["counts"] = counts(here, request, request.models["model"]).record()
         return Message(content, reply_to=message)
 
+    @app.query("fedlethe_answer")
+    def answer(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        if "client-uid" in context.node_config and context.node_config.get("audit") is not True:
+            raise FedletheError(
+                "this node gives no answers to single images; add audit=true to its --node-config to allow audits"
+            )
+        content = messages.reply(here.client, here.fingerprint)
+        content["answers"] = answers(here, request)
+        return Message(content, reply_to=message)
+
     @app.query("fedlethe_count")
     def count(message: Message, context: Context) -> Message:
         _, here = asked(message, context)
@@ -97,6 +113,39 @@ def client_app(config: Path) -> ClientApp:
         return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
 
     return app
+
+
+def answers(here: Site, request: Request) -> ArrayRecord:
+    """What each of the request's models answers to the client's test images, and to every n-th training image.
+
+    With the option `relearn` the losses of short trainings on these, too: see `experiment.answers`.
+    """
+    federation = here.computing(request.computing, int(request.options["seed"]))
+    data = federation.data.clients[here.client]
+    sets = {"test": data.test, "train": data.train.only(np.arange(len(data.train)) % int(request.options["step"]) == 0)}
+    held: dict[str, npt.NDArray[Any]] = {f"labels/{name}": examples.labels for name, examples in sets.items()}
+    place = (federation.network, federation.layout, federation.execution)
+    for name, model in request.models.items():
+        for which, examples in sets.items():
+            held[f"{name}/{which}"] = log_probabilities(*place, model, [examples])
+        if request.options["relearn"]:
+            held[f"{name}/relearn"] = relearning(federation, here.client, model)
+    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in held.items()})
+
+
+def relearning(federation: SimulatedFederation, client: ClientId, model: Vector) -> npt.NDArray[np.float64]:
+    """The mean loss on the client's training images, before and after each of some short trainings on them."""
+    times, epochs = SHORT_TRAININGS
+    train, losses = federation.data.clients[client].train, []
+    settings = replace(federation.settings, epochs=epochs)
+    for time in range(times + 1):
+        place = (federation.network, federation.layout, federation.execution)
+        answered = log_probabilities(*place, model, [train])
+        losses.append(-float(answered[np.arange(len(train)), train.labels].mean()))
+        if time < times:
+            (update,) = federation.train(model, (client,), round=time, settings=settings)
+            model = update.model
+    return np.array(losses)
 
 
 def statistics(here: Site, request: Request) -> Statistics:

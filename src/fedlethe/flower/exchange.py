@@ -86,6 +86,12 @@ class Exchange:
         grid = RetainedGrid(inner.grid, inner.forget | frozenset(forget), inner.roster, inner.sent)
         return replace(self, grid=grid)
 
+    def reaching(self, clients: Collection[ClientId]) -> Exchange:
+        """The same, these clients there again."""
+        inner = self.grid
+        grid = RetainedGrid(inner.grid, inner.forget - frozenset(clients), inner.roster, inner.sent)
+        return replace(self, grid=grid)
+
     def ask(self, contents: Mapping[ClientId, RecordDict], type: str, group: str) -> dict[ClientId, Message | str]:
         """Send each client its request and wait for the answers.
 

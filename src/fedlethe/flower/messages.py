@@ -35,6 +35,7 @@ TRAIN = "train.fedlethe"
 EVALUATE = "evaluate.fedlethe"
 WHO = "query.fedlethe_who"
 DESCRIBE = "query.fedlethe_describe"
+ANSWER = "query.fedlethe_answer"
 COUNT = "query.fedlethe_count"
 STATISTICS = "query.fedlethe_statistics"
 

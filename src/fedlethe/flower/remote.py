@@ -53,7 +53,7 @@ class FlowerRemote:
             layout=layout,
             settings=config.local,
             seed=seed,
-            computing=self._computing(config),
+            computing=self.computing(config),
             fingerprints=fingerprints,
             server=self._server(config, layout, seed),
             strict=strict,
@@ -86,7 +86,7 @@ class FlowerRemote:
     def _asked(self, config: RunConfig, type: str, options: Mapping[str, Any]) -> dict[ClientId, Message]:
         """Every client's answer to a question of the closed-form federation, in which nobody may be missing."""
         clients = sorted(client for client in self.known["fingerprints"] if client not in self.forget)
-        computing = self._computing(config)
+        computing = self.computing(config)
         contents = {
             client: Request(client=client, computing=computing, options=options).records() for client in clients
         }
@@ -98,7 +98,8 @@ class FlowerRemote:
             raise FedletheError(f"{'; '.join(bad)}; see to it and run again, since nobody may be missing here")
         return {client: answer for client, answer in answers.items() if isinstance(answer, Message)}
 
-    def _computing(self, config: RunConfig) -> Computing:
+    def computing(self, config: RunConfig) -> Computing:
+        """How the nodes are to compute."""
         half = config.execution.precision == "bfloat16"
         return Computing(precision="bfloat16" if half else "float32", threads=self.threads, learner=config.learner)
 
