@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -346,3 +348,24 @@ def test_nodes_that_mask_their_updates_are_refused_with_the_reason(tmp_path: Pat
     nodes = LocalGrid(app, [LocalNode({"client-uid": client}) for client in "abc"], {})
     with pytest.raises(FedletheError, match="SecAgg\\+ hides each client's update"):
         Recording(plain(), run=tmp_path / "run").start(nodes, initial(), num_rounds=1)
+
+
+def test_a_full_disk_stops_the_recording_at_a_whole_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Recording(plain(), run=tmp_path / "whole").start(grid(), initial(), num_rounds=3)
+    run, count = tmp_path / "run", 0
+
+    def full(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count > 19:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(FedletheError, match="No space left on device"):
+            Recording(plain(), run=run).start(grid(), initial(), num_rounds=3)
+    with Recorded.of(run).opened() as history:
+        assert 0 < history.rounds < 3
+        history.verify()
+    resumed = Recording(plain(), run=run).start(grid(), initial(), num_rounds=3)
+    assert resumed.arrays["weight"].data == whole.arrays["weight"].data

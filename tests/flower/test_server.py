@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -440,3 +442,33 @@ def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
     )
     assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009")
     assert "takes one retraining at least" in wary.refused(caplog, mode="audit", erasure="0001", references=0)
+
+
+# A disk that is full
+
+
+@pytest.mark.parametrize("writes", [0, 3, 7, 11, 17])
+def test_a_full_disk_loses_nothing_and_leaves_nothing_half_written(
+    writes: int, finished: App, app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    count = 0
+
+    def full(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count > writes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        line = app.refused(caplog)
+    assert "cannot be written (No space left on device); make room" in line
+    if (app.run / "ledger.db").is_file():
+        with opened_folder(app.run) as (_, history):
+            history.verify()
+    app.call()
+    assert final(app.run) == final(finished.run)
+    assert not list(app.run.rglob("*.part"))
+    overview = experiment.history_overview(app.run, check=True, rebuild=None, out=None)
+    assert overview.check is not None
+    assert overview.check.rounds_rebuilt == 2

@@ -165,19 +165,29 @@ class Roster:
             del self.nodes[id]
 
     def _without_doubles(self, found: Mapping[int, Identity]) -> dict[int, Identity]:
-        """One node for each client: of one that restarts under a new id the old one is listed a while longer."""
+        """One node for each client."""
         holders: dict[ClientId, list[int]] = {}
         for id, identity in sorted(found.items()):
             holders.setdefault(identity.client, []).append(id)
-        for client, ids in holders.items():
-            kind = found[ids[0]].kind
-            if len(ids) > 1 and (kind == "registered key" or not set(ids) & set(self.nodes)):
-                raise FedletheError(
-                    f"{client}: two nodes are connected under this name (by {kind}); stop one of them or name it "
-                    "otherwise (one that was restarted is listed a minute longer: try again then)"
-                )
-        latest = [max(ids, key=lambda id: self.since.get(id, "")) for ids in holders.values()]
-        return {id: found[id] for id in sorted(latest)}
+        return {id: found[id] for id in sorted(self._holder(ids, found) for ids in holders.values())}
+
+    def _holder(self, ids: list[int], found: Mapping[int, Identity]) -> int:
+        """Whose name it is: the registered key's, or else the one that started last.
+
+        Of a node that restarts under a new id the old one is listed a while longer.
+        """
+        client = found[ids[0]].client
+        registered = [id for id in ids if found[id].kind == "registered key"]
+        if len(registered) == 1:
+            for id in set(ids) - set(registered):
+                self.turned_away[id] = f"node {id} says that it is {client}, which is another node's registered key"
+            return registered[0]
+        if len(ids) > 1 and (registered or not set(ids) & set(self.nodes)):
+            raise FedletheError(
+                f"{client}: two nodes are connected under this name (by {found[ids[0]].kind}); stop one of them or "
+                "name it otherwise (one that was restarted is listed a minute longer: try again then)"
+            )
+        return max(ids, key=lambda id: self.since.get(id, ""))
 
 
 def checked_name(name: str) -> ClientId:
