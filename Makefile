@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench install clean
+.PHONY: demo test test-flower check bench install clean
 
 demo: .venv/installed  ## The main job on the embedded data: train five hospitals, erase one, draw all of it
 	$(BIN)/fedlethe demo --out demo
 
 test: .venv/installed  ## All tests, warnings as errors
 	$(BIN)/pytest --numprocesses 2
+
+test-flower: .venv-flower-lowest/installed .venv-flower-highest/installed  ## The same with Flower's oldest and newest
+	.venv-flower-lowest/bin/pytest tests/flower
+	.venv-flower-highest/bin/pytest tests/flower
 
 check: .venv/installed  ## Style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -25,9 +29,22 @@ install: .venv/installed  ## The virtual environment alone
 .venv/installed: constraints.txt pyproject.toml
 	@echo "Setting up .venv with the pinned dependencies (once; a few minutes) ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,flower]'
 	@touch $@
 	@echo "Done: .venv holds fedlethe and what it needs."
 
-clean:  ## Remove .venv, so that the next target sets it up anew
-	rm -rf .venv
+# Flower pins these itself, differently in every release.
+FLWR_PINS := ^(flwr|certifi|cryptography|fastapi|protobuf|starlette|uv|uvicorn)==
+FLWR_lowest := flwr[simulation]==1.40.0
+FLWR_highest := flwr[simulation]
+
+.venv-flower-%/installed: constraints.txt pyproject.toml
+	@echo "Setting up .venv-flower-$* ..."
+	$(PYTHON) -m venv .venv-flower-$*
+	grep -vE '$(FLWR_PINS)' constraints.txt > .venv-flower-$*/constraints.txt
+	.venv-flower-$*/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint .venv-flower-$*/constraints.txt --editable '.[dev,flower]' '$(FLWR_$*)'
+	@touch $@
+
+clean:  ## Remove the virtual environments, so that the next target sets it up anew
+	rm -rf .venv .venv-flower-lowest .venv-flower-highest

@@ -31,6 +31,18 @@ def test_help_needs_no_torch() -> None:
     assert _output("-c", program).splitlines()[-1] == "set()"
 
 
+def test_a_flower_app_is_written_without_a_network(tmp_path: Path) -> None:
+    pytest.importorskip("flwr")
+    text = _output("-m", "fedlethe", "flower", "new", tmp_path / "app")
+    assert "flwr run" in text
+    assert (tmp_path / "app/hospitals/client_app.py").is_file()
+    assert "Example: fedlethe flower new app" in " ".join(_output("-m", "fedlethe", "flower", "new", "--help").split())
+    again = [sys.executable, "-m", "fedlethe", "flower", "new", str(tmp_path / "app")]
+    process = subprocess.run(again, capture_output=True, text=True, check=False)
+    assert process.returncode == 2
+    assert "is taken; choose another folder" in process.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_with_an_example(command: str) -> None:
     text = _output("-m", "fedlethe", command, "--help")

@@ -25,7 +25,10 @@ PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'dem
 SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
 SeedFlag = Annotated[int | None, typer.Option(help="All randomness is derived from it.")]
 DataFlag = Annotated[
-    str | None, typer.Option(help="phantom, covid-radiography, isic2019, medmnist or table.", rich_help_panel="Data")
+    str | None,
+    typer.Option(
+        help="phantom, covid-radiography, isic2019, medmnist, table (nodes: on Flower).", rich_help_panel="Data"
+    ),
 ]
 RootFlag = Annotated[Path | None, typer.Option(help="The data set's folder or file.", rich_help_panel="Data")]
 PathFlag = Annotated[Path | None, typer.Option(help="The CSV of --data table.", rich_help_panel="Data")]
@@ -326,3 +329,25 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
 
     with experiment.opened_run(run) as opened:
         console.show(experiment.report(opened), json)
+
+
+flower = typer.Typer(
+    no_args_is_help=True, help="The same federation on many machines, by Flower (extra **[flower]**): docs/flower.md."
+)
+app.add_typer(flower, name="flower")
+
+
+@flower.command(epilog="Example: fedlethe flower new app, then: flwr run app")
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The app's folder, new or empty.", show_default=False)],
+    json: JsonFlag = False,
+) -> None:
+    """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
+    from fedlethe import console
+    from fedlethe.flower.new import new_app
+
+    made = new_app(folder)
+    if json:
+        console.show(made, json)
+    else:
+        typer.echo(made.next_steps)

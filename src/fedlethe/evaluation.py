@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
@@ -17,6 +16,9 @@ from fedlethe.types import Evaluation, Metrics, Vector
 from fedlethe.vector import Layout, load_vector
 
 BATCH_SIZE = 128
+
+LEAST = 1e-300
+"""Stands for a probability of 0, whose logarithm is not finite."""
 
 Probabilities = npt.NDArray[np.float64]
 
@@ -31,6 +33,20 @@ def predict(network: nn.Module, execution: Execution, examples: Examples) -> Pro
                 logits = network(execution.arrange(normalise(images.to(execution.device))))
             rows.append(logits.double().softmax(dim=1).cpu().numpy())
     return np.concatenate(rows)
+
+
+def log_probabilities(
+    network: nn.Module, layout: Layout, execution: Execution, model: Vector, parts: Sequence[Examples]
+) -> Probabilities:
+    """What a model, shape (P,), answers to examples, shape (n, classes): finite, and normalised.
+
+    `network` is where it is asked; its weights are overwritten.
+    """
+    load_vector(network, layout, model)
+    rows = [predict(network, execution, part) for part in parts if len(part)]
+    answers = np.log(np.maximum(np.nan_to_num(np.concatenate(rows), nan=1.0), LEAST))
+    normalised: Probabilities = answers - np.logaddexp.reduce(answers, axis=1, keepdims=True)
+    return normalised
 
 
 def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
@@ -56,6 +72,8 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
 def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
     if len(present) < 2:
         return None
+    from sklearn.metrics import roc_auc_score  # here, since every message to a Flower node starts a process anew
+
     if scores.shape[1] == 2:
         return float(roc_auc_score(labels, scores[:, 1]))
     return float(np.mean([roc_auc_score(labels == label, scores[:, label]) for label in present]))

@@ -52,6 +52,8 @@ class Update:
         examples_processed: Images that went through a gradient step (images x epochs).
         steps: Gradient steps taken.
         loss: Mean training loss over those steps, in nats.
+        problem: Why there is no model to use, where a client on another machine did not answer, or not as it should;
+            the model is then empty. None where there is one.
     """
 
     client: ClientId
@@ -60,6 +62,7 @@ class Update:
     examples_processed: int
     steps: int
     loss: float
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ from fedlethe.audit.scores import Floats, auc, bootstrap, confidence, tpr_at_fpr
 
 POOLED_BELOW = 16
 
+RETAINED = 1000
+"""The most training images of retained clients that it is given to look at."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Membership:

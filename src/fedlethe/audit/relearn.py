@@ -16,6 +16,9 @@ import numpy as np
 from fedlethe.audit.evidence import Answers, Evidence, Measured, Verdict
 from fedlethe.audit.scores import Floats
 
+SHORT_TRAININGS = (12, 0.25)
+"""How often the forgotten images are trained on, and for how many epochs each time: the points of the curve."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Relearn:

@@ -11,6 +11,7 @@ from fedlethe.data.covid_radiography import CovidRadiography
 from fedlethe.data.federated import Source
 from fedlethe.data.isic2019 import Isic2019
 from fedlethe.data.medmnist import MedMnist
+from fedlethe.data.nodes import Nodes
 from fedlethe.data.phantom import Phantom
 from fedlethe.data.table import Table
 
@@ -18,6 +19,7 @@ DATASETS: dict[str, type[Source]] = {
     "covid-radiography": CovidRadiography,
     "isic2019": Isic2019,
     "medmnist": MedMnist,
+    "nodes": Nodes,
     "phantom": Phantom,
     "table": Table,
 }

@@ -79,6 +79,11 @@ class Examples:
     labels: Labels
     groups: Names | None = None
 
+    @classmethod
+    def unlabelled(cls, images: npt.NDArray[np.uint8]) -> Examples:
+        """All of these images, shape (N, C, H, W), without labels."""
+        return cls(images, np.arange(len(images)), np.full(len(images), UNLABELLED))
+
     def __len__(self) -> int:
         return len(self.indices)
 

@@ -36,6 +36,8 @@ class Table:
         root: The folder that image paths are relative to; the CSV file's own where None.
         size: Height and width to resize to, in pixels.
         channels: 1 for gray, 3 for colour.
+        classes: The labels that there may be, in the order of the model's outputs; empty for those of the file. Name
+            them where several tables make one federation, since not every hospital has every class.
         path_column: Names the column of image paths.
         label_column: Names the column of labels.
         client_column: Names the column of clients; "" where the file has none and clients are to be simulated.
@@ -51,6 +53,7 @@ class Table:
     root: Path | None = None
     size: int = 128
     channels: int = 1
+    classes: tuple[str, ...] = ()
     path_column: str = "path"
     label_column: str = "label"
     client_column: str = "client"
@@ -62,6 +65,8 @@ class Table:
         for option in ("path_column", "label_column"):
             if not getattr(self, option):
                 raise ValueError(f"{option}: must name a column")
+        if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes = {list(self.classes)}: must be two labels or more, each once")
 
     def load(self) -> LabelledImages:
         """Read the table, and the images through the cache.
@@ -78,7 +83,10 @@ class Table:
         names = [self._image(path, root, line, row) for line, row in numbered]
         _refuse_duplicates(path, root, [line for line, _ in numbered], names)
         texts = [_filled(path, line, row, self.label_column) for line, row in numbered]
-        classes = sorted_classes(texts)
+        classes = self.classes or sorted_classes(texts)
+        for (line, _), text in zip(numbered, texts, strict=True):
+            if text not in classes:
+                raise FedletheError(f"{path}, row {line}: label '{text}' is none of {', '.join(classes)}; correct it")
         if len(classes) < 2:
             raise FedletheError(f"{path}: every label is '{classes[0]}'; list images of two classes or more")
         labels = np.asarray([classes.index(text) for text in texts], dtype=np.int64)

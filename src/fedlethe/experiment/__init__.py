@@ -24,7 +24,7 @@ from fedlethe.experiment.report import Report, report
 from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.table import cells, write
-from fedlethe.experiment.training import Trained, train_run
+from fedlethe.experiment.training import Trained, train_prepared, train_run
 
 __all__ = [
     "SIGMAS",
@@ -55,6 +55,7 @@ __all__ = [
     "request",
     "sweep",
     "trace",
+    "train_prepared",
     "train_run",
     "write",
 ]

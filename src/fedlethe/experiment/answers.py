@@ -13,23 +13,15 @@ import safetensors.numpy
 
 from fedlethe import files
 from fedlethe.audit import Answers, Task
+from fedlethe.audit.membership import RETAINED
+from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.audit.scores import Floats
 from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.errors import FedletheError
-from fedlethe.evaluation import predict
+from fedlethe.evaluation import log_probabilities
 from fedlethe.experiment.run import Prepared
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
-from fedlethe.vector import load_vector
-
-RETAINED = 1000
-"""The most training images of retained clients that a membership audit looks at."""
-
-RELEARNING = (12, 0.25)
-"""How often the forgotten images are trained on in the relearn audit, and for how many epochs each time."""
-
-LEAST = 1e-300
-"""Stands for a probability of 0, whose logarithm is not finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +67,11 @@ class Examination:
         return Answers(**answers, relearn=self._relearn(prepared, model) if relearn and by_steps else None)
 
     def _answer(self, prepared: Prepared, model: Vector, parts: Sequence[Examples]) -> Floats:
-        load_vector(prepared.network, prepared.layout, model)
-        rows = [predict(prepared.network, prepared.execution, part) for part in parts if len(part)]
-        answers: Floats = np.log(np.maximum(np.nan_to_num(np.concatenate(rows), nan=1.0), LEAST))
-        return answers - np.logaddexp.reduce(answers, axis=1, keepdims=True)
+        return log_probabilities(prepared.network, prepared.layout, prepared.execution, model, parts)
 
     def _relearn(self, prepared: Prepared, model: Vector) -> Floats:
         """The mean loss on the forgotten images, before and after each of some short trainings on them."""
-        times, epochs = RELEARNING
+        times, epochs = SHORT_TRAININGS
         labels = self.task.forgotten
         federation = prepared.federation(seed=derive(prepared.config.seed, "relearn"))
         settings = replace(prepared.config.local, epochs=epochs)

@@ -8,18 +8,19 @@ training chose. Everything that an erasure leads to is a function of the statist
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import torch
 
-from fedlethe.data.federated import Examples, Names
+from fedlethe.data.federated import Examples, Labels, Names
 from fedlethe.errors import FedletheError
 from fedlethe.exact.ridge import Head, choose, solve
+from fedlethe.exact.rows import rows
 from fedlethe.exact.settings import ExactErasure, ExactSettings
-from fedlethe.exact.statistics import Statistics, clipped, total
+from fedlethe.exact.statistics import Statistics, total
 from fedlethe.exact.sums import LIMIT, Fit, Sums, fit
 from fedlethe.experiment.run import Prepared, Run, from_json, to_json
 from fedlethe.federation.metered import Meter
@@ -65,9 +66,7 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
     start = time.perf_counter()
     settings = _settings(prepared)
     weights = chosen_by(earlier[-1].history).class_weights if earlier else _class_weights(prepared, settings)
-    parts = {}
-    for client in track(sorted(prepared.data.clients), len(prepared.data.clients), "statistics, clients"):
-        parts[client] = _statistics(prepared, client, weights)
+    parts = dict(_parts(prepared, weights))
     own = total([parts[client] for client in sorted(parts)])
     sums = own if not earlier else total([sums_of(earlier).total, own])
     penalty, scores = (settings.penalty, {}) if settings.penalty is not None else choose(sums)
@@ -130,11 +129,29 @@ def _class_weights(prepared: Prepared, settings: ExactSettings) -> tuple[float, 
     """Those that are asked for, or n / (c n_class) to two digits; 1 at the most where noise is made for that."""
     if settings.class_weights is not None:
         return settings.class_weights
-    labels = np.concatenate([held.train.labels for held in prepared.data.clients.values()])
-    counts = np.bincount(labels, minlength=len(prepared.data.classes))
+    counts = _class_counts(prepared)
     balanced = counts.sum() / (len(counts) * np.maximum(counts, 1))
     weights = balanced / balanced.max() if settings.epsilon is not None else balanced
     return tuple(float(f"{weight:.2g}") for weight in weights)
+
+
+def _class_counts(prepared: Prepared) -> Labels:
+    """Training images of each class, over all clients, shape (c,)."""
+    classes = len(prepared.data.classes)
+    if prepared.remote is not None:
+        counts: Labels = np.stack(list(prepared.remote.class_counts(prepared.config).values())).sum(axis=0)
+        return counts
+    labels = np.concatenate([held.train.labels for held in prepared.data.clients.values()])
+    return np.bincount(labels, minlength=classes)
+
+
+def _parts(prepared: Prepared, class_weights: Sequence[float]) -> Iterator[tuple[ClientId, Statistics]]:
+    """What each client sends."""
+    if prepared.remote is not None:
+        yield from prepared.remote.statistics(prepared.config, class_weights).items()
+        return
+    for client in track(sorted(prepared.data.clients), len(prepared.data.clients), "statistics, clients"):
+        yield client, _statistics(prepared, client, class_weights)
 
 
 def _statistics(prepared: Prepared, client: ClientId, class_weights: Sequence[float]) -> Statistics:
@@ -145,14 +162,6 @@ def _statistics(prepared: Prepared, client: ClientId, class_weights: Sequence[fl
         return own
     generator = numpy_generator(prepared.config.seed, "statistics", client)
     return own.noisy(settings.epsilon, settings.delta, settings.radius, class_weights, generator)
-
-
-def rows(examples: Examples, settings: ExactSettings, class_weights: Sequence[float]) -> Statistics:
-    """The statistics of some rows, without noise."""
-    features = examples.images[examples.indices].reshape(len(examples), -1)
-    if settings.epsilon is not None:
-        features = clipped(features, settings.radius)
-    return Statistics.of(features, examples.labels, class_weights)
 
 
 # Erasing
@@ -309,6 +318,8 @@ def _patients(run: Run, method: ExactErasure, history: History, last: Part) -> d
     Raises:
         FedletheError: The data name no patients; one is not there, or was taken out before.
     """
+    if run.remote is not None:
+        raise FedletheError("patients: their images lie on other machines; erase whole clients")
     if _settings(run).epsilon is not None:
         raise FedletheError("patients: cannot be taken out of statistics with noise; erase the client, or train again")
     asked = method.of or tuple(client for client in history.clients if client in run.data.clients)

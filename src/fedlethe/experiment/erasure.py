@@ -295,6 +295,9 @@ def _enter(
     digest = checkpoint.save(erasure.model, model, run.layout)
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts = [_artefact(run, erasure.model, digest), _artefact(run, folder / "erasure.json")]
+    if run.remote is not None:
+        files.write_text(folder / "nodes.json", json.dumps(run.remote.correspondence(), indent=1))
+        artefacts.append(_artefact(run, folder / "nodes.json"))
     if Need.INFLUENCE in run.history.keep:
         for client, added in sorted(repaired.items()):
             path = folder / "repair" / f"{client}.safetensors"

@@ -72,12 +72,23 @@ def _picture(run: Run, plot: plots.Plot, folder: str = "report") -> Picture:
 
 
 def _data_sections(run: Run) -> Iterator[Section]:
+    if run.remote is not None:
+        yield _remote_section(run)
+        return
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
     rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
     drawn = [_picture(run, plots.class_mix(train)), _picture(run, plots.contact_sheet(sample_images(run.images)))]
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
+
+
+def _remote_section(run: Run) -> Section:
+    """What is known of images that are on other machines."""
+    held = {entry.client: entry.num_examples for entry in run.history.ledger.participation() if entry.num_examples}
+    rows = [(client, str(held.get(client, "unknown"))) for client in run.data.clients]
+    text = ["The images stay on the nodes; only models and counts have reached this machine."]
+    return Section("The hospitals and their images", text, [Table("images", ("client", "training images"), rows)], [])
 
 
 def _training_sections(run: Run) -> Iterator[Section]:

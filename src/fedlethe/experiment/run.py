@@ -21,7 +21,9 @@ from fedlethe.data.partition import divide
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
 from fedlethe.exact.features import features_of, featurise
+from fedlethe.experiment.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.federation.execution import Execution
+from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part, Succession
@@ -42,6 +44,7 @@ class Prepared:
         data: What the network takes: the images, or the features of them.
         network: The network.
         layout: Its layout.
+        remote: Reaches the clients where they are on other machines; `data` then names them and holds no image.
     """
 
     config: RunConfig
@@ -49,14 +52,18 @@ class Prepared:
     data: FederatedData
     network: nn.Module
     layout: Layout
+    remote: Remote | None = None
 
     @property
     def execution(self) -> Execution:
         """Device and precision, resolved."""
         return self.config.execution
 
-    def federation(self, seed: int | None = None) -> SimulatedFederation:
+    def federation(self, seed: int | None = None, strict: bool = True) -> Federation:
         """The clients, to be asked to train; their shuffles are derived from `seed`, by default the run's."""
+        if self.remote is not None:
+            chosen = self.config.seed if seed is None else seed
+            return self.remote.federation(self.config, self.layout, seed=chosen, strict=strict)
         return SimulatedFederation(
             network=self.network,
             layout=self.layout,
@@ -74,6 +81,8 @@ class Prepared:
 
     def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
         """A model, shape (P,), on every client's images."""
+        if self.remote is not None:
+            return self.remote.evaluate(self.config, self.layout, model, split)
         return evaluate(self.network, self.layout, model, self.data, self.execution, split)
 
 
@@ -153,7 +162,15 @@ def prepare(config: RunConfig) -> Prepared:
     Raises:
         FedletheError: The data, the weights file or the device cannot be used.
     """
-    images = load_data(config)
+    return prepare_with(config, load_data(config))
+
+
+def prepare_with(config: RunConfig, images: FederatedData, remote: Remote | None = None) -> Prepared:
+    """Build the initial network for these images.
+
+    Raises:
+        FedletheError: The weights file or the device cannot be used.
+    """
     data = images if config.exact is None else featurise(images, config.exact.feature_map)
     network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
     try:
@@ -162,7 +179,9 @@ def prepare(config: RunConfig) -> Prepared:
         raise FedletheError(str(error)) from None
     layout = Layout.of(network)
     resolved = RunConfig(**{**vars(config), "execution": execution})
-    return Prepared(config=resolved, images=images, data=data, network=execution.place(network), layout=layout)
+    return Prepared(
+        config=resolved, images=images, data=data, network=execution.place(network), layout=layout, remote=remote
+    )
 
 
 def run_document(prepared: Prepared, after: str | None) -> Document:
@@ -177,6 +196,7 @@ def run_document(prepared: Prepared, after: str | None) -> Document:
         "version": fedlethe.__version__,
         "data_fingerprint": prepared.data.fingerprint,
         "clients": sorted(prepared.data.clients),
+        **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
     }
     return {**prepared.config.document(), "run": facts}
 
@@ -211,17 +231,25 @@ def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig,
 
 
 @contextmanager
-def opened_run(path: Path) -> Iterator[Run]:
+def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
     """A finished or unfinished run with its data.
+
+    Args:
+        path: The run folder.
+        remote: Reaches the clients of a run whose images lie on other machines.
 
     Raises:
         FedletheError: The folder is no run, or its data or model are not those it was trained with.
     """
-    fingerprint = read_run_document(path)["run"].get("data_fingerprint")
+    facts = read_run_document(path)["run"]
+    fingerprint, known = facts.get("data_fingerprint"), facts.get(REMOTE)
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
         parts = earlier(path, stack)
-        prepared = prepare(config)
+        if known is None:
+            prepared = prepare(config)
+        else:
+            prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
         if prepared.data.fingerprint != fingerprint:
             message = "the images or their division are not those it was trained on"
             raise FedletheError(

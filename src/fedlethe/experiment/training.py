@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from fedlethe.experiment.run import (
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Participation
+from fedlethe.history.ledger import NOT_EVALUATED, Participation
 from fedlethe.progress import bar
 from fedlethe.types import Evaluation, Vector
 from fedlethe.vector import to_vector
@@ -79,7 +79,22 @@ def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: P
         FedletheError: The folder is taken, or holds a run of another configuration, model or data.
     """
     _demand_free_or_run(out)
-    prepared = prepare(config)
+    return train_prepared(prepare(config), out, finished_too, after)
+
+
+def train_prepared(
+    prepared: Prepared,
+    out: Path,
+    finished_too: bool = False,
+    after: Path | None = None,
+    evaluated: Callable[[int], bool] = lambda round: True,
+) -> Trained:
+    """As `train_run`, what the configuration stands for being at hand; `evaluated` says after which rounds to evaluate.
+
+    The last round is evaluated in any case.
+    """
+    config = prepared.config
+    _demand_free_or_run(out)
     held = read_run_document(out) if (out / "run.toml").is_file() else None
     begun = None if after is None else os.path.relpath(after.resolve(), out.resolve())
     if held is not None and begun is None:
@@ -99,7 +114,7 @@ def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: P
             raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(initial, prepared.layout)
         if config.exact is None:
-            _train_rounds(prepared, history)
+            _train_rounds(prepared, history, evaluated)
         elif not history.rounds:
             with ExitStack() as stack:
                 closed_form.train(prepared, history, earlier(out, stack))
@@ -117,9 +132,9 @@ def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
         return history.erased_model(id)
 
 
-def _train_rounds(prepared: Prepared, history: RunFolder) -> None:
+def _train_rounds(prepared: Prepared, history: RunFolder, evaluated: Callable[[int], bool]) -> None:
     config = prepared.config
-    federation = prepared.federation()
+    federation = prepared.federation(strict=False)
     schedule = [
         (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
         for round in range(history.rounds + 1, config.federation.rounds + 1)
@@ -128,8 +143,8 @@ def _train_rounds(prepared: Prepared, history: RunFolder) -> None:
     with bar("training, client updates", updates) as advance:
         metered = MeteredFederation(federation, Meter(notify=advance))
         for record in train(metered, history.final(), schedule):
-            evaluation = prepared.evaluate(record.after)
-            history.append(record, to_json(evaluation, Evaluation))
+            due = evaluated(record.round) or record.round == config.federation.rounds
+            history.append(record, to_json(prepared.evaluate(record.after), Evaluation) if due else NOT_EVALUATED)
 
 
 def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trained:

@@ -17,6 +17,8 @@ def refusal(update: Update, before: Vector) -> str | None:
         update: A client's update.
         before: The global model it was sent, shape (P,).
     """
+    if update.problem is not None:
+        return update.problem
     if update.model.shape != before.shape or update.model.dtype != before.dtype:
         return (
             f"its model has shape {tuple(update.model.shape)}, {update.model.dtype}, not {tuple(before.shape)}, float32"

@@ -48,8 +48,8 @@ def train(
 ) -> Iterator[RoundRecord]:
     """Federated averaging, weighted by the clients' numbers of examples (McMahan et al., 2017, Algorithm 1).
 
-    An update that is not finite or of another shape is refused, and the round goes on with the others; a round in
-    which nothing is accepted leaves the model as it was.
+    An update that is missing, not finite or of another shape is refused, and the round goes on with the others; a
+    round in which nothing is accepted leaves the model as it was.
 
     Args:
         federation: Whose clients train.

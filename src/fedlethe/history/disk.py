@@ -8,6 +8,7 @@
     RUN/statistics/CLIENT/round_0001.safetensors             what it sent in a closed-form federation
     RUN/statistics/round_0001.safetensors                    the sums of all clients there
     RUN/statistics/fit.json                                  what was chosen there
+    RUN/server_state/round_0015.safetensors                  what a server with a state of its own goes on from
 
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
 """
@@ -15,6 +16,7 @@ An influence has its round in its name, so that a kill in mid-round leaves the f
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +29,7 @@ from fedlethe import checkpoint, files
 from fedlethe.errors import FedletheError
 from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.aggregate import aggregate, contribution
-from fedlethe.files import ASIDE, sha256_of
+from fedlethe.files import ASIDE, sha256_of, written_whole
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import Artefact, Kind, Ledger, Participation
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
@@ -39,6 +41,8 @@ FOLDERS: Mapping[Kind, str] = {
     "influence": "influence",
     "statistics": "statistics",
     "erasure": "erasures",
+    "nodes": "nodes",
+    "server state": "server_state",
 }
 
 FIT = "statistics/fit.json"
@@ -98,12 +102,14 @@ class RunFolder:
             self._layout = layout
             self.ledger.add_artefacts([self._save("global checkpoint", 0, None, initial)])
 
-    def append(self, record: RoundRecord, evaluation: str) -> None:
+    def append(self, record: RoundRecord, evaluation: str, server_state: bytes | None = None) -> None:
         """Record the next round: its files first, then all of it in the ledger at once.
 
         Args:
             record: The round; it must be the one after the last that is recorded.
             evaluation: Of the global model after it, as JSON.
+            server_state: What the server needs beside the model to go on after it, such as an optimiser's moments, as
+                the content of a safetensors file; that of the last round is kept.
         """
         start = time.perf_counter()
         known = self.ledger.artefacts()
@@ -121,6 +127,9 @@ class RunFolder:
                     influence += self._load(old)
                     removed.append(old.path)
                 added.append(self._save("influence", record.round, client, influence))
+        removed += [one.path for one in known.values() if one.kind == "server state"]
+        if server_state is not None:
+            added.append(self._save_state(record.round, server_state))
         measured = record.updates if Need.NORMS in self.keep else {}
         norms = {client: self.layout.norms(update.model - record.before) for client, update in measured.items()}
         seconds = {"training": record.seconds, "recording": time.perf_counter() - start}
@@ -171,6 +180,12 @@ class RunFolder:
         """A file that is in its place, as the ledger has it."""
         name = path.relative_to(self.path).as_posix()
         return Artefact(name, kind, client, round, path.stat().st_size, sha256_of(path))
+
+    def _save_state(self, round: int, content: bytes) -> Artefact:
+        name = self._name("server state", round)
+        with written_whole(self.path / name) as aside:
+            aside.write_bytes(content)
+        return Artefact(name, "server state", None, round, len(content), hashlib.sha256(content).hexdigest())
 
     def _clear_strays(self) -> None:
         named = {self.path / name for name in self.ledger.artefacts()}
@@ -240,6 +255,17 @@ class RunFolder:
         """See `History.norms`."""
         self._demand(Need.NORMS)
         return self.ledger.norms(round, client)
+
+    def server_state(self) -> bytes | None:
+        """What `append` was given with the last round; None if nothing."""
+        artefact = self.ledger.artefacts().get(self._name("server state", self.rounds))
+        if artefact is None:
+            return None
+        path = self.path / artefact.path
+        content = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(content).hexdigest() != artefact.sha256:
+            raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore it from a backup")
+        return content
 
     def replay(self) -> Iterator[RoundRecord]:
         """Every round again, from the initial model and the client checkpoints alone. Needs DELTAS.

@@ -14,7 +14,12 @@ from typing import Literal, TypeAlias
 from fedlethe.errors import FedletheError
 from fedlethe.types import ClientId
 
-Kind: TypeAlias = Literal["global checkpoint", "client checkpoint", "influence", "statistics", "erasure"]
+NOT_EVALUATED = "null"
+"""Stands for the evaluation of a round's model that nobody asked for."""
+
+Kind: TypeAlias = Literal[
+    "global checkpoint", "client checkpoint", "influence", "statistics", "erasure", "nodes", "server state"
+]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (
@@ -108,9 +113,10 @@ class Ledger:
             return int(self._db.execute("SELECT count(*) FROM rounds").fetchone()[0])
 
     def evaluations(self) -> dict[int, str]:
-        """Round to the evaluation of its global model, as it was given."""
+        """Round to the evaluation of its global model, as it was given; of the rounds that were evaluated."""
         with self._errors():
-            return dict(self._db.execute("SELECT round, evaluation FROM rounds ORDER BY round").fetchall())
+            rows = self._db.execute("SELECT round, evaluation FROM rounds ORDER BY round").fetchall()
+        return {round: evaluation for round, evaluation in rows if evaluation != NOT_EVALUATED}
 
     def seconds(self) -> tuple[float, float]:
         """Wall time of training, and of recording it, over all rounds."""

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""What runs on a node: it says who it is, trains, and evaluates, on its own images."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedlethe.audit.relearn import SHORT_TRAININGS
+from fedlethe.config import OF_LEARNER, Document, Learner
+from fedlethe.data.federated import SPLITS
+from fedlethe.errors import FedletheError
+from fedlethe.evaluation import log_probabilities, metrics, predict
+from fedlethe.exact.rows import rows
+from fedlethe.exact.statistics import Statistics
+from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.flags import document
+from fedlethe.flower import messages
+from fedlethe.flower.messages import Counts, Request
+from fedlethe.flower.site import Site, own_name, site
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import load_vector
+
+
+def client_app(config: Path) -> ClientApp:
+    """The app of a node.
+
+    Args:
+        config: The federation's configuration, a TOML file as for `fedlethe train`, shipped with the app.
+
+    Returns:
+        A ClientApp that answers what `server_app` asks.
+    """
+    app = ClientApp()
+
+    def asked(message: Message, context: Context) -> tuple[Request, Site]:
+        request = Request.of(message.content)
+        document = app_document(config, context.run_config, request.computing.learner)
+        here = site(document, context.node_config, request.client)
+        if here.client != request.client:
+            raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+        return request, here
+
+    @app.query("fedlethe_who")
+    def who(message: Message, context: Context) -> Message:
+        said = own_name(context.node_config)
+        if said is None:
+            raise FedletheError("set client-uid in its --node-config, or register its key with --name")
+        kind, name = said
+        describe = bool(message.content.config_records["who"]["describe"])
+        if not describe and kind == "client-uid":
+            return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
+        here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
+        return Message(description(here, kind, describe), reply_to=message)
+
+    @app.query("fedlethe_describe")
+    def describe(message: Message, context: Context) -> Message:
+        _, here = asked(message, context)
+        return Message(description(here, "registered key", True), reply_to=message)
+
+    @app.train("fedlethe")
+    def train(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        federation = here.computing(request.computing, int(request.options["seed"]))
+        (update,) = federation.train(
+            request.models["model"],
+            (here.client,),
+            round=int(request.options["round"]),
+            settings=messages.settings_of(message.content),
+            objective=messages.objective_of(request),
+        )
+        return Message(messages.trained(messages.reply(here.client, here.fingerprint), update), reply_to=message)
+
+    @app.evaluate("fedlethe")
+    def evaluate(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        content["counts"] = counts(here, request, request.models["model"]).record()
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_answer")
+    def answer(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        if "client-uid" in context.node_config and context.node_config.get("audit") is not True:
+            raise FedletheError(
+                "this node gives no answers to single images; add audit=true to its --node-config to allow audits"
+            )
+        content = messages.reply(here.client, here.fingerprint)
+        content["answers"] = answers(here, request)
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_count")
+    def count(message: Message, context: Context) -> Message:
+        _, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        labels = here.images.clients[here.client].train.labels
+        held = np.bincount(labels, minlength=len(here.images.classes)).tolist()
+        content["counts"] = MetricRecord({"images": held})
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_statistics")
+    def send_statistics(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
+
+    return app
+
+
+def answers(here: Site, request: Request) -> ArrayRecord:
+    """What each of the request's models answers to the client's test images, and to every n-th training image.
+
+    With the option `relearn` the losses of short trainings on these, too: see `experiment.answers`.
+    """
+    federation = here.computing(request.computing, int(request.options["seed"]))
+    data = federation.data.clients[here.client]
+    sets = {"test": data.test, "train": data.train.only(np.arange(len(data.train)) % int(request.options["step"]) == 0)}
+    held: dict[str, npt.NDArray[Any]] = {f"labels/{name}": examples.labels for name, examples in sets.items()}
+    place = (federation.network, federation.layout, federation.execution)
+    for name, model in request.models.items():
+        for which, examples in sets.items():
+            held[f"{name}/{which}"] = log_probabilities(*place, model, [examples])
+        if request.options["relearn"]:
+            held[f"{name}/relearn"] = relearning(federation, here.client, model)
+    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in held.items()})
+
+
+def relearning(federation: SimulatedFederation, client: ClientId, model: Vector) -> npt.NDArray[np.float64]:
+    """The mean loss on the client's training images, before and after each of some short trainings on them."""
+    times, epochs = SHORT_TRAININGS
+    train, losses = federation.data.clients[client].train, []
+    settings = replace(federation.settings, epochs=epochs)
+    for time in range(times + 1):
+        place = (federation.network, federation.layout, federation.execution)
+        answered = log_probabilities(*place, model, [train])
+        losses.append(-float(answered[np.arange(len(train)), train.labels].mean()))
+        if time < times:
+            (update,) = federation.train(model, (client,), round=time, settings=settings)
+            model = update.model
+    return np.array(losses)
+
+
+def statistics(here: Site, request: Request) -> Statistics:
+    """What the client sends in a closed-form federation.
+
+    The noise, where there is to be some, is drawn from the operating system: whoever knows a seed could take it away,
+    and the server knows the run's.
+    """
+    assert here.exact is not None
+    settings, weights = here.exact.settings, request.options["class_weights"]
+    assert isinstance(weights, list)
+    federation = here.computing(request.computing)
+    own = rows(federation.data.clients[here.client].train, settings, weights)
+    if settings.epsilon is None:
+        return own
+    return own.noisy(settings.epsilon, settings.delta, settings.radius, weights, np.random.default_rng())
+
+
+def description(here: Site, kind: str, describe: bool) -> RecordDict:
+    """Who a node is and, where it is wanted, what images it holds."""
+    if not describe:
+        return RecordDict({"reply": ConfigRecord({"client": here.client, "kind": kind})})
+    data = here.images
+    shape = [str(side) for side in data.image_shape]
+    return messages.reply(here.client, here.fingerprint, kind=kind, classes=list(data.classes), image_shape=shape)
+
+
+def app_document(config: Path, run_config: Mapping[str, object], learner: Learner | None = None) -> Document:
+    """The app's configuration, with the assignments of the run config's key `set` over it.
+
+    One app may have the tables of both learners; those of the other one are left out.
+
+    Args:
+        config: The app's file.
+        run_config: The run's.
+        learner: Which learner; None for the one that the file names.
+    """
+    whole = document(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+    chosen = learner or whole.get("learner", "fedavg")
+    others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
+    return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
+
+
+def counts(here: Site, request: Request, model: Vector) -> Counts:
+    """How well a model, shape (P,), reads this client's images of a split."""
+    federation = here.computing(request.computing)
+    split = next(name for name in SPLITS if name == request.options["split"])
+    examples = federation.data.clients[here.client].split(split)
+    nobody = (0,) * len(federation.data.classes)
+    if not len(examples):
+        return Counts(nobody, nobody, None)
+    load_vector(federation.network, federation.layout, model)
+    answers = predict(federation.network, federation.execution, examples)
+    finite = np.asarray(np.isfinite(answers).all(axis=1))
+    right = finite & (np.where(finite[:, None], answers, 0).argmax(axis=1) == examples.labels)
+    held = np.bincount(examples.labels, minlength=len(nobody))
+    read = np.bincount(examples.labels[right], minlength=len(nobody))
+    return Counts(tuple(held.tolist()), tuple(read.tolist()), metrics(examples.labels, answers).auc)

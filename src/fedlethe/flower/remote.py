@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The nodes as a run of fedlethe sees them: a federation, an evaluation, and a record of who was asked what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flwr.app import Message
+
+from fedlethe.config import Document, RunConfig, read_toml, resolve
+from fedlethe.data.federated import Examples, FederatedData, Labels, Split
+from fedlethe.errors import FedletheError
+from fedlethe.exact.statistics import Statistics
+from fedlethe.experiment.remote import remote_data
+from fedlethe.experiment.run import prepare_with
+from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.flower.exchange import Exchange
+from fedlethe.flower.federation import FlowerFederation, problem_of
+from fedlethe.flower.messages import COUNT, STATISTICS, Computing, Request, statistics_of
+from fedlethe.flower.recorded import correspondence
+from fedlethe.types import ClientId, Evaluation, Vector
+from fedlethe.vector import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowerRemote:
+    """See the module's docstring, and `experiment.remote.Remote`.
+
+    Attributes:
+        exchange: Reaches the nodes.
+        known: Classes, image shape, and fingerprint of each client's images.
+        forget: Who is not even asked to evaluate.
+        threads: See `Computing`.
+        public: A TOML file whose [data] are the server's own unlabelled images; None where it has none.
+    """
+
+    exchange: Exchange
+    known: Mapping[str, Any]
+    forget: frozenset[ClientId] = frozenset()
+    threads: int = 0
+    public: Path | None = None
+
+    def federation(self, config: RunConfig, layout: Layout, *, seed: int, strict: bool) -> FlowerFederation:
+        """See `Remote.federation`."""
+        fingerprints: Mapping[ClientId, str] = self.known["fingerprints"]
+        return FlowerFederation(
+            exchange=self.exchange,
+            clients=tuple(sorted(fingerprints)),
+            layout=layout,
+            settings=config.local,
+            seed=seed,
+            computing=self.computing(config),
+            fingerprints=fingerprints,
+            server=self._server(config, layout, seed),
+            strict=strict,
+        )
+
+    def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
+        """See `Remote.evaluate`: the forgotten clients are not asked."""
+        federation = self.federation(config, layout, seed=config.seed, strict=False)
+        return federation.without(self.forget).evaluate(model, split)
+
+    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
+        """See `Remote.class_counts`."""
+        if config.exact is not None and config.exact.settings.epsilon is not None:
+            raise FedletheError(
+                "exact.epsilon: without class_weights every node would have to tell its counts; set them"
+            )
+        answers = self._asked(config, COUNT, {})
+        return {client: np.array(reply.content.metric_records["counts"]["images"]) for client, reply in answers.items()}
+
+    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+        """See `Remote.statistics`; they are held against what any rows can have."""
+        answers = self._asked(config, STATISTICS, {"class_weights": list(class_weights)})
+        found = {client: statistics_of(client, reply.content) for client, reply in answers.items()}
+        first = next(iter(found))
+        for client, held in found.items():
+            if not held.fits(found[first]):
+                raise FedletheError(f"{client}: its statistics are of other features or classes than those of {first}")
+        return found
+
+    def _asked(self, config: RunConfig, type: str, options: Mapping[str, Any]) -> dict[ClientId, Message]:
+        """Every client's answer to a question of the closed-form federation, in which nobody may be missing."""
+        clients = sorted(client for client in self.known["fingerprints"] if client not in self.forget)
+        computing = self.computing(config)
+        contents = {
+            client: Request(client=client, computing=computing, options=options).records() for client in clients
+        }
+        answers = self.exchange.ask(contents, type, type.rpartition("_")[2])
+        problems = {
+            client: problem_of(client, answer, self.known["fingerprints"]) for client, answer in answers.items()
+        }
+        if bad := [f"{client}: {problem}" for client, problem in problems.items() if problem is not None]:
+            raise FedletheError(f"{'; '.join(bad)}; see to it and run again, since nobody may be missing here")
+        return {client: answer for client, answer in answers.items() if isinstance(answer, Message)}
+
+    def computing(self, config: RunConfig) -> Computing:
+        """How the nodes are to compute."""
+        half = config.execution.precision == "bfloat16"
+        return Computing(precision="bfloat16" if half else "float32", threads=self.threads, learner=config.learner)
+
+    def facts(self) -> Document:
+        """See `Remote.facts`."""
+        return dict(self.known)
+
+    def correspondence(self) -> Document:
+        """See `Remote.correspondence`; the forgotten clients stand in it with what they were sent, if only nothing."""
+        absences = [asdict(absence) for absence in self.exchange.absences]
+        return {
+            **correspondence(self.exchange.grid, self.known["fingerprints"], self.forget),
+            "absences": absences,
+        }
+
+    def _server(self, config: RunConfig, layout: Layout, seed: int) -> SimulatedFederation | None:
+        if self.public is None:
+            return None
+        images = resolve(read_toml(self.public), str(self.public)).source.load()
+        everything = FederatedData(
+            clients={},
+            classes=tuple(self.known["classes"]),
+            image_shape=remote_data(self.known).image_shape,
+            source_fingerprint=images.fingerprint,
+            public=Examples.unlabelled(images.images),
+        )
+        if images.images.shape[1:] != everything.image_shape:
+            raise FedletheError(f"{self.public}: its images are not of the shape {everything.image_shape}")
+        prepared = prepare_with(config, everything)
+        return SimulatedFederation(
+            network=prepared.network,
+            layout=layout,
+            data=everything,
+            settings=config.local,
+            execution=prepared.execution,
+            seed=seed,
+        )

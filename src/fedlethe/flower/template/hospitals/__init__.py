@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""A federation of hospitals; its description is in fedlethe.toml."""

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""One seed, three runtimes: Flower's simulation, and a SuperLink with three SuperNodes, give the bytes of one process.
+
+The processes run on loopback alone and are stopped by their ids. Both take about a minute on two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from fedlethe import experiment, flags
+from fedlethe.data.phantom import Phantom
+from fedlethe.experiment.run import opened_folder
+from fedlethe.flower.new import new_app
+from tests.flower.apps import CONFIG, HOSPITALS
+from tests.flower.machines import DEPLOY, machines, wait_until
+
+pytestmark = pytest.mark.machines
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template, with a tiny federation in it."""
+    folder = tmp_path_factory.mktemp("app") / "app"
+    new_app(folder)
+    (folder / "hospitals/fedlethe.toml").write_text(CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(app: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    """The trained and the erased model of one process."""
+    return in_one_process(app / "hospitals/fedlethe.toml", tmp_path_factory.mktemp("process") / "run")
+
+
+def in_one_process(config: Path, out: Path) -> tuple[bytes, bytes]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        document = flags.document(config=config, preset=None, settings=[], tables={})
+        experiment.train_run(experiment.config_for(document), out)
+        with experiment.opened_run(out) as run:
+            experiment.erase(run, experiment.request(run, ["hospital-1"], "recommended", {}, {}, {}))
+    finally:
+        torch.set_num_threads(threads)
+    return contents(out)
+
+
+def contents(run: Path) -> tuple[bytes, bytes]:
+    names = ("global_checkpoints/round_0002.safetensors", "erasures/0001/model.safetensors")
+    trained, erased = ((run / name).read_bytes() for name in names)
+    return trained, erased
+
+
+def tables(folder: Path) -> Path:
+    """Each hospital's images as files, its own table and node.toml; and one table of all of them together."""
+    phantom = Phantom(hospitals=3, images_per_hospital=40, size=16).load()
+    assert phantom.sites is not None
+    rows = []
+    for number, (image, label, site) in enumerate(zip(phantom.images, phantom.labels, phantom.sites, strict=True)):
+        place = folder / str(site) / f"{number}.png"
+        place.parent.mkdir(exist_ok=True)
+        Image.fromarray(image[0]).save(place)
+        rows.append((str(site), place.name, phantom.classes[label]))
+    for site in HOSPITALS:
+        own = "".join(f"{name},{label}\n" for client, name, label in rows if client == site)
+        (folder / site / "images.csv").write_text(f"path,label\n{own}")
+        (folder / site / "node.toml").write_text(
+            '[data]\nsource = "table"\npath = "images.csv"\nsize = 16\n'
+            'classes = ["normal", "opacity"]\nclient_column = ""\n'
+        )
+    everything = "".join(f"{client}/{name},{label},{client}\n" for client, name, label in rows)
+    (folder / "all.csv").write_text(f"path,label,client\n{everything}")
+    return folder / "all.csv"
+
+
+TRAIN = {"mode": "train", "threads": 1, "timeout": 120.0, "evaluate-every": 0}
+ERASE = {**TRAIN, "mode": "erase", "erase": "hospital-1"}
+
+
+def test_a_simulation_gives_the_bytes_of_one_process(app: Path, models: tuple[bytes, bytes], tmp_path: Path) -> None:
+    with machines(tmp_path) as held:
+        held.superlink("--simulation")
+        nodes = ["--num-supernodes", "3", "--client-resources-num-cpus", "1"]
+        held.command("flwr", "federation", "simulation-config", "@none/default", "hospitals", *nodes)
+        run = tmp_path / "run"
+        held.run(app, {**TRAIN, "run": run})
+        held.run(app, {**ERASE, "run": run})
+    assert contents(run) == models
+    record = json.loads((run / "erasures/0001/nodes.json").read_text())
+    assert record["messages"]["hospital-1"] == {}
+    assert {one["kind"] for one in record["identities"].values()} == {"partition-id"}
+
+
+def test_supernodes_give_the_bytes_of_one_process_whatever_dies(
+    app: Path, models: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    with machines(tmp_path) as held:
+        held.superlink()
+        for name in HOSPITALS:
+            held.supernode(name, f'client-uid="{name}"')
+        # The server dies in the second round; the next call goes on with it.
+        held.submit(app, {**TRAIN, "run": run})
+        wait_until(lambda: (run / "global_checkpoints/round_0001.safetensors").exists(), "round 1 is recorded")
+        held.kill_server()
+        held.run(app, {**TRAIN, "run": run})
+        held.run(app, {**ERASE, "run": run})
+        assert contents(run) == models
+        record = json.loads((run / "erasures/0001/nodes.json").read_text())
+        assert record["messages"]["hospital-1"] == {}
+        assert set(record["questions_of_identity"].values()) == {0}  # met in training, and not restarted since
+        # A node dies in the first round of another run, which goes on without it.
+        held.submit(app, {**TRAIN, "run": other, "set": "federation.rounds=1", "timeout": 12.0})
+        log = tmp_path / "hospital-2.log"
+        before = log.read_text().count("Receiving: train.fedlethe")
+        wait_until(lambda: log.read_text().count("Receiving: train.fedlethe") > before, "hospital-2 is asked to train")
+        held.end("hospital-2", signal.SIGKILL)
+        wait_until(lambda: (other / "nodes/0001.json").exists(), "the run has ended")
+    with opened_folder(other) as (_, history):
+        rows = {row.client: row for row in history.ledger.participation(1)}
+        history.verify()
+    assert rows["hospital-2"].refused == "did not answer within 12 seconds"
+    assert rows["hospital-0"].weight == rows["hospital-1"].weight == 0.5
+
+
+def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
+    """TLS, registered keys, a table of images at each hospital: all by the scripts of deploy/."""
+    app, run, config = tmp_path / "app", tmp_path / "run", tmp_path / "all.toml"
+    new_app(app)
+    with_data = CONFIG.partition("[data]")[0] + "[data]\n{}\n[model]" + CONFIG.partition("[model]")[2]
+    config.write_text(with_data.format(f'source = "table"\npath = "{tables(tmp_path)}"\nsize = 16\n'))
+    expected = in_one_process(config, tmp_path / "process")
+    (app / "hospitals/fedlethe.toml").write_text(with_data.format('source = "nodes"'))
+    with machines(tmp_path) as held:
+        held.secure_superlink()
+        for name in (*HOSPITALS, "hospital-3", "stranger"):
+            held.command(sys.executable, DEPLOY / "make_keys.py", "node", name)
+        held.command(DEPLOY / "register.sh", *HOSPITALS, "hospital-3")
+        for name in HOSPITALS:
+            held.secure_supernode(name, tmp_path / name / "node.toml")
+        liar = f'client-uid="hospital-0" data="{tmp_path / "hospital-0/node.toml"}"'
+        held.begin("liar", *held.secure("hospital-3"), "--node-config", liar)
+        held.begin("stranger", *held.secure("stranger"), "--node-config", 'client-uid="hospital-4"')
+        said = held.run(app, {**TRAIN, "run": run})
+        cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
+        held.run(app, {**ERASE, "run": run})
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
+        wait_until(lambda: "Failed to activate SuperNode" in held.said("stranger"), "the stranger is turned away", 5)
+    assert contents(run) == expected
+    assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
+    assert "hospital-3 takes no part: answered with an error" in said
+    record = json.loads((run / "erasures/0001/nodes.json").read_text())
+    assert {client: one["kind"] for client, one in record["identities"].items()} == dict.fromkeys(
+        (*HOSPITALS, "hospital-3"), "registered key"
+    )
+    assert record["forgotten"] == ["hospital-1"]
+    assert record["messages"]["hospital-1"] == {}
+    assert set(record["questions_of_identity"].values()) == {0}
