@@ -20,6 +20,8 @@ from fedlethe.experiment import (
     Demo,
     Erasure,
     Evaluated,
+    Frontier,
+    Identity,
     Overview,
     Report,
     Sweep,
@@ -27,7 +29,7 @@ from fedlethe.experiment import (
     Trained,
 )
 from fedlethe.experiment.table import HEADER, cells
-from fedlethe.types import Evaluation, Metrics
+from fedlethe.types import Evaluation, HidingPoint, Metrics
 
 
 def show(result: Any, as_json: bool) -> None:
@@ -155,6 +157,7 @@ def _(result: Erasure) -> Iterable[Table | str]:
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
     yield f"guarantee: {result.guarantee or 'none: evidence only'}"
+    yield from _hiding(result)
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
@@ -193,6 +196,20 @@ def _(result: Sweep) -> Iterable[Table | str]:
     yield table
     yield f"untouched model: {result.untouched.overall.accuracy:.3f}"
     yield f"plot: {result.run / 'report' / 'sweep.png'}"
+
+
+@tables.register
+def _(result: Frontier) -> Iterable[Table | str]:
+    yield _hiding_table(f"Hiding who left, {result.method}, {result.draws} draws", result.points)
+    yield f"epsilon is told at delta {result.delta:g}; it covers a masked model that nobody repairs, released once"
+    yield f"plot: {result.run / 'report' / 'frontier.png'}"
+
+
+@tables.register
+def _(result: Identity) -> Iterable[Table | str]:
+    yield _hiding_table(f"Who left? Each client erased {result.draws} times", result.points)
+    yield "a bound covers the model at that stage, released once; where there is none, nothing is guaranteed"
+    yield f"plot: {result.run / 'report' / 'identity.png'}"
 
 
 @tables.register
@@ -246,6 +263,36 @@ def _(result: Demo) -> Iterable[Table | str]:
 @tables.register
 def _(result: Report) -> Iterable[Table | str]:
     yield f"Open: {result.page.absolute()}"
+
+
+def _hiding_table(title: str, points: Sequence[HidingPoint]) -> Table:
+    """A row for each way of hiding; attackers as the share of guesses that named the client."""
+    attackers = list(dict.fromkeys(one.attacker for point in points for one in point.named))
+    columns = ("setting", "mask", "stage", "sigma", "epsilon", "bound", "accuracy", "AUC", "backdoor", "membership")
+    table = Table(*columns, *attackers, title=title)
+    for point in points:
+        figures = (point.accuracy, point.auc, point.attack_success, point.membership)
+        by_attacker = {one.attacker: f"{one.hits / one.trials:.3f}" for one in point.named}
+        table.add_row(
+            *(point.setting, point.mask, point.stage),
+            *("-" if value is None else f"{value:.4g}" for value in (point.sigma, point.epsilon)),
+            "-" if point.bound is None else f"{point.bound:.3f}",
+            *("-" if figure is None else f"{figure.mean:.3f}" for figure in figures),
+            *(by_attacker.get(attacker, "-") for attacker in attackers),
+        )
+    return table
+
+
+def _hiding(result: Erasure) -> Iterable[str]:
+    """Who is hidden, how well, and what is not covered: all of it wherever an epsilon is printed."""
+    if result.not_hidden is not None:
+        yield f"hidden: nothing is claimed of the noise; {result.not_hidden}"
+    if result.hidden is not None:
+        yield f"hidden: {result.hidden.statement}"
+        yield f"  covered: {result.hidden.covers}"
+        yield f"  not covered: {result.hidden.leaves}"
+    if result.together is not None:
+        yield f"  hidden together: {result.together}"
 
 
 def _evaluations(title: str, columns: Mapping[str, Evaluation], marked: Sequence[str] = ()) -> Table:
