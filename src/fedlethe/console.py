@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fedlethe.audit.identity import ATTACKERS
 from fedlethe.experiment import (
     Catalogue,
     Comparison,
@@ -30,6 +31,8 @@ from fedlethe.experiment import (
 )
 from fedlethe.experiment.table import HEADER, cells
 from fedlethe.types import Evaluation, HidingPoint, Metrics
+
+NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
 
 
 def show(result: Any, as_json: bool) -> None:
@@ -200,15 +203,22 @@ def _(result: Sweep) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Frontier) -> Iterable[Table | str]:
-    yield _hiding_table(f"Hiding who left, {result.method}, {result.draws} draws", result.points)
-    yield f"epsilon is told at delta {result.delta:g}; it covers a masked model that nobody repairs, released once"
+    for setting in dict.fromkeys(point.setting for point in result.points if point.setting):
+        own = [point for point in result.points if point.setting in ("", setting)]
+        title = f"Hiding who left: {setting}, {result.draws} draws for each client"
+        yield _hiding_table(title, own, lambda point: point.mask)
+    yield f"epsilon, at delta {result.delta:g}, and the bound cover a masked model that is released once, not repaired"
+    yield NAMED
     yield f"plot: {result.run / 'report' / 'frontier.png'}"
 
 
 @tables.register
 def _(result: Identity) -> Iterable[Table | str]:
-    yield _hiding_table(f"Who left? Each client erased {result.draws} times", result.points)
+    setting = result.points[0].setting
+    title = f"Who left? {setting}, each client erased {result.draws} times"
+    yield _hiding_table(title, result.points, lambda point: point.stage)
     yield "a bound covers the model at that stage, released once; where there is none, nothing is guaranteed"
+    yield NAMED
     yield f"plot: {result.run / 'report' / 'identity.png'}"
 
 
@@ -265,20 +275,19 @@ def _(result: Report) -> Iterable[Table | str]:
     yield f"Open: {result.page.absolute()}"
 
 
-def _hiding_table(title: str, points: Sequence[HidingPoint]) -> Table:
-    """A row for each way of hiding; attackers as the share of guesses that named the client."""
-    attackers = list(dict.fromkeys(one.attacker for point in points for one in point.named))
-    columns = ("setting", "mask", "stage", "sigma", "epsilon", "bound", "accuracy", "AUC", "backdoor", "membership")
-    table = Table(*columns, *attackers, title=title)
+def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[HidingPoint], str]) -> Table:
+    """A row for each way of hiding; an attacker's column is the share of its guesses that named the client."""
+    columns = ("epsilon", "bound", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
+    table = Table("", *columns, title=title)
     for point in points:
-        figures = (point.accuracy, point.auc, point.attack_success, point.membership)
-        by_attacker = {one.attacker: f"{one.hits / one.trials:.3f}" for one in point.named}
+        figures = (point.accuracy, point.auc, point.attack_success)
+        rates = {one.attacker: f"{one.hits / one.trials:.3f}" for one in point.named}
         table.add_row(
-            *(point.setting, point.mask, point.stage),
-            *("-" if value is None else f"{value:.4g}" for value in (point.sigma, point.epsilon)),
+            rows(point),
+            "-" if point.epsilon is None else f"{point.epsilon:.3g}",
             "-" if point.bound is None else f"{point.bound:.3f}",
             *("-" if figure is None else f"{figure.mean:.3f}" for figure in figures),
-            *(by_attacker.get(attacker, "-") for attacker in attackers),
+            *(rates.get(attacker, "-") for attacker in ATTACKERS),
         )
     return table
 

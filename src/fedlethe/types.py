@@ -191,7 +191,7 @@ class HidingPoint:
 
     Attributes:
         setting: What else was set, such as 'clip 0.5'.
-        mask: 'nothing erased', 'no mask', 'isotropic', 'subspace' or 'shaped'.
+        mask: 'isotropic', 'subspace' or 'shaped', 'isotropic, sigma given', 'decoys', 'no mask' or 'nothing erased'.
         stage: 'unlearned', 'masked', 'repaired 1', ...
         sigma: Standard deviation of the noise; None where there is none.
         epsilon: What it buys at `delta`; None where nothing is guaranteed.

@@ -22,7 +22,7 @@ from fedlethe.experiment.candidates import candidate_sets, incomputable, span_of
 from fedlethe.experiment.curvature import curvature
 from fedlethe.experiment.erasure import unlearn
 from fedlethe.experiment.masking import finished, shape_of
-from fedlethe.experiment.probe import NO_MASK, NOTHING, Look, figures, look
+from fedlethe.experiment.probe import NO_MASK, NOTHING, SIGMA_GIVEN, Look, figures, look
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
@@ -87,6 +87,11 @@ class _Size:
     kind: Kind
     epsilon: float | None = None
     sigma: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of the mask in tables and plots."""
+        return SIGMA_GIVEN if self.epsilon is None else self.kind
 
     def mask(self, setting: Setting, delta: float) -> tuple[Mask, float]:
         """The mask, and the sigma that says how well it hides."""
@@ -214,7 +219,7 @@ def _point(
     names = simulated(setting.scene, mask, -(-RELEASES // len(before)), generator)
     rise = outsider(next(iter(before.values())).losses, np.stack(losses))
     guessed = named("outsider", guesses(rise, generator) == np.array(true))
-    kind, stage = (NO_MASK, "unlearned") if size is None else (size.kind, "masked")
+    kind, stage = (NO_MASK, "unlearned") if size is None else (size.name, "masked")
     return _hiding_point(
         setting.name, kind, stage, looks, (*names, guessed), len(before), delta, sigma, setting.span.distance
     )

@@ -2,10 +2,11 @@
 """Who left? Erase each client in turn, several times, and let three attackers guess at every stage, repair included.
 
 What each has is told in `audit.identity`. Where everybody but the client repairs, full knowledge goes further: it has
-seen the model before the round (every client has), trains everybody from it itself, with shuffles of its own, and asks
-without whom the round ends nearest to what it saw. Where only a few repair, who show that they are not gone, their
-round is the same whoever is: the guess at the masked model stands. Nothing is released or entered in the ledger; all
-draws follow from the run's seed.
+seen the model before the round (every client has), trains everybody from it itself, a few times with shuffles of its
+own, asks how near the round without each client comes to what it saw (the likelihood of Gaussian differences of unknown
+variance), and adds that to what it knew before. Where only a few repair, who show that they are not gone, their round is
+the same whoever is: the guess at the masked model stands. Nothing is released or entered in the ledger; all draws
+follow from the run's seed.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from fedlethe.federation.metered import Meter
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.mask import SpanMask
-from fedlethe.privacy.span import Span
+from fedlethe.privacy.span import ROUNDING, Span
 from fedlethe.progress import bar
 from fedlethe.report import hiding as pictures
 from fedlethe.report import plots
 from fedlethe.seeding import derive, numpy_generator
 from fedlethe.types import ClientId, HidingPoint, RoundRecord, Vector
+
+RERUNS = 3
+"""How often full knowledge trains a repair round again: updates differ by their shuffles, their mean by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class _Study:
             hidden = None
         for record in repair_rounds(run, request, run.history, model, chosen, Meter()):
             if chosen is None and not decoys:
-                likeness = self._without_whom(record, draw)
+                likeness = likeness + self._without_whom(record, draw)
             yield self._seen(f"repaired {record.round}", index, among, record.after, likeness, hidden)
 
     def _seen(
@@ -182,10 +186,10 @@ class _Study:
         return _Seen(stage, index, len(among), seen, scores, hidden)
 
     def _nearest(self, model: Vector) -> Array:
-        """Full knowledge without noise: the nearest candidate, shape (K,)."""
+        """Full knowledge without noise but rounding: the nearest candidate, shape (K,)."""
         assert self.candidates is not None
         likeness: Array = full_knowledge(self.candidates.project([model]), self.candidates.coordinates)[0]
-        return likeness
+        return likeness / (ROUNDING * float(torch.linalg.vector_norm(model, dtype=torch.float64))) ** 2
 
     def _likeness(self, mask: Masked, among: Sequence[int]) -> Array:
         """Full knowledge of the noise, shape (K,): the likelihood of each client that may be the one."""
@@ -196,18 +200,22 @@ class _Study:
         return found
 
     def _without_whom(self, record: RoundRecord, draw: int) -> Array:
-        """Full knowledge of a repair by all but one: how near the round without each client comes, shape (K,)."""
-        seed = derive(self.run.config.seed, "identity attacker", draw)
+        """Full knowledge of a round by all but one: the log-likelihood of each to be the one, shape (K,)."""
         settings = self.request.repair.settings(self.run.config.local)
-        asked = self.run.federation(seed).train(record.before, self.clients, round=record.round, settings=settings)
-        updates = {update.client: update for update in asked}
-        found = []
+        usual = {client: torch.zeros_like(record.before) for client in self.clients}
+        examples: dict[ClientId, int] = {}
+        for again in range(RERUNS):
+            federation = self.run.federation(derive(self.run.config.seed, "identity attacker", draw, again))
+            for update in federation.train(record.before, self.clients, round=record.round, settings=settings):
+                usual[update.client].add_(update.model, alpha=1 / RERUNS)
+                examples[update.client] = update.num_examples
+        squares = []
         for client in self.clients:
-            rest = {name: update for name, update in updates.items() if name != client}
-            weights = shares({name: update.num_examples for name, update in rest.items()})
-            after = aggregate(record.before, {name: update.model for name, update in rest.items()}, weights)
-            found.append(-float((record.after - after).double().square().sum()))
-        return np.array(found)
+            rest = {name: model for name, model in usual.items() if name != client}
+            after = aggregate(record.before, rest, shares({name: examples[name] for name in rest}))
+            squares.append(float((record.after - after).double().square().sum()))
+        likeness: Array = -record.after.numel() / 2 * np.log(squares)
+        return likeness
 
     def points(self, seen: Sequence[_Seen]) -> tuple[HidingPoint, ...]:
         """The figures of each stage."""

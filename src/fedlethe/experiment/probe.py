@@ -22,6 +22,9 @@ IMAGES = 500
 NOTHING, NO_MASK = "nothing erased", "no mask"
 """Stand for a mask where there is none."""
 
+SIGMA_GIVEN = "isotropic, sigma given"
+"""An isotropic mask whose epsilon is what it happens to be."""
+
 LEAST = 1e-300
 """Stands for a probability of 0, whose logarithm is not finite."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from fedlethe.report.style import ERASED, LINES, Cell, Plot, blank, legend_below, styled
 from fedlethe.types import HidingPoint, Named, Spread
@@ -16,6 +17,7 @@ MASKS = {
     "isotropic": (ERASED, "X--"),
     "subspace": (LINES[0], "o-"),
     "shaped": (LINES[2], "^-."),
+    "isotropic, sigma given": (LINES[1], "*:"),
 }
 """Mask to colour and style."""
 
@@ -49,7 +51,9 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
     settings = list(dict.fromkeys(point.setting for point in points if point.mask in MASKS))
     figures = [(name, of) for name, of in FIGURES if any(of(point) for point in points)]
     with styled():
-        figure = blank(title, 1.4 + 3.1 * len(settings), 1.4 + 1.75 * (len(figures) + 1))
+        figure = blank(
+            title, 1.4 + (5.0 if len(settings) == 1 else 3.0) * len(settings), 1.4 + 1.75 * (len(figures) + 1)
+        )
         grid = figure.subplots(len(figures) + 1, len(settings), squeeze=False, sharex=True, sharey="row")
         for column, setting in enumerate(settings):
             own = [point for point in points if point.setting == setting]
@@ -63,6 +67,8 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
             grid[-1][column].set_xlabel("epsilon (small hides more)")
         for axis in grid.flat:
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda epsilon, _: f"{epsilon:g}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.tick_params(labelbottom=axis in grid[-1])
         grid[-1][0].set_ylabel("client named\n(share of guesses)")
         legend_below(figure, grid[0][0])
@@ -71,8 +77,7 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
         "Every hospital is erased in turn and hidden among all by a mask of noise, in several draws: lines are means, "
         "bands reach from the lowest to the highest. In the last row the line is the guaranteed bound on the chance "
         "that the best attacker names the hospital; the marks are what such an attacker got, with its interval; dotted "
-        f"is a blind guess. Epsilon is told at delta {delta:g}; the isotropic mask's marks at the right are the "
-        "noise that was published for this purpose."
+        f"is a blind guess. Epsilon is told at delta {delta:g}, and covers a masked model that nobody repairs."
     )
     return Plot("frontier", title, caption, figure, _HEADER, [_row(point) for point in points])
 
@@ -126,19 +131,15 @@ def _level(axis: Axes, points: Iterable[HidingPoint], mask: str, of: Figure_, st
 
 
 def _attack(axis: Axes, points: Sequence[HidingPoint]) -> None:
-    """The bound as a line, what full knowledge got as marks."""
-    for mask, (colour, style) in MASKS.items():
-        own = sorted(
-            ((p.epsilon, p.bound or 0, one) for p in points if p.mask == mask and p.epsilon for one in p.named),
-            key=lambda item: item[0],
-        )
-        full = [(x, bound, one) for x, bound, one in own if one.attacker == "full knowledge"]
-        if full:
-            axis.plot([x for x, _, _ in full], [bound for _, bound, _ in full], style[1:], color=colour, linewidth=1)
-        for x, _, one in full:
-            _mark(axis, x, one, colour, style[0], None)
-    if points:
-        axis.axhline(points[0].chance, color="#555555", linestyle=":", linewidth=1)
+    """The bound as a line, what full knowledge got as marks, beside each other where masks are of one epsilon."""
+    bounds = sorted({(p.epsilon, p.bound) for p in points if p.epsilon and p.bound is not None})
+    axis.plot([x for x, _ in bounds], [bound for _, bound in bounds], color="black", linewidth=1, label="bound")
+    for place, (mask, (colour, style)) in enumerate(MASKS.items()):
+        for point in points:
+            for one in point.named if point.mask == mask and point.epsilon else ():
+                if one.attacker == "full knowledge":
+                    _mark(axis, (point.epsilon or 0) * 1.12 ** (place - 1), one, colour, style[0], None)
+    axis.axhline(points[0].chance, color="#555555", linestyle=":", linewidth=1)
     axis.set_ylim(0, 1.05)
 
 
