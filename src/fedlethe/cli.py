@@ -295,7 +295,7 @@ def frontier(
     ] = None,
     clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
     draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
-    method: Annotated[str, typer.Option(help="The unlearning method.")] = "influence",
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -305,6 +305,7 @@ def frontier(
     options = flags.assignments(set_ or [])
     clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]
     with experiment.opened_run(run) as opened:
+        method = method or opened.config.usual_method
         result = experiment.frontier(
             opened,
             method,

@@ -7,10 +7,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
+from fedlethe.config import Method
 from fedlethe.errors import FedletheError
+from fedlethe.exact.settings import ExactErasure
+from fedlethe.experiment.run import Run
+from fedlethe.history.history import History
 from fedlethe.privacy.span import Span
 from fedlethe.types import ClientId, Need, Vector
-from fedlethe.unlearning import UnlearningMethod
 
 AT_MOST = 64
 """Candidates: each is a model in memory, and the span takes the products of all pairs."""
@@ -18,8 +21,15 @@ AT_MOST = 64
 Clients = tuple[ClientId, ...]
 
 
-def incomputable(method: UnlearningMethod, name: str) -> str | None:
+def erasable(run: Run, history: History) -> list[ClientId]:
+    """The clients that can be erased: of the history, and of this run, or anybody's statistics in closed form."""
+    return [client for client in history.clients if run.config.exact is not None or client in run.data.clients]
+
+
+def incomputable(method: Method, name: str) -> str | None:
     """Why a method's candidates cannot be computed; None where they can."""
+    if isinstance(method, ExactErasure) and (method.patients or method.join):
+        return f"{name}: patients who leave, or clients who join, have no other clients to hide among"
     reasons = {
         Need.FORGOTTEN_DATA: "every client would have to train as if it were to be forgotten",
         Need.RETAINED_DATA: "each of them is a training by the others, and who takes part shows who is gone",

@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.run import Run, demand_clients
+from fedlethe.experiment.candidates import erasable
+from fedlethe.experiment.run import Run
 from fedlethe.experiment.secret import mask_secret
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.types import ClientId
@@ -65,8 +67,13 @@ def with_decoys(run: Run, clients: Sequence[ClientId], decoys: int, after: str |
         raise FedletheError(f"--decoys {decoys}: must be at least 0")
     if not decoys:
         return tuple(clients)
-    demand_clients(run, tuple(clients))
-    others = [client for client in run.past(after).clients if client in run.data.clients and client not in clients]
+    if not clients:
+        raise FedletheError(f"--decoys {decoys}: hides clients among others; name one with --client")
+    known = erasable(run, run.past(after))
+    for client in clients:
+        if client not in known:
+            raise FedletheError(unknown_client(client, known))
+    others = [client for client in known if client not in clients]
     if decoys >= len(others):
         raise FedletheError(
             f"--decoys {decoys}: {len(others)} other clients are there, and one must be left; name fewer"

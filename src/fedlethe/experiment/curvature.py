@@ -66,5 +66,5 @@ def _images(run: Run) -> tuple[list[Examples], str]:
         name = "validation" if any(len(data.validation) for data in held) else "test"
         parts = [data.validation if name == "validation" else data.test for data in held]
     step = max(1, -(-sum(map(len, parts)) // IMAGES))
-    thinned = [Examples(part.images, part.indices[::step], part.labels[::step]) for part in parts if len(part)]
+    thinned = [part.only(np.arange(len(part)) % step == 0) for part in parts if len(part)]
     return thinned, f"{sum(map(len, thinned)):,} {name} images"

@@ -67,6 +67,8 @@ class Repair:
             raise ValueError(f"ratio must be a finite number above 0, not {self.ratio}")
         if self.clients is not None and self.clients < 1:
             raise ValueError(f"at least 1 client must repair, not {self.clients}; for no repair give 0 rounds")
+        if self.clients is not None and not self.rounds:
+            raise ValueError("says how many clients repair, but there is no repair round")
         self.settings(LocalTraining())
 
     def canonical(self) -> dict[str, Any]:

@@ -15,14 +15,14 @@ import numpy as np
 
 from fedlethe import files
 from fedlethe.audit.identity import guesses, outsider
-from fedlethe.config import entry
+from fedlethe.config import Method, entry
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attack import Scene, named, scene_of, simulated
 from fedlethe.experiment.candidates import candidate_sets, incomputable, span_of
 from fedlethe.experiment.curvature import curvature
 from fedlethe.experiment.erasure import unlearn
 from fedlethe.experiment.masking import finished, shape_of
-from fedlethe.experiment.probe import NO_MASK, NOTHING, SIGMA_GIVEN, Look, figures, look
+from fedlethe.experiment.probe import NO_MASK, NOTHING, SIGMA_GIVEN, Look, Probe, figures
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
@@ -34,7 +34,6 @@ from fedlethe.report import hiding as pictures
 from fedlethe.report import plots
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId, HidingPoint, Named, Vector
-from fedlethe.unlearning import UnlearningMethod
 
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0)
 RELEASES = 4000
@@ -107,7 +106,7 @@ class _Size:
 def frontier(
     run: Run,
     method_name: str,
-    methods: Mapping[str, UnlearningMethod],
+    methods: Mapping[str, Method],
     epsilons: Sequence[float] = EPSILONS,
     masks: Sequence[str] = KINDS,
     sigmas: Sequence[float] = (),
@@ -135,12 +134,13 @@ def frontier(
         raise FedletheError(f"{problem}; its frontier cannot be drawn")
     clients = tuple(client for client in run.history.clients if client in run.data.clients)
     candidate_sets(clients, 1)
-    before = {client: look(run, run.history.final(), [client]) for client in clients}
+    probe = Probe.of(run)
+    before = {client: probe.look(run.history.final(), [client]) for client in clients}
     points = [_untouched(before, delta)]
     with bar("frontier, models", len(methods) * len(clients) * (1 + draws * len(sizes))) as advance:
         for name, method in methods.items():
             setting = setting_of(run, name, method, clients)
-            points += [_point(run, setting, size, before, draws, delta, advance) for size in (None, *sizes)]
+            points += [_point(probe, setting, size, before, draws, delta, advance) for size in (None, *sizes)]
     result = Frontier(run.path, method_name, clients, draws, delta, tuple(points))
     files.write_text(run.path / "report" / "frontier.json", to_json(result, Frontier))
     plots.save(pictures.frontier(result.points), run.path / "report")
@@ -172,7 +172,7 @@ def _sizes(
     return by_epsilon + [_Size("isotropic", sigma=sigma) for sigma in sorted(set(sigmas)) if sigma > 0]
 
 
-def setting_of(run: Run, name: str, method: UnlearningMethod, clients: Sequence[ClientId]) -> Setting:
+def setting_of(run: Run, name: str, method: Method, clients: Sequence[ClientId]) -> Setting:
     """The candidates of a method: each of these clients erased.
 
     Raises:
@@ -195,7 +195,7 @@ def _untouched(before: Mapping[ClientId, Look], delta: float) -> HidingPoint:
 
 
 def _point(
-    run: Run,
+    probe: Probe,
     setting: Setting,
     size: _Size | None,
     before: Mapping[ClientId, Look],
@@ -204,6 +204,7 @@ def _point(
     advance: Callable[[], None],
 ) -> HidingPoint:
     """All clients erased in turn, at one size of one mask; none, if there is no size."""
+    run = probe.run
     mask, sigma = _NO_NOISE if size is None else size.mask(setting, delta)
     key = ("frontier", setting.name, *(("",) if size is None else (size.kind, repr(size.epsilon), repr(size.sigma))))
     looks, losses, true = [], [], []
@@ -211,7 +212,7 @@ def _point(
         for draw in range(1 if size is None else draws):
             noise = numpy_generator(run.config.seed, *key, client, draw)
             model = finished(run, run.history, mask.release(setting.span, index, noise))
-            looks.append(look(run, model, [client]))
+            looks.append(probe.look(model, [client]))
             losses.append(looks[-1].losses)
             true.append(index)
             advance()

@@ -4,8 +4,8 @@
 What each has is told in `audit.identity`. Where everybody but the client repairs, full knowledge goes further: it has
 seen the model before the round (every client has), trains everybody from it itself, a few times with shuffles of its
 own, asks how near the round without each client comes to what it saw (the likelihood of Gaussian differences of unknown
-variance), and adds that to what it knew before. Where only a few repair, who show that they are not gone, their round is
-the same whoever is: the guess at the masked model stands. Nothing is released or entered in the ledger; all draws
+variance), and adds that to what it knew before. Where only a few repair, who show that they are not gone, their round
+is the same whoever is: the guess at the masked model stands. Nothing is released or entered in the ledger; all draws
 follow from the run's seed.
 """
 
@@ -25,7 +25,7 @@ from fedlethe.experiment.attack import named
 from fedlethe.experiment.candidates import incomputable
 from fedlethe.experiment.erasure import Request, repair_rounds, unlearn
 from fedlethe.experiment.masking import Erased, Masked, decoyed, masked
-from fedlethe.experiment.probe import NO_MASK, Look, figures, look
+from fedlethe.experiment.probe import NO_MASK, Look, Probe, figures
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
@@ -37,7 +37,7 @@ from fedlethe.progress import bar
 from fedlethe.report import hiding as pictures
 from fedlethe.report import plots
 from fedlethe.seeding import derive, numpy_generator
-from fedlethe.types import ClientId, HidingPoint, RoundRecord, Vector
+from fedlethe.types import ClientId, HidingPoint, Need, RoundRecord, Vector
 
 RERUNS = 3
 """How often full knowledge trains a repair round again: updates differ by their shuffles, their mean by less."""
@@ -115,15 +115,15 @@ class _Study:
     def __init__(self, run: Run, request: Request) -> None:
         self.run, self.request = run, request
         self.clients = tuple(client for client in run.history.clients if client in run.data.clients)
+        self.probe = Probe.of(run)
         self.trained = run.history.final()
-        self.before = look(run, self.trained, self.clients).losses
+        self.before = self.probe.look(self.trained, self.clients).losses
         self._models: dict[tuple[ClientId, ...], Vector] = {}
         problem = incomputable(request.method, request.method_name)
         if problem is not None and not request.decoys:
             raise FedletheError(f"{problem}; who is named cannot be measured, except with --decoys")
         self.candidates = None if problem else Span.of([self.unlearned((client,)) for client in self.clients])
-        without = [torch.sub(self.trained, run.history.influence(client)) for client in self.clients]
-        self.influences = Span.of([self.trained, *without])
+        self.influences = Span.of([self.trained, *(self._without(client) for client in self.clients)])
 
     def unlearned(self, forget: Sequence[ClientId]) -> Vector:
         """The model without these clients, shape (P,)."""
@@ -131,6 +131,12 @@ class _Study:
         if key not in self._models:
             self._models[key] = unlearn(self.run, key, self.request.method, self.run.history, Meter()).model
         return self._models[key]
+
+    def _without(self, client: ClientId) -> Vector:
+        """The trained model less the influence of a client, shape (P,); without the client, where that is not kept."""
+        if Need.INFLUENCE in self.run.history.keep:
+            return torch.sub(self.trained, self.run.history.influence(client))
+        return self.unlearned((client,))
 
     def erased(self, index: int, draw: int) -> Iterator[_Seen]:
         """Erase one client, and yield what is seen at each stage."""
@@ -178,7 +184,7 @@ class _Study:
             "server view": server_view(change, points[0] - points[1:])[0],
             "full knowledge": likeness,
         }
-        seen = look(self.run, model, [self.clients[index]])
+        seen = self.probe.look(model, [self.clients[index]])
         scores["outsider"] = outsider(self.before, seen.losses[None])[0]
         outside = np.setdiff1d(np.arange(len(self.clients)), among)
         for values in scores.values():

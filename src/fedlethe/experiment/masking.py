@@ -9,8 +9,9 @@ from itertools import combinations
 
 import torch
 
+from fedlethe.config import Method
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.candidates import Clients, candidate_sets, incomputable, label, span_of
+from fedlethe.experiment.candidates import Clients, candidate_sets, erasable, incomputable, label, span_of
 from fedlethe.experiment.curvature import curvature
 from fedlethe.experiment.run import Run
 from fedlethe.history.history import History
@@ -21,7 +22,6 @@ from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.shape import cheapest
 from fedlethe.privacy.span import Span
 from fedlethe.types import ClientId, Vector
-from fedlethe.unlearning import UnlearningMethod
 
 RELEASED = "the released model, for whoever knows the trained model, every candidate and how it was masked"
 BEFORE_REPAIR = (
@@ -67,7 +67,7 @@ class Erased:
 
     forget: Clients
     model: Vector
-    method: UnlearningMethod
+    method: Method
     method_name: str
     unlearned: Callable[[Clients], Vector]
     repairers: tuple[ClientId, ...] | None = ()
@@ -87,7 +87,7 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
         return Masked(finished(run, history, noisy), problem=problem)
     if problem is not None:
         raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
-    others = [client for client in _clients(run, history) if client not in (erased.repairers or ())]
+    others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     sets = candidate_sets(others, len(erased.forget))
     span = span_of(sets, erased.unlearned)
     try:
@@ -150,11 +150,6 @@ def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None]) -> str | 
     epsilon, guess = together([hidden, *(other for other in earlier.values() if other is not None)])
     chance = f"a chance of at most {100 * guess:.1f} % to name the client, epsilon {epsilon:.4g}"
     return f"from whoever has the models of erasures {names} as well: {chance}"
-
-
-def _clients(run: Run, history: History) -> list[ClientId]:
-    """The clients that can be erased: of the history, and of this run."""
-    return [client for client in history.clients if client in run.data.clients]
 
 
 def _covers(erased: Erased) -> str:

@@ -47,21 +47,61 @@ class Look:
     membership: float
 
 
-def look(run: Run, model: Vector, erased: Sequence[ClientId]) -> Look:
-    """Ask a model, shape (P,); `erased` are the clients of whom traces are looked for."""
-    load_vector(run.network, run.layout, model)
-    held = run.data.clients
-    scores = {client: _answers(run, data.test) for client, data in held.items() if len(data.test)}
-    labels = {client: held[client].test.labels for client in scores}
-    losses = [_loss(scores[client], labels[client]) if client in scores else np.nan for client in sorted(held)]
-    own = [_thinned(held[client].train) for client in erased]
-    unseen = [_thinned(data.validation if len(data.validation) else data.test) for data in held.values()]
-    return Look(
-        metrics=pooled(labels, scores).overall,
-        losses=np.array(losses),
-        attack_success=_attack_success(run, erased),
-        membership=auc(_confidence(run, own), _confidence(run, unseen)),
-    )
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """The images that models are asked about.
+
+    Attributes:
+        run: The run.
+        unseen: Images that nobody trained on, some of each client.
+        triggered: Test images with the backdoor's trigger; None where nobody planted one.
+    """
+
+    run: Run
+    unseen: tuple[Examples, ...]
+    triggered: Examples | None
+
+    @classmethod
+    def of(cls, run: Run) -> Probe:
+        """The probe of a run."""
+        held = run.data.clients.values()
+        unseen = tuple(_thinned(data.validation if len(data.validation) else data.test) for data in held)
+        backdoor = run.config.backdoor
+        return cls(run, unseen, None if backdoor is None else run.inputs(backdoor.triggered(run.images)))
+
+    def look(self, model: Vector, erased: Sequence[ClientId]) -> Look:
+        """Ask a model, shape (P,); `erased` are the clients of whom traces are looked for."""
+        run = self.run
+        load_vector(run.network, run.layout, model)
+        held = run.data.clients
+        scores = {client: self._answers(data.test) for client, data in held.items() if len(data.test)}
+        labels = {client: held[client].test.labels for client in scores}
+        losses = [_loss(scores[client], labels[client]) if client in scores else np.nan for client in sorted(held)]
+        return Look(
+            metrics=pooled(labels, scores).overall,
+            losses=np.array(losses),
+            attack_success=self._attack_success(erased),
+            membership=auc(
+                self._confidence([_thinned(held[client].train) for client in erased]), self._confidence(self.unseen)
+            ),
+        )
+
+    def _answers(self, examples: Examples) -> Floats:
+        """Class probabilities of the model that is loaded, shape (n, classes); equal ones where they are not finite."""
+        rows = predict(self.run.network, self.run.execution, examples)
+        finite = np.isfinite(rows).all(axis=1, keepdims=True)
+        filled: Floats = np.where(finite, rows, 1 / rows.shape[1])
+        return filled
+
+    def _confidence(self, parts: Sequence[Examples]) -> Floats:
+        answers = np.log(np.maximum(np.concatenate([self._answers(part) for part in parts if len(part)]), LEAST))
+        return confidence(answers, np.concatenate([part.labels for part in parts if len(part)]))
+
+    def _attack_success(self, erased: Sequence[ClientId]) -> float | None:
+        backdoor = self.run.config.backdoor
+        if backdoor is None or self.triggered is None or backdoor.client not in erased:
+            return None
+        return float((self._answers(self.triggered).argmax(axis=1) == backdoor.target).mean())
 
 
 class Figures(TypedDict):
@@ -94,31 +134,10 @@ def _spread_of_those_there(values: Sequence[float | None]) -> Spread | None:
     return _spread(there) if there else None
 
 
-def _answers(run: Run, examples: Examples) -> Floats:
-    """Class probabilities, shape (n, classes), of the model that is loaded; equal ones where they are not finite."""
-    rows = predict(run.network, run.execution, examples)
-    finite = np.isfinite(rows).all(axis=1, keepdims=True)
-    filled: Floats = np.where(finite, rows, 1 / rows.shape[1])
-    return filled
-
-
 def _loss(answers: Floats, labels: Labels) -> float:
     return float(-np.log(np.maximum(answers[np.arange(len(labels)), labels], LEAST)).mean())
 
 
-def _confidence(run: Run, parts: Sequence[Examples]) -> Floats:
-    answers = np.log(np.maximum(np.concatenate([_answers(run, part) for part in parts if len(part)]), LEAST))
-    return confidence(answers, np.concatenate([part.labels for part in parts if len(part)]))
-
-
-def _attack_success(run: Run, erased: Sequence[ClientId]) -> float | None:
-    backdoor = run.config.backdoor
-    if backdoor is None or backdoor.client not in erased:
-        return None
-    answers = _answers(run, backdoor.triggered(run.data))
-    return float((answers.argmax(axis=1) == backdoor.target).mean())
-
-
 def _thinned(examples: Examples) -> Examples:
     step = max(1, -(-len(examples) // IMAGES))
-    return Examples(examples.images, examples.indices[::step], examples.labels[::step])
+    return examples.only(np.arange(len(examples)) % step == 0)
