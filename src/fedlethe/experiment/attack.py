@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from fedlethe.audit.identity import Success, full_knowledge, guesses, server_view
-from fedlethe.history.history import History
+from fedlethe.experiment.frame import Frame
+from fedlethe.experiment.run import Run
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.mask import IsotropicMask, Mask
 from fedlethe.privacy.span import Span
@@ -47,15 +48,24 @@ class Scene:
         return released
 
 
-def scene_of(history: History, keep: frozenset[Need], clients: Sequence[ClientId], span: Span) -> Scene:
-    """The scene of erasing one of these clients; an influence that is not kept is what erasing takes away."""
-    trained = history.final()
+def scene_of(run: Run, clients: Sequence[ClientId], span: Span, frame: Frame) -> Scene:
+    """The scene of erasing one of these clients; an influence that is not kept is what erasing takes away.
+
+    Args:
+        run: The run.
+        clients: Whom the candidates are without, in their order.
+        span: Of the candidates.
+        frame: Its coordinates.
+    """
+    trained = run.history.final()
 
     def without(client: ClientId, candidate: Vector) -> Vector:
-        return torch.sub(trained, history.influence(client)) if Need.INFLUENCE in keep else candidate
+        if Need.INFLUENCE not in run.history.keep:
+            return candidate
+        return frame.enter(torch.sub(trained, run.history.influence(client)))
 
     others = [without(client, model) for client, model in zip(clients, span.models, strict=True)]
-    whole = Span.of([trained, *span.models, *others])
+    whole = Span.of([frame.enter(trained), *span.models, *others])
     points, count = whole.coordinates, len(clients)
     candidates = points[1 : count + 1]
     return Scene(

@@ -20,6 +20,7 @@ import numpy as np
 
 from fedlethe.data.federated import Examples
 from fedlethe.evaluation import predict
+from fedlethe.experiment.frame import Frame
 from fedlethe.experiment.run import Run
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.span import Span
@@ -35,13 +36,13 @@ LEAST = 1e-12
 """Stands for a smaller probability, whose logarithm would be all rounding."""
 
 
-def curvature(run: Run, span: Span) -> tuple[Array, str]:
-    """H in the coordinates of the span, shape (n, n), and what it was taken from."""
+def curvature(run: Run, span: Span, frame: Frame) -> tuple[Array, str]:
+    """H in the coordinates of a span in a frame, shape (n, n), and what it was taken from."""
     images, source = _images(run)
     step = REACH * span.distance
 
     def log_answers(point: Array) -> Array:
-        model = run.layout.floor_variances(span.at(point), run.history.final())
+        model = run.layout.floor_variances(frame.leave(span.at(point)), run.history.final())
         load_vector(run.network, run.layout, model)
         rows = np.concatenate([predict(run.network, run.execution, part) for part in images])
         answers: Array = np.log(np.maximum(np.nan_to_num(rows, nan=1.0), LEAST))

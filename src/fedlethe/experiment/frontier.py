@@ -21,6 +21,7 @@ from fedlethe.experiment.attack import Scene, named, scene_of, simulated
 from fedlethe.experiment.candidates import candidate_sets, incomputable, span_of
 from fedlethe.experiment.curvature import curvature
 from fedlethe.experiment.erasure import unlearn
+from fedlethe.experiment.frame import Frame, frame_of
 from fedlethe.experiment.masking import finished, shape_of
 from fedlethe.experiment.probe import NO_MASK, NOTHING, SIGMA_GIVEN, Look, Probe, figures
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
@@ -28,6 +29,7 @@ from fedlethe.federation.metered import Meter
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
 from fedlethe.privacy.hiding import DELTA, KINDS, Kind
 from fedlethe.privacy.mask import IsotropicMask, Mask, demand_sigma, subspace
+from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.span import Span
 from fedlethe.progress import bar
 from fedlethe.report import hiding as pictures
@@ -63,17 +65,32 @@ class Frontier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """One way of erasing: its candidates, what attackers know of them, and what noise costs in their span."""
+    """One way of erasing.
+
+    Attributes:
+        name: What it is called.
+        isotropic: The candidates, and what attackers know, in the coordinates of the isotropic mask.
+        framed: The same in the other masks'.
+        frame: Those coordinates.
+        hessian: What noise costs there, shape (n, n).
+        source: What that was taken from.
+    """
 
     name: str
-    scene: Scene
+    isotropic: Scene
+    framed: Scene
+    frame: Frame
     hessian: Array
     source: str
 
-    @property
-    def span(self) -> Span:
-        """The candidates'."""
-        return self.scene.span
+    def scene(self, mask: Mask) -> Scene:
+        """In the coordinates of a mask."""
+        return self.isotropic if isinstance(mask, IsotropicMask) else self.framed
+
+    def release(self, mask: Mask, erased: int, noise: Noise) -> Vector:
+        """The candidate of index `erased`, masked: shape (P,)."""
+        vector = mask.release(self.scene(mask).span, erased, noise)
+        return vector if isinstance(mask, IsotropicMask) else self.frame.leave(vector)
 
 
 _NO_NOISE: tuple[Mask, None] = (IsotropicMask(), None)
@@ -94,13 +111,13 @@ class _Size:
 
     def mask(self, setting: Setting, delta: float) -> tuple[Mask, float]:
         """The mask, and the sigma that says how well it hides."""
-        distance = setting.span.distance
-        sigma = self.sigma if self.epsilon is None else gaussian_sigma(self.epsilon, delta, distance)
+        span = (setting.isotropic if self.kind == "isotropic" else setting.framed).span
+        sigma = self.sigma if self.epsilon is None else gaussian_sigma(self.epsilon, delta, span.distance)
         if self.kind == "isotropic":
             return IsotropicMask(sigma=sigma), sigma
-        if self.kind == "subspace" or sigma == 0:
-            return subspace(sigma, setting.span), sigma
-        return shape_of(setting.span, setting.hessian, sigma, setting.source)[0], sigma
+        if self.kind == "subspace":
+            return subspace(sigma, span), sigma
+        return shape_of(span, setting.hessian, sigma, setting.source)[0], sigma
 
 
 def frontier(
@@ -182,11 +199,16 @@ def setting_of(run: Run, name: str, method: Method, clients: Sequence[ClientId])
     def unlearned(forget: Sequence[ClientId]) -> Vector:
         return unlearn(run, forget, method, run.history, Meter()).model
 
+    raw, frame = Frame(run.layout), frame_of(run, "subspace")
     span = span_of([(client,) for client in clients], unlearned)
     if span.rank == 0:
         raise FedletheError(f"{name}: all candidates coincide; sigma 0 suffices to hide who left, there is no frontier")
-    hessian, source = curvature(run, span)
-    return Setting(name, scene_of(run.history, run.history.keep, clients, span), hessian, source)
+    isotropic = scene_of(run, clients, span, raw)
+    framed = isotropic
+    if frame.mean is not None:
+        framed = scene_of(run, clients, Span.of([frame.enter(model) for model in span.models]), frame)
+    hessian, source = curvature(run, framed.span, frame)
+    return Setting(name, isotropic, framed, frame, hessian, source)
 
 
 def _untouched(before: Mapping[ClientId, Look], delta: float) -> HidingPoint:
@@ -211,18 +233,26 @@ def _point(
     for index, client in enumerate(before):
         for draw in range(1 if size is None else draws):
             noise = numpy_generator(run.config.seed, *key, client, draw)
-            model = finished(run, run.history, mask.release(setting.span, index, noise))
+            model = finished(run, run.history, setting.release(mask, index, noise))
             looks.append(probe.look(model, [client]))
             losses.append(looks[-1].losses)
             true.append(index)
             advance()
     generator = numpy_generator(run.config.seed, *key, "attack")
-    names = simulated(setting.scene, mask, -(-RELEASES // len(before)), generator)
+    names = simulated(setting.scene(mask), mask, -(-RELEASES // len(before)), generator)
     rise = outsider(next(iter(before.values())).losses, np.stack(losses))
     guessed = named("outsider", guesses(rise, generator) == np.array(true))
     kind, stage = (NO_MASK, "unlearned") if size is None else (size.name, "masked")
     return _hiding_point(
-        setting.name, kind, stage, looks, (*names, guessed), len(before), delta, sigma, setting.span.distance
+        setting.name,
+        kind,
+        stage,
+        looks,
+        (*names, guessed),
+        len(before),
+        delta,
+        sigma,
+        setting.scene(mask).span.distance,
     )
 
 

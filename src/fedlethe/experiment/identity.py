@@ -200,9 +200,12 @@ class _Study:
     def _likeness(self, mask: Masked, among: Sequence[int]) -> Array:
         """Full knowledge of the noise, shape (K,): the likelihood of each client that may be the one."""
         assert mask.span is not None
+        assert mask.frame is not None
         factor = mask.mask.factor if isinstance(mask.mask, SpanMask) and np.any(mask.mask.factor) else None
         found = np.full(len(self.clients), -np.inf)
-        found[list(among)] = full_knowledge(mask.span.project([mask.model]), mask.span.coordinates, factor)[0]
+        found[list(among)] = full_knowledge(
+            mask.span.project([mask.frame.enter(mask.model)]), mask.span.coordinates, factor
+        )[0]
         return found
 
     def _without_whom(self, record: RoundRecord, draw: int) -> Array:

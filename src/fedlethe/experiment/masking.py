@@ -13,6 +13,7 @@ from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.candidates import Clients, candidate_sets, erasable, incomputable, label, span_of
 from fedlethe.experiment.curvature import curvature
+from fedlethe.experiment.frame import Frame, frame_of
 from fedlethe.experiment.run import Run
 from fedlethe.history.history import History
 from fedlethe.privacy.accounting import Array
@@ -42,6 +43,7 @@ class Masked:
         problem: ... and why.
         span: The candidates', where they were computed, and ...
         mask: ... the mask: what a full-knowledge attacker has.
+        frame: In whose coordinates.
     """
 
     model: Vector
@@ -49,6 +51,7 @@ class Masked:
     problem: str | None = None
     span: Span | None = None
     mask: Mask | None = None
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,26 +92,27 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
         raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     sets = candidate_sets(others, len(erased.forget))
-    span = span_of(sets, erased.unlearned)
+    frame = frame_of(run, masking.chosen)
+    span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
     try:
         sigma = 0.0 if span.rank == 0 else masking.sigma_for(span.distance, len(sets))
     except ValueError as error:
         raise FedletheError(str(error)) from None
-    mask, detail = mask_of(run, masking.chosen, sigma, span)
+    mask, detail = mask_of(run, masking.chosen, sigma, span, frame)
     names = [label(clients) for clients in sets]
     hidden = hidden_by(masking.chosen, names, span.distance, sigma, masking.delta, _covers(erased), detail)
     hidden = replace(hidden, released=erased.repairers is not None)
-    model = mask.release(span, sets.index(tuple(sorted(erased.forget))), noise)
-    return Masked(finished(run, history, model), hidden, span=span, mask=mask)
+    model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise))
+    return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
 
 
-def mask_of(run: Run, kind: Kind, sigma: float, span: Span) -> tuple[Mask, str]:
+def mask_of(run: Run, kind: Kind, sigma: float, span: Span, frame: Frame) -> tuple[Mask, str]:
     """The mask of a kind that hides what noise of this sigma hides, and how it was made."""
     if kind == "isotropic" and span.rank > 0:  # candidates that differ by rounding become one: their mean
         return IsotropicMask(sigma=sigma), ""
     if kind == "subspace" or sigma == 0:
         return subspace(sigma, span), f"noise in {span.rank} dimensions"
-    hessian, source = curvature(run, span)
+    hessian, source = curvature(run, span, frame)
     return shape_of(span, hessian, sigma, source)
 
 
