@@ -111,9 +111,10 @@ def guesses(scores: Floats, generator: np.random.Generator) -> npt.NDArray[np.in
     """
     finite = np.isfinite(scores)
     least = np.where(finite, scores, np.inf).min(axis=1, keepdims=True)
-    filled = np.where(finite, scores, np.where(np.isfinite(least), least, 0.0))
-    best = filled.max(axis=1, keepdims=True)
-    near = filled >= best - _ALIKE * (best - filled.min(axis=1, keepdims=True))
+    best = np.where(finite, scores, -np.inf).max(axis=1, keepdims=True)
+    some = finite.any(axis=1, keepdims=True)
+    width = np.where(some, best - least, 0.0)
+    near = np.where(some, finite & (scores >= best - _ALIKE * width), True)
     chosen: npt.NDArray[np.int64] = np.where(near, generator.random(scores.shape), -1.0).argmax(axis=1)
     return chosen
 

@@ -18,7 +18,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
 from fedlethe.experiment.cover import drawn
-from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, with_earlier
+from fedlethe.experiment.masking import Erased, Masked, decoyed, demand_candidates, masked, with_earlier
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.experiment.secret import mask_secret
 from fedlethe.federation.aggregate import contribution
@@ -147,6 +147,7 @@ def request_for(
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
         raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
     masking = construct(Masking, mask, "mask")
+    demand_candidates(method, recipe.method, masking)
     bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
     request = Request(
         forget=tuple(clients),

@@ -77,19 +77,23 @@ class Erased:
     after: bool = False
 
 
+def demand_candidates(method: Method, name: str, masking: Masking) -> None:
+    """Refuse a mask that takes candidates, where a method has none that can be computed; a plain sigma takes none."""
+    problem = incomputable(method, name)
+    if problem is not None and (masking.guarantees or (masking.adds_noise and masking.chosen != "isotropic")):
+        raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
+
+
 def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: Noise) -> Masked:
     """The model with the noise that was asked for.
 
     Raises:
-        FedletheError: A guarantee is asked of a method whose candidates cannot be computed; there is nobody to hide
-            among; max_guess is not above the chance of a blind guess; or the noise exceeds what float32 holds.
+        FedletheError: There is nobody to hide among; max_guess is not above the chance of a blind guess; or the noise
+            exceeds what float32 holds.
     """
-    problem = incomputable(erased.method, erased.method_name)
-    if problem is not None and masking.chosen == "isotropic" and not masking.guarantees:
+    if problem := incomputable(erased.method, erased.method_name):
         noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(erased.model, noise)
         return Masked(finished(run, history, noisy), problem=problem)
-    if problem is not None:
-        raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     sets = candidate_sets(others, len(erased.forget))
     frame = frame_of(run, masking.chosen)

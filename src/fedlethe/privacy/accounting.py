@@ -140,6 +140,8 @@ def top_guess(mu: float, candidates: int) -> float:
     """
     if candidates == 1 or mu == math.inf:
         return 1.0
+    if mu == 0:
+        return 1 / candidates
     centre = mu / math.sqrt(2)
     step = 2 * _REACH / (_NODES - 1)
     total = 0.0

@@ -21,7 +21,7 @@ import numpy as np
 from fedlethe.privacy.accounting import Array
 
 SECRET_BYTES = 32
-PAIRS = 1 << 16
+PAIRS = 1 << 12
 """Normal numbers are made from so many pairs of uniform ones at a time."""
 
 
