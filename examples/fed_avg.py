@@ -22,7 +22,7 @@ from fedlethe.federation.train import train
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.models import MODELS, initialise
 from fedlethe.privacy.mask import IsotropicMask
-from fedlethe.seeding import torch_generator
+from fedlethe.seeding import numpy_generator
 from fedlethe.unlearning.influence import Influence
 from fedlethe.vector import Layout, to_vector
 
@@ -60,7 +60,7 @@ for record in train(federation, initial, schedule):
 
 unlearned = Influence().unlearn(frozenset({FORGET}), history, federation.without({FORGET})).model
 for sigma in SIGMAS:
-    noisy = IsotropicMask(sigma=sigma).apply(unlearned, torch_generator(SEED, "mask", repr(sigma)))
+    noisy = IsotropicMask(sigma=sigma).apply(unlearned, numpy_generator(SEED, "mask", repr(sigma)))
     model = layout.floor_variances(noisy, unlearned)
     result = evaluate(network, layout, model, data, execution)
     print(f"{FORGET} erased, sigma {sigma:.3f}: accuracy {result.overall.accuracy:.3f} overall, ", end="")

@@ -42,6 +42,46 @@ ClientsFlag = Annotated[int | None, typer.Option(help="How many simulated client
 PartitionFlag = Annotated[str | None, typer.Option(help="site, iid, dirichlet or quantity.", rich_help_panel="Data")]
 AlphaFlag = Annotated[float | None, typer.Option(help="Of dirichlet: small is uneven.", rich_help_panel="Data")]
 MaxExamplesFlag = Annotated[int | None, typer.Option(help="At most so many images per client.", rich_help_panel="Data")]
+ScaleFlag = Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")]
+ClipFlag = Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")]
+HIDING, REPAIR = "Hiding who left", "Repair"
+SigmaFlag = Annotated[
+    float | None, typer.Option(help="Noise of this standard deviation; says what it hides.", rich_help_panel=HIDING)
+]
+EpsilonFlag = Annotated[
+    float | None, typer.Option(help="Noise that hides who left to (epsilon, delta).", rich_help_panel=HIDING)
+]
+DeltaFlag = Annotated[float | None, typer.Option(help="Goes with epsilon; 1e-5 if unset.", rich_help_panel=HIDING)]
+MaxGuessFlag = Annotated[
+    float | None,
+    typer.Option(help="Noise that leaves the best attacker this chance of naming who left.", rich_help_panel=HIDING),
+]
+MaskFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="isotropic, subspace or shaped; subspace if unset, isotropic with --sigma.", rich_help_panel=HIDING
+    ),
+]
+DecoysFlag = Annotated[
+    int, typer.Option(help="Erase so many others along, so that nobody can say who asked.", rich_help_panel=HIDING)
+]
+RepairRoundsFlag = Annotated[
+    int | None,
+    typer.Option(
+        help="Rounds by the retained clients afterwards; 1 if unset, 0 where the method trains them.",
+        rich_help_panel=REPAIR,
+    ),
+]
+RepairEpochsFlag = Annotated[
+    float | None, typer.Option(help="Local epochs in them; the recipe's if unset.", rich_help_panel=REPAIR)
+]
+RepairLearningRateFlag = Annotated[
+    float | None, typer.Option(help="Step size; the run's own if unset.", rich_help_panel=REPAIR)
+]
+RepairClientsFlag = Annotated[
+    int | None,
+    typer.Option(help="Let so few repair that a mask still hides who left among the rest.", rich_help_panel=REPAIR),
+]
 
 
 @app.command(epilog="Example: fedlethe demo --out demo")
@@ -143,17 +183,20 @@ def erase(
         list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
     ] = None,
     method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
-    scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
-    clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
+    scale: ScaleFlag = None,
+    clip: ClipFlag = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     after: Annotated[str | None, typer.Option(help="Erase from the result of this earlier erasure: 0001.")] = None,
-    sigma: Annotated[float, typer.Option(help="Noise on each weight, its standard deviation.")] = 0.0,
-    repair_rounds: Annotated[
-        int | None,
-        typer.Option(help="Rounds by the retained clients afterwards; 1 if unset, 0 where the method trains them."),
-    ] = None,
-    repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the recipe's if unset.")] = None,
-    repair_learning_rate: Annotated[float | None, typer.Option(help="Step size; the run's own if unset.")] = None,
+    sigma: SigmaFlag = None,
+    epsilon: EpsilonFlag = None,
+    delta: DeltaFlag = None,
+    max_guess: MaxGuessFlag = None,
+    mask: MaskFlag = None,
+    decoys: DecoysFlag = 0,
+    repair_rounds: RepairRoundsFlag = None,
+    repair_epochs: RepairEpochsFlag = None,
+    repair_learning_rate: RepairLearningRateFlag = None,
+    repair_clients: RepairClientsFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is."""
@@ -161,9 +204,10 @@ def erase(
 
     clients, of_patients = flags.forgotten(client or [], patient or [])
     options = flags.given({"scale": scale, "clip": clip, **of_patients, **flags.assignments(set_ or [])})
-    repair = {"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate}
+    repair = flags.repair(repair_rounds, repair_epochs, repair_learning_rate, repair_clients)
+    masking = flags.mask(mask, sigma, epsilon, delta, max_guess)
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, clients, method, options, {"sigma": sigma}, flags.given(repair), after)
+        request = experiment.request(opened, clients, method, options, masking, repair, after, decoys)
         console.show(experiment.erase(opened, request), json)
 
 
@@ -241,6 +285,72 @@ def sweep(
         method = method or opened.config.usual_method
         built = opened.config.method(method, flags.assignments(set_ or []))
         console.show(experiment.sweep(opened, method, built, levels, draws, client or ()), json)
+
+
+@app.command(epilog="Example: fedlethe frontier RUN --clips 0.25,0.5,1 --epsilons 1,3,8")
+def frontier(
+    run: RunArgument,
+    epsilons: Annotated[str | None, typer.Option(help="a,b,c; 0.5 to 16 if unset.")] = None,
+    delta: DeltaFlag = None,
+    masks: Annotated[str, typer.Option(help="Of isotropic, subspace, shaped.")] = "isotropic,subspace,shaped",
+    sigmas: Annotated[
+        str | None, typer.Option(help="Isotropic noise, too; the paper's 0.0025 to 0.03 if unset.")
+    ] = None,
+    clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
+    draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker."""
+    from fedlethe import console, experiment, flags
+
+    options = flags.assignments(set_ or [])
+    clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]
+    with experiment.opened_run(run) as opened:
+        method = method or opened.config.usual_method
+        result = experiment.frontier(
+            opened,
+            method,
+            {name or method: opened.config.method(method, {**options, **clip}) for name, clip in clipped},
+            experiment.EPSILONS if epsilons is None else flags.numbers(epsilons, "--epsilons"),
+            masks.split(","),
+            experiment.SIGMAS if sigmas is None else flags.numbers(sigmas, "--sigmas"),
+            draws,
+            **flags.given({"delta": delta}),
+        )
+        console.show(result, json)
+
+
+@app.command(epilog="Example: fedlethe identity RUN --epsilon 3 --repair-clients 2")
+def identity(
+    run: RunArgument,
+    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
+    scale: ScaleFlag = None,
+    clip: ClipFlag = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
+    sigma: SigmaFlag = None,
+    epsilon: EpsilonFlag = None,
+    delta: DeltaFlag = None,
+    max_guess: MaxGuessFlag = None,
+    mask: MaskFlag = None,
+    decoys: DecoysFlag = 0,
+    repair_rounds: RepairRoundsFlag = None,
+    repair_epochs: RepairEpochsFlag = None,
+    repair_learning_rate: RepairLearningRateFlag = None,
+    repair_clients: RepairClientsFlag = None,
+    draws: Annotated[int, typer.Option(help="How often each client is erased.")] = 3,
+    json: JsonFlag = False,
+) -> None:
+    """Erase every client in turn as `erase` would, and let three attackers guess who it was, at every stage."""
+    from fedlethe import console, experiment, flags
+
+    options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
+    masking = flags.mask(mask, sigma, epsilon, delta, max_guess)
+    repair = flags.repair(repair_rounds, repair_epochs, repair_learning_rate, repair_clients)
+    with experiment.opened_run(run) as opened:
+        request = experiment.template(opened, method, options, masking, repair, decoys)
+        console.show(experiment.identity(opened, request, draws), json)
 
 
 @app.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fedlethe.audit.identity import ATTACKERS
 from fedlethe.experiment import (
     Catalogue,
     Comparison,
@@ -20,6 +21,8 @@ from fedlethe.experiment import (
     Demo,
     Erasure,
     Evaluated,
+    Frontier,
+    Identity,
     Overview,
     Report,
     Sweep,
@@ -27,7 +30,9 @@ from fedlethe.experiment import (
     Trained,
 )
 from fedlethe.experiment.table import HEADER, cells
-from fedlethe.types import Evaluation, Metrics
+from fedlethe.types import Evaluation, HidingPoint, Metrics
+
+NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
 
 
 def show(result: Any, as_json: bool) -> None:
@@ -155,6 +160,7 @@ def _(result: Erasure) -> Iterable[Table | str]:
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
     yield f"guarantee: {result.guarantee or 'none: evidence only'}"
+    yield from _hiding(result)
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
@@ -193,6 +199,27 @@ def _(result: Sweep) -> Iterable[Table | str]:
     yield table
     yield f"untouched model: {result.untouched.overall.accuracy:.3f}"
     yield f"plot: {result.run / 'report' / 'sweep.png'}"
+
+
+@tables.register
+def _(result: Frontier) -> Iterable[Table | str]:
+    for setting in dict.fromkeys(point.setting for point in result.points if point.setting):
+        own = [point for point in result.points if point.setting in ("", setting)]
+        title = f"Hiding who left: {setting}, {result.draws} draws for each client"
+        yield _hiding_table(title, own, lambda point: point.mask)
+    yield f"epsilon, at delta {result.delta:g}, and the bound cover a masked model that is released once, not repaired"
+    yield NAMED
+    yield f"plot: {result.run / 'report' / 'frontier.png'}"
+
+
+@tables.register
+def _(result: Identity) -> Iterable[Table | str]:
+    setting = result.points[0].setting
+    title = f"Who left? {setting}, each client erased {result.draws} times"
+    yield _hiding_table(title, result.points, lambda point: point.stage)
+    yield "a bound covers the model at that stage, released once; where there is none, nothing is guaranteed"
+    yield NAMED
+    yield f"plot: {result.run / 'report' / 'identity.png'}"
 
 
 @tables.register
@@ -246,6 +273,35 @@ def _(result: Demo) -> Iterable[Table | str]:
 @tables.register
 def _(result: Report) -> Iterable[Table | str]:
     yield f"Open: {result.page.absolute()}"
+
+
+def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[HidingPoint], str]) -> Table:
+    """A row for each way of hiding; an attacker's column is the share of its guesses that named the client."""
+    columns = ("epsilon", "bound", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
+    table = Table("", *columns, title=title)
+    for point in points:
+        figures = (point.accuracy, point.auc, point.attack_success)
+        rates = {one.attacker: f"{one.hits / one.trials:.3f}" for one in point.named}
+        table.add_row(
+            rows(point),
+            "-" if point.epsilon is None else f"{point.epsilon:.3g}",
+            "-" if point.bound is None else f"{point.bound:.3f}",
+            *("-" if figure is None else f"{figure.mean:.3f}" for figure in figures),
+            *(rates.get(attacker, "-") for attacker in ATTACKERS),
+        )
+    return table
+
+
+def _hiding(result: Erasure) -> Iterable[str]:
+    """Who is hidden, how well, and what is not covered: all of it wherever an epsilon is printed."""
+    if result.not_hidden is not None:
+        yield f"hidden: nothing is claimed of the noise; {result.not_hidden}"
+    if result.hidden is not None:
+        yield f"hidden: {result.hidden.statement}"
+        yield f"  covered: {result.hidden.covers}"
+        yield f"  not covered: {result.hidden.leaves}"
+    if result.together is not None:
+        yield f"  hidden together: {result.together}"
 
 
 def _evaluations(title: str, columns: Mapping[str, Evaluation], marked: Sequence[str] = ()) -> Table:

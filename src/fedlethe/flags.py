@@ -73,6 +73,21 @@ def data(
     return dict(zip(names, (source, root, path, flag, size, channels, download), strict=True))
 
 
+def mask(
+    kind: str | None, sigma: float | None, epsilon: float | None, delta: float | None, max_guess: float | None
+) -> dict[str, Any]:
+    """The fields of Masking of these flags."""
+    values = {"kind": kind, "sigma": sigma, "epsilon": epsilon, "delta": delta, "max_guess": max_guess}
+    return given(values)
+
+
+def repair(
+    rounds: int | None, epochs: float | None, learning_rate: float | None, clients: int | None
+) -> dict[str, Any]:
+    """The fields of Repair of these flags."""
+    return given({"rounds": rounds, "epochs": epochs, "learning_rate": learning_rate, "clients": clients})
+
+
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` texts as a dictionary; a value that TOML cannot read is taken as a string.
 

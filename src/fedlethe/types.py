@@ -166,3 +166,61 @@ class TracePoint:
     round: int
     trained: Evaluation
     unlearned: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A figure over several models."""
+
+    mean: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How often an attacker named the erased client: `hits` of `trials`, and the interval's ends."""
+
+    attacker: str
+    hits: int
+    trials: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class HidingPoint:
+    """One way of hiding who left, each client erased in turn: what it costs, what is left of the client, who is named.
+
+    Attributes:
+        setting: What else was set, such as 'clip 0.5'.
+        mask: 'isotropic', 'subspace' or 'shaped', 'isotropic, sigma given', 'decoys', 'no mask' or 'nothing erased'.
+        stage: 'unlearned', 'masked', 'repaired 1', ...
+        sigma: Standard deviation of the noise; None where there is none.
+        epsilon: What it buys at `delta`; None where nothing is guaranteed.
+        bound: The best attacker's chance, guaranteed; None where nothing is.
+        chance: Of a blind guess.
+        models: How many models the figures below are taken over.
+        accuracy: On all clients' test images, as the next two.
+        auc: None where it is not defined.
+        attack_success: Of the backdoor, where its client is erased; None where there is none.
+        membership: How well the erased client's training images are told from unseen ones by the model's confidence
+            (AUC); 1/2 is not at all.
+        named: Who-left attackers.
+    """
+
+    setting: str
+    mask: str
+    stage: str
+    sigma: float | None
+    epsilon: float | None
+    delta: float
+    bound: float | None
+    chance: float
+    models: int
+    accuracy: Spread
+    balanced_accuracy: Spread
+    auc: Spread | None
+    attack_success: Spread | None
+    membership: Spread
+    named: tuple[Named, ...]

@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""The analytic Gaussian against the integral that defines it."""
+"""The accounting against the integrals that define it, dp-accounting, and naive simulation."""
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
+import dp_accounting
 import numpy as np
 import pytest
+from dp_accounting.pld import privacy_loss_distribution as pld
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fedlethe.privacy.accounting import gaussian_delta, gaussian_sigma, log_phi
+from fedlethe.privacy.accounting import (
+    composed,
+    gaussian_delta,
+    gaussian_epsilon,
+    gaussian_sigma,
+    guess_bound,
+    log_phi,
+    mu_of_guess,
+    simulated_guess,
+    top_guess,
+)
+
+EPSILONS = (0.01, 0.1, 0.5, 1.0, 3.0, 8.0, 20.0)
+DELTAS = (1e-10, 1e-5, 0.1)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.1, 1.0, 3.0])
@@ -21,11 +39,37 @@ def test_delta_is_the_hockey_stick_divergence(epsilon: float, sigma: float) -> N
 
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.5, 3.0, 20.0])
-@pytest.mark.parametrize("delta", [1e-10, 1e-5, 0.1])
+@pytest.mark.parametrize("delta", DELTAS)
 def test_sigma_is_the_least_that_keeps_to_both(epsilon: float, delta: float) -> None:
     sigma = gaussian_sigma(epsilon, delta, sensitivity=2.0)
     assert gaussian_delta(epsilon, sigma, sensitivity=2.0) == pytest.approx(delta, rel=1e-6)
     assert gaussian_delta(epsilon, 0.999 * sigma, sensitivity=2.0) > delta
+
+
+@pytest.mark.parametrize("epsilon", EPSILONS)
+@pytest.mark.parametrize("delta", DELTAS)
+def test_sigma_and_epsilon_agree_with_dp_accounting(epsilon: float, delta: float) -> None:
+    sigma = gaussian_sigma(epsilon, delta)
+    assert sigma == pytest.approx(dp_accounting.get_sigma_gaussian(epsilon, delta), rel=1e-6)
+    for scale in (0.3, 1.0, 2.5):
+        ours, theirs = gaussian_epsilon(delta, scale * sigma), dp_accounting.get_epsilon_gaussian(scale * sigma, delta)
+        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+        assert gaussian_epsilon(delta, 7 * scale * sigma, sensitivity=7.0) == pytest.approx(ours, rel=1e-9)
+
+
+def test_epsilon_where_there_is_nothing_to_hide_and_where_nothing_hides() -> None:
+    assert gaussian_epsilon(1e-5, 0.0, sensitivity=0.0) == 0.0
+    assert gaussian_epsilon(1e-5, 0.0) == math.inf
+    assert gaussian_epsilon(0.1, 100.0) == 0.0  # delta alone covers it
+
+
+def test_releases_compose_as_dp_accounting_composes_them() -> None:
+    sigmas, delta = (1.5, 3.0, 2.0), 1e-5
+    together = pld.from_gaussian_mechanism(sigmas[0])
+    for sigma in sigmas[1:]:
+        together = together.compose(pld.from_gaussian_mechanism(sigma))
+    ours = gaussian_epsilon(delta, 1.0, composed(1 / sigma for sigma in sigmas))
+    assert ours == pytest.approx(together.get_epsilon_for_delta(delta), rel=2e-3)  # theirs is rounded up on a grid
 
 
 def test_the_tail_does_not_underflow() -> None:
@@ -38,3 +82,84 @@ def test_the_tail_does_not_underflow() -> None:
 def test_what_means_nothing_is_refused(epsilon: float, delta: float) -> None:
     with pytest.raises(ValueError, match=r"epsilon|delta"):
         gaussian_sigma(epsilon, delta)
+    if delta != 0.1:
+        with pytest.raises(ValueError, match="delta"):
+            gaussian_epsilon(delta, 1.0)
+
+
+# The best guess
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.2, 1.0, 4.0, 30.0])
+def test_of_two_the_guess_is_known(mu: float) -> None:
+    assert top_guess(mu, 2) == pytest.approx(NormalDist().cdf(mu / 2), abs=1e-12)
+
+
+def test_the_guess_at_the_ends() -> None:
+    assert top_guess(0.0, 7) == pytest.approx(1 / 7, abs=1e-12)
+    assert top_guess(math.inf, 7) == top_guess(3.0, 1) == 1.0
+    assert top_guess(100.0, 7) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_the_guess_is_what_an_attacker_gets_on_a_simplex(count: int) -> None:
+    mu, trials, generator = 1.3, 100_000, np.random.default_rng(count)
+    means = np.eye(count) * mu / math.sqrt(2)
+    true = generator.integers(count, size=trials)
+    seen = means[true] + generator.standard_normal((trials, count))
+    hits = float((seen.argmax(axis=1) == true).mean())  # the likeliest: the largest product, all means being as long
+    expected = top_guess(mu, count)
+    assert hits == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / trials))
+
+
+@settings(max_examples=50)
+@given(
+    count=st.integers(2, 6),
+    size=st.integers(1, 5),
+    mu=st.floats(0.05, 4.0),
+    seed=st.integers(0, 10_000),
+)
+def test_no_candidates_that_lie_closer_are_told_apart_better(count: int, size: int, mu: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    means = generator.standard_normal((count, size))
+    widest = np.linalg.norm(means[:, None] - means[None], axis=-1).max()
+    estimate, low, high = simulated_guess(mu * means / widest, 400, generator, deviations=5.0)
+    assert 1 / count <= low <= estimate <= high <= 1
+    assert low <= top_guess(mu, count) + 1e-12
+
+
+def test_the_simulation_finds_what_the_integral_finds() -> None:
+    _, low, high = simulated_guess(np.eye(5) / math.sqrt(2), 20_000, np.random.default_rng(0))
+    assert low < top_guess(1.0, 5) < high
+    assert high - low < 0.006
+    assert simulated_guess(np.zeros((4, 2)), 10, np.random.default_rng(0)) == pytest.approx((0.25, 0.25, 0.25))
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("count", [2, 5, 20])
+def test_randomised_response_attains_the_bound_of_epsilon(epsilon: float, count: int) -> None:
+    truth = math.exp(epsilon) / (math.exp(epsilon) + count - 1)  # K-ary randomised response is (epsilon, 0)
+    assert guess_bound(epsilon, 0.0, count) == pytest.approx(truth, rel=1e-12)
+    assert truth < guess_bound(epsilon, 0.01, count) <= truth + 0.01
+
+
+@given(mu=st.floats(0.05, 5.0), epsilon=st.floats(0.01, 12.0), count=st.integers(2, 30))
+def test_what_is_known_of_gaussians_is_below_what_epsilon_alone_says(mu: float, epsilon: float, count: int) -> None:
+    assert top_guess(mu, count) <= guess_bound(epsilon, gaussian_delta(epsilon, 1 / mu), count) + 1e-9
+
+
+def test_the_bounds_of_no_privacy_at_all() -> None:
+    assert guess_bound(math.inf, 0.1, 5) == 1.0
+    assert guess_bound(1e6, 0.1, 5) == 1.0
+
+
+@pytest.mark.parametrize(("guess", "count"), [(0.51, 2), (0.3, 5), (0.9, 5), (0.06, 20)])
+def test_mu_is_the_largest_that_keeps_to_a_guess(guess: float, count: int) -> None:
+    mu = mu_of_guess(guess, count)
+    assert top_guess(mu, count) <= guess < top_guess(1.001 * mu, count)
+
+
+@pytest.mark.parametrize(("guess", "count"), [(0.2, 5), (0.1, 5), (1.0, 5), (math.nan, 5), (0.9, 1)])
+def test_a_guess_that_no_noise_or_none_gives_is_refused(guess: float, count: int) -> None:
+    with pytest.raises(ValueError, match="the chance of naming the client"):
+        mu_of_guess(guess, count)

@@ -10,8 +10,11 @@ from typing import Any
 from fedlethe.config import Document, RunConfig, resolve
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
+from fedlethe.experiment.cover import with_decoys
 from fedlethe.experiment.demo import Demo, demo
 from fedlethe.experiment.erasure import Erasure, Request, erase, request_for
+from fedlethe.experiment.frontier import EPSILONS, Frontier, frontier
+from fedlethe.experiment.identity import Identity, identity
 from fedlethe.experiment.overview import (
     DataOverview,
     Evaluated,
@@ -27,6 +30,7 @@ from fedlethe.experiment.table import cells, write
 from fedlethe.experiment.training import Trained, train_prepared, train_run
 
 __all__ = [
+    "EPSILONS",
     "SIGMAS",
     "Catalogue",
     "Comparison",
@@ -34,6 +38,8 @@ __all__ = [
     "Demo",
     "Erasure",
     "Evaluated",
+    "Frontier",
+    "Identity",
     "Overview",
     "Report",
     "Run",
@@ -48,12 +54,15 @@ __all__ = [
     "demo",
     "erase",
     "evaluate_model",
+    "frontier",
     "history_overview",
+    "identity",
     "methods",
     "opened_run",
     "report",
     "request",
     "sweep",
+    "template",
     "trace",
     "train_prepared",
     "train_run",
@@ -74,6 +83,18 @@ def config_for(document: Document, out: Path | None = None) -> RunConfig:
     return resolve(document)
 
 
+def template(
+    run: Run,
+    method: str,
+    options: Mapping[str, Any],
+    mask: Mapping[str, Any],
+    repair: Mapping[str, Any],
+    decoys: int = 0,
+) -> Request:
+    """A request that names nobody yet (see `request`)."""
+    return request_for(run.config, (), run.config.recipe(method), options, mask, repair, None, decoys)
+
+
 def request(
     run: Run,
     clients: Sequence[str],
@@ -82,6 +103,19 @@ def request(
     mask: Mapping[str, Any],
     repair: Mapping[str, Any],
     after: str | None = None,
+    decoys: int = 0,
 ) -> Request:
-    """An erasure request by the name of a method or recipe, and plain values that lie over it; see `request_for`."""
-    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair, after)
+    """An erasure request by the name of a method or recipe, and plain values that lie over it; see `request_for`.
+
+    Args:
+        run: The run.
+        clients: Who asked.
+        method: A row of METHODS, or a recipe.
+        options: Of the method.
+        mask: Fields of Masking.
+        repair: Fields of Repair.
+        after: The erasure from whose result they are erased.
+        decoys: How many others are erased along with them, drawn by the run's secret.
+    """
+    forget = with_decoys(run, clients, decoys, after)
+    return request_for(run.config, forget, run.config.recipe(method), options, mask, repair, after, decoys)

@@ -17,7 +17,10 @@ from fedlethe.config import Method, Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
+from fedlethe.experiment.cover import drawn
+from fedlethe.experiment.masking import Erased, Masked, decoyed, demand_candidates, masked, with_earlier
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
+from fedlethe.experiment.secret import mask_secret
 from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.federation import Federation
@@ -26,15 +29,20 @@ from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History, not_kept
 from fedlethe.history.ledger import Artefact
-from fedlethe.privacy.mask import IsotropicMask
+from fedlethe.privacy.hiding import Hidden, Masking
+from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
 from fedlethe.report import plots
-from fedlethe.seeding import derive, torch_generator
-from fedlethe.types import ClientId, Cost, Need, Stage, Vector
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Cost, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
 
 EMPTY: Mapping[str, Any] = {}
+
+
+_UNSET = ("batch_size", "clients")
+"""Fields of a repair that are not written down where they are None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +55,8 @@ class Repair:
         ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
         batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
+        clients: How many of the retained clients take part, drawn by the run's secret; None for all of them. Those who
+            take part show that they are not gone: with a mask, the others hide each other.
     """
 
     rounds: int = 1
@@ -54,13 +64,23 @@ class Repair:
     ratio: float = 1.0
     learning_rate: float | None = None
     batch_size: int | None = None
+    clients: int | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 0:
             raise ValueError(f"repair rounds must be at least 0, not {self.rounds}")
         if not 0 < self.ratio < math.inf:
             raise ValueError(f"ratio must be a finite number above 0, not {self.ratio}")
+        if self.clients is not None and self.clients < 1:
+            raise ValueError(f"at least 1 client must repair, not {self.clients}; for no repair give 0 rounds")
+        if self.clients is not None and not self.rounds:
+            raise ValueError("says how many clients repair, but there is no repair round")
         self.settings(LocalTraining())
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain values that are the same for the same repair."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value is not None or name not in _UNSET}
 
     def settings(self, local: LocalTraining) -> LocalTraining:
         """How clients train in these rounds, given how the run's do."""
@@ -77,36 +97,36 @@ class Request:
     """What is asked of one erasure.
 
     Attributes:
-        forget: Who is erased.
+        forget: Who is erased, decoys included.
         method_name: The method's row in METHODS.
         method: The method itself.
         mask: Noise on the unlearned model.
         repair: Rounds after it.
         after: The id of the erasure from whose result they are erased; None for the trained model.
+        decoys: How many of them did not ask, and are erased to hide who did.
     """
 
     forget: tuple[ClientId, ...]
     method_name: str
     method: Method
-    mask: IsotropicMask = field(default_factory=IsotropicMask)
+    mask: Masking = field(default_factory=Masking)
     repair: Repair = field(default_factory=Repair)
     after: str | None = None
+    decoys: int = 0
 
     def canonical(self) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
         method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
-        repair = dataclasses.asdict(self.repair)
-        if self.repair.batch_size is None:
-            del repair["batch_size"]  # as requests were written before there was one: what was done is known again
         options: dict[str, Any] = {
             "forget": sorted(self.forget),
             "method": {
                 "name": self.method_name,
                 **{name: "inf" if value == math.inf else value for name, value in method.items()},
             },
-            "mask": dataclasses.asdict(self.mask),
-            "repair": repair,
+            "mask": self.mask.canonical(),
+            "repair": self.repair.canonical(),
             **({} if self.after is None else {"after": self.after}),
+            **({"decoys": self.decoys} if self.decoys else {}),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
 
@@ -119,26 +139,40 @@ def request_for(
     mask: Mapping[str, Any] = EMPTY,
     repair: Mapping[str, Any] = EMPTY,
     after: str | None = None,
+    decoys: int = 0,
 ) -> Request:
     """A request from plain values, which lie over the recipe's.
 
     Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train.
+    Where a mask is to guarantee something there is none, unless it is said how many repair.
 
     Raises:
-        FedletheError: No method or option has that name, or a value is out of range.
+        FedletheError: No method or option has that name, a value is out of range, or the repair would show who is gone.
     """
     method = config.method(recipe.method, {**recipe.options, **options})
-    rounds = 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1
+    rounds = {"rounds": 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1}
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
         raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
-    return Request(
+    masking = construct(Masking, mask, "mask")
+    demand_candidates(method, recipe.method, masking)
+    bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
+    request = Request(
         forget=tuple(clients),
         method_name=recipe.method,
         method=method,
-        mask=construct(IsotropicMask, mask, "mask"),
-        repair=construct(Repair, {"rounds": rounds, **recipe.repair, **repair}, "repair"),
+        mask=masking,
+        repair=construct(Repair, {**rounds, **recipe.repair, **bare, **repair}, "repair"),
         after=after,
+        decoys=decoys,
     )
+    if masking.guarantees and request.repair.rounds and request.repair.clients is None:
+        raise FedletheError(
+            "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
+            "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
+        )
+    if decoys and (masking.adds_noise or request.repair.clients is not None):
+        raise FedletheError("decoys hide without noise, and all who are left repair: give --decoys alone")
+    return request
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +192,9 @@ class Erasure:
         patients: Client to its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
         found: Figures that the method found on the way, by name.
+        hidden: What is hidden of who was erased, and from whom; None where nothing is.
+        not_hidden: Why not, where there is a mask nevertheless.
+        together: What is hidden from whoever has the models of several erasures of the same clients.
     """
 
     run: Path
@@ -174,6 +211,9 @@ class Erasure:
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
     joined: tuple[ClientId, ...] = ()
     found: Mapping[str, float] = field(default_factory=dict)
+    hidden: Hidden | None = None
+    not_hidden: str | None = None
+    together: str | None = None
 
     @property
     def subject(self) -> str:
@@ -188,8 +228,8 @@ def erase(run: Run, request: Request) -> Erasure:
     """Carry a request out and enter it in the ledger; the trained model and the history stay as they are.
 
     Raises:
-        FedletheError: A client is unknown, named twice, or the last one; the history lacks what the method needs; or
-            this very request was carried out before.
+        FedletheError: A client is unknown, named twice, or the last one; the history lacks what the method needs; this
+            very request was carried out before; or the mask that is asked for cannot be made.
     """
     demand_complete(run)
     if run.config.exact is None:
@@ -206,11 +246,12 @@ def erase(run: Run, request: Request) -> Erasure:
         with bar("erasing, client updates") as advance:
             meter = Meter(notify=advance)
             unlearned = unlearn(run, request.forget, request.method, past, meter)
-            for name, model in stages_of(run, request, past, unlearned.model, meter, repaired):
+            mask = masked_of(run, request, past, unlearned.model)
+            for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask):
                 cost = meter.cost()
                 with meter.stopped():
                     stages.append(Stage(name, run.evaluate(model), cost))
-        return _enter(run, request, past, unlearned, model, stages, repaired)
+        return _enter(run, request, past, unlearned, model, stages, repaired, mask)
 
 
 def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
@@ -233,34 +274,93 @@ def _of(run: Run, history: History, seed: int | None = None) -> Federation:
     return run.federation(seed).without(set(run.data.clients) - set(history.clients))
 
 
-def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vector:
-    """The model with the mask's noise, its running variances floored; `key` names the draw."""
-    return run.layout.floor_variances(mask.apply(model, torch_generator(run.config.seed, "mask", *key)), model)
+def masked_of(run: Run, request: Request, history: History, model: Vector) -> Masked | None:
+    """The unlearned model, shape (P,), with the request's mask; None where there is none.
+
+    Raises:
+        FedletheError: See `masking.masked`.
+    """
+    if not request.mask.adds_noise or (not request.mask.guarantees and not _took_part(request, history)):
+        return None
+
+    def unlearned(clients: Sequence[ClientId]) -> Vector:
+        return unlearn(run, clients, request.method, history, Meter()).model
+
+    erased = Erased(
+        forget=request.forget,
+        model=model,
+        method=request.method,
+        method_name=request.method_name,
+        unlearned=unlearned,
+        repairers=repairers(run, request, history),
+        after=request.after is not None,
+    )
+    noise = SecretNoise(mask_secret(run.path), "mask", request.canonical())
+    return masked(run, history, erased, request.mask, noise)
+
+
+def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, ...] | None:
+    """Who repairs the model: a few, drawn by the run's secret; None for all who are left, empty for nobody.
+
+    Raises:
+        FedletheError: So many are not there, or they would leave nobody to hide among.
+    """
+    if not request.repair.rounds:
+        return ()
+    if request.repair.clients is None:
+        return None
+    left = set(_of(run, history).clients) - set(request.forget)
+    return drawn(run.path, request.forget, left, request.repair.clients, spare=1 if request.mask.adds_noise else 0)
+
+
+def _took_part(request: Request, history: History) -> bool:
+    return bool(entered(history).intersection(request.forget))
 
 
 def stages_of(
-    run: Run, request: Request, history: History, model: Vector, meter: Meter, repaired: dict[ClientId, Vector]
+    run: Run,
+    request: Request,
+    history: History,
+    model: Vector,
+    meter: Meter,
+    repaired: dict[ClientId, Vector],
+    mask: Masked | None = None,
 ) -> Iterator[tuple[str, Vector]]:
     """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name.
 
-    What each client's updates add in the repair rounds is summed up in `repaired`.
+    What each client's updates add in the repair rounds is summed up in `repaired`. Clients who took part in no round
+    are not repaired after, unless they are to be hidden among others who are.
     """
     yield "unlearned", model
-    if not entered(history).intersection(request.forget):
+    if not (request.mask.guarantees or request.decoys or _took_part(request, history)):
         return
-    if request.mask.sigma > 0:
-        model = masked(run, model, request.mask, *sorted(request.forget))
+    if mask is not None:
+        model = mask.model
         yield "masked", model
     if not request.repair.rounds:
         return
-    retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
-    federation = MeteredFederation(retained, meter)
-    schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
-    for record in train(federation, model, schedule, request.repair.settings(run.config.local)):
+    for record in repair_rounds(run, request, history, model, repairers(run, request, history), meter):
         for client, update in record.updates.items():
             added = contribution(update.model, record.before, record.weights[client])
             repaired[client] = repaired[client] + added if client in repaired else added
         yield f"repaired {record.round}", record.after
+
+
+def repair_rounds(
+    run: Run,
+    request: Request,
+    history: History,
+    model: Vector,
+    chosen: tuple[ClientId, ...] | None,
+    meter: Meter,
+) -> Iterator[RoundRecord]:
+    """The request's repair of a model, shape (P,), by the chosen clients; None for all who are left."""
+    retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
+    if chosen:
+        retained = retained.without(set(retained.clients) - set(chosen))
+    federation = MeteredFederation(retained, meter)
+    schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
+    return train(federation, model, schedule, request.repair.settings(run.config.local))
 
 
 def _enter(
@@ -271,6 +371,7 @@ def _enter(
     model: Vector,
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
+    mask: Masked | None,
 ) -> Erasure:
     id = f"{len(run.history.ledger.erasures()) + 1:04d}"
     folder = run.path / "erasures" / id
@@ -290,6 +391,7 @@ def _enter(
         patients=closed_form.patients_by_client(run, exact, past),
         joined=exact.join,
         found=dict(unlearned.found),
+        **_hidden(run, request, mask),
     )
     plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
     digest = checkpoint.save(erasure.model, model, run.layout)
@@ -309,6 +411,23 @@ def _enter(
     now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
     run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
     return erasure
+
+
+def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
+    """The fields of an Erasure that tell what is hidden."""
+    hidden = decoyed(request.forget, request.decoys) if request.decoys else None if mask is None else mask.hidden
+    return {
+        "hidden": hidden,
+        "not_hidden": None if mask is None else mask.problem,
+        "together": None if hidden is None else with_earlier(hidden, _of_the_same(run, request)),
+    }
+
+
+def _of_the_same(run: Run, request: Request) -> dict[str, Hidden | None]:
+    """The earlier erasures of the same clients from the same model, with or without decoys."""
+    gone = set(request.forget)
+    same = [one for one in erasures(run) if one.after == request.after]
+    return {one.id: one.hidden for one in same if gone <= set(one.forget) or gone >= set(one.forget)}
 
 
 def _artefact(run: Run, path: Path, sha256: str | None = None, client: ClientId | None = None) -> Artefact:

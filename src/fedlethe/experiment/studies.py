@@ -10,13 +10,15 @@ from pathlib import Path
 from fedlethe import files
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.erasure import masked, unlearn
+from fedlethe.experiment.erasure import unlearn
+from fedlethe.experiment.masking import finished
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
 from fedlethe.report import plots
+from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId, Evaluation, SweepPoint, TracePoint
 
 SIGMAS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03)
@@ -94,7 +96,8 @@ def _sweep(
     for client in clients:
         unlearned = unlearn(run, [client], method, run.history, Meter()).model
         for mask, draw in pairs:
-            noisy = masked(run, unlearned, mask, "sweep", client, repr(mask.sigma), draw)
+            noise = numpy_generator(run.config.seed, "sweep", client, repr(mask.sigma), draw)
+            noisy = finished(run, run.history, mask.apply(unlearned, noise))
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))
 
 

@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: MIT
-"""Clipping, and the masks: calibrated noise that hides which client was erased."""
+"""Clipping, and the masks: calibrated noise that hides which client was erased.
+
+The observer is given everything but the answer: the trained model, every candidate r(1), ..., r(K) (the model that
+erasing client i instead would have led to), the mask and its size, and the released vector. What is hidden is which of
+the candidates it was made from. Since the candidates are the observer's already, the noise may be measured by them: the
+sensitivity is the largest distance between two of this run's candidates, not a bound over all data sets.
+
+All three masks release a vector whose law, seen from candidate i against candidate j, is a Gaussian shifted by at most
+mu = distance / sigma standard deviations, so each buys the same (epsilon, delta) and the same best guess
+(`accounting.top_guess`); they differ in what they cost. Whatever is done to the vector afterwards without knowing the
+answer (the floor under running variances, rounding, evaluation) takes nothing away from that.
+
+Not hidden: that somebody was erased; what a second release made from other noise adds (`accounting.composed`); what
+clients' further training shows, since those who train are not gone.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
 import torch
 
+from fedlethe.privacy.accounting import Array
+from fedlethe.privacy.noise import Noise
+from fedlethe.privacy.span import BLOCK, Span
 from fedlethe.types import Vector
 
 
@@ -28,13 +47,20 @@ def clip_factor(vector: Vector, norm: float) -> float:
     return min(1.0, norm / length) if length > 0 else 1.0
 
 
+def demand_sigma(sigma: float) -> None:
+    """Refuse a sigma that means nothing."""
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise ValueError(f"sigma must be a finite number of at least 0, not {sigma}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IsotropicMask:
     """Independent Gaussian noise on every weight: r(u) + N(0, sigma^2).
 
     Formal guarantees:
-        None is claimed of a sigma alone: what it hides depends on how far apart the candidates r(1), ..., r(K) lie.
-        Its norm is about sigma x sqrt(P), so on a deep network it ruins accuracy long before it hides anyone.
+        For candidates i and j at distance D: (epsilon, delta) of the analytic Gaussian with mu = D / sigma. The sum is
+        taken in float64 and rounded once, so that its last bits do not tell r(u) from another candidate. The norm of
+        the noise is about sigma x sqrt(P): on a deep network it ruins accuracy long before it hides anyone.
 
     Attributes:
         sigma: Standard deviation of the noise on each weight; 0 adds none.
@@ -43,11 +69,56 @@ class IsotropicMask:
     sigma: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.sigma) and self.sigma >= 0):
-            raise ValueError(f"sigma must be a finite number of at least 0, not {self.sigma}")
+        demand_sigma(self.sigma)
 
-    def apply(self, vector: Vector, generator: torch.Generator) -> Vector:
+    def apply(self, vector: Vector, noise: Noise) -> Vector:
         """The vector with the noise added, shape (P,); a running variance may then need its floor."""
-        if self.sigma == 0:
-            return vector.clone()
-        return vector + self.sigma * torch.randn(vector.shape, generator=generator)
+        masked = vector.clone()
+        for start in range(0, vector.numel() if self.sigma > 0 else 0, BLOCK):
+            part = vector[start : start + BLOCK].numpy().astype(np.float64)
+            part += self.sigma * noise.standard_normal(len(part))
+            masked[start : start + BLOCK] = torch.from_numpy(part)
+        return masked
+
+    def release(self, span: Span, erased: int, noise: Noise) -> Vector:
+        """The candidate of index `erased`, masked: shape (P,)."""
+        return self.apply(span.models[erased], noise)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SpanMask:
+    """Gaussian noise in the span of the candidates alone: r(u) + Q z, z ~ N(0, S) in n < K dimensions.
+
+    Formal guarantees:
+        Candidates i and j are told apart exactly as N(c_i, S) and N(c_j, S) are: mu^2 = (c_i - c_j)' S^-1 (c_i - c_j).
+        With S = sigma^2 I that is what the isotropic mask of the same sigma hides, since isotropic noise outside the
+        span has the same law whoever was erased; but the noise has norm sigma x sqrt(n) rather than sigma x sqrt(P).
+        The released vector is a function of c_u + z alone (`Span.at`): neither its rounding nor the numerical rank of
+        the span takes anything away.
+
+    Edge cases:
+        Candidates that coincide have a span of no dimension: the vector is their common model, no noise is needed.
+
+    Attributes:
+        factor: L, shape (n, n), S = L L': sigma I is the subspace mask; a root of `shape.cheapest` the shaped one.
+    """
+
+    factor: Array
+
+    def release(self, span: Span, erased: int, noise: Noise) -> Vector:
+        """The candidate of index `erased`, masked: shape (P,)."""
+        return span.at(span.coordinates[erased] + self.factor @ noise.standard_normal(span.rank))
+
+
+Mask: TypeAlias = IsotropicMask | SpanMask
+
+
+def subspace(sigma: float, span: Span) -> SpanMask:
+    """The subspace mask: as much noise in every direction of the span, sigma >= 0."""
+    demand_sigma(sigma)
+    return SpanMask(factor=sigma * np.eye(span.rank))
+
+
+def shaped(covariance: Array) -> SpanMask:
+    """The shaped mask: noise of this covariance, shape (n, n), positive definite."""
+    return SpanMask(factor=np.linalg.cholesky(covariance).astype(np.float64))

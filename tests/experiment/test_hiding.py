@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: MIT
+"""Hiding who left, in an erasure: masks, their guarantee, the secret, decoys, and those few who repair."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fedlethe.config import resolve
+from fedlethe.data.federated import normalise
+from fedlethe.errors import FedletheError
+from fedlethe.experiment import Erasure, erase, frontier, identity, opened_run, request, template, train_run
+from fedlethe.experiment.candidates import AT_MOST, candidate_sets
+from fedlethe.experiment.cover import companions
+from fedlethe.experiment.curvature import curvature
+from fedlethe.experiment.erasure import repairers, unlearn
+from fedlethe.experiment.frame import frame_of
+from fedlethe.experiment.masking import finished
+from fedlethe.experiment.run import Run
+from fedlethe.experiment.secret import FILE, mask_secret
+from fedlethe.federation.metered import Meter
+from fedlethe.privacy.accounting import top_guess
+from fedlethe.privacy.span import Span
+from fedlethe.vector import VARIANCE_FLOOR
+
+HOSPITALS = tuple(f"hospital-{number}" for number in range(4))
+NO_REPAIR = {"rounds": 0}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four hospitals, two rounds, batch norm: everything kept, a secret that is always the same."""
+    out = tmp_path_factory.mktemp("hiding") / "run"
+    document: dict[str, Any] = {
+        "data": {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 30},
+        "model": {"name": "small-cnn", "norm": "batch"},
+        "federation": {"rounds": 2},
+        "history": {"keep": "everything"},
+        "backdoor": {"client": "hospital-1", "target": 0},
+    }
+    train_run(resolve(document), out)
+    (out / FILE).write_bytes(bytes(range(32)))
+    (out / FILE).chmod(0o600)
+    return out
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Iterator[Run]:
+    """A copy of it, open."""
+    with opened_run(Path(shutil.copytree(trained, tmp_path / "run"))) as opened:
+        yield opened
+
+
+def erased(run: Run, clients: Sequence[str] = ("hospital-1",), **fields: Any) -> Erasure:
+    """An erasure; `mask`, `repair`, `method`, `options`, `after` and `decoys` as in `request`."""
+    method, options = fields.pop("method", "influence"), fields.pop("options", {"clip": 0.5})
+    mask, repair = fields.pop("mask", {}), fields.pop("repair", {})
+    return erase(run, request(run, clients, method, options, mask, repair, **fields))
+
+
+def model_of(erasure: Erasure, run: Run) -> torch.Tensor:
+    return run.history.erased_model(erasure.id)
+
+
+def candidates(run: Run, **options: Any) -> list[torch.Tensor]:
+    """Each hospital erased, one by one."""
+    method = run.config.method("influence", {"clip": 0.5, **options})
+    return [unlearn(run, [client], method, run.history, Meter()).model for client in HOSPITALS]
+
+
+# What is recorded
+
+
+def test_a_guarantee_is_recorded_as_it_was_asked_and_as_it_was_found(run: Run) -> None:
+    erasure = erased(run, mask={"max_guess": 0.4})
+    hidden = erasure.hidden
+    assert hidden is not None
+    assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked"]  # no repair of itself
+    assert json.loads(erasure.request)["mask"] == {"kind": "subspace", "delta": 1e-5, "max_guess": 0.4}
+    assert hidden.among == HOSPITALS
+    assert hidden.guess == pytest.approx(0.4, abs=1e-6)
+    whole = torch.stack(candidates(run)).double()
+    assert hidden.distance == pytest.approx(float(torch.cdist(whole, whole).max()), rel=1e-5)
+    assert hidden.mu == pytest.approx(hidden.distance / hidden.sigma)
+    assert hidden.released
+    assert "every candidate" in hidden.covers
+    assert "who trains later" in hidden.leaves
+    assert erasure.guarantee is None  # that is about forgetting
+    stored = json.loads((run.path / "erasures" / erasure.id / "erasure.json").read_text())
+    assert stored["hidden"]["epsilon"] == hidden.epsilon
+
+
+@pytest.mark.parametrize("kind", ["subspace", "shaped", "isotropic"])
+def test_a_mask_stays_where_it_should(run: Run, kind: str) -> None:
+    erasure = erased(run, mask={"epsilon": 3.0, "kind": kind})
+    assert erasure.hidden is not None
+    assert erasure.hidden.epsilon == pytest.approx(3.0, abs=1e-6)
+    span = Span.of(candidates(run))
+    model = model_of(erasure, run)
+    moved = model - candidates(run)[1]
+    outside = model - span.at(span.project([model])[0])
+    outside[~run.layout.parameters] = 0  # floors of running variances
+    if kind == "isotropic":
+        assert float(moved.std()) == pytest.approx(erasure.hidden.sigma, rel=0.05)
+    else:
+        assert float(outside.norm()) < 1e-3 * float(moved.norm())
+        assert float(moved.norm()) < 8 * erasure.hidden.sigma
+    if kind == "shaped":
+        assert "% of the subspace mask's" in erasure.hidden.detail
+
+
+def test_what_a_plain_sigma_buys_is_said_and_the_repair_is_not_covered(run: Run) -> None:
+    erasure = erased(run, mask={"sigma": 0.03})
+    assert json.loads(erasure.request)["mask"] == {"sigma": 0.03}
+    assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked", "repaired 1"]
+    assert erasure.hidden is not None
+    assert (erasure.hidden.by, erasure.hidden.sigma) == ("isotropic", 0.03)
+    assert not erasure.hidden.released
+    assert "not what is released" in erasure.hidden.covers
+
+
+def test_of_a_method_without_candidates_nothing_is_claimed(run: Run) -> None:
+    erasure = erased(run, method="fine_tune", options={}, mask={"sigma": 0.01})
+    assert erasure.hidden is None
+    assert "candidates cannot be computed" in (erasure.not_hidden or "")
+    assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked"]
+
+
+def test_who_took_part_in_no_round_is_masked_as_the_others_are(trained: Path, tmp_path: Path) -> None:
+    config = resolve(
+        {
+            "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 20},
+            "federation": {"rounds": 1, "participation": 0.6},
+        }
+    )
+    train_run(config, tmp_path / "late")
+    with opened_run(tmp_path / "late") as run:
+        (absent,) = set(run.history.clients) - set(run.history.weights(1))
+        erasure = erased(run, [absent], mask={"epsilon": 1.0})
+        assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked"]
+        assert not torch.equal(model_of(erasure, run), run.history.final())
+
+
+def test_several_at_once_hide_among_all_sets_of_as_many(run: Run) -> None:
+    erasure = erased(run, HOSPITALS[1:3], mask={"epsilon": 3.0})
+    assert erasure.hidden is not None
+    assert erasure.hidden.among == tuple(" + ".join(pair) for pair in combinations(HOSPITALS, 2))
+
+
+def test_more_sets_than_can_be_computed_are_refused() -> None:
+    assert candidate_sets(["b", "a", "c"], 1) == [("a",), ("b",), ("c",)]
+    with pytest.raises(FedletheError, match=f"210 ways; a mask hides among {AT_MOST}"):
+        candidate_sets([str(number) for number in range(10)], 4)
+    with pytest.raises(FedletheError, match="nobody to hide among"):
+        candidate_sets(["a"], 1)
+
+
+def test_candidates_that_coincide_are_released_without_noise(run: Run) -> None:
+    erasure = erased(run, options={"scale": 0.0}, mask={"epsilon": 0.5, "kind": "isotropic"})
+    assert erasure.hidden is not None
+    assert (erasure.hidden.sigma, erasure.hidden.epsilon, erasure.hidden.guess) == (0.0, 0.0, 0.25)
+    assert "sigma 0 suffices" in erasure.hidden.statement
+    torch.testing.assert_close(model_of(erasure, run), run.history.final())
+
+
+def test_the_floor_under_variances_tells_nothing_of_the_client(run: Run) -> None:
+    """It follows from the trained model: one that followed from the unlearned one would be seen where it is reached."""
+    final = run.history.final()
+    statistics = torch.cat(
+        [torch.arange(span.start, span.stop) for name, span in run.layout.spans.items() if name.endswith("running_var")]
+    )
+    assert len(statistics) > 0
+    low = final.clone()
+    low[statistics] = -1.0
+    torch.testing.assert_close(finished(run, run.history, low)[statistics], VARIANCE_FLOOR * final[statistics])
+    erasure = erased(run, mask={"sigma": 5.0}, repair=NO_REPAIR)
+    found = model_of(erasure, run)[statistics]
+    reached = found == VARIANCE_FLOOR * final[statistics]
+    assert 0.3 < float(reached.float().mean()) < 0.7  # about half of the noise points down
+
+
+# The secret
+
+
+def test_the_noise_follows_from_the_secret_and_not_from_the_seed(trained: Path, tmp_path: Path) -> None:
+    models = {}
+    for name, secret in (("one", bytes(range(32))), ("again", bytes(range(32))), ("other", bytes(32))):
+        folder = Path(shutil.copytree(trained, tmp_path / name))
+        (folder / FILE).write_bytes(secret)
+        with opened_run(folder) as run:
+            models[name] = [
+                (folder / "erasures" / erased(run, mask=mask).id / "model.safetensors").read_bytes()
+                for mask in ({"epsilon": 3.0}, {"epsilon": 3.0, "kind": "isotropic"})
+            ]
+    assert models["one"] == models["again"]
+    assert models["one"][0] != models["other"][0]
+    assert models["one"][1] != models["other"][1]
+
+
+def test_no_two_releases_share_their_noise(run: Run) -> None:
+    """Else their difference would be free of it."""
+    points = []
+    for scale in (1.0, 0.999):
+        hidden = erased(
+            run, options={"clip": 0.5, "scale": scale}, mask={"sigma": 1.0, "kind": "subspace"}, repair=NO_REPAIR
+        )
+        span = Span.of(candidates(run))
+        points.append(span.project([model_of(hidden, run)])[0])
+    assert np.linalg.norm(points[0] - points[1]) > 0.3
+
+
+def test_the_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    first = mask_secret(tmp_path)
+    assert len(first) == 32
+    assert mask_secret(tmp_path) == first
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_secret_that_others_can_read_or_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    mask_secret(tmp_path)
+    (tmp_path / FILE).chmod(0o640)
+    with pytest.raises(FedletheError, match="chmod 600"):
+        mask_secret(tmp_path)
+    (tmp_path / FILE).chmod(0o600)
+    (tmp_path / FILE).write_bytes(bytes(31))
+    with pytest.raises(FedletheError, match="31 bytes"):
+        mask_secret(tmp_path)
+
+
+def test_the_secret_is_in_no_record(run: Run) -> None:
+    erased(run, mask={"epsilon": 3.0})
+    assert FILE not in run.history.ledger.artefacts()
+    run.history.verify()
+
+
+# Decoys, and the few who repair
+
+
+def test_every_order_of_companions_is_as_likely() -> None:
+    others = ["a", "b", "c"]
+    draws = 1200
+    orders = Counter(tuple(companions(n.to_bytes(32, "big"), ["u"], others)) for n in range(draws))
+    assert len(orders) == 6
+    assert all(abs(count - draws / 6) < 5 * (draws * 5 / 36) ** 0.5 for count in orders.values())
+    secret = bytes(range(32))
+    assert companions(secret, ["u"], others) == companions(secret, ["u"], others[::-1])
+
+
+def test_decoys_are_erased_along_and_nothing_tells_them_apart(run: Run) -> None:
+    erasure = erased(run, decoys=2)
+    assert len(erasure.forget) == 3
+    assert "hospital-1" in erasure.forget
+    assert erasure.hidden is not None
+    assert (erasure.hidden.by, erasure.hidden.among) == ("decoys", erasure.forget)
+    assert erasure.hidden.epsilon == 0.0
+    assert erasure.hidden.guess == pytest.approx(1 / 3)
+    asked = json.loads(erasure.request)
+    assert (asked["forget"], asked["decoys"]) == (list(erasure.forget), 2)  # who asked is not said
+    alike = erased(run, erasure.forget)
+    torch.testing.assert_close(model_of(erasure, run), model_of(alike, run), rtol=0, atol=0)
+    assert run.past(erasure.id).clients == tuple(sorted(set(HOSPITALS) - set(erasure.forget)))
+
+
+def test_more_decoys_hold_the_fewer(run: Run) -> None:
+    one, two = (set(erased(run, decoys=number).forget) for number in (1, 2))
+    assert one < two  # what they have in common does not narrow it down
+
+
+def test_decoys_hide_with_any_method(run: Run) -> None:
+    erasure = erased(run, method="retrain", options={}, decoys=1)
+    assert erasure.hidden is not None
+    assert erasure.hidden.guess == pytest.approx(0.5)
+    assert (erasure.guarantee or "").startswith("exact")
+
+
+def test_those_who_repair_are_known_and_the_rest_hide_each_other(run: Run) -> None:
+    erasure = erased(run, mask={"epsilon": 3.0}, repair={"rounds": 2, "clients": 1})
+    assert erasure.hidden is not None
+    (worker,) = erasure.cost.clients
+    assert erasure.hidden.among == tuple(name for name in HOSPITALS if name != worker)
+    assert worker != "hospital-1"
+    assert f"sees that {worker} repair" in erasure.hidden.covers
+    assert [stage.name for stage in erasure.stages][-1] == "repaired 2"
+    masked = Span.of([model for name, model in zip(HOSPITALS, candidates(run), strict=True) if name != worker])
+    assert erasure.hidden.distance == pytest.approx(masked.distance, rel=1e-5)
+
+
+def test_who_repairs_does_not_follow_from_who_asked_alone(run: Run) -> None:
+    chosen: set[str] = set()
+    for number in range(12):
+        (run.path / FILE).write_bytes(number.to_bytes(32, "big"))
+        built = request(run, ["hospital-1"], "influence", {}, {"epsilon": 1.0}, {"rounds": 1, "clients": 1})
+        chosen.update(repairers(run, built, run.history) or ())
+    assert chosen == set(HOSPITALS) - {"hospital-1"}
+
+
+def test_what_several_erasures_of_the_same_client_tell_together(run: Run) -> None:
+    first = erased(run, mask={"epsilon": 1.0})
+    assert first.together is None
+    second = erased(run, mask={"epsilon": 2.0})
+    assert first.hidden is not None
+    assert second.hidden is not None
+    mu = (first.hidden.mu**2 + second.hidden.mu**2) ** 0.5
+    assert f"{100 * top_guess(mu, 4):.1f} %" in (second.together or "")
+    assert erased(run, ["hospital-2"], mask={"epsilon": 2.0}).together is None
+    bare = erased(run)
+    assert bare.together is None
+    assert f"erasure {bare.id}" in (erased(run, mask={"epsilon": 4.0}).together or "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mask": {"epsilon": 3.0}, "repair": {"rounds": 1}}, "--repair-clients 2"),
+        ({"mask": {"epsilon": 3.0}, "repair": {"rounds": 1, "clients": 3}}, "one of them at least must stay out"),
+        ({"mask": {"epsilon": 3.0}, "method": "fed_eraser", "options": {}}, "candidates cannot be computed"),
+        ({"mask": {"epsilon": 3.0}, "method": "puf", "options": {}}, "as if it were to be forgotten"),
+        ({"mask": {"epsilon": 3.0}, "method": "kd", "options": {}}, "candidates cannot be computed"),
+        ({"mask": {"sigma": 0.1, "kind": "shaped"}, "method": "retrain", "options": {}}, "cannot be computed"),
+        ({"mask": {"max_guess": 0.25}}, "above 1 / 4 = 0.25"),
+        ({"mask": {"max_guess": 0.1}}, "above 1 / 4 = 0.25"),
+        ({"mask": {"epsilon": 3.0}, "clients": HOSPITALS[:3], "decoys": 1}, "name fewer"),
+        ({"mask": {"epsilon": 3.0}, "decoys": 1}, "give --decoys alone"),
+        ({"decoys": 3}, "one must be left"),
+        ({"decoys": -1}, "at least 0"),
+        ({"clients": ("nobody",), "decoys": 1}, "'nobody' is not in this federation"),
+        ({"mask": {"sigma": 1e38}, "repair": NO_REPAIR}, "exceeds what a float32 holds"),
+        ({"repair": {"rounds": 0, "clients": 1}}, "there is no repair round"),
+        ({"repair": {"rounds": 1, "clients": 4}}, "name fewer"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_cannot_hide_is_refused_and_nothing_is_entered(run: Run, fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(FedletheError, match=words):
+        erased(run, **fields)
+    assert run.history.ledger.erasures() == {}
+
+
+def test_one_client_alone_has_nobody_to_hide_among(run: Run) -> None:
+    first = erased(run, HOSPITALS[:2])
+    second = erased(run, HOSPITALS[2:3], after=first.id, mask={"epsilon": 3.0})
+    assert second.hidden is not None
+    assert second.hidden.among == HOSPITALS[2:]
+    assert "taken as known" in second.hidden.covers
+
+
+# The curvature, and the studies
+
+
+def test_the_curvature_is_that_of_the_answers(run: Run) -> None:
+    """Against differences in float64 over a step ten thousand times as short, image by image."""
+    span, frame = Span.of(candidates(run, scale=0.05)), frame_of(run, "subspace")
+    found, source = curvature(run, span, frame)
+    assert "test images" in source
+    middle = span.at(np.zeros(span.rank))
+    directions = [run.layout.tensors(span.at(axis) - middle) for axis in np.eye(span.rank)]
+    run.network.eval()
+    expected, count = np.zeros((span.rank, span.rank)), 0
+
+    def answers(images: torch.Tensor, direction: int, step: float) -> np.ndarray:
+        tensors = run.layout.tensors(middle)
+        moved = {name: tensor.double() + step * directions[direction][name] for name, tensor in tensors.items()}
+        with torch.no_grad():
+            logits: torch.Tensor = torch.func.functional_call(run.network, moved, (images.double(),))
+        return logits.log_softmax(dim=1).numpy()
+
+    for data in run.data.clients.values():
+        for image in normalise(data.test.batch(np.arange(len(data.test)))[0]):
+            weights, step = np.exp(answers(image[None], 0, 0.0))[0], 1e-5 * span.distance
+            slopes = np.stack(
+                [(answers(image[None], n, step) - answers(image[None], n, -step))[0] / (2 * step) for n in range(3)]
+            )
+            expected += (slopes * weights) @ slopes.T
+            count += 1
+    np.testing.assert_allclose(found, expected / count, rtol=0.05, atol=0.02 * float(found.max()))
+
+
+def test_the_frontier_holds_masks_against_each_other(run: Run) -> None:
+    methods = {"clip 0.5": run.config.method("influence", {"clip": 0.5})}
+    result = frontier(run, "influence", methods, [1.0, 8.0], ["isotropic", "subspace", "shaped"], [0.01], draws=1)
+    by_mask: dict[str, list[Any]] = {}
+    for point in result.points:
+        by_mask.setdefault(point.mask, []).append(point)
+    assert {mask: len(points) for mask, points in by_mask.items()} == {
+        "nothing erased": 1,
+        "no mask": 1,
+        "isotropic": 2,
+        "subspace": 2,
+        "shaped": 2,
+        "isotropic, sigma given": 1,
+    }
+    for points in (by_mask["isotropic"], by_mask["subspace"], by_mask["shaped"]):
+        for point, epsilon in zip(points, (1.0, 8.0), strict=True):
+            assert point.epsilon == pytest.approx(epsilon, abs=1e-6)
+            full = next(one for one in point.named if one.attacker == "full knowledge")
+            assert full.low <= point.bound
+            assert full.trials == 4000
+    (unmasked,) = by_mask["no mask"]
+    assert {one.attacker: one.hits / one.trials for one in unmasked.named}["full knowledge"] == 1.0
+    assert unmasked.attack_success is not None
+    (published,) = by_mask["isotropic, sigma given"]
+    assert published.sigma == 0.01
+    assert published.epsilon > 20
+    assert published.bound > 0.95
+    lines = (run.path / "report" / "frontier.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(result.points)
+    assert (run.path / "report" / "frontier.png").is_file()
+    assert run.history.ledger.erasures() == {}
+
+
+def test_who_left_shows_in_a_plain_repair_and_not_among_decoys(run: Run) -> None:
+    plain = identity(run, template(run, "influence", {}, {}, {"rounds": 1}), draws=1)
+    assert [point.stage for point in plain.points] == ["unlearned", "repaired 1"]
+    for point in plain.points:
+        rates = {one.attacker: one.hits / one.trials for one in point.named}
+        assert rates["full knowledge"] == 1.0
+        assert point.bound is None
+    decoys = identity(run, template(run, "influence", {}, {}, {"rounds": 1}, decoys=3 - 1), draws=2)
+    assert [point.chance for point in decoys.points] == [pytest.approx(1 / 3)] * 2
+    assert all(point.bound == pytest.approx(1 / 3) for point in decoys.points)
+    few = identity(run, template(run, "influence", {}, {"epsilon": 1.0}, {"rounds": 1, "clients": 1}), draws=1)
+    assert [point.stage for point in few.points] == ["masked", "repaired 1"]
+    assert [point.bound for point in few.points] == [few.points[0].bound] * 2
+    full = [next(one for one in point.named if one.attacker == "full knowledge") for point in few.points]
+    assert full[0].hits == full[1].hits or abs(full[0].hits - full[1].hits) <= 0
+    masked = identity(run, template(run, "influence", {}, {"sigma": 0.1}, {"rounds": 1}), draws=1)
+    assert [point.bound is None for point in masked.points] == [False, True]
+
+
+def test_studies_of_nothing_are_refused(run: Run) -> None:
+    usual: dict[str, Any] = {
+        "methods": {"influence": run.config.method("influence", {})},
+        "epsilons": [1.0],
+        "draws": 1,
+    }
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"epsilons": []}, "no epsilon"),
+        ({"epsilons": [0.0]}, "epsilon must be"),
+        ({"delta": 1.0}, "delta must be"),
+        ({"draws": 0}, "--draws 0"),
+        ({"masks": ["round"]}, "no mask 'round'"),
+        ({"sigmas": [-1.0]}, "sigma must be"),
+        ({"methods": {"retrain": run.config.method("retrain", {})}}, "its frontier cannot be drawn"),
+        ({"methods": {"nothing": run.config.method("influence", {"scale": 0.0})}}, "sigma 0 suffices"),
+    ]
+    for changes, words in refused:
+        with pytest.raises(FedletheError, match=words):
+            frontier(run, "influence", **{**usual, **changes})
+    with pytest.raises(FedletheError, match="--draws 0"):
+        identity(run, template(run, "influence", {}, {}, {}), draws=0)
+    with pytest.raises(FedletheError, match="except with --decoys"):
+        identity(run, template(run, "retrain", {}, {}, {}), draws=1)
