@@ -160,7 +160,7 @@ def _(result: Erasure) -> Iterable[Table | str]:
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
     yield f"guarantee: {result.guarantee or 'none: evidence only'}"
-    yield from _hiding(result)
+    yield from (f"who left: {line}" for line in result.hiding)
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
@@ -290,18 +290,6 @@ def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[Hid
             *(rates.get(attacker, "-") for attacker in ATTACKERS),
         )
     return table
-
-
-def _hiding(result: Erasure) -> Iterable[str]:
-    """Who is hidden, how well, and what is not covered: all of it wherever an epsilon is printed."""
-    if result.not_hidden is not None:
-        yield f"hidden: nothing is claimed of the noise; {result.not_hidden}"
-    if result.hidden is not None:
-        yield f"hidden: {result.hidden.statement}"
-        yield f"  covered: {result.hidden.covers}"
-        yield f"  not covered: {result.hidden.leaves}"
-    if result.together is not None:
-        yield f"  hidden together: {result.together}"
 
 
 def _evaluations(title: str, columns: Mapping[str, Evaluation], marked: Sequence[str] = ()) -> Table:

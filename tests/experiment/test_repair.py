@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from fedlethe.experiment.erasure import Repair, Request
+from fedlethe.experiment.request import Repair, Request
 from fedlethe.federation.client import LocalTraining
 from fedlethe.unlearning import METHODS
 

@@ -12,7 +12,7 @@ from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.cover import with_decoys
 from fedlethe.experiment.demo import Demo, demo
-from fedlethe.experiment.erasure import Erasure, Request, erase, request_for
+from fedlethe.experiment.erasure import Erasure, erase
 from fedlethe.experiment.frontier import EPSILONS, Frontier, frontier
 from fedlethe.experiment.identity import Identity, identity
 from fedlethe.experiment.overview import (
@@ -24,6 +24,7 @@ from fedlethe.experiment.overview import (
     history_overview,
 )
 from fedlethe.experiment.report import Report, report
+from fedlethe.experiment.request import Request, request_for
 from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.table import cells, write

@@ -25,7 +25,8 @@ from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.erasure import Request, request_for, retraining_examples, stages_of, unlearn
+from fedlethe.experiment.erasure import retraining_examples, stages_of, unlearn
+from fedlethe.experiment.request import Request, request_for
 from fedlethe.experiment.run import Prepared, Run, from_json, opened_run, prepare, to_json
 from fedlethe.experiment.training import train_run
 from fedlethe.federation.metered import Meter, MeteredFederation

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe.config import PRESETS, RECOMMENDED, layered, resolve
-from fedlethe.experiment.erasure import Erasure, done, erase, request_for
+from fedlethe.experiment.erasure import Erasure, done, erase
 from fedlethe.experiment.report import report
+from fedlethe.experiment.request import request_for
 from fedlethe.experiment.run import opened_run
 from fedlethe.experiment.studies import SIGMAS, sweep, trace
 from fedlethe.experiment.training import Trained, train_run

@@ -23,9 +23,10 @@ from fedlethe.audit.identity import ATTACKERS, Attacker, full_knowledge, guesses
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attack import named
 from fedlethe.experiment.candidates import incomputable
-from fedlethe.experiment.erasure import Request, repair_rounds, unlearn
+from fedlethe.experiment.erasure import repair_rounds, unlearn
 from fedlethe.experiment.masking import Erased, Masked, decoyed, masked
 from fedlethe.experiment.probe import NO_MASK, Look, Probe, figures
+from fedlethe.experiment.request import Request
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter

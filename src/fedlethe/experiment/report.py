@@ -10,9 +10,12 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.experiment.erasure import Erasure, erasures
+from fedlethe.experiment.frontier import saved_frontier
+from fedlethe.experiment.identity import saved_identity
 from fedlethe.experiment.overview import class_counts, kept, sample_images
 from fedlethe.experiment.run import Run, from_json, read_run_document
 from fedlethe.experiment.studies import saved_sweep, saved_traces
+from fedlethe.report import hiding as hiding_plots
 from fedlethe.report import plots
 from fedlethe.report.page import Page, Picture, Section, Table, render, stages_table
 from fedlethe.types import Cost, Evaluation, Stage
@@ -113,6 +116,7 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]
+        text += [f"Who left: {line}." for line in erasure.hiding]
         plot = _picture(run, plots.erasure_stages(erasure.stages, erasure.forget), f"erasures/{erasure.id}")
         title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
@@ -122,6 +126,13 @@ def _study_sections(run: Run) -> Iterator[Section]:
     if (swept := saved_sweep(run.path)) is not None:
         plot = _picture(run, plots.sweep(swept.points, swept.untouched))
         yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
+    if (masks := saved_frontier(run.path)) is not None:
+        text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
+        drawn = _picture(run, hiding_plots.frontier(masks.points))
+        yield Section("Masks: what it costs to hide who left", text, (), [drawn])
+    if (left := saved_identity(run.path)) is not None:
+        text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
+        yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
     for traced in saved_traces(run.path):
         drawn = (plots.trace_global(traced.points, traced.client), plots.trace_unlearned(traced.points, traced.client))
         pictures = [_picture(run, plot) for plot in drawn]

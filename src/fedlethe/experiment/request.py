@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""What is asked of one erasure: whom to erase, how, and what hides and repairs afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedlethe.config import Method, Recipe, RunConfig, construct
+from fedlethe.errors import FedletheError
+from fedlethe.exact.settings import ExactErasure
+from fedlethe.experiment.masking import demand_candidates
+from fedlethe.federation.client import LocalTraining
+from fedlethe.privacy.hiding import Masking
+from fedlethe.types import ClientId, Need
+
+EMPTY: Mapping[str, Any] = {}
+
+_UNSET = ("batch_size", "clients")
+"""Fields of a repair that are not written down where they are None."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """Rounds by the retained clients after the unlearning step.
+
+    Attributes:
+        rounds: How many; 0 for none.
+        epochs: Local epochs in each; None for `ratio` of the run's own.
+        ratio: Share of the run's local epochs.
+        learning_rate: None for the run's own.
+        batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
+        clients: How many of the retained clients take part, drawn by the run's secret; None for all of them. Those who
+            take part show that they are not gone: with a mask, the others hide each other.
+    """
+
+    rounds: int = 1
+    epochs: float | None = None
+    ratio: float = 1.0
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    clients: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rounds < 0:
+            raise ValueError(f"repair rounds must be at least 0, not {self.rounds}")
+        if not 0 < self.ratio < math.inf:
+            raise ValueError(f"ratio must be a finite number above 0, not {self.ratio}")
+        if self.clients is not None and self.clients < 1:
+            raise ValueError(f"at least 1 client must repair, not {self.clients}; for no repair give 0 rounds")
+        if self.clients is not None and not self.rounds:
+            raise ValueError("says how many clients repair, but there is no repair round")
+        self.settings(LocalTraining())
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain values that are the same for the same repair."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value is not None or name not in _UNSET}
+
+    def settings(self, local: LocalTraining) -> LocalTraining:
+        """How clients train in these rounds, given how the run's do."""
+        return dataclasses.replace(
+            local,
+            epochs=self.ratio * local.epochs if self.epochs is None else self.epochs,
+            learning_rate=local.learning_rate if self.learning_rate is None else self.learning_rate,
+            batch_size=local.batch_size if self.batch_size is None else self.batch_size,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of one erasure.
+
+    Attributes:
+        forget: Who is erased, decoys included.
+        method_name: The method's row in METHODS.
+        method: The method itself.
+        mask: Noise on the unlearned model.
+        repair: Rounds after it.
+        after: The id of the erasure from whose result they are erased; None for the trained model.
+        decoys: How many of them did not ask, and are erased to hide who did.
+    """
+
+    forget: tuple[ClientId, ...]
+    method_name: str
+    method: Method
+    mask: Masking = field(default_factory=Masking)
+    repair: Repair = field(default_factory=Repair)
+    after: str | None = None
+    decoys: int = 0
+
+    def canonical(self) -> str:
+        """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
+        method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
+        options: dict[str, Any] = {
+            "forget": sorted(self.forget),
+            "method": {
+                "name": self.method_name,
+                **{name: "inf" if value == math.inf else value for name, value in method.items()},
+            },
+            "mask": self.mask.canonical(),
+            "repair": self.repair.canonical(),
+            **({} if self.after is None else {"after": self.after}),
+            **({"decoys": self.decoys} if self.decoys else {}),
+        }
+        return json.dumps(options, sort_keys=True, allow_nan=False)
+
+
+def request_for(
+    config: RunConfig,
+    clients: Sequence[ClientId],
+    recipe: Recipe,
+    options: Mapping[str, Any] = EMPTY,
+    mask: Mapping[str, Any] = EMPTY,
+    repair: Mapping[str, Any] = EMPTY,
+    after: str | None = None,
+    decoys: int = 0,
+) -> Request:
+    """A request from plain values, which lie over the recipe's.
+
+    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train.
+    Where a mask is to guarantee something there is none, unless it is said how many repair.
+
+    Raises:
+        FedletheError: No method or option has that name, a value is out of range, or the repair would show who is gone.
+    """
+    method = config.method(recipe.method, {**recipe.options, **options})
+    rounds = {"rounds": 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1}
+    if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
+        raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
+    masking = construct(Masking, mask, "mask")
+    demand_candidates(method, recipe.method, masking)
+    bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
+    request = Request(
+        forget=tuple(clients),
+        method_name=recipe.method,
+        method=method,
+        mask=masking,
+        repair=construct(Repair, {**rounds, **recipe.repair, **bare, **repair}, "repair"),
+        after=after,
+        decoys=decoys,
+    )
+    if masking.guarantees and request.repair.rounds and request.repair.clients is None:
+        raise FedletheError(
+            "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
+            "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
+        )
+    if decoys and (masking.adds_noise or request.repair.clients is not None):
+        raise FedletheError("decoys hide without noise, and all who are left repair: give --decoys alone")
+    return request
