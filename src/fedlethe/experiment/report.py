@@ -134,6 +134,6 @@ def _study_sections(run: Run) -> Iterator[Section]:
         text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
         yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
     for traced in saved_traces(run.path):
-        drawn = (plots.trace_global(traced.points, traced.client), plots.trace_unlearned(traced.points, traced.client))
-        pictures = [_picture(run, plot) for plot in drawn]
+        both = (plots.trace_global(traced.points, traced.client), plots.trace_unlearned(traced.points, traced.client))
+        pictures = [_picture(run, plot) for plot in both]
         yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)
