@@ -278,13 +278,14 @@ def history(
     run: RunArgument,
     check: Annotated[bool, typer.Option("--check", help="Verify every file, rebuild every round.")] = False,
     rebuild: Annotated[int | None, typer.Option(help="Rebuild this round's global model ...")] = None,
+    unseal: Annotated[str | None, typer.Option(help="Or open this sealed file of a client ...")] = None,
     out: Annotated[Path | None, typer.Option(help="... into this file.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Show what is kept of the training and its bytes; check it; rebuild any round's model from it."""
     from fedlethe import console, experiment
 
-    console.show(experiment.history_overview(run, check, rebuild, out), json)
+    console.show(experiment.history_overview(run, check, rebuild, out, unseal), json)
 
 
 @app.command(epilog="Example: fedlethe data --data isic2019 --root DATA --size 64 --out pictures")

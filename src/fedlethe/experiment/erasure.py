@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedlethe import checkpoint, files, unlearning
+from fedlethe import files, unlearning
 from fedlethe.config import Method, Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
@@ -25,7 +24,6 @@ from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History, not_kept
-from fedlethe.history.ledger import Artefact
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import bar
 from fedlethe.report import plots
@@ -266,7 +264,7 @@ def _enter(
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
 ) -> Erasure:
-    id = f"{len(run.history.ledger.erasures()) + 1:04d}"
+    id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
     exact = request.method if isinstance(request.method, ExactErasure) else ExactErasure()
     erasure = Erasure(
@@ -286,25 +284,17 @@ def _enter(
         found=dict(unlearned.found),
     )
     plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
-    digest = checkpoint.save(erasure.model, model, run.layout)
+    artefacts = [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
-    artefacts = [_artefact(run, erasure.model, digest), _artefact(run, folder / "erasure.json")]
+    artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
     if Need.INFLUENCE in run.history.keep:
         for client, added in sorted(repaired.items()):
-            path = folder / "repair" / f"{client}.safetensors"
-            artefacts.append(_artefact(run, path, checkpoint.save(path, added, run.layout), client))
+            artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
     for client, statistics in closed_form.revised(run, exact, past).items():
-        path = folder / "statistics" / f"{client}.safetensors"
-        statistics.save(path)
-        artefacts.append(_artefact(run, path, client=client))
-    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-    run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
+        name = f"erasures/{id}/statistics/{client}"
+        artefacts.append(store.write("erasure", name, client, [statistics.content()]))
+    run.history.ledger.add_erasure(id, erasure.request, artefacts)
     return erasure
-
-
-def _artefact(run: Run, path: Path, sha256: str | None = None, client: ClientId | None = None) -> Artefact:
-    name = path.relative_to(run.path).as_posix()
-    return Artefact(name, "erasure", client, None, path.stat().st_size, sha256 or files.sha256_of(path))
 
 
 def retraining_examples(run: Run, forget: Sequence[ClientId], after: str | None = None) -> int:

@@ -119,7 +119,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
             repair[client] = repair[client] + vector if client in repair else vector
         for client, names in facts.get("patients", {}).items():
             patients[client] = patients.get(client, frozenset()) | set(names)
-            revised[client] = f"erasures/{id}/statistics/{client}.safetensors"
+            revised[client] = f"erasures/{id}/statistics/{client}"
     return Part(
         history=history,
         keep=history.keep,
@@ -134,7 +134,7 @@ def _chain(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, A
     """The erasures that led to an erasure, itself the last: id and what erasure.json holds."""
     chain: list[tuple[str, dict[str, Any]]] = []
     while after is not None:
-        history.erased_model(after)
+        history.demand_erasure(after)
         facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
         chain.append((after, facts))
         after = facts.get("after")
@@ -203,7 +203,7 @@ def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig,
     document = read_run_document(path)
     clients: list[ClientId] = document.pop("run")["clients"]
     config = resolve(document, str(path / "run.toml"))
-    history = RunFolder(path, clients, config.history.needs(), create)
+    history = RunFolder(path, clients, config.history.needs(), create, config.encrypt)
     try:
         yield config, history
     finally:
