@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fedlethe.cli_act import ACT, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -18,8 +20,6 @@ app = typer.Typer(
 )
 
 # Options that several commands share. A flag that is not given changes nothing: what it stands for keeps its value.
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
 ConfigFlag = Annotated[Path | None, typer.Option("--config", help="A TOML file; the flags lie over it.")]
 PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'demo'.")]
 SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
@@ -151,17 +151,40 @@ def erase(
     ] = None,
     repair_epochs: Annotated[float | None, typer.Option(help="Local epochs in them; the recipe's if unset.")] = None,
     repair_learning_rate: Annotated[float | None, typer.Option(help="Step size; the run's own if unset.")] = None,
+    request: Annotated[
+        str | None, typer.Option(help="Carry this request out, certificate and purge included.", rich_help_panel=ACT)
+    ] = None,
+    key: KeyFlag = None,
+    references: Annotated[
+        int, typer.Option(help="Audit against so many retrainings; 0 for no audit.", rich_help_panel=ACT)
+    ] = 0,
+    keep_for: Annotated[
+        int, typer.Option(metavar="DAYS", help="Purge only after so many days.", rich_help_panel=ACT)
+    ] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is."""
-    from fedlethe import console, experiment, flags
+    """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
 
+    With --request an erasure request is carried out: erased, audited, certified, purged. A kill is gone on from by the
+    same command.
+    """
+    from fedlethe import console_act, experiment, flags
+
+    options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
+    repair = flags.given({"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate})
+    mask = {"sigma": sigma} if sigma else {}
+    if request is not None:
+        flags.refuse_named(client or [], patient or [])
+        plan = (method, options, mask, repair, after, references, keep_for)
+        chosen = None if plan == ("recommended", {}, {}, {}, None, 0, 0) else plan
+        signer = experiment.signing_key(key)
+        with experiment.opened_run(run) as opened:
+            console_act.show(experiment.carry_out(opened, request, chosen, signer), json)
+        return
     clients, of_patients = flags.forgotten(client or [], patient or [])
-    options = flags.given({"scale": scale, "clip": clip, **of_patients, **flags.assignments(set_ or [])})
-    repair = {"rounds": repair_rounds, "epochs": repair_epochs, "learning_rate": repair_learning_rate}
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, clients, method, options, {"sigma": sigma}, flags.given(repair), after)
-        console.show(experiment.erase(opened, request), json)
+        asked = experiment.request(opened, clients, method, {**options, **of_patients}, mask, repair, after)
+        console_act.show(experiment.erase(opened, asked), json)
 
 
 @app.command(epilog="Example: fedlethe join RUN --client client-2 --after 0001")
@@ -327,3 +350,8 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
 
     with experiment.opened_run(run) as opened:
         console.show(experiment.report(opened), json)
+
+
+app.registered_commands.extend(commands.registered_commands)
+app.add_typer(keys, name="key")
+app.add_typer(ledgers, name="ledger")

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedlethe.config import Document, RunConfig, resolve
+from fedlethe.errors import FedletheError
+from fedlethe.experiment import act
+from fedlethe.experiment.act import Carried, Plan, Purged, purge_due
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.demo import Demo, demo
@@ -21,26 +25,46 @@ from fedlethe.experiment.overview import (
     history_overview,
 )
 from fedlethe.experiment.report import Report, report
+from fedlethe.experiment.requests import ErasureRequest, Requests, listed, open_request, withdraw
 from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.table import cells, write
 from fedlethe.experiment.training import Trained, train_run
+from fedlethe.experiment.verification import Verified, verify_certificate, verify_ledger
+from fedlethe.signing import SigningKey, new_key, public_path, read_signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A signing key that was made: its files, and its id."""
+
+    private: Path
+    public: Path
+    id: str
+
 
 __all__ = [
     "SIGMAS",
+    "Carried",
     "Catalogue",
     "Comparison",
     "DataOverview",
     "Demo",
     "Erasure",
+    "ErasureRequest",
     "Evaluated",
+    "NewKey",
     "Overview",
+    "Purged",
     "Report",
+    "Requests",
     "Run",
     "Sweep",
     "Trace",
     "Trained",
+    "Verified",
     "audits",
+    "carry_out",
     "cells",
     "compare",
     "config_for",
@@ -49,13 +73,21 @@ __all__ = [
     "erase",
     "evaluate_model",
     "history_overview",
+    "listed",
     "methods",
+    "new_signing_key",
+    "open_request",
     "opened_run",
+    "purge_due",
     "report",
     "request",
+    "signing_key",
     "sweep",
     "trace",
     "train_run",
+    "verify_certificate",
+    "verify_ledger",
+    "withdraw",
     "write",
 ]
 
@@ -73,6 +105,32 @@ def config_for(document: Document, out: Path | None = None) -> RunConfig:
     return resolve(document)
 
 
+def carry_out(
+    run: Run,
+    id: str,
+    asked: tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str | None, int, int] | None,
+    key: SigningKey,
+) -> Carried:
+    """Carry a request out as it is asked for (the fields of `act.Plan`), or go on with it; see `act.carry_out`."""
+    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key)
+
+
+def signing_key(path: Path | None) -> SigningKey:
+    """The key that signs certificates.
+
+    Raises:
+        FedletheError: None is named, or its file cannot be used.
+    """
+    if path is None:
+        raise FedletheError("--key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
+    return read_signing_key(path)
+
+
+def new_signing_key(path: Path) -> NewKey:
+    """Make a key that signs certificates; see `signing.new_key`."""
+    return NewKey(path, public_path(path), new_key(path).public.id)
+
+
 def request(
     run: Run,
     clients: Sequence[str],
@@ -83,4 +141,7 @@ def request(
     after: str | None = None,
 ) -> Request:
     """An erasure request by the name of a method or recipe, and plain values that lie over it; see `request_for`."""
+    if run.config.exact is None and options.get("patients"):
+        how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
+        raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     return request_for(run.config, clients, run.config.recipe(method), options, mask, repair, after)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ RETAINED = 1000
 RELEARNING = (12, 0.25)
 """How often the forgotten images are trained on in the relearn audit, and for how many epochs each time."""
 
+EMPTY: Mapping[ClientId, Sequence[str]] = {}
+
 LEAST = 1e-300
 """Stands for a probability of 0, whose logarithm is not finite."""
 
@@ -47,13 +49,18 @@ class Examination:
     task: Task
 
     @classmethod
-    def of(cls, prepared: Prepared, forget: Sequence[ClientId]) -> Examination:
-        """The examination of a federation for some forgotten clients."""
+    def of(
+        cls, prepared: Prepared, forget: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]] = EMPTY
+    ) -> Examination:
+        """The examination of a federation for some forgotten clients, or for these patients of them alone."""
         data = prepared.data
         retained = [client for client in data.clients if client not in forget]
+        forgotten = {client: data.clients[client].train for client in sorted(forget)}
+        for client, names in patients.items():
+            forgotten[client] = forgotten[client].only(data.of_patients(client, names)["train"])
         sets = {
             "test": [held.test for held in data.clients.values()],
-            "forgotten": [data.clients[client].train for client in sorted(forget)],
+            "forgotten": list(forgotten.values()),
             "retained": _thinned(data, retained),
         }
         backdoor = prepared.config.backdoor

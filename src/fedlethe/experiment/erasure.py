@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from fedlethe.config import Method, Recipe, RunConfig, construct
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
+from fedlethe.experiment.patients import remaining, retrained
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.client import LocalTraining
-from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
@@ -31,6 +31,7 @@ from fedlethe.seeding import derive, torch_generator
 from fedlethe.types import ClientId, Cost, Need, Stage, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
+from fedlethe.unlearning.retrain import Retrain
 
 EMPTY: Mapping[str, Any] = {}
 
@@ -78,6 +79,7 @@ class Request:
         mask: Noise on the unlearned model.
         repair: Rounds after it.
         after: The id of the erasure from whose result they are erased; None for the trained model.
+        patients: Of the clients that are erased in part, their patients, where a network is trained.
     """
 
     forget: tuple[ClientId, ...]
@@ -86,12 +88,21 @@ class Request:
     mask: IsotropicMask = field(default_factory=IsotropicMask)
     repair: Repair = field(default_factory=Repair)
     after: str | None = None
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
 
-    def canonical(self) -> str:
-        """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'."""
+    def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
+        """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'.
+
+        Args:
+            pseudonym: What stands for a patient of a client; a request that names patients needs it.
+        """
         method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
+        if method.get("patients"):
+            assert pseudonym is not None
+            method["patients"] = sorted(pseudonym("", patient) for patient in method["patients"])
         options: dict[str, Any] = {
             "forget": sorted(self.forget),
+            **({} if not self.patients else {"patients": _named(self.patients, pseudonym)}),
             "method": {
                 "name": self.method_name,
                 **{name: "inf" if value == math.inf else value for name, value in method.items()},
@@ -103,6 +114,13 @@ class Request:
         return json.dumps(options, sort_keys=True, allow_nan=False)
 
 
+def _named(
+    patients: Mapping[ClientId, tuple[str, ...]], pseudonym: Callable[[ClientId, str], str] | None
+) -> dict[ClientId, tuple[str, ...]]:
+    assert pseudonym is not None
+    return {client: tuple(sorted(pseudonym(client, name) for name in names)) for client, names in patients.items()}
+
+
 def request_for(
     config: RunConfig,
     clients: Sequence[ClientId],
@@ -111,16 +129,22 @@ def request_for(
     mask: Mapping[str, Any] = EMPTY,
     repair: Mapping[str, Any] = EMPTY,
     after: str | None = None,
+    patients: Mapping[ClientId, tuple[str, ...]] = EMPTY,
 ) -> Request:
     """A request from plain values, which lie over the recipe's.
 
-    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train.
+    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train;
+    but one where clients are to come back in it, less some patients.
 
     Raises:
         FedletheError: No method or option has that name, or a value is out of range.
     """
     method = config.method(recipe.method, {**recipe.options, **options})
     rounds = 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1
+    if patients and not isinstance(method, Retrain):
+        rounds = 1
+        if {**recipe.repair, **repair}.get("rounds") == 0:
+            raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
         raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
     return Request(
@@ -130,6 +154,7 @@ def request_for(
         mask=construct(IsotropicMask, mask, "mask"),
         repair=construct(Repair, {"rounds": rounds, **recipe.repair, **repair}, "repair"),
         after=after,
+        patients=dict(patients),
     )
 
 
@@ -150,6 +175,7 @@ class Erasure:
         patients: Client to its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
         found: Figures that the method found on the way, by name.
+        pseudonymous: Whether the patients' names are not here, but what stands for them.
     """
 
     run: Path
@@ -166,14 +192,20 @@ class Erasure:
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
     joined: tuple[ClientId, ...] = ()
     found: Mapping[str, float] = field(default_factory=dict)
+    pseudonymous: bool = False
 
     @property
     def subject(self) -> str:
         """What was done to whom, in words."""
         if self.joined:
             return f"{', '.join(self.joined)} joined"
-        held = [f"{', '.join(names)} of {client}" for client, names in self.patients.items()]
-        return ", ".join([*self.forget, *held])
+        held = [f"{self._patients(names)} of {client}" for client, names in self.patients.items()]
+        return ", ".join([*(client for client in self.forget if client not in self.patients), *held])
+
+    def _patients(self, names: Sequence[str]) -> str:
+        if not self.pseudonymous:
+            return ", ".join(names)
+        return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
 def erase(run: Run, request: Request) -> Erasure:
@@ -183,26 +215,38 @@ def erase(run: Run, request: Request) -> Erasure:
         FedletheError: A client is unknown, named twice, or the last one; the history lacks what the method needs; or
             this very request was carried out before.
     """
+    with run.history.locked():
+        if earlier := done(run, request):
+            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
+        return erase_locked(run, request)
+
+
+def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Erasure:
+    """`erase` by who holds the run's lock already; `pseudonymous` if the record is not to name patients."""
     demand_complete(run)
     if run.config.exact is None:
         demand_clients(run, request.forget)
-    with run.history.locked():
-        past = run.past(request.after)
-        if gone := sorted(set(request.forget) - set(past.clients)):
-            led = "training" if request.after is None else f"erasure {request.after}"
-            raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
-        if earlier := done(run, request):
-            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
-        stages = [Stage("before", run.evaluate(past.final()), Cost())]
-        repaired: dict[ClientId, Vector] = {}
-        with bar("erasing, client updates") as advance:
-            meter = Meter(notify=advance)
-            unlearned = unlearn(run, request.forget, request.method, past, meter)
-            for name, model in stages_of(run, request, past, unlearned.model, meter, repaired):
-                cost = meter.cost()
-                with meter.stopped():
-                    stages.append(Stage(name, run.evaluate(model), cost))
-        return _enter(run, request, past, unlearned, model, stages, repaired)
+    past = run.past(request.after)
+    if gone := sorted(set(request.forget) - set(past.clients)):
+        led = "training" if request.after is None else f"erasure {request.after}"
+        raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
+    stages = [Stage("before", run.evaluate(past.final()), Cost())]
+    repaired: dict[ClientId, Vector] = {}
+    with bar("erasing, client updates") as advance:
+        meter = Meter(notify=advance)
+        unlearned = _unlearned(run, request, past, meter)
+        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired):
+            cost = meter.cost()
+            with meter.stopped():
+                stages.append(Stage(name, run.evaluate(model), cost))
+    return _enter(run, request, past, unlearned, model, stages, repaired, pseudonymous)
+
+
+def _unlearned(run: Run, request: Request, past: History, meter: Meter) -> Unlearned:
+    if request.patients and isinstance(request.method, Retrain):
+        federation = MeteredFederation(remaining(run, past, request.forget, request.patients), meter)
+        return retrained(request.method, request.forget, request.patients, past, federation)
+    return unlearn(run, request.forget, request.method, past, meter)
 
 
 def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
@@ -217,12 +261,7 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in kept:
             raise not_kept(need)
-    return unlearning.unlearn(method, forget, history, MeteredFederation(_of(run, history), meter))
-
-
-def _of(run: Run, history: History, seed: int | None = None) -> Federation:
-    """The run's clients less those that were erased before."""
-    return run.federation(seed).without(set(run.data.clients) - set(history.clients))
+    return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
 def masked(run: Run, model: Vector, mask: IsotropicMask, *key: str | int) -> Vector:
@@ -245,8 +284,8 @@ def stages_of(
         yield "masked", model
     if not request.repair.rounds:
         return
-    retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
-    federation = MeteredFederation(retained, meter)
+    seed = derive(run.config.seed, "repair")
+    federation = MeteredFederation(remaining(run, history, request.forget, request.patients, seed), meter)
     schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
     for record in train(federation, model, schedule, request.repair.settings(run.config.local)):
         for client, update in record.updates.items():
@@ -263,23 +302,26 @@ def _enter(
     model: Vector,
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
+    pseudonymous: bool,
 ) -> Erasure:
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
     exact = request.method if isinstance(request.method, ExactErasure) else ExactErasure()
+    patients = request.patients or closed_form.patients_by_client(run, exact, past)
     erasure = Erasure(
         run=run.path,
         id=id,
         model=folder / "model.safetensors",
-        request=request.canonical(),
+        request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
         guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
         stages=tuple(stages),
         cost=stages[-1].cost,
-        retraining_examples=retraining_examples(run, request.forget, request.after),
+        retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
         after=request.after,
-        patients=closed_form.patients_by_client(run, exact, past),
+        patients=_named(patients, store.keys.pseudonym if pseudonymous else lambda _, name: name),
+        pseudonymous=pseudonymous,
         joined=exact.join,
         found=dict(unlearned.found),
     )
@@ -287,6 +329,8 @@ def _enter(
     artefacts = [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
+    for client in erasure.patients if store.encrypt else ():
+        store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
     if Need.INFLUENCE in run.history.keep:
         for client, added in sorted(repaired.items()):
             artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
@@ -297,7 +341,7 @@ def _enter(
     return erasure
 
 
-def retraining_examples(run: Run, forget: Sequence[ClientId], after: str | None = None) -> int:
+def retraining_examples(run: Run, forget: Iterable[ClientId], after: str | None = None) -> int:
     """Images that retraining without these clients, and without those erased before, puts through a gradient step."""
     gone, total = set(forget), 0
     for part in reversed(run.parts(after)):
@@ -315,7 +359,7 @@ def erasures(run: Run) -> list[Erasure]:
 
 def done(run: Run, request: Request) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
-    id = run.history.ledger.erasures().get(request.canonical())
+    id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
     return None if id is None else _read(run, id)
 
 

@@ -70,7 +70,7 @@ class RunFolder:
     @property
     def keep(self) -> frozenset[Need]:
         """What the history holds; less after a purge, but always the influences that the deltas add up to."""
-        if self.base is None:
+        if not self.ledger.events("purge"):
             return self._keep
         influence = {Need.INFLUENCE} if Need.DELTAS in self._keep else frozenset()
         return self._keep - {Need.DELTAS, Need.GLOBALS} | influence
@@ -162,6 +162,14 @@ class RunFolder:
     def clean_rounds(self) -> int:
         """See `History.clean_rounds`: all of them."""
         return self.rounds
+
+    def contributors(self) -> frozenset[ClientId]:
+        """See `History.contributors`: after a purge also those who have an influence by its repair rounds."""
+        influence = {
+            held.client for held in self.ledger.artefacts().values() if held.client and held.kind == "influence"
+        }
+        rounds = range(1, self.rounds + 1)
+        return frozenset(client for round in rounds for client in self.weights(round)) | influence
 
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """See `History.weights`."""

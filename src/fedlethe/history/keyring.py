@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from pathlib import Path
 
 from fedlethe import checkpoint
-from fedlethe.history.chain import Body
+from fedlethe.history.chain import Body, canonical
 from fedlethe.history.ledger import Artefact, Ledger
 from fedlethe.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
 from fedlethe.types import ClientId
 
 MADE, DESTROYED = "made", "destroyed"
+PATIENTS: ClientId = "-patients"
+"""Whose key makes the patients' pseudonyms; no client can have this name."""
 
 
 class Keyring:
@@ -48,6 +51,14 @@ class Keyring:
                 ids.pop(event.body["id"], None)
         return list(ids)
 
+    def destroyed(self) -> dict[ClientId, list[str]]:
+        """Client to the ids of the keys that the ledger says are destroyed."""
+        found: dict[ClientId, list[str]] = {}
+        for event in self._ledger.events("key"):
+            if event.body["what"] == DESTROYED:
+                found.setdefault(event.body["client"], []).append(event.body["id"])
+        return found
+
     def seal(self, client: ClientId | None, name: str) -> Seal | None:
         """What a file is to be sealed with: the client's newest key, or a new one; None for what is not to be sealed.
 
@@ -81,6 +92,15 @@ class Keyring:
             return None
         path = self._path / artefact.path
         return Seal(self._key(artefact.client, key_id(checkpoint.read(path), path)), artefact.path)
+
+    def pseudonym(self, client: ClientId, patient: str) -> str:
+        """What stands for a patient where its name must not: HMAC-SHA-256 by a key of the run, 32 hexadecimal digits.
+
+        With the key it can be told whether a name belongs to it; without, nothing can.
+        """
+        living = self.living(PATIENTS)
+        key = self._key(PATIENTS, living[-1]) if living else self.renewed(PATIENTS)
+        return hmac.new(key.secret, canonical([client, patient]).encode(), "sha256").hexdigest()[:32]
 
     def destroy(self, client: ClientId, ids: Sequence[str]) -> None:
         """Destroy keys of a client that the ledger says are destroyed (see `destruction`)."""

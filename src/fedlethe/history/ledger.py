@@ -11,6 +11,7 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
     erasure         an erasure was completed
     key             a client's key was made, or destroyed
     request, state  an erasure request was opened; what became of it
+    purge           what was kept of its clients is gone, with the tombstones above it
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class _State:
     """What the rows up to `head` lead to."""
 
     head: Head = field(default_factory=Head)
+    at: str = ""
     run_id: str = ""
     rounds: dict[int, _Round] = field(default_factory=dict)
     participation: dict[int, list[Participation]] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class _State:
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     erasures: dict[str, str] = field(default_factory=dict)
     others: list[Event] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         body = event.body
@@ -124,7 +127,8 @@ class _State:
             self.run_id = body["id"]
         else:
             self.others.append(event)
-        self.head = Head(event.seq, event.hash)
+        self.hashes.append(event.hash)
+        self.head, self.at = Head(event.seq, event.hash), event.at
 
 
 class Ledger:
@@ -169,6 +173,15 @@ class Ledger:
     def head(self) -> Head:
         """The number and the hash of the last row."""
         return self._state().head
+
+    def hash_of(self, seq: int) -> str | None:
+        """The hash of a row; None where there is none."""
+        hashes = self._state().hashes
+        return hashes[seq - 1] if 0 < seq <= len(hashes) else None
+
+    def latest(self) -> str:
+        """When the last row was written."""
+        return self._state().at
 
     @property
     def run_id(self) -> str:

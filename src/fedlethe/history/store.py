@@ -10,7 +10,7 @@ from typing import Any
 
 from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
-from fedlethe.files import ASIDE, sha256_of
+from fedlethe.files import ASIDE, sha256_of, sync_folder
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
 from fedlethe.sealing import SEALED
@@ -121,6 +121,18 @@ class Store:
         """Remove files that the ledger does not name any more."""
         for path in paths:
             (self.path / path).unlink(missing_ok=True)
+
+    def prune(self) -> None:
+        """Remove folders that are empty, and make all removals durable."""
+        for folder in FOLDERS.values():
+            place = self.path / folder
+            for path in sorted(place.rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.is_dir():
+                    sync_folder(path)
+            if place.is_dir():
+                sync_folder(place)
 
     def clear_strays(self) -> None:
         """Remove what the ledger does not name: half-written files, and those whose removal was cut off."""
