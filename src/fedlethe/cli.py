@@ -139,7 +139,9 @@ def erase(
     patient: Annotated[
         list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
     ] = None,
-    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
+    method: Annotated[
+        str | None, typer.Option(help="A method or recipe; see: fedlethe methods. Recommended if unset.")
+    ] = None,
     scale: Annotated[float | None, typer.Option(help="Of influence: how much is subtracted; 1 is all.")] = None,
     clip: Annotated[float | None, typer.Option(help="Of influence: the norm that it is clipped to.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
@@ -175,15 +177,16 @@ def erase(
     mask = {"sigma": sigma} if sigma else {}
     if request is not None:
         flags.refuse_named(client or [], patient or [])
-        plan = (method, options, mask, repair, after, references, keep_for)
-        chosen = None if plan == ("recommended", {}, {}, {}, None, 0, 0) else plan
+        given = (method, options, mask, repair, after, references, keep_for)
+        plan = (method or "recommended", *given[1:]) if any(given) else None
         signer = experiment.signing_key(key)
         with experiment.opened_run(run) as opened:
-            console_act.show(experiment.carry_out(opened, request, chosen, signer), json)
+            console_act.show(experiment.carry_out(opened, request, plan, signer), json)
         return
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with experiment.opened_run(run) as opened:
-        asked = experiment.request(opened, clients, method, {**options, **of_patients}, mask, repair, after)
+        named = (clients, method or "recommended", {**options, **of_patients})
+        asked = experiment.request(opened, *named, mask, repair, after)
         console_act.show(experiment.erase(opened, asked), json)
 
 

@@ -218,7 +218,8 @@ def purge_due(run: Run, key: SigningKey) -> Purged:
         demand_clock(ledger)
         today, carried, waiting = chain.clock()[:10], [], []
         for request in requests_of(ledger).values():
-            finished = request.purge == "done" and _certificate(run, request).name == f"{FINAL}{JSON}"
+            newest = newest_certificate(run, request)
+            finished = request.purge == "done" and newest is not None and newest.name == f"{FINAL}{JSON}"
             if request.state != "completed" or finished or request.purge is None:
                 continue
             if request.purge != "done" and request.purge > today:
@@ -230,11 +231,13 @@ def purge_due(run: Run, key: SigningKey) -> Purged:
 
 def _told(run: Run, request: ErasureRequest) -> Carried:
     erasure = next(erasure for erasure in erasures(run) if erasure.id == request.erasure)
-    return Carried(request, erasure, _certificate(run, request))
+    certificate = newest_certificate(run, request)
+    assert certificate is not None
+    return Carried(request, erasure, certificate)
 
 
-def _certificate(run: Run, request: ErasureRequest) -> Path:
-    """The newest certificate of a request."""
+def newest_certificate(run: Run, request: ErasureRequest) -> Path | None:
+    """The newest certificate of a request; None where there is none yet."""
     store = run.history.store
-    names = [f"erasures/{request.erasure}/{name}" for name in (FINAL, BEFORE)]
-    return run.path / store.find(next(name for name in names if store.holds(name))).path
+    names = (f"erasures/{request.erasure}/{name}" for name in (FINAL, BEFORE))
+    return next((run.path / store.find(name).path for name in names if store.holds(name)), None)

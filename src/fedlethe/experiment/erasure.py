@@ -23,7 +23,7 @@ from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.history import History, not_kept
+from fedlethe.history.history import History
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import bar
 from fedlethe.report import plots
@@ -260,7 +260,7 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in kept:
-            raise not_kept(need)
+            raise run.history.lacks(need)
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 

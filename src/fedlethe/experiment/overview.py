@@ -58,8 +58,9 @@ def _chosen(run: Run, model: Path | None, round: int | None, erasure: str | None
         return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
     if round is not None and not 0 <= round <= run.history.rounds:
         raise FedletheError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
-    chosen = run.history.rounds if round is None else round
-    return run.path / f"global_checkpoints/round_{chosen:04d}.safetensors", run.history.global_model(chosen)
+    if round is None:
+        return run.path / run.history.final_path(), run.history.final()
+    return run.path / f"global_checkpoints/round_{round:04d}.safetensors", run.history.global_model(round)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _sweep(
     run: Run, method: Method, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
 ) -> Iterator[SweepPoint]:
     for client in clients:
-        unlearned = unlearn(run, [client], method, run.history, Meter()).model
+        unlearned = unlearn(run, [client], method, run.past(), Meter()).model
         for mask, draw in pairs:
             noisy = masked(run, unlearned, mask, "sweep", client, repr(mask.sigma), draw)
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))

@@ -206,7 +206,7 @@ class RunFolder:
     def delta(self, round: int, client: ClientId) -> Vector:
         """See `History.delta`."""
         if not keeps_delta(self.keep, round):
-            raise not_kept(Need.DELTAS)
+            raise self.lacks(Need.DELTAS)
         return self._load(self.store.find(of_round("client delta", round, client)))
 
     def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
@@ -287,7 +287,13 @@ class RunFolder:
 
     def _demand(self, need: Need) -> None:
         if need not in self.keep:
-            raise not_kept(need)
+            raise self.lacks(need)
+
+    def lacks(self, need: Need) -> FedletheError:
+        """The error for what is not there: never kept, or gone with a purge."""
+        if need in self._keep:
+            return FedletheError(f"{self.path}: {need.value} went with a purge; erase by influence or retrain")
+        return not_kept(need)
 
 
 def _participation(record: RoundRecord) -> list[Participation]:
