@@ -144,4 +144,5 @@ def request(
     if run.config.exact is None and options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
-    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair, after)
+    begun = after or run.history.base
+    return request_for(run.config, clients, run.config.recipe(method), options, mask, repair, begun)

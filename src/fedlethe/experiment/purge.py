@@ -273,7 +273,9 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
                 images = _images_of(_Source.of(target.folder), request, patients)
                 _condemn(target, request, abroad(run, request), None, images, [])
         if not done:
-            images = _images_of(_Source(run.config, run.images, erased_images(run.history)), request, patients)
+            before = erased_images(run.history)
+            left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
+            images = _images_of(_Source(run.config, left, before), request, patients)
             _condemn(own, request, request.id, base, images, _influences(run, request, base))
         for target in (own, *earlier):
             _finish(target.folder)
@@ -327,6 +329,7 @@ def _finish(folder: RunFolder) -> None:
     for client, ids in store.keys.destroyed().items():
         store.keys.destroy(client, ids)
     store.remove(SHOWN)
-    shutil.rmtree(folder.path / AUDITS, ignore_errors=True)
+    if (folder.path / AUDITS).exists():
+        shutil.rmtree(folder.path / AUDITS)
     store.prune()
     scrub(erased_images(folder))
