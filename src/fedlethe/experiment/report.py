@@ -11,6 +11,7 @@ from pathlib import Path
 from fedlethe import files
 from fedlethe.experiment.erasure import Erasure, erasures
 from fedlethe.experiment.overview import class_counts, kept, sample_images
+from fedlethe.experiment.record import request_sections
 from fedlethe.experiment.run import Run, from_json, read_run_document
 from fedlethe.experiment.studies import saved_sweep, saved_traces
 from fedlethe.report import plots
@@ -33,7 +34,14 @@ def report(run: Run) -> Report:
     Raises:
         FedletheError: The folder cannot be written.
     """
-    sections = [*_data_sections(run), *_training_sections(run), *_erasure_sections(run), *_study_sections(run)]
+    requested = request_sections(run, lambda plot, folder: _picture(run, plot, folder))
+    sections = [
+        *_data_sections(run),
+        *_training_sections(run),
+        *requested,
+        *_erasure_sections(run),
+        *_study_sections(run),
+    ]
     done = erasures(run)
     gone = sorted({client for erasure in done for client in erasure.forget})
     page = Page(
