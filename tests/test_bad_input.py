@@ -295,17 +295,19 @@ def test_the_only_client(refused: Refused, tmp_path: Path, monkeypatch: pytest.M
     refused(["erase", tmp_path / "alone", "--client", "hospital-0"], "no client would be left")
 
 
-@pytest.mark.parametrize("name", ["global_checkpoints/round_0002", "influence/hospital-1/round_0002"])
+@pytest.mark.parametrize(
+    "name", ["global_checkpoints/round_0002.safetensors", "influence/hospital-1/round_0002.sealed"]
+)
 @pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
 def test_a_checkpoint_that_is_damaged(name: str, damage: str, refused: Refused, trained: Path) -> None:
-    path = trained / f"{name}.safetensors"
+    path = trained / name
     content = path.read_bytes()
     if damage == "remove":
         path.unlink()
     else:
         path.write_bytes(content[:1000] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
-    refused(["erase", trained, "--client", "hospital-1"], f"{name}.safetensors")
-    refused(["history", "--check", trained], f"{name}.safetensors")
+    refused(["erase", trained, "--client", "hospital-1"], name)
+    refused(["history", "--check", trained], name)
 
 
 def test_a_run_of_other_data(refused: Refused, trained: Path) -> None:
@@ -397,7 +399,7 @@ def test_an_interrupt_ends_with_what_can_be_resumed(tmp_path: Path) -> None:
     arguments: list[str | Path] = ["train", *TINY, "--rounds", "2000", "--out", tmp_path / "run"]
     process = _started(arguments)
     deadline = time.monotonic() + 60
-    while not list((tmp_path / "run" / "influence").rglob("*.safetensors")) and time.monotonic() < deadline:
+    while not list((tmp_path / "run" / "influence").rglob("*.sealed")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -19,14 +21,21 @@ import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.files import written_whole
+from fedlethe.sealing import Bytes, Seal, sealed, unsealed
 from fedlethe.types import Vector
 from fedlethe.vector import Layout
 
 _PICKLE_STARTS = (b"\x80", b"PK")
 
 
-def save(path: Path, vector: Vector, layout: Layout) -> str:
+def save(path: Path, vector: Vector, layout: Layout, seal: Seal | None = None) -> str:
     """Write a vector of shape (P,) as named tensors, whole (see `files.written_whole`).
+
+    Args:
+        path: Where to.
+        vector: Shape (P,).
+        layout: Its names and shapes.
+        seal: What the file is sealed with, if it is.
 
     Returns:
         The SHA-256 of the file, in hexadecimal.
@@ -34,25 +43,40 @@ def save(path: Path, vector: Vector, layout: Layout) -> str:
     Raises:
         FedletheError: The disk is full, or the folder cannot be written.
     """
-    header = _header(tuple(layout.shapes.items()))
-    data = vector.contiguous().numpy().data
-    digest = hashlib.sha256(header)
-    with ThreadPoolExecutor(1) as thread:  # hashed while it is written: neither holds the interpreter
-        hashed = thread.submit(digest.update, data)
-        with written_whole(path) as aside, aside.open("wb") as file:
-            file.write(header)
-            file.write(data)
-        hashed.result()
+    return write(path, parts(vector, layout), seal)
+
+
+def parts(vector: Vector, layout: Layout) -> list[Any]:
+    """The bytes of a checkpoint of a vector of shape (P,), as buffers, one after the other."""
+    return [_header(tuple(layout.shapes.items())), vector.contiguous().numpy().data]
+
+
+def write(path: Path, content: Sequence[Any], seal: Seal | None = None) -> str:
+    """Write buffers one after the other into a file, whole, and sealed if there is a seal.
+
+    Returns:
+        The SHA-256 of the file, in hexadecimal.
+
+    Raises:
+        FedletheError: The disk is full, or the folder cannot be written.
+    """
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(1) as thread, written_whole(path) as aside, aside.open("wb") as file:
+        for piece in content if seal is None else sealed(seal, content):
+            hashed = thread.submit(digest.update, piece)  # while it is written: neither holds the interpreter
+            file.write(piece)
+            hashed.result()
     return digest.hexdigest()
 
 
-def load(path: Path, layout: Layout, sha256: str | None = None) -> Vector:
-    """Read a checkpoint as one memory map (copy on write: the file is never changed).
+def load(path: Path, layout: Layout, sha256: str | None = None, seal: Seal | None = None) -> Vector:
+    """Read a checkpoint as one memory map (copy on write: the file is never changed), or open a sealed one.
 
     Args:
         path: A safetensors file of float32 tensors.
         layout: What it must hold.
         sha256: What its bytes must hash to, if that is known.
+        seal: What the file was sealed with, if it was.
 
     Returns:
         The vector, shape (P,).
@@ -60,15 +84,25 @@ def load(path: Path, layout: Layout, sha256: str | None = None) -> Vector:
     Raises:
         FedletheError: The file is missing, not safetensors, cut short, changed, or of another model.
     """
-    content = _mapped(path)
-    if sha256 is not None and hashlib.sha256(content.data).hexdigest() != sha256:
-        raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore this file from a backup")
+    content = read(path, sha256, seal)
     start, shapes = _parse_header(path, content)
     if difference := layout.difference(shapes):
         raise FedletheError(f"{path}: is a checkpoint of another model: {difference}")
     if len(content) != start + 4 * layout.size:
         raise FedletheError(f"{path}: is cut short ({len(content)} bytes of {start + 4 * layout.size}); copy it again")
     return torch.from_numpy(content[start:].view("<f4"))
+
+
+def read(path: Path, sha256: str | None = None, seal: Seal | None = None) -> Bytes:
+    """A file's bytes, a memory map, or what a sealed one holds.
+
+    Raises:
+        FedletheError: The file is missing or changed, or its key does not open it.
+    """
+    content = _mapped(path)
+    if sha256 is not None and hashlib.sha256(content.data).hexdigest() != sha256:
+        raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore this file from a backup")
+    return content if seal is None else unsealed(seal, content, path)
 
 
 def layout_of(path: Path) -> Layout:
@@ -80,7 +114,7 @@ def layout_of(path: Path) -> Layout:
     return Layout(_parse_header(path, _mapped(path))[1])
 
 
-def _mapped(path: Path) -> np.memmap[tuple[int], np.dtype[np.uint8]]:
+def _mapped(path: Path) -> Bytes:
     if not path.is_file():
         raise FedletheError(f"{path}: there is no such checkpoint file")
     if path.stat().st_size < 8:
@@ -91,9 +125,7 @@ def _mapped(path: Path) -> np.memmap[tuple[int], np.dtype[np.uint8]]:
         raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _parse_header(
-    path: Path, content: np.memmap[tuple[int], np.dtype[np.uint8]]
-) -> tuple[int, dict[str, tuple[int, ...]]]:
+def _parse_header(path: Path, content: Bytes) -> tuple[int, dict[str, tuple[int, ...]]]:
     length = int.from_bytes(content[:8].tobytes(), "little")
     try:
         if length > len(content) - 8:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fedlethe.cli_act import ACT, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -18,8 +20,6 @@ app = typer.Typer(
 )
 
 # Options that several commands share. A flag that is not given changes nothing: what it stands for keeps its value.
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
 ConfigFlag = Annotated[Path | None, typer.Option("--config", help="A TOML file; the flags lie over it.")]
 PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'demo'.")]
 SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
@@ -182,7 +182,9 @@ def erase(
     patient: Annotated[
         list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
     ] = None,
-    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
+    method: Annotated[
+        str | None, typer.Option(help="A method or recipe; see: fedlethe methods. Recommended if unset.")
+    ] = None,
     scale: ScaleFlag = None,
     clip: ClipFlag = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
@@ -197,18 +199,42 @@ def erase(
     repair_epochs: RepairEpochsFlag = None,
     repair_learning_rate: RepairLearningRateFlag = None,
     repair_clients: RepairClientsFlag = None,
+    request: Annotated[
+        str | None, typer.Option(help="Carry this request out, certificate and purge included.", rich_help_panel=ACT)
+    ] = None,
+    key: KeyFlag = None,
+    references: Annotated[
+        int, typer.Option(help="Audit against so many retrainings; 0 for no audit.", rich_help_panel=ACT)
+    ] = 0,
+    keep_for: Annotated[
+        int, typer.Option(metavar="DAYS", help="Purge only after so many days.", rich_help_panel=ACT)
+    ] = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is."""
-    from fedlethe import console, experiment, flags
+    """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
 
-    clients, of_patients = flags.forgotten(client or [], patient or [])
-    options = flags.given({"scale": scale, "clip": clip, **of_patients, **flags.assignments(set_ or [])})
+    With --request an erasure request is carried out: erased, audited, certified, purged. A kill is gone on from by the
+    same command.
+    """
+    from fedlethe import console_act, experiment, flags
+
+    options = flags.given({"scale": scale, "clip": clip, **flags.assignments(set_ or [])})
     repair = flags.repair(repair_rounds, repair_epochs, repair_learning_rate, repair_clients)
     masking = flags.mask(mask, sigma, epsilon, delta, max_guess)
+    if request is not None:
+        flags.refuse_named(client or [], patient or [])
+        flags.refuse_decoys(decoys)
+        given = (method, options, masking, repair, after, references, keep_for)
+        plan = (method or "recommended", *given[1:]) if any(given) else None
+        signer = experiment.signing_key(key)
+        with experiment.opened_run(run) as opened:
+            console_act.show(experiment.carry_out(opened, request, plan, signer), json)
+        return
+    clients, of_patients = flags.forgotten(client or [], patient or [])
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, clients, method, options, masking, repair, after, decoys)
-        console.show(experiment.erase(opened, request), json)
+        named = (clients, method or "recommended", {**options, **of_patients})
+        asked = experiment.request(opened, *named, masking, repair, after, decoys)
+        console_act.show(experiment.erase(opened, asked), json)
 
 
 @app.command(epilog="Example: fedlethe join RUN --client client-2 --after 0001")
@@ -391,13 +417,14 @@ def history(
     run: RunArgument,
     check: Annotated[bool, typer.Option("--check", help="Verify every file, rebuild every round.")] = False,
     rebuild: Annotated[int | None, typer.Option(help="Rebuild this round's global model ...")] = None,
+    unseal: Annotated[str | None, typer.Option(help="Or open this sealed file of a client ...")] = None,
     out: Annotated[Path | None, typer.Option(help="... into this file.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Show what is kept of the training and its bytes; check it; rebuild any round's model from it."""
     from fedlethe import console, experiment
 
-    console.show(experiment.history_overview(run, check, rebuild, out), json)
+    console.show(experiment.history_overview(run, check, rebuild, out, unseal), json)
 
 
 @app.command(epilog="Example: fedlethe data --data isic2019 --root DATA --size 64 --out pictures")
@@ -441,6 +468,9 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
         console.show(experiment.report(opened), json)
 
 
+app.registered_commands.extend(commands.registered_commands)
+app.add_typer(keys, name="key")
+app.add_typer(ledgers, name="ledger")
 flower = typer.Typer(
     no_args_is_help=True, help="The same federation on many machines, by Flower (extra **[flower]**): docs/flower.md."
 )

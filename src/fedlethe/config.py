@@ -165,7 +165,10 @@ class Exact:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A run, resolved: every name looked up, every value checked."""
+    """A run, resolved: every name looked up, every value checked.
+
+    `encrypt` seals what is kept of each client with a key of its own, so that destroying the key erases it.
+    """
 
     seed: int
     source_name: str
@@ -181,6 +184,7 @@ class RunConfig:
     method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     exact: Exact | None = None
+    encrypt: bool = True
 
     @property
     def division_seed(self) -> int:
@@ -201,6 +205,7 @@ class RunConfig:
         """The configuration in full, as run.toml holds it."""
         common = {
             "seed": self.seed,
+            "encrypt": self.encrypt,
             "data": {"source": self.source_name, **_plain(self.source)},
             "partition": _plain(self.partition),
             "execution": _plain(self.execution),
@@ -294,7 +299,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
-    _check_names("key", document, ("seed", "learner", *TABLES), where)
+    _check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
             raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
@@ -333,6 +338,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         method_tables=methods,
         recipes=recipes,
         exact=exact,
+        encrypt=_checked(bool, document.get("encrypt", True), "encrypt"),
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield aside
         _fsync(aside)
         aside.replace(path)
-        _fsync(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise FedletheError(
             f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
@@ -42,6 +43,29 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep every other process that asks for it out of a folder.
+
+    Raises:
+        FedletheError: Another process has it, which the message names by its pid; or it cannot be written.
+    """
+    try:
+        lock = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise FedletheError(f"{folder}: cannot be written ({error.strerror}); make it writable") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise FedletheError(f"{folder}: process {lock.read() or '?'} is at work on it; wait for it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,6 +81,11 @@ def sha256_of(path: Path) -> str:
         while block := file.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable: what was renamed, made or removed there."""
+    _fsync(path)
 
 
 def _fsync(path: Path) -> None:

@@ -31,6 +31,38 @@ def forgotten(clients: Sequence[str], patients: Sequence[str]) -> tuple[Sequence
     return ((), {"patients": patients, "of": clients}) if patients else (clients, {})
 
 
+def user(named: str | None) -> str:
+    """Who is at work: as named, or by the operating system's name."""
+    if named is not None:
+        return named
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise FedletheError("--by: this machine knows no name for its user; give one") from None
+
+
+def refuse_named(clients: Sequence[str], patients: Sequence[str]) -> None:
+    """Refuse names beside a request, which has them.
+
+    Raises:
+        FedletheError: Somebody is named.
+    """
+    if clients or patients:
+        raise FedletheError("--request: who is erased is in the request; leave --client and --patient out")
+
+
+def refuse_decoys(decoys: int) -> None:
+    """Refuse decoys beside a request, whose purge is of those who asked: what goes would name them.
+
+    Raises:
+        FedletheError: There are decoys.
+    """
+    if decoys:
+        raise FedletheError("--request: the purge that follows shows who asked, so decoys hide nobody; leave them out")
+
+
 def document(
     *, config: Path | None, preset: str | None, settings: Sequence[str], tables: Mapping[str, Mapping[str, Any]]
 ) -> Document:

@@ -20,6 +20,8 @@ from fedlethe.exact.ridge import solve
 from fedlethe.exact.statistics import Statistics, total
 from fedlethe.experiment import erase, opened_run, request, trace, train_run
 from fedlethe.experiment.closed_form import chosen_by
+from fedlethe.history.ledger import removals
+from fedlethe.history.statistics import statistics_of
 from tests.experiment.conftest import Fedlethe
 
 EXACT = ["--learner", "exact", "--data", "table", "--size", "16", "--channels", "1", "--set", "features.scales=2"]
@@ -50,7 +52,7 @@ def run(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = images_of(folder / "images", HOSPITALS, seed=0)
     trained = fedlethe("train", *EXACT, "--path", table, "--out", folder / "run")
     assert trained["rounds"] == 1
-    assert trained["bytes_sent"] == (folder / "run/statistics/north/round_0001.safetensors").stat().st_size
+    assert trained["bytes_sent"] == (folder / "run/statistics/north/round_0001.sealed").stat().st_size
     assert trained["auc"] > 0.8
     return folder / "run"
 
@@ -113,7 +115,7 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
         assert after["auc"] is not None
     record = json.loads((copy / "erasures/0002/erasure.json").read_text())
     assert record["patients"] == {"north": ["north2", "north3"]}
-    assert (copy / "erasures/0002/statistics/north.safetensors").is_file()
+    assert (copy / "erasures/0002/statistics/north.sealed").is_file()
     fedlethe("history", "--check", copy)
     page = fedlethe("report", copy)
     text = Path(page["page"]).read_text()
@@ -133,8 +135,8 @@ def test_where_the_sums_of_all_are_gone_they_are_made_of_what_is_left(
     fedlethe: Fedlethe, run: Path, copy: Path
 ) -> None:
     fast = Path(fedlethe("erase", Path(shutil.copytree(run, copy.parent / "fast")), "--client", "west")["model"])
-    with opened_run(copy) as opened, opened.history.ledger._transaction():
-        opened.history.ledger._enter((), ["statistics/round_0001.safetensors"])
+    with opened_run(copy) as opened:
+        opened.history.ledger.append(removals(["statistics/round_0001.safetensors"], "a test"))
     (copy / "statistics/round_0001.safetensors").unlink()
     slow = Path(fedlethe("erase", copy, "--client", "west")["model"])
     np.testing.assert_allclose(model(slow), model(fast), rtol=1e-5, atol=1e-7)
@@ -145,14 +147,14 @@ def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, co
     table = images_of(tmp_path / "more", ("east", "south"), seed=9)
     out = tmp_path / "second"
     fedlethe("train", *EXACT, "--path", table, "--after", copy / "erasures/0001", "--out", out)
-    files = [copy / f"statistics/{client}/round_0001.safetensors" for client in ("north", "west")]
-    files += [out / f"statistics/{client}/round_0001.safetensors" for client in ("east", "south")]
-    with opened_run(out) as opened:
+    with opened_run(out) as opened, opened_run(copy) as before:
+        sent = [statistics_of(before.history, client) for client in ("north", "west")]
+        sent += [statistics_of(opened.history, client) for client in ("east", "south")]
         penalty = chosen_by(opened.history).penalty
         assert opened.past().clients == ("east", "north", "south", "west")
     for erased, kept in (("north", [1, 2, 3]), ("south", [0, 1, 2])):
         record = fedlethe("erase", out, "--client", erased)
-        expected = solve(total([Statistics.load(files[index]) for index in kept]), penalty)
+        expected = solve(total([sent[index] for index in kept]), penalty)
         np.testing.assert_allclose(
             model(Path(record["model"])), np.concatenate([expected.weight.ravel(), expected.bias]), rtol=1e-5, atol=1e-6
         )
@@ -210,9 +212,9 @@ def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_pat
 def test_an_interrupted_training_is_trained_again_to_the_same_bytes(fedlethe: Fedlethe, run: Path, copy: Path) -> None:
     for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
         (copy / name).unlink(missing_ok=True)
-    (copy / "statistics/north/round_0001.safetensors").write_bytes(b"half")
+    (copy / "statistics/north/round_0001.sealed").write_bytes(b"half")
     fedlethe("train", "--out", copy)
-    for name in ("global_checkpoints/round_0001.safetensors", "statistics/north/round_0001.safetensors"):
+    for name in ("global_checkpoints/round_0001.safetensors", "statistics/north/round_0001.sealed"):
         assert (copy / name).read_bytes() == (run / name).read_bytes()
 
 

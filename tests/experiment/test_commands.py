@@ -60,7 +60,9 @@ def test_an_erasure_without_mask_or_repair_is_the_subtraction(
     result = fedlethe("erase", run, "--client", "hospital-0", "--repair-rounds", "0", "--scale", "0.5")
     load = safetensors.torch.load_file
     final, erased = load(run / "global_checkpoints" / "round_0003.safetensors"), load(result["model"])
-    influence = load(run / "influence" / "hospital-0" / "round_0003.safetensors")
+    plain = ["--unseal", "influence/hospital-0/round_0003.sealed", "--out", tmp_path / "influence.safetensors"]
+    fedlethe("history", run, *plain)
+    influence = load(tmp_path / "influence.safetensors")
     for name in final:
         torch.testing.assert_close(erased[name], final[name] - 0.5 * influence[name])
     assert result["guarantee"] is None
@@ -103,7 +105,9 @@ def test_the_history_is_checked_and_rebuilt(fedlethe: Fedlethe, finished: Path, 
     overview = fedlethe("history", "--check", finished)
     assert {kept["kind"]: kept["files"] for kept in overview["kept"]} == {
         "global checkpoint": 4,
-        "client checkpoint": 9,
+        "configuration": 1,
+        "client delta": 9,
+        "norms": 9,
         "influence": 3,
         "erasure": 4,  # the model, its record, and what the repair round of two hospitals added
     }

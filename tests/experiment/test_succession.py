@@ -115,7 +115,7 @@ def test_an_interrupted_training_knows_what_it_began_from(fedlethe: Fedlethe, ru
     copy = Path(shutil.copytree(returned, run.parent / "interrupted"))
     for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
         (copy / name).unlink(missing_ok=True)
-    for folder in ("global_checkpoints", "client_checkpoints", "influence", "erasures"):
+    for folder in ("global_checkpoints", "client_deltas", "norms", "influence", "keys", "erasures"):
         shutil.rmtree(copy / folder, ignore_errors=True)
     result = fedlethe("train", "--out", copy)
     assert Path(result["model"]).read_bytes() == (returned / "global_checkpoints/round_0002.safetensors").read_bytes()

@@ -12,6 +12,7 @@ import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.federation.train import train
+from fedlethe.history.chain import row_hash
 from fedlethe.history.disk import RunFolder
 from fedlethe.types import EVERYTHING, Need
 from tests.fakes import LAYOUT, linear_federation, trained_history
@@ -21,24 +22,27 @@ SCHEDULE = [(1, ("a", "c")), (2, ("a", "b", "c")), (3, ("b",))]
 INFLUENCE = frozenset({Need.INITIAL, Need.INFLUENCE})
 
 
-def _recorded(path: Path, keep: frozenset[Need]) -> RunFolder:
+def _recorded(path: Path, keep: frozenset[Need], encrypt: bool = False) -> RunFolder:
     path.mkdir()
-    folder = RunFolder(path, CLIENTS, keep, create=True)
+    folder = RunFolder(path, CLIENTS, keep, create=True, encrypt=encrypt)
     folder.begin(torch.zeros(3), LAYOUT)
     for record in train(linear_federation(), folder.final(), SCHEDULE):
         folder.append(record, "{}")
     return folder
 
 
-@pytest.fixture(params=[EVERYTHING, INFLUENCE], ids=["everything", "influence"])
+@pytest.fixture(params=["everything", "influence", "everything sealed", "influence sealed"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunFolder]:
-    recorded = _recorded(tmp_path / "run", request.param)
+    keep = EVERYTHING if request.param.startswith("everything") else INFLUENCE
+    recorded = _recorded(tmp_path / "run", keep, encrypt=request.param.endswith("sealed"))
     yield recorded
     recorded.close()
 
 
 def _files(folder: RunFolder) -> set[str]:
-    return {path.relative_to(folder.path).as_posix() for path in folder.path.rglob("*.safetensors")}
+    """Everything but the ledger, the lock and the keys."""
+    paths = (path.relative_to(folder.path) for path in folder.path.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if len(path.parts) > 1 and path.parts[0] != "keys"}
 
 
 def test_it_gives_back_what_the_history_in_memory_does(folder: RunFolder) -> None:
@@ -62,16 +66,21 @@ def test_the_influences_add_up_to_what_training_did(folder: RunFolder) -> None:
 
 
 def test_it_keeps_what_is_needed_and_no_more(folder: RunFolder) -> None:
-    influences = {"influence/a/round_0002.safetensors", "influence/b/round_0003.safetensors"}
-    influences.add("influence/c/round_0002.safetensors")
+    end = ".sealed" if folder.store.encrypt else ".safetensors"
+    influences = {f"influence/{client}/round_{last:04d}{end}" for client, last in (("a", 2), ("b", 3), ("c", 2))}
     ends = {f"global_checkpoints/round_{round:04d}.safetensors" for round in (0, 3)}
     if folder.keep == INFLUENCE:
         assert _files(folder) == influences | ends
     else:
         rounds = {f"global_checkpoints/round_{round:04d}.safetensors" for round in (1, 2)}
-        clients = {f"client_checkpoints/{c}/round_{r:04d}.safetensors" for r, held in SCHEDULE for c in held}
-        assert _files(folder) == influences | ends | rounds | clients
+        deltas = {f"client_deltas/{c}/round_{r:04d}{end}" for r, held in SCHEDULE for c in held}
+        norms = {f"norms/{c}/round_{r:04d}{end}" for r, held in SCHEDULE for c in held}
+        norms = norms if folder.store.encrypt else {name.replace(".safetensors", ".json") for name in norms}
+        assert _files(folder) == influences | ends | rounds | deltas | norms
     assert set(folder.ledger.artefacts()) == _files(folder)
+    replaced = {name for name, gone in folder.ledger.tombstones().items() if gone.because == "replaced by a later one"}
+    assert f"influence/a/round_0001{end}" in replaced
+    assert not replaced & _files(folder)
 
 
 def test_what_is_not_kept_is_named(tmp_path: Path) -> None:
@@ -111,7 +120,8 @@ def test_a_file_that_does_not_match_the_ledger_is_named(tmp_path: Path, name: st
 def test_what_the_ledger_does_not_name_is_cleared_away_before_writing(tmp_path: Path) -> None:
     folder = _recorded(tmp_path / "run", EVERYTHING)
     named = _files(folder)
-    strays = ["influence/a/round_0004.safetensors", "client_checkpoints/b/round_0004.safetensors.99.part"]
+    strays = ["influence/a/round_0004.safetensors", "client_deltas/b/round_0004.sealed.99.part"]
+    strays.append("norms/b/round_0004.json")
     for stray in strays:
         (folder.path / stray).write_bytes(b"half")
     with folder.locked():
@@ -147,15 +157,17 @@ def test_a_round_is_in_the_ledger_whole_or_not_at_all(tmp_path: Path, monkeypatc
     folder = _recorded(tmp_path / "run", INFLUENCE)
     before = folder.ledger.artefacts()
     (record,) = train(linear_federation(), folder.final(), [(4, ("a",))])
-    original = folder.ledger._enter
+    hashed = iter(range(3))
 
-    def broken(*arguments: object) -> None:
-        original(*arguments)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
+    def broken(*arguments: object) -> str:
+        if next(hashed, None) is None:
+            raise KeyboardInterrupt
+        return row_hash(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(folder.ledger, "_enter", broken)
-    with pytest.raises(KeyboardInterrupt):
-        folder.append(record, "{}")
+    with monkeypatch.context() as patch:
+        patch.setattr("fedlethe.history.chain.row_hash", broken)
+        with pytest.raises(KeyboardInterrupt):
+            folder.append(record, "{}")
     assert folder.rounds == 3
     assert folder.ledger.artefacts() == before
     folder.verify()
@@ -173,10 +185,10 @@ def test_norms_and_first_deltas_are_kept_where_they_are_needed(tmp_path: Path) -
     assert torch.equal(folder.delta(1, "a"), memory.delta(1, "a"))
     with pytest.raises(FedletheError, match="--keep everything"):
         folder.delta(2, "a")
-    with pytest.raises(FedletheError, match="no norms of c in round 3"):
+    with pytest.raises(FedletheError, match=r"norms/c/round_0003\.json: the ledger does not name it"):
         folder.norms(3, "c")
     assert {name for name in _files(folder) if name.startswith("client")} == {
-        "client_checkpoints/a/round_0001.safetensors",
-        "client_checkpoints/c/round_0001.safetensors",
+        "client_deltas/a/round_0001.safetensors",
+        "client_deltas/c/round_0001.safetensors",
     }
     folder.close()

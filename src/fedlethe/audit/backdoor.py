@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fedlethe.audit.evidence import Answers, Evidence, Measured, Verdict
+from fedlethe.audit.scores import wilson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,10 +36,14 @@ class BackdoorSuccess:
         target = evidence.task.target
         if target is None:
             return "the forgotten client trained no backdoor (the configuration's [backdoor])"
+        found = success(evidence.candidates, target)
+        images = [len(answers.triggered) for answers in evidence.candidates if answers.triggered is not None]
+        low, high = wilson(sum(found) / len(found), images[0])
         return Measured(
-            success(evidence.candidates, target),
+            found,
             success(evidence.untouched, target),
             success(evidence.references, target),
+            details={"success_low": low, "success_high": high},
         )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -71,6 +72,24 @@ def bootstrap(
     ]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of so many independent cases (Wilson, 1927).
+
+    Args:
+        share: In [0, 1].
+        count: At least 1.
+
+    Example:
+        >>> low, high = wilson(0.5, 100)
+        >>> round(low, 3), round(high, 3)
+        (0.404, 0.596)
+    """
+    z = 1.959964
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def divergence(one: Floats, other: Floats) -> float:

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedlethe.audit.evidence import Answers, Evidence, Labels, Measured, Verdict
-from fedlethe.audit.scores import auc
+from fedlethe.audit.scores import auc, wilson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +50,7 @@ class Utility:
             name: float(np.mean([measure(answers, labels) for answers in evidence.candidates]))
             for name, measure in figures.items()
         }
+        details["accuracy_low"], details["accuracy_high"] = wilson(details["accuracy"], len(labels))
         return Measured(
             of(evidence.candidates),
             of(evidence.untouched),

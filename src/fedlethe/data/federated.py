@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
@@ -176,6 +176,34 @@ class FederatedData:
         if not kept:
             raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
         return replace(self, clients=kept)
+
+    def of_patients(self, client: ClientId, patients: Sequence[str]) -> dict[Split, npt.NDArray[np.bool_]]:
+        """Which of a client's examples are of these patients, bool, shape (n,), by split.
+
+        Raises:
+            FedletheError: The client or a patient is not there, the data name no patients, or too few images for
+                training would be left.
+        """
+        if client not in self.clients:
+            raise FedletheError(unknown_client(client, self.clients))
+        held, seen, found = self.clients[client], set[str](), {}
+        for split in SPLITS:
+            groups = held.split(split).groups
+            if groups is None:
+                raise FedletheError(f"client '{client}': the data name no patients; erase the client as a whole")
+            found[split] = np.isin(groups, list(patients))
+            seen |= set(groups[found[split]].tolist())
+        if missing := sorted(set(patients) - seen):
+            raise FedletheError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
+        if (~found["train"]).sum() < 2:
+            raise FedletheError(f"client '{client}' has no other patients; erase the client instead")
+        return found
+
+    def without_patients(self, client: ClientId, patients: Sequence[str]) -> FederatedData:
+        """The same data, these patients of the client gone (see `of_patients`)."""
+        gone, held = self.of_patients(client, patients), self.clients[client]
+        kept = ClientData(*(held.split(split).only(~gone[split]) for split in SPLITS))
+        return replace(self, clients={**self.clients, client: kept})
 
 
 def unknown_client(client: ClientId, known: Iterable[ClientId]) -> str:

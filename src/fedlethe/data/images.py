@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.cache import cache_place, cached_array, digest
+from fedlethe.data.erased import array_name, blank_rows
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of, write_text
 from fedlethe.progress import track
@@ -169,14 +170,22 @@ def cached_images(
         fingerprint: Of the items' content and order.
 
     Returns:
-        uint8, shape (count, channels, size, size), a read-only memory map.
+        uint8, shape (count, channels, size, size), a read-only memory map; blank where `erased.blanking` says so.
 
     Raises:
         FedletheError: An item cannot be decoded, or the cache folder cannot be written.
     """
     shape = (count, channels, size, size)
-    path = cache_place("images", f"{digest(FORMAT, fingerprint, size, channels)[:40]}.npy")
-    return cached_array(path, shape, np.uint8, lambda: track(_decoded(items, decode), count, "decoding images"))
+    array = digest(FORMAT, fingerprint, size, channels)[:40]
+    blank = blank_rows(array)
+
+    def image_of(row: tuple[int, Item]) -> Pixels:
+        return np.zeros(shape[1:], np.uint8) if row[0] in blank else decode(row[1])
+
+    def make() -> Iterable[Pixels]:
+        return track(_decoded(enumerate(items), image_of), count, "decoding images")
+
+    return cached_array(cache_place("images", array_name(array, blank)), shape, np.uint8, make)
 
 
 def content_hashes(root: Path, names: Sequence[str]) -> list[str]:

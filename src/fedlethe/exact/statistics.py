@@ -20,7 +20,6 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from fedlethe import files
 from fedlethe.errors import FedletheError
 from fedlethe.privacy.accounting import gaussian_sigma
 
@@ -155,31 +154,28 @@ class Statistics:
                 "make the statistics again"
             )
 
-    def save(self, path: Path) -> int:
-        """Write them as safetensors.
-
-        Returns:
-            The file's length: what the client sends, in bytes.
-        """
-        content = safetensors.numpy.save({field.name: getattr(self, field.name) for field in fields(self)})
-        with files.written_whole(path) as aside:
-            aside.write_bytes(content)
-        return len(content)
+    def content(self) -> bytes:
+        """They as a safetensors file: what the client sends."""
+        return safetensors.numpy.save({field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
-    def load(cls, path: Path) -> Statistics:
-        """Read what `save` wrote. Statistics from elsewhere are to be held against `check`, too.
+    def read(cls, content: bytes, where: Path) -> Statistics:
+        """What `content` gave. Statistics from elsewhere are to be held against `check`, too.
+
+        Args:
+            content: The file's bytes.
+            where: Names the file in messages.
 
         Raises:
-            FedletheError: The file is missing, not whole, or holds something else.
+            FedletheError: The file is not whole, or holds something else.
         """
         try:
-            arrays = safetensors.numpy.load_file(path)
+            arrays = safetensors.numpy.load(content)
             found = cls(**arrays)
-        except (OSError, safetensors.SafetensorError, TypeError) as error:
-            raise FedletheError(f"{path}: cannot be read as statistics ({error}); make it again") from None
+        except (safetensors.SafetensorError, TypeError) as error:
+            raise FedletheError(f"{where}: cannot be read as statistics ({error}); make it again") from None
         if any(array.dtype != np.float64 for array in arrays.values()):
-            raise FedletheError(f"{path}: its statistics are not float64; make it again")
+            raise FedletheError(f"{where}: its statistics are not float64; make it again")
         return found
 
     def noisy(

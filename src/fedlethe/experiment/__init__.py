@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fedlethe.config import Document, RunConfig, resolve
+from fedlethe.errors import FedletheError
+from fedlethe.experiment import act
+from fedlethe.experiment.act import Carried, Plan, Purged, purge_due
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.cover import with_decoys
@@ -25,29 +29,49 @@ from fedlethe.experiment.overview import (
 )
 from fedlethe.experiment.report import Report, report
 from fedlethe.experiment.request import Request, request_for
+from fedlethe.experiment.requests import ErasureRequest, Requests, listed, open_request, withdraw
 from fedlethe.experiment.run import Run, opened_run, read_run_document
 from fedlethe.experiment.studies import SIGMAS, Sweep, Trace, sweep, trace
 from fedlethe.experiment.table import cells, write
 from fedlethe.experiment.training import Trained, train_prepared, train_run
+from fedlethe.experiment.verification import Verified, verify_certificate, verify_ledger
+from fedlethe.signing import SigningKey, new_key, public_path, read_signing_key
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A signing key that was made: its files, and its id."""
+
+    private: Path
+    public: Path
+    id: str
+
 
 __all__ = [
     "EPSILONS",
     "SIGMAS",
+    "Carried",
     "Catalogue",
     "Comparison",
     "DataOverview",
     "Demo",
     "Erasure",
+    "ErasureRequest",
     "Evaluated",
     "Frontier",
     "Identity",
+    "NewKey",
     "Overview",
+    "Purged",
     "Report",
+    "Requests",
     "Run",
     "Sweep",
     "Trace",
     "Trained",
+    "Verified",
     "audits",
+    "carry_out",
     "cells",
     "compare",
     "config_for",
@@ -58,15 +82,23 @@ __all__ = [
     "frontier",
     "history_overview",
     "identity",
+    "listed",
     "methods",
+    "new_signing_key",
+    "open_request",
     "opened_run",
+    "purge_due",
     "report",
     "request",
+    "signing_key",
     "sweep",
     "template",
     "trace",
     "train_prepared",
     "train_run",
+    "verify_certificate",
+    "verify_ledger",
+    "withdraw",
     "write",
 ]
 
@@ -93,7 +125,33 @@ def template(
     decoys: int = 0,
 ) -> Request:
     """A request that names nobody yet (see `request`)."""
-    return request_for(run.config, (), run.config.recipe(method), options, mask, repair, None, decoys)
+    return request_for(run.config, (), run.config.recipe(method), options, mask, repair, run.history.base, decoys)
+
+
+def carry_out(
+    run: Run,
+    id: str,
+    asked: tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str | None, int, int] | None,
+    key: SigningKey,
+) -> Carried:
+    """Carry a request out as it is asked for (the fields of `act.Plan`), or go on with it; see `act.carry_out`."""
+    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key)
+
+
+def signing_key(path: Path | None) -> SigningKey:
+    """The key that signs certificates.
+
+    Raises:
+        FedletheError: None is named, or its file cannot be used.
+    """
+    if path is None:
+        raise FedletheError("--key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
+    return read_signing_key(path)
+
+
+def new_signing_key(path: Path) -> NewKey:
+    """Make a key that signs certificates; see `signing.new_key`."""
+    return NewKey(path, public_path(path), new_key(path).public.id)
 
 
 def request(
@@ -115,8 +173,12 @@ def request(
         options: Of the method.
         mask: Fields of Masking.
         repair: Fields of Repair.
-        after: The erasure from whose result they are erased.
+        after: The erasure from whose result they are erased; None for the run's own model.
         decoys: How many others are erased along with them, drawn by the run's secret.
     """
-    forget = with_decoys(run, clients, decoys, after)
-    return request_for(run.config, forget, run.config.recipe(method), options, mask, repair, after, decoys)
+    if run.config.exact is None and options.get("patients"):
+        how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
+        raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
+    begun = after or run.history.base
+    forget = with_decoys(run, clients, decoys, begun)
+    return request_for(run.config, forget, run.config.recipe(method), options, mask, repair, begun, decoys)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from fedlethe.experiment.run import Prepared
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
 
+EMPTY: Mapping[ClientId, Sequence[str]] = {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examination:
@@ -39,13 +41,18 @@ class Examination:
     task: Task
 
     @classmethod
-    def of(cls, prepared: Prepared, forget: Sequence[ClientId]) -> Examination:
-        """The examination of a federation for some forgotten clients."""
+    def of(
+        cls, prepared: Prepared, forget: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]] = EMPTY
+    ) -> Examination:
+        """The examination of a federation for some forgotten clients, or for these patients of them alone."""
         data = prepared.data
         retained = [client for client in data.clients if client not in forget]
+        forgotten = {client: data.clients[client].train for client in sorted(forget)}
+        for client, names in patients.items():
+            forgotten[client] = forgotten[client].only(data.of_patients(client, names)["train"])
         sets = {
             "test": [held.test for held in data.clients.values()],
-            "forgotten": [data.clients[client].train for client in sorted(forget)],
+            "forgotten": list(forgotten.values()),
             "retained": _thinned(data, retained),
         }
         backdoor = prepared.config.backdoor

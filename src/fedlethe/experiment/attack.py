@@ -57,12 +57,12 @@ def scene_of(run: Run, clients: Sequence[ClientId], span: Span, frame: Frame) ->
         span: Of the candidates.
         frame: Its coordinates.
     """
-    trained = run.history.final()
+    trained = run.past().final()
 
     def without(client: ClientId, candidate: Vector) -> Vector:
         if Need.INFLUENCE not in run.history.keep:
             return candidate
-        return frame.enter(torch.sub(trained, run.history.influence(client)))
+        return frame.enter(torch.sub(trained, run.past().influence(client)))
 
     others = [without(client, model) for client, model in zip(clients, span.models, strict=True)]
     whole = Span.of([frame.enter(trained), *span.models, *others])

@@ -26,6 +26,7 @@ from fedlethe.experiment.run import Prepared, Run, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
+from fedlethe.history.statistics import append_statistics, chosen_fit, statistics_of, statistics_sums
 from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.progress import track
 from fedlethe.seeding import numpy_generator
@@ -74,7 +75,7 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
     chosen = Chosen(_feature_key(prepared), own.size, tuple(weights), penalty, scores)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
-    history.append_statistics(model, parts, own, to_json(chosen, Chosen), seconds, evaluation)
+    append_statistics(history, model, parts, own, to_json(chosen, Chosen), seconds, evaluation)
 
 
 def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
@@ -246,7 +247,7 @@ def chosen_by(history: History) -> Chosen:
     Raises:
         FedletheError: It is no closed-form one.
     """
-    return from_json(_folder(history).fit(), Chosen)
+    return from_json(chosen_fit(_folder(history)), Chosen)
 
 
 def sums_of(parts: Sequence[Part]) -> Sums:
@@ -268,12 +269,12 @@ def _own_sums(parts: Sequence[Part]) -> list[Sums]:
 def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) -> Sums:
     """The sums of those of one training that are left: by subtraction, or anew where the sums of all are not kept."""
     folder = _folder(part.history)
-    sums = folder.statistics_sums()
+    sums = statistics_sums(folder)
     if sums is None:
         return Sums.of([_of(part, client) for client in sorted(trained - gone)])
     own = Sums.whole(sums)
     for client in sorted(trained & (gone | set(part.revised))):
-        own = own.minus(folder.statistics(client))
+        own = own.minus(statistics_of(folder, client))
         own = own if client in gone else own.plus(_of(part, client))
     return own
 
@@ -355,7 +356,7 @@ def _again(left: _Left) -> Statistics:
 
 def _of(part: Part, client: ClientId) -> Statistics:
     """A client's statistics, less the patients that were taken out of them."""
-    return _folder(part.history).statistics(client, part.revised.get(client))
+    return statistics_of(_folder(part.history), client, part.revised.get(client))
 
 
 def _trained(part: Part) -> frozenset[ClientId]:

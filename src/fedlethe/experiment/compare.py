@@ -74,7 +74,11 @@ class Job:
     @property
     def key(self) -> str:
         """Names the job by everything that its outcome depends on."""
-        tables = {name: table for name, table in self.document.items() if name not in ("method", "recipe", "history")}
+        tables = {
+            name: table
+            for name, table in self.document.items()
+            if name not in ("method", "recipe", "history", "encrypt")
+        }
         facts = [self.kind, tables, self.forget, self.fingerprint, self.request, fedlethe.__version__]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 

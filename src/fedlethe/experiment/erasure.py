@@ -3,30 +3,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fedlethe import checkpoint, files, unlearning
+from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
 from fedlethe.experiment.cover import drawn
-from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, with_earlier
-from fedlethe.experiment.request import Request
+from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, unclaimed, with_earlier
+from fedlethe.experiment.patients import remaining, retrained
+from fedlethe.experiment.request import Request, named
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.experiment.secret import mask_secret
 from fedlethe.federation.aggregate import contribution
-from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.history import History, not_kept
-from fedlethe.history.ledger import Artefact
+from fedlethe.history.history import History
+from fedlethe.history.store import JSON
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
@@ -35,6 +34,7 @@ from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
+from fedlethe.unlearning.retrain import Retrain
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ class Erasure:
         hidden: What is hidden of who was erased, and from whom; None where nothing is.
         not_hidden: Why not, where there is a mask nevertheless.
         together: What is hidden from whoever has the models of several erasures of the same clients.
+        pseudonymous: Whether the patients' names are not here, but what stands for them.
     """
 
     run: Path
@@ -76,6 +77,7 @@ class Erasure:
     hidden: Hidden | None = None
     not_hidden: str | None = None
     together: str | None = None
+    pseudonymous: bool = False
 
     @property
     def hiding(self) -> tuple[str, ...]:
@@ -90,8 +92,13 @@ class Erasure:
         """What was done to whom, in words."""
         if self.joined:
             return f"{', '.join(self.joined)} joined"
-        held = [f"{', '.join(names)} of {client}" for client, names in self.patients.items()]
-        return ", ".join([*self.forget, *held])
+        held = [f"{self._patients(names)} of {client}" for client, names in self.patients.items()]
+        return ", ".join([*(client for client in self.forget if client not in self.patients), *held])
+
+    def _patients(self, names: Sequence[str]) -> str:
+        if not self.pseudonymous:
+            return ", ".join(names)
+        return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
 def erase(run: Run, request: Request) -> Erasure:
@@ -101,27 +108,39 @@ def erase(run: Run, request: Request) -> Erasure:
         FedletheError: A client is unknown, named twice, or the last one; the history lacks what the method needs; this
             very request was carried out before; or the mask that is asked for cannot be made.
     """
+    with run.history.locked():
+        if earlier := done(run, request):
+            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
+        return erase_locked(run, request)
+
+
+def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Erasure:
+    """`erase` by who holds the run's lock already; `pseudonymous` if the record is not to name patients."""
     demand_complete(run)
     if run.config.exact is None:
         demand_clients(run, request.forget)
-    with run.history.locked():
-        past = run.past(request.after)
-        if gone := sorted(set(request.forget) - set(past.clients)):
-            led = "training" if request.after is None else f"erasure {request.after}"
-            raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
-        if earlier := done(run, request):
-            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
-        stages = [Stage("before", run.evaluate(past.final()), Cost())]
-        repaired: dict[ClientId, Vector] = {}
-        with bar("erasing, client updates") as advance:
-            meter = Meter(notify=advance)
-            unlearned = unlearn(run, request.forget, request.method, past, meter)
-            mask = masked_of(run, request, past, unlearned.model)
-            for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask):
-                cost = meter.cost()
-                with meter.stopped():
-                    stages.append(Stage(name, run.evaluate(model), cost))
-        return _enter(run, request, past, unlearned, model, stages, repaired, mask)
+    past = run.past(request.after)
+    if gone := sorted(set(request.forget) - set(past.clients)):
+        led = "training" if request.after is None else f"erasure {request.after}"
+        raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
+    stages = [Stage("before", run.evaluate(past.final()), Cost())]
+    repaired: dict[ClientId, Vector] = {}
+    with bar("erasing, client updates") as advance:
+        meter = Meter(notify=advance)
+        unlearned = _unlearned(run, request, past, meter)
+        mask = masked_of(run, request, past, unlearned.model)
+        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask):
+            cost = meter.cost()
+            with meter.stopped():
+                stages.append(Stage(name, run.evaluate(model), cost))
+    return _enter(run, request, past, unlearned, model, stages, repaired, mask, pseudonymous)
+
+
+def _unlearned(run: Run, request: Request, past: History, meter: Meter) -> Unlearned:
+    if request.patients and isinstance(request.method, Retrain):
+        federation = MeteredFederation(remaining(run, past, request.forget, request.patients), meter)
+        return retrained(request.method, request.forget, request.patients, past, federation)
+    return unlearn(run, request.forget, request.method, past, meter)
 
 
 def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
@@ -135,13 +154,8 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in kept:
-            raise not_kept(need)
-    return unlearning.unlearn(method, forget, history, MeteredFederation(_of(run, history), meter))
-
-
-def _of(run: Run, history: History, seed: int | None = None) -> Federation:
-    """The run's clients less those that were erased before."""
-    return run.federation(seed).without(set(run.data.clients) - set(history.clients))
+            raise run.history.lacks(need)
+    return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
 def masked_of(run: Run, request: Request, history: History, model: Vector) -> Masked | None:
@@ -152,6 +166,12 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
     """
     if not request.mask.adds_noise or (not request.mask.guarantees and not _took_part(request, history)):
         return None
+
+    noise = SecretNoise(mask_secret(run.path), "mask", request.canonical(run.history.store.keys.pseudonym))
+    if request.patients:
+        return unclaimed(
+            run, history, model, request.mask, noise, "single patients: their client comes back in the repair"
+        )
 
     def unlearned(clients: Sequence[ClientId]) -> Vector:
         return unlearn(run, clients, request.method, history, Meter()).model
@@ -165,7 +185,6 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
         repairers=repairers(run, request, history),
         after=request.after is not None,
     )
-    noise = SecretNoise(mask_secret(run.path), "mask", request.canonical())
     return masked(run, history, erased, request.mask, noise)
 
 
@@ -179,7 +198,7 @@ def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, .
         return ()
     if request.repair.clients is None:
         return None
-    left = set(_of(run, history).clients) - set(request.forget)
+    left = set(remaining(run, history, request.forget, request.patients).clients) - set(request.forget)
     return drawn(run.path, request.forget, left, request.repair.clients, spare=1 if request.mask.adds_noise else 0)
 
 
@@ -225,7 +244,7 @@ def repair_rounds(
     meter: Meter,
 ) -> Iterator[RoundRecord]:
     """The request's repair of a model, shape (P,), by the chosen clients; None for all who are left."""
-    retained = _of(run, history, seed=derive(run.config.seed, "repair")).without(request.forget)
+    retained = remaining(run, history, request.forget, request.patients, derive(run.config.seed, "repair"))
     if chosen:
         retained = retained.without(set(retained.clients) - set(chosen))
     federation = MeteredFederation(retained, meter)
@@ -242,44 +261,46 @@ def _enter(
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
     mask: Masked | None,
+    pseudonymous: bool,
 ) -> Erasure:
-    id = f"{len(run.history.ledger.erasures()) + 1:04d}"
+    id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
     exact = request.method if isinstance(request.method, ExactErasure) else ExactErasure()
+    patients = request.patients or closed_form.patients_by_client(run, exact, past)
     erasure = Erasure(
         run=run.path,
         id=id,
         model=folder / "model.safetensors",
-        request=request.canonical(),
+        request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
         guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
         stages=tuple(stages),
         cost=stages[-1].cost,
-        retraining_examples=retraining_examples(run, request.forget, request.after),
+        retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
         after=request.after,
-        patients=closed_form.patients_by_client(run, exact, past),
+        patients=named(patients, store.keys.pseudonym if pseudonymous else lambda _, name: name),
+        pseudonymous=pseudonymous,
         joined=exact.join,
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
     )
     plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
-    digest = checkpoint.save(erasure.model, model, run.layout)
+    artefacts = [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
-    artefacts = [_artefact(run, erasure.model, digest), _artefact(run, folder / "erasure.json")]
+    artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
     if run.remote is not None:
-        files.write_text(folder / "nodes.json", json.dumps(run.remote.correspondence(), indent=1))
-        artefacts.append(_artefact(run, folder / "nodes.json"))
+        nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
+        artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
+    for client in erasure.patients if store.encrypt else ():
+        store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
     if Need.INFLUENCE in run.history.keep:
         for client, added in sorted(repaired.items()):
-            path = folder / "repair" / f"{client}.safetensors"
-            artefacts.append(_artefact(run, path, checkpoint.save(path, added, run.layout), client))
+            artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
     for client, statistics in closed_form.revised(run, exact, past).items():
-        path = folder / "statistics" / f"{client}.safetensors"
-        statistics.save(path)
-        artefacts.append(_artefact(run, path, client=client))
-    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-    run.history.ledger.add_erasure(id, erasure.request, now, artefacts)
+        name = f"erasures/{id}/statistics/{client}"
+        artefacts.append(store.write("erasure", name, client, [statistics.content()]))
+    run.history.ledger.add_erasure(id, erasure.request, artefacts)
     return erasure
 
 
@@ -300,12 +321,7 @@ def _of_the_same(run: Run, request: Request) -> dict[str, Hidden | None]:
     return {one.id: one.hidden for one in same if gone <= set(one.forget) or gone >= set(one.forget)}
 
 
-def _artefact(run: Run, path: Path, sha256: str | None = None, client: ClientId | None = None) -> Artefact:
-    name = path.relative_to(run.path).as_posix()
-    return Artefact(name, "erasure", client, None, path.stat().st_size, sha256 or files.sha256_of(path))
-
-
-def retraining_examples(run: Run, forget: Sequence[ClientId], after: str | None = None) -> int:
+def retraining_examples(run: Run, forget: Iterable[ClientId], after: str | None = None) -> int:
     """Images that retraining without these clients, and without those erased before, puts through a gradient step."""
     gone, total = set(forget), 0
     for part in reversed(run.parts(after)):
@@ -323,7 +339,7 @@ def erasures(run: Run) -> list[Erasure]:
 
 def done(run: Run, request: Request) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
-    id = run.history.ledger.erasures().get(request.canonical())
+    id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
     return None if id is None else _read(run, id)
 
 

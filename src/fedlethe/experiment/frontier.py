@@ -149,10 +149,10 @@ def frontier(
     sizes = _sizes(epsilons, masks, sigmas, draws, delta)
     if problem := next((why for one in methods.values() if (why := incomputable(one, method_name))), None):
         raise FedletheError(f"{problem}; its frontier cannot be drawn")
-    clients = tuple(client for client in run.history.clients if client in run.data.clients)
+    clients = tuple(client for client in run.past().clients if client in run.data.clients)
     candidate_sets(clients, 1)
     probe = Probe.of(run)
-    before = {client: probe.look(run.history.final(), [client]) for client in clients}
+    before = {client: probe.look(run.past().final(), [client]) for client in clients}
     points = [_untouched(before, delta)]
     with bar("frontier, models", len(methods) * len(clients) * (1 + draws * len(sizes))) as advance:
         for name, method in methods.items():
@@ -197,7 +197,7 @@ def setting_of(run: Run, name: str, method: Method, clients: Sequence[ClientId])
     """
 
     def unlearned(forget: Sequence[ClientId]) -> Vector:
-        return unlearn(run, forget, method, run.history, Meter()).model
+        return unlearn(run, forget, method, run.past(), Meter()).model
 
     raw, frame = Frame(run.layout), frame_of(run, "subspace")
     span = span_of([(client,) for client in clients], unlearned)
@@ -233,7 +233,7 @@ def _point(
     for index, client in enumerate(before):
         for draw in range(1 if size is None else draws):
             noise = numpy_generator(run.config.seed, *key, client, draw)
-            model = finished(run, run.history, setting.release(mask, index, noise))
+            model = finished(run, run.past(), setting.release(mask, index, noise))
             looks.append(probe.look(model, [client]))
             losses.append(looks[-1].losses)
             true.append(index)

@@ -115,9 +115,9 @@ class _Study:
 
     def __init__(self, run: Run, request: Request) -> None:
         self.run, self.request = run, request
-        self.clients = tuple(client for client in run.history.clients if client in run.data.clients)
+        self.clients = tuple(client for client in run.past().clients if client in run.data.clients)
         self.probe = Probe.of(run)
-        self.trained = run.history.final()
+        self.trained = run.past().final()
         self.before = self.probe.look(self.trained, self.clients).losses
         self._models: dict[tuple[ClientId, ...], Vector] = {}
         problem = incomputable(request.method, request.method_name)
@@ -130,13 +130,13 @@ class _Study:
         """The model without these clients, shape (P,)."""
         key = tuple(sorted(forget))
         if key not in self._models:
-            self._models[key] = unlearn(self.run, key, self.request.method, self.run.history, Meter()).model
+            self._models[key] = unlearn(self.run, key, self.request.method, self.run.past(), Meter()).model
         return self._models[key]
 
     def _without(self, client: ClientId) -> Vector:
         """The trained model less the influence of a client, shape (P,); without the client, where that is not kept."""
         if Need.INFLUENCE in self.run.history.keep:
-            return torch.sub(self.trained, self.run.history.influence(client))
+            return torch.sub(self.trained, self.run.past().influence(client))
         return self.unlearned((client,))
 
     def erased(self, index: int, draw: int) -> Iterator[_Seen]:
@@ -164,14 +164,14 @@ class _Study:
                 unlearned=self.unlearned,
                 repairers=chosen,
             )
-            mask = masked(run, run.history, erased, request.mask, generator)
+            mask = masked(run, run.past(), erased, request.mask, generator)
             model, hidden = mask.model, mask.hidden
             likeness = self._likeness(mask, among)
         stage = "masked" if request.mask.adds_noise else "unlearned"
         yield self._seen(stage, index, among, model, likeness, hidden)
         if hidden is not None and not hidden.released:
             hidden = None
-        for record in repair_rounds(run, request, run.history, model, chosen, Meter()):
+        for record in repair_rounds(run, request, run.past(), model, chosen, Meter()):
             if chosen is None and not decoys:
                 likeness = likeness + self._without_whom(record, draw)
             yield self._seen(f"repaired {record.round}", index, among, record.after, likeness, hidden)

@@ -92,8 +92,7 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
             exceeds what float32 holds.
     """
     if problem := incomputable(erased.method, erased.method_name):
-        noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(erased.model, noise)
-        return Masked(finished(run, history, noisy), problem=problem)
+        return unclaimed(run, history, erased.model, masking, noise, problem)
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     sets = candidate_sets(others, len(erased.forget))
     frame = frame_of(run, masking.chosen)
@@ -108,6 +107,12 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
     hidden = replace(hidden, released=erased.repairers is not None)
     model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise))
     return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
+
+
+def unclaimed(run: Run, history: History, model: Vector, masking: Masking, noise: Noise, problem: str) -> Masked:
+    """A model, shape (P,), with noise of which nothing is claimed, and why not."""
+    noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(model, noise)
+    return Masked(finished(run, history, noisy), problem=problem)
 
 
 def mask_of(run: Run, kind: Kind, sigma: float, span: Span, frame: Frame) -> tuple[Mask, str]:

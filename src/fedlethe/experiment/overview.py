@@ -58,8 +58,9 @@ def _chosen(run: Run, model: Path | None, round: int | None, erasure: str | None
         return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
     if round is not None and not 0 <= round <= run.history.rounds:
         raise FedletheError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
-    chosen = run.history.rounds if round is None else round
-    return run.path / f"global_checkpoints/round_{chosen:04d}.safetensors", run.history.global_model(chosen)
+    if round is None:
+        return run.path / run.history.final_path(), run.history.final()
+    return run.path / f"global_checkpoints/round_{round:04d}.safetensors", run.history.global_model(round)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Check:
 
     Attributes:
         files: How many files have the bytes that the ledger names.
-        rounds_rebuilt: Rounds rebuilt from the initial model and the client checkpoints, equal to their global
-            checkpoints bit for bit; None where the history does not hold the client checkpoints.
+        rounds_rebuilt: Rounds rebuilt from the initial model and the clients' deltas, equal to their global
+            checkpoints bit for bit; None where the history does not hold the deltas.
         influence_residual: ||w_0 + sum of influences - w_R|| / ||w_R||; None where influences are not kept.
         influence_bound: The rounding that it may have: rounds x float32 epsilon.
     """
@@ -102,21 +103,26 @@ class Overview:
     check: Check | None
 
 
-def history_overview(path: Path, check: bool, rebuild: int | None, out: Path | None) -> Overview:
+def history_overview(
+    path: Path, check: bool, rebuild: int | None, out: Path | None, unseal: str | None = None
+) -> Overview:
     """What the history holds, and, where asked, whether it is whole.
 
     Args:
         path: The run folder.
         check: Verify every file, rebuild every round, and compare the influences with the final model.
-        rebuild: Rebuild the global model of this round from the initial model and the client checkpoints ...
+        rebuild: Rebuild the global model of this round from the initial model and the clients' deltas ...
         out: ... into this checkpoint file.
+        unseal: Or write what this file of the run folder holds there, without its seal.
 
     Raises:
         FedletheError: Something does not match; the message names the file or round.
     """
     with opened_folder(path) as (config, history):
         if rebuild is not None:
-            _rebuild(history, rebuild, out)
+            _rebuild(history, rebuild, _new(out, "--rebuild"))
+        if unseal is not None:
+            _unseal(history, unseal, _new(out, "--unseal"))
         return Overview(
             run=path,
             rounds=history.rounds,
@@ -136,13 +142,24 @@ def kept(history: RunFolder) -> tuple[Kept, ...]:
     return tuple(Kept(kind, len(held), sum(held)) for kind, held in sorted(sizes.items()))
 
 
-def _rebuild(history: RunFolder, round: int, out: Path | None) -> None:
+def _new(out: Path | None, flag: str) -> Path:
     if out is None:
-        raise FedletheError("--rebuild needs --out FILE to write the model to")
-    if not 0 <= round <= history.rounds:
-        raise FedletheError(f"{history.path}: there is no round {round}; its rounds are 0 to {history.rounds}")
+        raise FedletheError(f"{flag} needs --out FILE to write to")
     if out.exists():
         raise FedletheError(f"{out}: is there already; choose another file for --out")
+    return out
+
+
+def _unseal(history: RunFolder, name: str, out: Path) -> None:
+    artefact = history.ledger.artefacts().get(name)
+    if artefact is None:
+        raise FedletheError(f"{history.path / name}: the ledger names no such file; name one as the run folder has it")
+    checkpoint.write(out, [history.store.content(artefact)])
+
+
+def _rebuild(history: RunFolder, round: int, out: Path) -> None:
+    if not 0 <= round <= history.rounds:
+        raise FedletheError(f"{history.path}: there is no round {round}; its rounds are 0 to {history.rounds}")
     model = history.initial()
     for record in history.replay():
         if record.round <= round:

@@ -13,6 +13,7 @@ from fedlethe.experiment.erasure import Erasure, erasures
 from fedlethe.experiment.frontier import saved_frontier
 from fedlethe.experiment.identity import saved_identity
 from fedlethe.experiment.overview import class_counts, kept, sample_images
+from fedlethe.experiment.record import request_sections
 from fedlethe.experiment.run import Run, from_json, read_run_document
 from fedlethe.experiment.studies import saved_sweep, saved_traces
 from fedlethe.report import hiding as hiding_plots
@@ -36,7 +37,14 @@ def report(run: Run) -> Report:
     Raises:
         FedletheError: The folder cannot be written.
     """
-    sections = [*_data_sections(run), *_training_sections(run), *_erasure_sections(run), *_study_sections(run)]
+    requested = request_sections(run, lambda plot, folder: _picture(run, plot, folder))
+    sections = [
+        *_data_sections(run),
+        *_training_sections(run),
+        *requested,
+        *_erasure_sections(run),
+        *_study_sections(run),
+    ]
     done = erasures(run)
     gone = sorted({client for erasure in done for client in erasure.forget})
     page = Page(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import nn
 
 import fedlethe
 from fedlethe.config import Document, RunConfig, read_toml, resolve
+from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.data.partition import divide
 from fedlethe.errors import FedletheError
@@ -40,6 +41,7 @@ class Prepared:
 
     Attributes:
         config: The configuration.
+        fingerprint: Of the images as the source has them, and of who holds which.
         images: Every client's images.
         data: What the network takes: the images, or the features of them.
         network: The network.
@@ -48,6 +50,7 @@ class Prepared:
     """
 
     config: RunConfig
+    fingerprint: str = ""
     images: FederatedData
     data: FederatedData
     network: nn.Module
@@ -102,12 +105,16 @@ class Run(Prepared):
 
     def parts(self, after: str | None = None) -> tuple[Part, ...]:
         """All trainings that led to this run's final model, or to the result of the erasure `after`."""
-        return (*self.earlier, part_of(self.history, after))
+        return (*self.earlier, part_of(self.history, after or self.history.base))
 
     def past(self, after: str | None = None) -> RunFolder | Succession:
-        """The history of `parts` as one."""
+        """The history of `parts` as one; after a purge it goes on from the model of its erasure."""
+        after = after or self.history.base
         if not self.earlier and after is None:
             return self.history
+        for id, facts in chain_of(self.history, after):
+            if set(facts["forget"]) & set(facts.get("patients", ())) and id > (self.history.base or ""):
+                raise FedletheError(f"erasure {id} took patients out; finish its request first, with its purge")
         final = self.history.final() if after is None else self.history.erased_model(after)
         return Succession(self.parts(after), final)
 
@@ -122,13 +129,14 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     repair: dict[ClientId, Vector] = {}
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
-    for id, facts in _chain(history, after):
-        erased = (erased | set(facts["forget"])) - set(facts.get("joined", ()))
+    for id, facts in chain_of(history, after):
+        whole = set(facts["forget"]) - set(facts.get("patients", ()))
+        erased = (erased | whole) - set(facts.get("joined", ()))
         for client, vector in history.repair(id).items():
             repair[client] = repair[client] + vector if client in repair else vector
         for client, names in facts.get("patients", {}).items():
             patients[client] = patients.get(client, frozenset()) | set(names)
-            revised[client] = f"erasures/{id}/statistics/{client}.safetensors"
+            revised[client] = f"erasures/{id}/statistics/{client}"
     return Part(
         history=history,
         keep=history.keep,
@@ -139,34 +147,58 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     )
 
 
-def _chain(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
+def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
     """The erasures that led to an erasure, itself the last: id and what erasure.json holds."""
     chain: list[tuple[str, dict[str, Any]]] = []
     while after is not None:
-        history.erased_model(after)
+        history.demand_erasure(after)
         facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
         chain.append((after, facts))
         after = facts.get("after")
     return chain[::-1]
 
 
-def load_data(config: RunConfig) -> FederatedData:
-    """Read the images and divide them among the clients."""
-    data = divide(config.source.load(), config.partition, config.division_seed)
-    return data if config.backdoor is None else config.backdoor.plant(data, config.division_seed)
+def load_data(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> FederatedData:
+    """Read the images and divide them among the clients; those that were erased are blank."""
+    data = divided(config, erased)
+    backdoor = config.backdoor
+    if backdoor is None or (
+        backdoor.client not in data.clients and any(backdoor.client in one.clients for one in erased)
+    ):
+        return data
+    return backdoor.plant(data, config.division_seed)
 
 
-def prepare(config: RunConfig) -> Prepared:
+def divided(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> FederatedData:
+    """The images as the source has them, without a backdoor."""
+    with blanking(erased):
+        return divide(config.source.load(), config.partition, config.division_seed)
+
+
+def prepare(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> Prepared:
     """Load the data and build the initial network.
+
+    Args:
+        config: What the run is configured to be.
+        erased: Images that it must not have any more.
 
     Raises:
         FedletheError: The data, the weights file or the device cannot be used.
     """
-    return prepare_with(config, load_data(config))
+    images = load_data(config, erased)
+    return prepare_with(config, without(images, erased), fingerprint=images.fingerprint)
 
 
-def prepare_with(config: RunConfig, images: FederatedData, remote: Remote | None = None) -> Prepared:
+def prepare_with(
+    config: RunConfig, images: FederatedData, remote: Remote | None = None, fingerprint: str | None = None
+) -> Prepared:
     """Build the initial network for these images.
+
+    Args:
+        config: What the run is configured to be.
+        images: Every client's.
+        remote: Reaches the clients where they are on other machines.
+        fingerprint: Of the images as the source has them; None where these are they.
 
     Raises:
         FedletheError: The weights file or the device cannot be used.
@@ -180,7 +212,13 @@ def prepare_with(config: RunConfig, images: FederatedData, remote: Remote | None
     layout = Layout.of(network)
     resolved = RunConfig(**{**vars(config), "execution": execution})
     return Prepared(
-        config=resolved, images=images, data=data, network=execution.place(network), layout=layout, remote=remote
+        config=resolved,
+        fingerprint=images.fingerprint if fingerprint is None else fingerprint,
+        images=images,
+        data=data,
+        network=execution.place(network),
+        layout=layout,
+        remote=remote,
     )
 
 
@@ -194,7 +232,7 @@ def run_document(prepared: Prepared, after: str | None) -> Document:
     facts = {
         **({} if after is None else {"after": after}),
         "version": fedlethe.__version__,
-        "data_fingerprint": prepared.data.fingerprint,
+        "data_fingerprint": prepared.fingerprint,
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
     }
@@ -217,13 +255,20 @@ def read_run_document(path: Path) -> Document:
     return document
 
 
+def config_of(path: Path) -> RunConfig:
+    """The configuration of a run."""
+    document = read_run_document(path)
+    document.pop("run")
+    return resolve(document, str(path / "run.toml"))
+
+
 @contextmanager
 def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig, RunFolder]]:
     """A run's configuration and history, without its data."""
     document = read_run_document(path)
     clients: list[ClientId] = document.pop("run")["clients"]
     config = resolve(document, str(path / "run.toml"))
-    history = RunFolder(path, clients, config.history.needs(), create)
+    history = RunFolder(path, clients, config.history.needs(), create, config.encrypt)
     try:
         yield config, history
     finally:
@@ -246,18 +291,33 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
         parts = earlier(path, stack)
+        erased = erased_images(history)
         if known is None:
-            prepared = prepare(config)
+            prepared = prepare(config, erased)
         else:
             prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
-        if prepared.data.fingerprint != fingerprint:
+        if prepared.fingerprint != fingerprint and not _all_retained(prepared.images, erased):
             message = "the images or their division are not those it was trained on"
             raise FedletheError(
-                f"{path}: {message} (fingerprint {prepared.data.fingerprint[:12]}, not {str(fingerprint)[:12]})"
+                f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"
             )
         if difference := prepared.layout.difference(history.layout.shapes):
             raise FedletheError(f"{path}: holds a run of another model: {difference}")
         yield Run(**vars(prepared), path=path, history=history, earlier=parts)
+
+
+def erased_images(history: RunFolder) -> tuple[ErasedImages, ...]:
+    """The images that the run's purges took from it, in their order."""
+    names = [event.body["images"] for event in history.ledger.events("purge") if event.body["images"] is not None]
+    held = history.store
+    return tuple(from_json(held.content(held.find(name)), ErasedImages) for name in names)
+
+
+def _all_retained(images: FederatedData, erased: Sequence[ErasedImages]) -> bool:
+    """Whether what is there is what the last purge left, though the erased images are not in the source any more."""
+    if not erased or set(images.clients) != set(erased[-1].retained):
+        return False
+    return all(client_fingerprint(images, client) == known for client, known in erased[-1].retained.items())
 
 
 def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, str]:

@@ -75,7 +75,7 @@ def sweep(
         demand_clients(run, (client,))
     pairs = [(mask, draw) for mask in masks for draw in range(draws if mask.sigma > 0 else 1)]
     points = track(_sweep(run, method, erased, pairs), len(erased) * len(pairs), "sweep, models")
-    result = Sweep(run.path, method_name, run.evaluate(run.history.final()), tuple(points))
+    result = Sweep(run.path, method_name, run.evaluate(run.past().final()), tuple(points))
     save(run.path, "sweep", result)
     plots.save(plots.sweep(result.points, result.untouched), run.path / "report")
     return result
@@ -94,10 +94,10 @@ def _sweep(
     run: Run, method: Method, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
 ) -> Iterator[SweepPoint]:
     for client in clients:
-        unlearned = unlearn(run, [client], method, run.history, Meter()).model
+        unlearned = unlearn(run, [client], method, run.past(), Meter()).model
         for mask, draw in pairs:
             noise = numpy_generator(run.config.seed, "sweep", client, repr(mask.sigma), draw)
-            noisy = finished(run, run.history, mask.apply(unlearned, noise))
+            noisy = finished(run, run.past(), mask.apply(unlearned, noise))
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))
 
 
@@ -124,7 +124,7 @@ def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace
 
 
 def _replay(run: Run, method: Method) -> Iterator[InMemoryHistory]:
-    history = InMemoryHistory(run.history.initial(), run.layout, run.history.clients, method.needs)
+    history = InMemoryHistory(run.history.initial(), run.layout, run.past().clients, method.needs)
     yield history
     for record in run.history.replay():
         history.append(record)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -52,7 +52,12 @@ def aggregate(before: Vector, models: Mapping[ClientId, Vector], weights: Mappin
     Returns:
         w_t, shape (P,); equal to `before` where there are no models.
     """
+    return advance(before, ((client, models[client] - before) for client in sorted(models)), weights)
+
+
+def advance(before: Vector, deltas: Iterable[tuple[ClientId, Vector]], weights: Mapping[ClientId, float]) -> Vector:
+    """`aggregate` from the clients' deltas, shape (P,), bit for bit where they come in the order of the client ids."""
     step = torch.zeros_like(before)
-    for client in sorted(models):
-        step += contribution(models[client], before, weights[client])
+    for client, delta in deltas:
+        step += delta * weights[client]
     return before + step

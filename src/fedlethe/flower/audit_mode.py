@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from fedlethe import files
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import opened_run, to_json
 from fedlethe.flower import auditing
 from fedlethe.flower.recorded import known_identities
-from fedlethe.flower.session import LOG, Session, artefact_of, earlier_erased, erasure_facts, known_nodes
+from fedlethe.flower.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
+from fedlethe.history.store import JSON
 from fedlethe.seeding import derive
 
 
@@ -48,8 +48,8 @@ def audit(session: Session) -> None:
         numbers = {entry.client: entry.num_examples or 0 for entry in run.history.ledger.participation()}
         task, answers = auditing.examined(examiner, models, {client: numbers[client] for client in retained}, asked)
         found = auditing.attested(task, answers, seeds, [*retained, *asked])
-        files.write_text(place, to_json(found, auditing.Attested))
-        run.history.ledger.add_artefacts([artefact_of(path, place)])
+        content, name = to_json(found, auditing.Attested).encode(), f"erasures/{options.erasure}/audit"
+        run.history.ledger.add_artefacts([run.history.store.write("erasure", name, None, [content], ending=JSON)])
     for finding in found.findings:
         LOG.info("fedlethe: %s: %s (%s)", finding.audit, finding.verdict, finding.statement)
     LOG.info("fedlethe: the audits say '%s' of erasure %s: %s", found.verdict, options.erasure, place)

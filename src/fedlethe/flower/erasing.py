@@ -11,7 +11,6 @@ In the ServerApp:
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ import torch
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
-from fedlethe import checkpoint, files, unlearning
+from fedlethe import unlearning
 from fedlethe.config import build_method
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
@@ -34,8 +33,7 @@ from fedlethe.flower.named import Named
 from fedlethe.flower.recorded import Recorded, known_identities, write_nodes
 from fedlethe.flower.state import unpack
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.history import not_kept
-from fedlethe.history.ledger import Artefact
+from fedlethe.history.store import JSON
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 
@@ -79,7 +77,7 @@ class Erasing:
                     raise FedletheError(f"client '{client}' took part in no round of {history.path}; those are {there}")
             for need in sorted(self.method.needs, key=lambda need: need.name):
                 if need.of_history and need not in history.keep:
-                    raise not_kept(need)
+                    raise history.lacks(need)
             held, plain = self._state(history)
             nobody = NobodyTrains(history.layout, history.clients)
             unlearned = unlearning.unlearn(self.method, self.forget, history, nobody)
@@ -109,17 +107,14 @@ class Erasing:
             if not bool(torch.isfinite(model).all()):
                 raise FedletheError("the repaired model is not finite; choose milder options")
             request = {"forget": self.forget, "method": {"name": self.name, **self.options}, "id": id}
-            digest = checkpoint.save(path / folder / "model.safetensors", model, history.layout)
+            store, place = history.store, folder.as_posix()
             facts = {"id": id, "forget": self.forget, "method": self.name, "request": request, "guarantee": None}
-            files.write_text(path / folder / "erasure.json", json.dumps(facts, indent=1))
-            nodes = write_nodes(path, folder / "nodes.json", grid)
             added = [
-                _artefact(path, folder / "model.safetensors", digest),
-                _artefact(path, folder / "erasure.json", files.sha256_of(path / folder / "erasure.json")),
-                Artefact(nodes.path, "erasure", None, None, nodes.bytes, nodes.sha256),
+                store.save("erasure", f"{place}/model", None, model, history.layout),
+                store.write("erasure", f"{place}/erasure", None, [json.dumps(facts, indent=1).encode()], ending=JSON),
+                write_nodes(store, "erasure", f"{place}/nodes", grid),
             ]
-            now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-            history.ledger.add_erasure(id, json.dumps(request, sort_keys=True), now, added)
+            history.ledger.add_erasure(id, json.dumps(request, sort_keys=True), added)
         return path / folder / "model.safetensors"
 
     @staticmethod
@@ -171,7 +166,3 @@ class NobodyTrains:
         return FedletheError(
             "this method asks clients to train in its own way, which only fedlethe's app can: fedlethe flower new DIR"
         )
-
-
-def _artefact(path: Path, name: Path, sha256: str) -> Artefact:
-    return Artefact(name.as_posix(), "erasure", None, None, (path / name).stat().st_size, sha256)

@@ -18,7 +18,8 @@ from fedlethe.errors import FedletheError
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Artefact
+from fedlethe.history.ledger import Artefact, Kind
+from fedlethe.history.store import JSON, Store
 from fedlethe.types import ClientId
 
 PLACE = "recording.toml"
@@ -92,14 +93,12 @@ class Recorded:
     def nodes(self, grid: RetainedGrid, history: RunFolder) -> Artefact:
         """Write who the clients of these rounds were, and what they were sent, as nodes/0001.json and so on."""
         number = sum(artefact.kind == "nodes" for artefact in history.ledger.artefacts().values()) + 1
-        return write_nodes(self.path, Path("nodes") / f"{number:04d}.json", grid)
+        return write_nodes(history.store, "nodes", f"nodes/{number:04d}", grid)
 
 
-def write_nodes(path: Path, name: Path, grid: RetainedGrid) -> Artefact:
-    """Write the record of a grid's messages below a run folder."""
-    files.write_text(path / name, json.dumps(correspondence(grid), indent=1))
-    size, digest = (path / name).stat().st_size, files.sha256_of(path / name)
-    return Artefact(name.as_posix(), "nodes", None, None, size, digest)
+def write_nodes(store: Store, kind: Kind, name: str, grid: RetainedGrid) -> Artefact:
+    """Write the record of a grid's messages into a run folder; the caller enters it in the ledger."""
+    return store.write(kind, name, None, [json.dumps(correspondence(grid), indent=1).encode()], ending=JSON)
 
 
 def correspondence(

@@ -12,7 +12,6 @@ from typing import Any
 
 from flwr.serverapp import Grid
 
-from fedlethe import files
 from fedlethe.config import Document, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE
@@ -21,7 +20,6 @@ from fedlethe.flower.exchange import Exchange, Patience
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity, Roster
 from fedlethe.flower.remote import FlowerRemote
-from fedlethe.history.ledger import Artefact, Kind
 from fedlethe.types import ClientId
 
 LOG = logging.getLogger("flwr")
@@ -138,9 +136,3 @@ def earlier_erased(path: Path, after: str | None) -> frozenset[ClientId]:
         gone |= set(facts["forget"])
         after = facts.get("after")
     return frozenset(gone)
-
-
-def artefact_of(path: Path, place: Path, kind: Kind = "erasure", round: int | None = None) -> Artefact:
-    """A file that is in its place below a run folder, as the ledger has it."""
-    name, size = place.relative_to(path).as_posix(), place.stat().st_size
-    return Artefact(name, kind, None, round, size, files.sha256_of(place))

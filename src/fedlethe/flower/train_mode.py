@@ -10,7 +10,6 @@ from typing import Any
 
 from flwr.app import Message
 
-from fedlethe import files
 from fedlethe.config import Document, resolve
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE, remote_data
@@ -21,7 +20,8 @@ from fedlethe.flower.grid import POLL
 from fedlethe.flower.messages import DESCRIBE, Computing, Request
 from fedlethe.flower.recorded import known_identities
 from fedlethe.flower.remote import FlowerRemote
-from fedlethe.flower.session import LOG, Session, artefact_of
+from fedlethe.flower.session import LOG, Session
+from fedlethe.history.store import JSON
 from fedlethe.types import ClientId
 
 SAY_EVERY = 10.0
@@ -102,6 +102,6 @@ def record_nodes(path: Path, remote: FlowerRemote) -> None:
     """Enter who the clients of a training were, and what they were sent, as RUN/nodes/0001.json and so on."""
     with opened_folder(path) as (_, history), history.locked():
         number = sum(artefact.kind == "nodes" for artefact in history.ledger.artefacts().values()) + 1
-        place = path / "nodes" / f"{number:04d}.json"
-        files.write_text(place, json.dumps(remote.correspondence(), indent=1))
-        history.ledger.add_artefacts([artefact_of(path, place, "nodes", history.rounds)])
+        nodes = json.dumps(remote.correspondence(), indent=1).encode()
+        made = history.store.write("nodes", f"nodes/{number:04d}", None, [nodes], history.rounds, JSON)
+        history.ledger.add_artefacts([made])

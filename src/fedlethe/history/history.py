@@ -40,6 +40,10 @@ class History(Protocol):
         """The last round whose global model, and all before it, nobody entered who was erased since; R where all."""
         ...
 
+    def contributors(self) -> frozenset[ClientId]:
+        """Whose updates are in the final model: those that entered a round, or a repair round since."""
+        ...
+
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """p_k,t of the clients whose updates entered the round, 1 <= round <= R."""
         ...
@@ -84,8 +88,14 @@ def retained_weights(history: History, round: int, forget: frozenset[ClientId]) 
 
 
 def last_weight(history: History, client: ClientId) -> tuple[int, float]:
-    """The last round that a client's update entered, and its p_k,t there."""
-    last = max(round for round in range(1, history.rounds + 1) if client in history.weights(round))
+    """The last round that a client's update entered, and its p_k,t there.
+
+    Raises:
+        FedletheError: It entered none: the client took part in repair rounds alone.
+    """
+    last = max((round for round in range(1, history.rounds + 1) if client in history.weights(round)), default=None)
+    if last is None:
+        raise FedletheError(f"{client}: took part in repair rounds alone; erase it by influence or retrain")
     return last, history.weights(last)[client]
 
 
@@ -170,6 +180,10 @@ class InMemoryHistory:
     def clean_rounds(self) -> int:
         """See `History.clean_rounds`: all of them."""
         return self.rounds
+
+    def contributors(self) -> frozenset[ClientId]:
+        """See `History.contributors`."""
+        return frozenset(client for weights in self._weights for client in weights)
 
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """See `History.weights`."""

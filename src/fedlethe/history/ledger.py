@@ -1,44 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""The ledger of a run: what happened, and every file's SHA-256. What it does not name does not exist."""
+"""The ledger of a run: what happened, and every file's SHA-256. What it does not name does not exist.
+
+It is an append-only chain of rows (see `chain`); what holds now is what its rows, read in their order, lead to:
+
+    run             the run's id, drawn at random, and the format
+    round           one complete round
+    participation   what one client did in a round
+    artefact        a file came to be in its place
+    removed         a file is gone: what is left of it is this row and its hash
+    erasure         an erasure was completed
+    key             a client's key was made, or destroyed
+    request, state  an erasure request was opened; what became of it
+    purge           what was kept of its clients is gone, with the tombstones above it
+"""
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import math
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from fedlethe.errors import FedletheError
+from fedlethe.history import chain
+from fedlethe.history.chain import Body, Chain, Event, Head
 from fedlethe.types import ClientId
 
 NOT_EVALUATED = "null"
 """Stands for the evaluation of a round's model that nobody asked for."""
 
 Kind: TypeAlias = Literal[
-    "global checkpoint", "client checkpoint", "influence", "statistics", "erasure", "nodes", "server state"
+    "configuration",
+    "global checkpoint",
+    "client delta",
+    "norms",
+    "influence",
+    "statistics",
+    "erasure",
+    "nodes",
+    "server state",
 ]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS rounds (
-  round INTEGER PRIMARY KEY, seconds REAL NOT NULL, recording_seconds REAL NOT NULL, evaluation TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS participation (
-  round INTEGER NOT NULL, client TEXT NOT NULL, num_examples INTEGER, weight REAL, examples_processed INTEGER,
-  steps INTEGER, loss REAL, refused TEXT, PRIMARY KEY (round, client)
-) STRICT;
-CREATE TABLE IF NOT EXISTS norms (
-  round INTEGER NOT NULL, client TEXT NOT NULL, norms TEXT NOT NULL, PRIMARY KEY (round, client)
-) STRICT;
-CREATE TABLE IF NOT EXISTS artefacts (
-  path TEXT PRIMARY KEY, kind TEXT NOT NULL, client TEXT, round INTEGER, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS erasures (
-  id TEXT PRIMARY KEY, request TEXT NOT NULL UNIQUE, completed TEXT NOT NULL
-) STRICT;
-"""
+FORMAT = 1
+"""Of the rows: raised when they change."""
+
+REPLACED = "replaced by a later one"
+"""Why a file is gone that a later round made superfluous."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Artefact:
 
     Attributes:
         path: Relative to the run folder.
-        client: Whose it is; None if it is the federation's.
+        client: Whose state it is; None if it is the federation's.
         round: After which round; None if it belongs to none.
         bytes: Its length.
     """
@@ -58,6 +67,21 @@ class Artefact:
     round: int | None
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of a file that is gone.
+
+    Attributes:
+        artefact: As it was.
+        at: When it went.
+        because: Why.
+    """
+
+    artefact: Artefact
+    at: str
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,138 +98,185 @@ class Participation:
     refused: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    seconds: float
+    recording_seconds: float
+    evaluation: str
+
+
+@dataclass
+class _State:
+    """What the rows up to `head` lead to."""
+
+    head: Head = field(default_factory=Head)
+    at: str = ""
+    run_id: str = ""
+    rounds: dict[int, _Round] = field(default_factory=dict)
+    participation: dict[int, list[Participation]] = field(default_factory=dict)
+    artefacts: dict[str, Artefact] = field(default_factory=dict)
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    erasures: dict[str, str] = field(default_factory=dict)
+    others: list[Event] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+
+    def take(self, event: Event) -> None:
+        body = event.body
+        if event.kind == "round":
+            self.rounds[body["round"]] = _Round(body["seconds"], body["recording_seconds"], body["evaluation"])
+        elif event.kind == "participation":
+            self.participation.setdefault(body["round"], []).append(Participation(**body))
+        elif event.kind == "artefact":
+            self.artefacts[body["path"]] = Artefact(**body)
+            self.tombstones.pop(body["path"], None)
+        elif event.kind == "removed":
+            gone = self.artefacts.pop(body["path"])
+            self.tombstones[gone.path] = Tombstone(gone, event.at, body["because"])
+        elif event.kind == "erasure":
+            self.erasures[body["request"]] = body["id"]
+        elif event.kind == "run":
+            self.run_id = body["id"]
+        else:
+            self.others.append(event)
+        self.hashes.append(event.hash)
+        self.head, self.at = Head(event.seq, event.hash), event.at
+
+
 class Ledger:
-    """One SQLite file (write-ahead log); every method is one transaction, durable when it returns.
+    """The ledger in one file; every method that writes is one transaction, durable when it returns.
 
     Args:
         path: The file; it is made if it is missing and `create` is true.
         create: Whether it may be made.
 
     Raises:
-        FedletheError: The file is missing, not a ledger, or cannot be written.
+        FedletheError: The file is missing, not a ledger, was changed, or cannot be written.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
-        if not create and not path.is_file():
-            raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
-        with self._errors():
-            self._db = sqlite3.connect(path, isolation_level=None)
+        self._chain = Chain(path, create)
+        self._known = _State()
         try:
-            with self._errors():
-                if create:
-                    self._db.execute("PRAGMA journal_mode = WAL")
-                    self._db.execute("PRAGMA synchronous = FULL")
-                    self._db.executescript(_SCHEMA)
-                else:
-                    self._db.execute("SELECT 1 FROM rounds, artefacts, erasures LIMIT 1")
-        except FedletheError:
-            self._db.close()
+            if create and not self.head().seq:
+                self.append([("run", {"id": secrets.token_hex(16), "format": FORMAT})])
+            else:
+                self._state()
+        except BaseException:
+            self._chain.close()
             raise
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self._chain.close()
+
+    def _state(self) -> _State:
+        try:
+            for event in self._chain.read(self._known.head):
+                self._known.take(event)
+        except (KeyError, TypeError):
+            row = self._known.head.seq + 1
+            raise FedletheError(f"{self.path}: row {row} cannot be understood; use a newer fedlethe") from None
+        return self._known
+
+    # Reading
+
+    def head(self) -> Head:
+        """The number and the hash of the last row."""
+        return self._state().head
+
+    def hash_of(self, seq: int) -> str | None:
+        """The hash of a row; None where there is none."""
+        hashes = self._state().hashes
+        return hashes[seq - 1] if 0 < seq <= len(hashes) else None
+
+    def latest(self) -> str:
+        """When the last row was written."""
+        return self._state().at
+
+    @property
+    def run_id(self) -> str:
+        """Drawn at random when the ledger was made: no two runs have the same chain."""
+        return self._state().run_id
 
     def rounds(self) -> int:
         """How many rounds are complete."""
-        with self._errors():
-            return int(self._db.execute("SELECT count(*) FROM rounds").fetchone()[0])
+        return len(self._state().rounds)
 
     def evaluations(self) -> dict[int, str]:
         """Round to the evaluation of its global model, as it was given; of the rounds that were evaluated."""
-        with self._errors():
-            rows = self._db.execute("SELECT round, evaluation FROM rounds ORDER BY round").fetchall()
-        return {round: evaluation for round, evaluation in rows if evaluation != NOT_EVALUATED}
+        held = sorted(self._state().rounds.items())
+        return {round: one.evaluation for round, one in held if one.evaluation != NOT_EVALUATED}
 
     def seconds(self) -> tuple[float, float]:
         """Wall time of training, and of recording it, over all rounds."""
-        with self._errors():
-            row = self._db.execute("SELECT total(seconds), total(recording_seconds) FROM rounds").fetchone()
-        return float(row[0]), float(row[1])
+        held = self._state().rounds.values()
+        return sum(round.seconds for round in held), sum(round.recording_seconds for round in held)
 
     def participation(self, round: int | None = None) -> list[Participation]:
         """Who took part, by round and client; of one round, or of all."""
-        with self._errors():
-            rows = self._db.execute(
-                "SELECT * FROM participation WHERE ?1 IS NULL OR round = ?1 ORDER BY round, client", (round,)
-            )
-            return [Participation(*row) for row in rows]
-
-    def norms(self, round: int, client: ClientId) -> dict[str, float]:
-        """The norm of each named tensor of a client's delta.
-
-        Raises:
-            FedletheError: There is no record of it.
-        """
-        with self._errors():
-            row = self._db.execute("SELECT norms FROM norms WHERE round = ? AND client = ?", (round, client)).fetchone()
-        if row is None:
-            raise FedletheError(f"{self.path}: holds no norms of {client} in round {round}")
-        norms: dict[str, float] = json.loads(row[0])
-        return norms
+        held = self._state().participation
+        chosen = sorted(held) if round is None else [round]
+        return [entry for one in chosen for entry in sorted(held.get(one, ()), key=lambda entry: entry.client)]
 
     def artefacts(self) -> dict[str, Artefact]:
         """Every file of the run, by its path."""
-        with self._errors():
-            return {row[0]: Artefact(*row) for row in self._db.execute("SELECT * FROM artefacts ORDER BY path")}
+        return dict(sorted(self._state().artefacts.items()))
+
+    def tombstones(self) -> dict[str, Tombstone]:
+        """What is left of the files that are gone, by their path."""
+        return dict(sorted(self._state().tombstones.items()))
 
     def erasures(self) -> dict[str, str]:
         """Request (canonical JSON) to the id of the erasure that carried it out, in the order of the ids."""
-        with self._errors():
-            return dict(self._db.execute("SELECT request, id FROM erasures ORDER BY id").fetchall())
+        return dict(sorted(self._state().erasures.items(), key=lambda pair: pair[1]))
+
+    def events(self, *kinds: str) -> list[Event]:
+        """The rows of these kinds (none of rounds, files and erasures), in their order."""
+        return [event for event in self._state().others if event.kind in kinds]
+
+    # Writing
+
+    def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
+        """Add rows, kind and body of each: all of them, or none."""
+        added = self._chain.append(self._state().head, chain.clock(), entries)
+        for event in added:
+            self._known.take(event)
+        return added
 
     def add_artefacts(self, added: Iterable[Artefact]) -> None:
         """Enter files that are in their place."""
-        with self._transaction():
-            self._enter(added, ())
+        self.append(_entered(added))
 
     def add_round(
         self,
         round: int,
         seconds: Mapping[str, float],
         evaluation: str,
-        participation: Sequence[Participation],
-        norms: Mapping[ClientId, Mapping[str, float]],
+        participation: Iterable[Participation],
         added: Iterable[Artefact],
-        removed: Iterable[str],
+        replaced: Iterable[str],
     ) -> None:
         """Enter a complete round: all of it, or nothing."""
-        with self._transaction():
-            row = (round, seconds["training"], seconds["recording"], evaluation)
-            self._db.execute("INSERT INTO rounds VALUES (?, ?, ?, ?)", row)
-            rows = [tuple(getattr(entry, name) for name in Participation.__slots__) for entry in participation]
-            self._db.executemany("INSERT INTO participation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            texts = [(round, client, json.dumps(held)) for client, held in norms.items()]
-            self._db.executemany("INSERT INTO norms VALUES (?, ?, ?)", texts)
-            self._enter(added, removed)
+        times = {"seconds": seconds["training"], "recording_seconds": seconds["recording"]}
+        entries: list[tuple[str, Body]] = [("round", {"round": round, "evaluation": evaluation, **times})]
+        entries += [("participation", _plain(entry)) for entry in participation]
+        self.append([*entries, *removals(replaced, REPLACED), *_entered(added)])
 
-    def add_erasure(self, id: str, request: str, completed: str, added: Iterable[Artefact]) -> None:
+    def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
         """Enter a complete erasure and its files: all of it, or nothing."""
-        with self._transaction():
-            self._db.execute("INSERT INTO erasures VALUES (?, ?, ?)", (id, request, completed))
-            self._enter(added, ())
+        self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
 
-    def _enter(self, added: Iterable[Artefact], removed: Iterable[str]) -> None:
-        self._db.executemany("DELETE FROM artefacts WHERE path = ?", [(path,) for path in removed])
-        rows = [tuple(getattr(artefact, name) for name in Artefact.__slots__) for artefact in added]
-        self._db.executemany("INSERT INTO artefacts VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+def removals(paths: Iterable[str], because: str) -> list[tuple[str, Body]]:
+    """The rows that take files out of the ledger, and leave tombstones."""
+    return [("removed", {"path": path, "because": because}) for path in paths]
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            hint = "make room, or restore it from a backup if it is damaged"
-            raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
+
+def _entered(artefacts: Iterable[Artefact]) -> list[tuple[str, Body]]:
+    return [("artefact", asdict(artefact)) for artefact in artefacts]
+
+
+def _plain(entry: Participation) -> dict[str, Any]:
+    known = {name: value for name, value in asdict(entry).items() if value is not None}
+    return {name: value for name, value in known.items() if not isinstance(value, float) or math.isfinite(value)}

@@ -38,6 +38,10 @@ class Part:
     patients: Mapping[ClientId, frozenset[str]] = field(default_factory=dict)
     revised: Mapping[ClientId, str] = field(default_factory=dict)
 
+    def contributors(self) -> frozenset[ClientId]:
+        """Whose updates entered a round, or a repair round."""
+        return self.history.contributors() | set(self.repair)
+
     def with_erased(self, erased: frozenset[ClientId]) -> Part:
         """The same training, others erased from what it led to."""
         return replace(self, erased=erased)
@@ -90,6 +94,11 @@ class Succession:
             if gone & set(history.weights(own)):
                 return round - 1
         return self.rounds
+
+    def contributors(self) -> frozenset[ClientId]:
+        """See `History.contributors`."""
+        pairs = zip(self.parts, self._gone, strict=True)
+        return frozenset(client for part, gone in pairs for client in part.contributors() if client not in gone)
 
     def weights(self, round: int) -> Mapping[ClientId, float]:
         """See `History.weights`."""

@@ -107,5 +107,5 @@ def retained(federation: Federation, forget: frozenset[ClientId]) -> tuple[Clien
 
 
 def entered(history: History) -> frozenset[ClientId]:
-    """The clients whose updates entered at least one round."""
-    return frozenset(client for round in range(1, history.rounds + 1) for client in history.weights(round))
+    """The clients whose updates entered at least one round, of the training or of a repair."""
+    return history.contributors()

@@ -26,7 +26,8 @@ class Rollback:
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
-        entered = next(round for round in range(1, history.rounds + 1) if forget & set(history.weights(round)))
+        rounds = range(1, history.rounds + 1)
+        entered = next((round for round in rounds if forget & set(history.weights(round))), history.rounds + 1)
         first = min(entered, history.clean_rounds + 1)
         model = history.global_model(first - 1)
         for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):

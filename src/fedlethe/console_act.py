@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What the commands about requests, certificates, keys and the ledger have found, on stdout; see `console`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from fedlethe.console import as_object, show, tables
+from fedlethe.errors import FedletheError
+from fedlethe.experiment import Carried, ErasureRequest, NewKey, Purged, Requests, Verified
+
+__all__ = ["show", "show_verified"]
+
+
+def show_verified(result: Verified, as_json: bool) -> None:
+    """Print what was checked; leave with an error where something does not hold."""
+    show(result, as_json)
+    if result.failed:
+        first, *others = result.failed
+        more = f" (and {len(others)} more)" if others else ""
+        raise FedletheError(f"{result.subject}: {first.what}: {first.words}{more}")
+
+
+@as_object.register
+def _(result: Carried) -> dict[str, Any]:
+    return {
+        "request": as_object(result.request),
+        "erasure": as_object(result.erasure),
+        "model": result.erasure.model,
+        "certificate": result.certificate,
+    }
+
+
+@as_object.register
+def _(result: ErasureRequest) -> dict[str, Any]:
+    return {**dataclasses.asdict(result), "overdue": result.overdue}
+
+
+@as_object.register
+def _(result: Requests) -> dict[str, Any]:
+    return {"run": result.run, "requests": [as_object(request) for request in result.requests]}
+
+
+@as_object.register
+def _(result: Purged) -> dict[str, Any]:
+    return {
+        "run": result.run,
+        "carried": [as_object(one.request) for one in result.carried],
+        "waiting": [as_object(request) for request in result.waiting],
+    }
+
+
+@as_object.register
+def _(result: Verified) -> dict[str, Any]:
+    return {**dataclasses.asdict(result), "holds": not result.failed}
+
+
+@tables.register
+def _(result: ErasureRequest) -> Iterable[Table | str]:
+    yield _listed(f"Request {result.id}", [result])
+    if result.state == "opened":
+        yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
+
+
+@tables.register
+def _(result: Requests) -> Iterable[Table | str]:
+    yield _listed(f"{result.run}: erasure requests", result.requests)
+
+
+@tables.register
+def _(result: Carried) -> Iterable[Table | str]:
+    yield from tables(result.erasure)
+    yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
+    yield f"certificate: {result.certificate}"
+
+
+@tables.register
+def _(result: Purged) -> Iterable[Table | str]:
+    yield _listed("Purged", [one.request for one in result.carried])
+    yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
+
+
+@tables.register
+def _(result: Verified) -> Iterable[Table | str]:
+    table = Table("what", "result", "", title=str(result.subject))
+    for check in result.checks:
+        table.add_row(check.what, check.result, check.words)
+    yield table
+
+
+@tables.register
+def _(result: NewKey) -> Iterable[Table | str]:
+    yield f"signing key: {result.private} (yours alone)"
+    yield f"public key: {result.public} (for who checks certificates)"
+    yield f"id: {result.id}"
+
+
+def _listed(title: str, requests: Sequence[ErasureRequest]) -> Table:
+    table = Table("id", "clients", "state", "since", "deadline", "erasure", "purge", "reason", title=title)
+    for request in requests:
+        deadline = f"{request.deadline} (overdue)" if request.overdue else request.deadline
+        note = f"{request.reason}; {request.note}" if request.note else request.reason
+        cells = (request.erasure or "-", request.purge or "-", note)
+        table.add_row(request.id, request.subject, request.state, request.since, deadline, *cells)
+    return table

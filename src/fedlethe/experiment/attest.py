@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""The audits of one erasure: its model against retrainings that never saw the forgotten clients' images.
+
+One erasure gives one model, so audits that compare many unlearned models (membership, forget quality) cannot be made
+of it, and say so; `fedlethe compare` makes them for a method. What models answered is kept while the request is under
+way, so that a kill loses no retraining, and goes with the purge: it was made of the forgotten images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
+from fedlethe.exact.settings import ExactErasure
+from fedlethe.experiment import answers, closed_form
+from fedlethe.experiment.answers import Examination
+from fedlethe.experiment.erasure import Erasure
+from fedlethe.experiment.request import Request
+from fedlethe.experiment.patients import OfClients, less, remaining
+from fedlethe.experiment.run import Run, from_json, to_json
+from fedlethe.federation.train import sample_clients, train
+from fedlethe.history.history import History
+from fedlethe.history.store import JSON
+from fedlethe.models import initialise
+from fedlethe.progress import track
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import to_vector
+
+FOLDER = "audits"
+"""Of what models answered, in the run folder."""
+
+AUDIT = "audit"
+"""The file of the findings, beside the erasure's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What the audits found of an erasure.
+
+    Attributes:
+        references: How many retrainings it was held against.
+        seeds: Theirs.
+        verdict: One word for all of them.
+        findings: Of each audit.
+    """
+
+    references: int
+    seeds: tuple[int, ...]
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+def attest(run: Run, erasure: Erasure, request: Request, references: int) -> None:
+    """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
+
+    Args:
+        run: The run, locked.
+        erasure: The erasure.
+        request: What it was asked for.
+        references: How many retrainings to make.
+    """
+    store, name = run.history.store, f"erasures/{erasure.id}/{AUDIT}"
+    if not references or store.holds(name):
+        return
+    past = run.past(request.after)
+    patients = request.patients or _of_closed_form(run, request, past)
+    gone = tuple(sorted({*request.forget, *patients}))
+    examination = Examination.of(run, gone, patients)
+    seeds = tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(references))
+
+    def ask(which: str, model: Callable[[], Vector]) -> Answers:
+        place = run.path / FOLDER / erasure.id / f"{which}.safetensors"
+        if not place.is_file():
+            answers.save(place, examination.ask(run, model(), relearn=not patients))
+        return answers.load(place)
+
+    candidate = ask("candidate", lambda: run.history.erased_model(erasure.id))
+    untouched = ask("untouched", past.final)
+    held = [
+        ask(f"reference-{seed}", partial(_retrained, run, past, gone, patients, seed))
+        for seed in track(seeds, references, "retrainings")
+    ]
+    findings = audit(Evidence(examination.task, [candidate], [untouched], held))
+    content = to_json(Attested(references, seeds, overall(findings), tuple(findings)), Attested)
+    run.history.ledger.add_artefacts([store.write("erasure", name, None, [content.encode()], ending=JSON)])
+
+
+def attested(run: Run, id: str) -> Attested | None:
+    """What was found of an erasure; None where it was not audited."""
+    store, name = run.history.store, f"erasures/{id}/{AUDIT}"
+    return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
+
+
+def _of_closed_form(run: Run, request: Request, past: History) -> Mapping[ClientId, tuple[str, ...]]:
+    if not isinstance(request.method, ExactErasure):
+        return {}
+    return closed_form.patients_by_client(run, request.method, past)
+
+
+def _retrained(run: Run, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:
+    """A training from a start of its own without the forgotten images, and without who was erased before."""
+    config, whole = run.config, set(gone) - set(patients)
+    data = less(run.data, patients).without(set(run.data.clients) - set(past.clients))
+    if config.exact is not None:
+        return closed_form.retrain(replace(run, data=data), sorted(whole))
+    data = data.without(whole)
+    federation = remaining(run, past, gone, patients, seed)
+    schedule = [
+        (round, sample_clients(federation.clients, config.federation.participation, seed, round))
+        for round in range(1, config.federation.rounds + 1)
+    ]
+    network = initialise(config.model, data.image_shape[0], len(data.classes), seed)
+    model = to_vector(network, run.layout)
+    for record in train(federation, model, schedule):
+        model = record.after
+    return model

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""The certificate of an erasure: an in-toto statement, version 1, signed, about the models before and after.
+
+Two are issued. The first is there before anything is purged, and says what will be; the second holds what was. Their
+words are careful: 'exact' where the model is what training without the client leads to, 'guaranteed' where a bound
+holds, else 'evidence only'. Each says what it does not cover.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+import fedlethe
+from fedlethe.experiment.attest import attested
+from fedlethe.experiment.erasure import Erasure, erasures
+from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
+from fedlethe.experiment.requests import ErasureRequest
+from fedlethe.experiment.run import Run, erased_images, read_run_document
+from fedlethe.history.chain import canonical
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.ledger import Artefact
+from fedlethe.history.store import JSON, of_round
+from fedlethe.signing import SigningKey, signed
+from fedlethe.types import Evaluation
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:fedlethe:erasure:1"
+BEFORE, FINAL = "certificate-before-purge", "certificate"
+"""The files, beside the erasure's model, without their ending."""
+
+CLAIMS = {
+    "exact": "The model after is one that training without the erased data leads to, as the method's statement says.",
+    "guaranteed": "The model after is bounded in what it can tell of the erased data, as the method's statement says.",
+    "evidence only": "Nothing is guaranteed of the model after. Audits, where there are any, are evidence: they can "
+    "find traces of the erased data, and cannot prove that there are none.",
+}
+
+IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
+"""How clients were told apart, where the run does not say otherwise."""
+
+NOT_COVERED = (
+    "Copies of models and files that left the run folder before the purge: released models, exports, backups of "
+    "unsealed files, and of sealed ones together with their keys.",
+    "The clients' own images and whatever else they hold; nothing of theirs was ever in the run folder but what their "
+    "updates were made into.",
+    "What the retained clients' updates took up from global models that held the erased client's, where the claim is "
+    "'evidence only'.",
+    "Blocks that a drive keeps after a file was deleted.",
+)
+"""What every certificate says that it does not cover."""
+
+
+def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: str | None) -> None:
+    """Sign a certificate and enter it in the ledger.
+
+    Args:
+        run: The run, locked.
+        request: The request; its erasure is in the ledger.
+        key: Signs it.
+        name: BEFORE or FINAL.
+        due: The date until which the traces are kept; None where they go at once, or are gone.
+    """
+    store = run.history.store
+    content = signed(canonical(statement(run, request, name == FINAL, due)).encode(), key)
+    artefact = store.write("erasure", f"erasures/{request.erasure}/{name}", None, [content], ending=JSON)
+    run.history.ledger.add_artefacts([artefact])
+
+
+def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
+    """The in-toto statement, plain values."""
+    erasure = next(erasure for erasure in erasures(run) if erasure.id == request.erasure)
+    before, after = model_before(run.history, erasure), run.history.store.find(f"erasures/{erasure.id}/model")
+    head = run.history.ledger.head()
+    whole = {
+        "_type": STATEMENT,
+        "predicateType": PREDICATE,
+        "subject": [
+            {"name": f"model before: {before.path}", "digest": {"sha256": before.sha256}},
+            {"name": f"model after: {after.path}", "digest": {"sha256": after.sha256}},
+        ],
+        "predicate": {
+            "claim": {
+                "kind": (kind := claim_of(erasure.guarantee)),
+                "words": CLAIMS[kind],
+                "method": erasure.guarantee,
+            },
+            "request": _request(request),
+            "erasure": {"id": erasure.id, **json.loads(erasure.request)},
+            "figures": dict(erasure.found),
+            "evaluation": {
+                "before": _measured(erasure.stages[0].evaluation),
+                "after": _measured(erasure.stages[-1].evaluation),
+            },
+            "audit": _audit(run, erasure),
+            "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "purge": _purge(run, request, purged, due),
+            "run": _run(run),
+            "ledger": {"seq": head.seq, "hash": head.hash},
+            "not_covered": list(NOT_COVERED),
+        },
+    }
+    return {name: _plain(value) for name, value in whole.items()}
+
+
+def claim_of(guarantee: str | None) -> str:
+    """The kind of claim that a method's statement allows."""
+    if guarantee is None:
+        return "evidence only"
+    return "exact" if guarantee.startswith("exact") else "guaranteed"
+
+
+def model_before(history: RunFolder, erasure: Erasure) -> Artefact:
+    """The model that an erasure began from, also where its file is gone."""
+    name = of_round("global checkpoint", history.rounds) if erasure.after is None else f"erasures/{erasure.after}/model"
+    known = {
+        **{path: gone.artefact for path, gone in history.ledger.tombstones().items()},
+        **history.ledger.artefacts(),
+    }
+    return next(artefact for path, artefact in known.items() if path.rpartition(".")[0] == name)
+
+
+def _request(request: ErasureRequest) -> dict[str, Any]:
+    names = ("id", "opened", "reason", "by", "legal_ground", "deadline")
+    patients = {client: list(pseudonyms) for client, pseudonyms in request.patients.items()}
+    facts = {name: getattr(request, name) for name in names}
+    return {**facts, "clients": list(request.clients), "patients": patients, "plan": dict(request.plan or {})}
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    clients = {client: asdict(metrics) for client, metrics in evaluation.clients.items()}
+    return {"all": asdict(evaluation.overall), "clients": clients}
+
+
+def _audit(run: Run, erasure: Erasure) -> dict[str, Any]:
+    found = attested(run, erasure.id)
+    if found is None:
+        return {"made": False, "words": "No audit was made: the model was not held against retrainings."}
+    words = (
+        f"Held against {found.references} retrainings without the erased data. 'gone': the figure lies where the "
+        "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
+    )
+    return {"made": True, "words": words, **asdict(found)}
+
+
+def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
+    store = run.history.store
+    apart = store.keys.apart
+    backups = (
+        "The keys were kept apart from the run folder: copies of the folder cannot be read without them."
+        if apart
+        else "The keys were kept in the run folder: a copy that was made of it before, keys included, can be read."
+    )
+    facts: dict[str, Any] = {
+        "encrypted": store.encrypt,
+        "keys_apart": apart,
+        "backups": backups if store.encrypt else "The files were not encrypted: copies of them can be read.",
+        "remains": list(_remains(run)),
+    }
+    if purged:
+        return {"state": "done", **facts, **_gone(run, request)}
+    state = f"held: the traces are kept until {due}" if due else "ordered: it follows this certificate at once"
+    assert request.erasure is not None
+    found = condemned(run, request, request.erasure)
+    listed = [_listed(one.folder, {held.path: held.sha256 for held in one.artefacts}) for one in found]
+    return {"state": state, "until": due, **facts, "runs": listed}
+
+
+def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
+    """What was purged, from the run and from those that it began from."""
+    listed, ledger = [], run.history.ledger
+    (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
+    for folder in folders_of(run):
+        name = request.id if folder is run.history else abroad(run, request)
+        tombstones = folder.ledger.tombstones().items()
+        files = {path: gone.artefact.sha256 for path, gone in tombstones if gone.because == because_of(name)}
+        destroyed = folder.store.keys.destroyed()
+        keys = {client: destroyed[client] for client in request.clients if client in destroyed}
+        listed.append({**_listed(folder, files), "keys_destroyed": keys})
+    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows)}
+
+
+def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
+    return {"run": folder.ledger.run_id, "files": [{"path": path, "sha256": hash} for path, hash in files.items()]}
+
+
+def _remains(run: Run) -> list[str]:
+    kept = [
+        "the model after",
+        "the initial model",
+        "the ledger: who took part when, weights, losses, evaluations, hashes",
+    ]
+    if has_influence(run.history):
+        kept.append(
+            "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
+        )
+    if run.config.exact is not None:
+        kept.append("the retained clients' statistics, from which the model is summed again")
+    return kept
+
+
+def _run(run: Run) -> dict[str, Any]:
+    document = read_run_document(run.path)
+    facts: Mapping[str, Any] = document["run"]
+    return {
+        "id": run.history.ledger.run_id,
+        "code": {
+            "fedlethe": fedlethe.__version__,
+            "trained_with": facts["version"],
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "seed": run.config.seed,
+        "division_seed": run.config.division_seed,
+        "model": run.config.model_name,
+        "rounds": run.history.rounds,
+        "data": {
+            "source": run.config.source_name,
+            "fingerprint": facts["data_fingerprint"],
+            "clients": facts["clients"],
+        },
+        "configuration_sha256": run.history.ledger.artefacts()["run.toml"].sha256,
+        "identity": facts.get("identity", IN_PROCESS),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON values: tuples as lists, numbers that JSON lacks as text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: MIT
+"""After an erasure: what is kept of the erased clients goes, and what the next erasure needs is rebased.
+
+What goes: every file of the erased clients; every model that holds them (the global checkpoints from their first
+round on, and the models of other erasures); the retained clients' deltas after the first round; answers of audits,
+and pages with the clients' images; their decoded images and features in the cache; their keys. Tombstones with the
+files' hashes stay in the ledger, as do the numbers: who took part when, with which weight and loss, and evaluations.
+
+What stays: the erasure's model, the initial one, models of rounds before the clients came; and of each retained client
+its influence, rebased on the erasure's model (see `rebased`), with the norms and the first round's delta where they
+are kept. The next erasure begins from there.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fedlethe.config import RunConfig
+from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scrub, without
+from fedlethe.data.federated import SPLITS, FederatedData, Split
+from fedlethe.exact.features import cached_features
+from fedlethe.experiment.patients import OfClients, named
+from fedlethe.experiment.requests import ErasureRequest, requests_of
+from fedlethe.experiment.run import Run, config_of, divided, erased_images, load_data, to_json
+from fedlethe.history.chain import Body
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import destruction
+from fedlethe.history.ledger import REPLACED, Artefact, removals
+from fedlethe.history.statistics import SUMS
+from fedlethe.history.store import JSON
+from fedlethe.history.succession import Succession
+from fedlethe.types import ClientId, Need, Vector
+
+SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/images.csv")
+"""Pages and pictures that show the clients' images."""
+
+AUDITS = "audits"
+"""The folder of what models answered to the clients' images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """What a purge takes from one run folder.
+
+    Attributes:
+        folder: The run folder.
+        artefacts: The files that go.
+        keys: Client to the ids of its keys that are destroyed.
+    """
+
+    folder: RunFolder
+    artefacts: tuple[Artefact, ...]
+    keys: Mapping[ClientId, tuple[str, ...]]
+
+
+def condemned(run: Run, request: ErasureRequest, base: str) -> list[Condemned]:
+    """What the purge of a request takes, from the run itself first, then from those that it began from.
+
+    Args:
+        run: The run.
+        request: Whose clients are erased.
+        base: The erasure whose model stays.
+    """
+    entered_before: set[ClientId] = set()
+    found = []
+    for folder in folders_of(run)[::-1]:
+        own = folder is run.history
+        holds_them = bool(set(request.clients) & entered_before)
+        files = _files(folder, request, base if own else None, holds_them)
+        found.append(Condemned(folder, tuple(files), _keys(folder, request, own)))
+        entered_before |= folder.contributors()
+    return found[::-1]
+
+
+def folders_of(run: Run) -> list[RunFolder]:
+    """The run's folder, then those that it began from, the nearest first."""
+    earlier = [part.history for part in run.earlier if isinstance(part.history, RunFolder)]
+    return [run.history, *earlier[::-1]]
+
+
+def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_them: bool) -> Iterator[Artefact]:
+    gone = set(request.clients)
+    rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
+    first = 0 if holds_them else next(rounds, folder.rounds + 1)
+    held = _on_hold(folder, request)
+    revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
+    for artefact in folder.ledger.artefacts().values():
+        name = artefact.path.rpartition(".")[0]
+        if artefact.client in gone:
+            if name not in revised:
+                yield artefact
+        elif artefact.client is not None:
+            if artefact.client not in held and _superseded(artefact, folder):
+                yield artefact
+        elif artefact.kind == "global checkpoint":
+            if artefact.round is not None and artefact.round >= first:
+                yield artefact
+        elif name == SUMS or artefact.kind == "server state":
+            if first <= folder.rounds:
+                yield artefact
+        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name != f"erasures/{base}/model":
+            yield artefact
+
+
+def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
+    """Whether a retained client's file is not kept beside its rebased influence."""
+    if artefact.kind == "erasure":
+        return "/repair/" in artefact.path
+    if artefact.kind == "client delta":
+        return artefact.round != 1 or (folder.rounds == 1 and has_influence(folder))
+    return artefact.kind == "influence"
+
+
+def has_influence(folder: RunFolder) -> bool:
+    """Whether the clients' influences are kept, or add up from what is."""
+    return bool({Need.INFLUENCE, Need.DELTAS} & folder.keep)
+
+
+def _on_hold(folder: RunFolder, request: ErasureRequest) -> set[ClientId]:
+    """Clients whose own purge is still to come: their files wait for it."""
+    others = [other for other in requests_of(folder.ledger).values() if other.id != request.id]
+    return {client for other in others if other.purge not in (None, "done") for client in other.clients}
+
+
+def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
+    living = {client: folder.store.keys.living(client) for client in request.clients}
+    # Who stays in part has a new key since the erasure, which seals what came of it.
+    stays = request.patients if own else ()
+    return {client: tuple(ids[:-1] if client in stays else ids) for client, ids in living.items() if ids}
+
+
+# The next erasure's history
+
+
+def rebased(run: Run, base: str, patients: Mapping[ClientId, object]) -> Iterator[tuple[ClientId, Vector]]:
+    """Each retained client's influence on the erasure's model, shape (P,).
+
+    I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, I_j what the retained client j put
+    into it by the rounds and the repairs, and s_k the share of k's weights, summed over the rounds, among the retained.
+
+    Formal guarantees:
+        w_0 + sum of the I'_k = w', to rounding: what an erasure leaves of the erased client is in the sum of what is
+        kept, as it is in the model, and nowhere else. So what is kept tells no more of it than the model does. Without
+        this, an erasure that takes out three quarters of an influence would leave it to be worked out from the rest.
+
+    Args:
+        run: The run.
+        base: The erasure whose model stays.
+        patients: Clients that came back without some patients: what they did before the erasure does not count.
+    """
+    final = run.history.erased_model(base)
+    past = Succession(run.parts(base), final)
+    zero = torch.zeros(run.layout.size)
+
+    def influence(client: ClientId) -> torch.Tensor:
+        if client in patients:
+            return run.history.repair(base).get(client, zero).double()
+        return (past.influence(client) if Need.INFLUENCE in past.keep else _summed(past, client)).double()
+
+    rest = final.double() - past.initial().double()
+    for client in past.clients:
+        rest -= influence(client)
+    for client, share in _shares(past).items():
+        yield client, (influence(client) + share * rest).float()
+
+
+def _summed(past: Succession, client: ClientId) -> Vector:
+    """A client's influence from its deltas."""
+    total = torch.zeros(past.layout.size)
+    for part in past.parts:
+        for round in range(1, part.history.rounds + 1):
+            if (weight := part.history.weights(round).get(client)) is not None:
+                total.add_(part.history.delta(round, client), alpha=weight)
+    return total
+
+
+def _shares(past: Succession) -> dict[ClientId, float]:
+    weights = dict.fromkeys(past.clients, 0.0)
+    for round in range(1, past.rounds + 1):
+        for client, weight in past.weights(round).items():
+            weights[client] += weight
+    total = sum(weights.values())
+    return {client: weight / total if total else 1 / len(weights) for client, weight in weights.items()}
+
+
+# Whose images
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A run's data: its configuration, its images as they are now, and those that purges took before."""
+
+    config: RunConfig
+    images: FederatedData
+    before: tuple[ErasedImages, ...]
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> _Source:
+        """The data of a run that another one began from."""
+        config, before = config_of(folder.path), erased_images(folder)
+        return cls(config, without(load_data(config, before), before), before)
+
+
+def _images_of(source: _Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
+    """The images that the purge of a request takes; `patients` are the names of those of clients erased in part."""
+    clients = [client for client in request.clients if client in source.images.clients]
+    plain = without(divided(source.config, source.before), source.before)  # those of a backdoor lie elsewhere
+    rows: set[int] = set()
+    positions: dict[ClientId, dict[Split, tuple[int, ...]]] = {}
+    for client in clients:
+        for split in SPLITS:
+            held = plain.clients[client].split(split)
+            mask = np.ones(len(held), dtype=np.bool_)
+            if client in patients:
+                mask = np.isin(np.array([]) if held.groups is None else held.groups, list(patients[client]))
+                positions.setdefault(client, {})[split] = tuple(np.flatnonzero(mask).tolist())
+            rows |= set(held.indices[mask].tolist())
+    found = ErasedImages(
+        array=array_of(_array(plain)),
+        rows=tuple(sorted(rows)),
+        features=tuple(_features(source, clients)),
+        clients=tuple(client for client in clients if client not in patients),
+        positions=positions,
+    )
+    left = without(source.images, [found])
+    return replace(found, retained={client: client_fingerprint(left, client) for client in left.clients})
+
+
+def _array(data: FederatedData) -> npt.NDArray[Any]:
+    return next(iter(data.clients.values())).train.images
+
+
+def _features(source: _Source, clients: Sequence[ClientId]) -> Iterator[str]:
+    if source.config.exact is not None:
+        for client in clients:
+            for split in SPLITS:
+                held = source.images.clients[client].split(split)
+                yield cached_features(held, source.config.exact.feature_map).name
+
+
+# The purge itself
+
+
+def purge(run: Run, request: ErasureRequest, base: str) -> None:
+    """Purge what is kept of a request's clients; going on where an earlier attempt was cut off.
+
+    The ledger is told first, in one transaction: a kill at any moment leaves all of it in its place, or all of it
+    condemned, to be removed when the purge is asked for again.
+
+    Args:
+        run: The run, locked.
+        request: The request; its erasure and certificate are in the ledger.
+        base: The erasure whose model stays.
+
+    Raises:
+        FedletheError: The disk is full, a file cannot be removed, or an earlier run is in use.
+    """
+    done = is_purged(run.history, request.id)
+    patients = {} if done else named(run, request.patients)
+    own, *earlier = condemned(run, request, base)
+    with ExitStack() as stack:
+        for target in earlier:
+            stack.enter_context(target.folder.locked())
+            if not is_purged(target.folder, abroad(run, request)):
+                images = _images_of(_Source.of(target.folder), request, patients)
+                _condemn(target, request, abroad(run, request), None, images, [])
+        if not done:
+            before = erased_images(run.history)
+            left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
+            images = _images_of(_Source(run.config, left, before), request, patients)
+            _condemn(own, request, request.id, base, images, _influences(run, request, base))
+        for target in (own, *earlier):
+            _finish(target.folder)
+
+
+def abroad(run: Run, request: ErasureRequest) -> str:
+    """What a request is called in the ledger of a run that this one began from."""
+    return f"{request.id} of run {run.history.ledger.run_id}"
+
+
+def because_of(request: str) -> str:
+    """What tombstones say of the purge of a request."""
+    return f"purge of request {request}"
+
+
+def is_purged(folder: RunFolder, request: str) -> bool:
+    """Whether the ledger says that the purge of a request was made, or begun."""
+    return any(event.body["request"] == request for event in folder.ledger.events("purge"))
+
+
+def _influences(run: Run, request: ErasureRequest, base: str) -> list[Artefact]:
+    if not has_influence(run.history):
+        return []
+    save = run.history.store.save
+    return [
+        save("influence", f"influence/{client}/{request.id}", client, vector, run.layout)
+        for client, vector in rebased(run, base, request.patients)
+    ]
+
+
+def _condemn(
+    target: Condemned, request: ErasureRequest, name: str, base: str | None, images: ErasedImages, made: list[Artefact]
+) -> None:
+    """Tell the ledger all at once: what was made, what is removed and destroyed, and by which purge."""
+    store = target.folder.store
+    listed = f"erasures/images-{request.id if base else target.folder.ledger.head().seq}"
+    content = to_json(images, ErasedImages).encode()
+    made = [*made, store.write("erasure", listed, None, [content], ending=JSON)]
+    rows: list[tuple[str, Body]] = [("artefact", asdict(artefact)) for artefact in made]
+    rows += removals((artefact.path for artefact in target.artefacts), because_of(name))
+    for client, ids in target.keys.items():
+        rows += destruction(client, ids)
+    facts = {"request": name, "erasure": base, "clients": list(request.clients), "images": listed}
+    target.folder.ledger.append([*rows, ("purge", facts)])
+
+
+def _finish(folder: RunFolder) -> None:
+    """Remove what is condemned; durable when it returns."""
+    store = folder.store
+    store.remove([name for name, gone in folder.ledger.tombstones().items() if gone.because != REPLACED])
+    for client, ids in store.keys.destroyed().items():
+        store.keys.destroy(client, ids)
+    store.remove(SHOWN)
+    if (folder.path / AUDITS).exists():
+        shutil.rmtree(folder.path / AUDITS)
+    store.prune()
+    scrub(erased_images(folder))

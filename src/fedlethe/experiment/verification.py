@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""What an outsider can check: a ledger against its files, a certificate against its key, and against the run."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from fedlethe import signing
+from fedlethe.errors import FedletheError
+from fedlethe.experiment.certificate import PREDICATE, STATEMENT
+from fedlethe.experiment.requests import requests_of
+from fedlethe.experiment.run import opened_folder
+from fedlethe.files import sha256_of
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.store import FOLDERS
+
+Result: TypeAlias = Literal["ok", "failed", "not checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what of, with which result, and in words."""
+
+    what: str
+    result: Result
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that was looked at.
+
+    Attributes:
+        subject: The ledger or certificate.
+        checks: In their order.
+    """
+
+    subject: Path
+    checks: tuple[Check, ...]
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """Those that do not hold."""
+        return tuple(check for check in self.checks if check.result == "failed")
+
+
+def verify_ledger(path: Path) -> Verified:
+    """Hold a run's ledger against itself, its head, its files, its keys, and the certificates in the run.
+
+    Raises:
+        FedletheError: A row was changed, removed or put elsewhere, so that nothing else of it can be trusted; the
+            message names the first.
+    """
+    with opened_folder(path) as (_, history):
+        head = history.ledger.head()
+        checks = [
+            Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
+            _held(
+                "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
+            ),
+            _held("strays", _strays(history), "no file is there that the ledger does not name"),
+            _held("keys", _key_problems(history), "all keys are there that should be, and none that should not"),
+            _held("certificates", _foreign_heads(history), "every certificate in the run holds a head of this ledger"),
+            Check(
+                "the whole chain",
+                "not checked",
+                "whoever can write the folder can make it anew; hold it against a certificate that somebody else kept",
+            ),
+        ]
+    return Verified(history.ledger.path, tuple(checks))
+
+
+def _held(what: str, problems: Iterator[str], words: str) -> Check:
+    found = list(problems)
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return Check(what, "failed", found[0] + more) if found else Check(what, "ok", words)
+
+
+def _strays(history: RunFolder) -> Iterator[str]:
+    known = history.ledger.artefacts().keys() | history.ledger.tombstones().keys()
+    for folder in FOLDERS.values():
+        for path in sorted((history.path / folder).rglob("*")):
+            name = path.relative_to(history.path).as_posix()
+            if path.suffix in (".safetensors", ".sealed") and name not in known:
+                yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
+
+
+def _key_problems(history: RunFolder) -> Iterator[str]:
+    keys = history.store.keys
+    made = {event.body["client"] for event in history.ledger.events("key")}
+    for client in sorted(made):
+        there = {path.name.split(".")[-2]: path for path in keys.files.files(client)}
+        for id in keys.living(client):
+            if id not in there:
+                yield f"{keys.files.folder}: the key {client}.{id}.key is missing"
+            elif stat.S_IMODE(there[id].stat().st_mode) & 0o077:
+                yield f"{there[id]}: others than its owner can read this key"
+        for id in keys.destroyed().get(client, ()):
+            if id in there:
+                yield f"{there[id]}: is there, though the ledger says that it was destroyed"
+
+
+def _foreign_heads(history: RunFolder) -> Iterator[str]:
+    for name in history.ledger.artefacts():
+        if "/certificate" in name:
+            path = history.path / name
+            try:
+                head = json.loads(signing.unchecked(path.read_bytes(), path))["predicate"]["ledger"]
+                if history.ledger.hash_of(head["seq"]) != head["hash"]:
+                    yield f"{path}: holds a head that is not in the ledger"
+            except (OSError, ValueError, KeyError, TypeError, FedletheError):
+                yield f"{path}: cannot be read as a certificate"
+
+
+# A certificate
+
+
+def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
+    """Check a certificate's signature and form, and, where the run is at hand, all that it says of it.
+
+    Args:
+        path: The certificate.
+        public: The public half of the key that must have signed it.
+        run: The run folder; None where there is only the certificate.
+
+    Raises:
+        FedletheError: The certificate is not what this key signed, byte for byte, or is no statement of an erasure;
+            or the run's ledger was changed.
+    """
+    key = signing.read_public_key(public)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
+    statement = _statement(signing.opened(content, key, path), path)
+    checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}..."), _form(statement)]
+    if run is None:
+        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
+        checks.append(Check("the run", "not checked", words))
+    else:
+        with opened_folder(run) as (_, history):
+            checks += _of_run(statement, path, history)
+    checks.append(Check("what nobody can check here", "not checked", "copies elsewhere; the audits' figures; the data"))
+    return Verified(path, tuple(checks))
+
+
+def _statement(payload: bytes, path: Path) -> dict[str, Any]:
+    statement = json.loads(payload)
+    if not isinstance(statement, dict) or (statement.get("_type"), statement.get("predicateType")) != (
+        STATEMENT,
+        PREDICATE,
+    ):
+        raise FedletheError(f"{path}: is signed, but no certificate of an erasure that this version knows")
+    return statement
+
+
+def _form(statement: dict[str, Any]) -> Check:
+    predicate = statement["predicate"]
+    claim, request = predicate["claim"], predicate["request"]
+    words = f"{', '.join(request['clients'])} erased by request {request['id']}; claim: {claim['kind']}"
+    return Check("statement", "ok", words)
+
+
+def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterator[Check]:
+    predicate, ledger = statement["predicate"], history.ledger
+    yield Check("ledger", "ok", f"{ledger.head().seq} rows, each chained to the one before")
+    if predicate["run"]["id"] != ledger.run_id:
+        yield Check("run", "failed", f"it is of run {predicate['run']['id']}, and this is {ledger.run_id}")
+        return
+    yield Check("run", "ok", f"it is of this run, {ledger.run_id}")
+    checks: tuple[tuple[str, Callable[[dict[str, Any], Path, RunFolder], str | None], str], ...] = (
+        ("head", _head, "the ledger goes on from the row that it names"),
+        ("certificate", _itself, "the ledger names this certificate, with its hash"),
+        ("request", _request, "the ledger holds this request and this erasure"),
+        ("model before", _before, "its hash is the one in the ledger"),
+        ("model after", _after, "its bytes are those that the certificate names"),
+        ("configuration", _configuration, "run.toml is the one that the certificate names"),
+        ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
+    )
+    for what, check, words in checks:
+        problem = check(statement, path, history)
+        if problem is not None and problem.startswith("not checked: "):
+            yield Check(what, "not checked", problem.removeprefix("not checked: "))
+        else:
+            yield Check(what, "ok" if problem is None else "failed", problem or words)
+    yield _held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
+
+
+def _head(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    head = statement["predicate"]["ledger"]
+    if history.ledger.hash_of(head["seq"]) != head["hash"]:
+        return (
+            f"row {head['seq']} of the ledger is not the one that the certificate names: rows were removed or made anew"
+        )
+    return None
+
+
+def _itself(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    hash = sha256_of(path)
+    held = history.ledger.artefacts().values()
+    return None if any(one.sha256 == hash for one in held) else "the ledger does not name it"
+
+
+def _request(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    predicate = statement["predicate"]
+    said, erasure = predicate["request"], predicate["erasure"]
+    known = requests_of(history.ledger).get(said["id"])
+    if known is None:
+        return f"the ledger holds no request {said['id']}"
+    for name in ("opened", "reason", "by", "legal_ground", "deadline"):
+        if getattr(known, name) != said[name]:
+            return f"its {name} is {said[name]!r}, in the ledger {getattr(known, name)!r}"
+    if list(known.clients) != said["clients"] or {c: list(p) for c, p in known.patients.items()} != said["patients"]:
+        return "its clients are others than the ledger's"
+    canonical = {id: json.loads(text) for text, id in history.ledger.erasures().items()}
+    if canonical.get(erasure["id"]) != {name: value for name, value in erasure.items() if name != "id"}:
+        return f"erasure {erasure['id']} is another one in the ledger"
+    return None
+
+
+def _digest(statement: dict[str, Any], index: int) -> tuple[str, str]:
+    subject = statement["subject"][index]
+    return subject["name"].partition(": ")[2], subject["digest"]["sha256"]
+
+
+def _before(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    name, hash = _digest(statement, 0)
+    if (gone := history.ledger.tombstones().get(name)) is not None:
+        return None if gone.artefact.sha256 == hash else f"{name}: had another hash"
+    held = history.ledger.artefacts().get(name)
+    return None if held is not None and held.sha256 == hash else f"{name}: the ledger knows another hash, or none"
+
+
+def _after(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    name, hash = _digest(statement, 1)
+    if (gone := history.ledger.tombstones().get(name)) is not None and gone.artefact.sha256 == hash:
+        return f"not checked: {name} was removed on {gone.at} ({gone.because})"
+    if not (history.path / name).is_file():
+        return f"{history.path / name}: is missing"
+    return None if sha256_of(history.path / name) == hash else f"{history.path / name}: has other bytes"
+
+
+def _configuration(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    same = sha256_of(history.path / "run.toml") == statement["predicate"]["run"]["configuration_sha256"]
+    return None if same else f"{history.path / 'run.toml'}: has other bytes"
+
+
+def _purge(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    predicate = statement["predicate"]
+    purge = predicate["purge"]
+    if purge["state"] != "done":
+        return f"not checked: when it was signed, the purge was {purge['state']}"
+    (own, *_) = (one for one in purge["runs"] if one["run"] == history.ledger.run_id)
+    tombstones = history.ledger.tombstones()
+    for file in own["files"]:
+        gone = tombstones.get(file["path"])
+        if gone is None or gone.artefact.sha256 != file["sha256"]:
+            return f"{file['path']}: the ledger holds no tombstone with its hash"
+        if (history.path / file["path"]).exists():
+            return f"{history.path / file['path']}: is there"
+    for client, ids in own["keys_destroyed"].items():
+        there = {key.name.split(".")[-2] for key in history.store.keys.files.files(client)}
+        if left := there & set(ids):
+            return f"{client}.{min(left)}.key: this key is there"
+    return None

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""An append-only log in SQLite whose rows are chained by their hashes: what was written cannot be changed unseen.
+
+Each row's hash is SHA-256 over the hash of the row before it and the row itself, so a row that is changed, taken out
+or put elsewhere breaks the chain at its place. That rows are missing at the end shows against a head (number and hash
+of the last row) that is kept elsewhere: one lies beside the file, NAME.head, and every certificate holds one.
+
+What it does not show: whoever can write the folder can make a whole chain anew, and the head beside it. Against that
+there are the heads in certificates that others hold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from fedlethe.errors import FedletheError
+from fedlethe.files import write_text
+
+Body: TypeAlias = Mapping[str, Any]
+
+BEFORE_ALL = "0" * 64
+"""Stands for the hash of the row before the first."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS unchanged BEFORE UPDATE ON events
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER IF NOT EXISTS undeleted BEFORE DELETE ON events
+  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row.
+
+    Attributes:
+        seq: Counted from 1, without gaps.
+        at: When it was written: UTC, ISO 8601, never before the row above it.
+        kind: What happened.
+        body: The rest, plain values.
+        hash: Of the row and all before it, hexadecimal.
+    """
+
+    seq: int
+    at: str
+    kind: str
+    body: dict[str, Any]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last row of a chain: its number and its hash."""
+
+    seq: int = 0
+    hash: str = BEFORE_ALL
+
+
+def canonical(value: Any) -> str:
+    """The same JSON text for the same value: keys sorted, no blanks, no NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def row_hash(previous: str, seq: int, at: str, kind: str, body: str) -> str:
+    """SHA-256 of a row, its body as it is stored, and of the hash before it; hexadecimal."""
+    return hashlib.sha256(canonical([previous, seq, at, kind, body]).encode()).hexdigest()
+
+
+def clock() -> str:
+    """Now, as rows have it."""
+    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+
+
+class Chain:
+    """One file (write-ahead log); `append` is one transaction, durable when it returns.
+
+    Args:
+        path: The file; it is made if it is missing and `create` is true.
+        create: Whether it may be made.
+
+    Raises:
+        FedletheError: The file is missing, no such log, or cannot be opened.
+    """
+
+    def __init__(self, path: Path, create: bool = False) -> None:
+        if not create and not path.is_file():
+            raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
+        self.path = path
+        self._anchor_path = path.with_suffix(".head")
+        if create and not path.exists():
+            write_text(self._anchor_path, _anchor_text(Head()))
+        with self._errors():
+            self._db = self._connected()
+        try:
+            with self._errors():
+                if create:
+                    self._db.execute("PRAGMA journal_mode = WAL")
+                    self._db.execute("PRAGMA synchronous = FULL")
+                    self._db.executescript(_SCHEMA)
+                tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "events" not in tables:
+                raise FedletheError(f"{path}: is no ledger, or that of an older fedlethe; train the run again")
+        except FedletheError:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def read(self, after: Head) -> list[Event]:
+        """The rows after a head, each checked against the hash before it.
+
+        Raises:
+            FedletheError: A row is not the one that was written, or is missing; the message names the first.
+        """
+        anchor = after if after.seq else self.anchor()  # once is enough: what was read is known to be there
+        events, last = [], after
+        with self._errors():
+            rows = "SELECT seq, at, kind, body, hash FROM events WHERE seq > ? ORDER BY seq"
+            for seq, at, kind, body, hash in self._db.execute(rows, (last.seq,)):
+                if seq != last.seq + 1:
+                    raise self._broken(last.seq + 1, f"is missing (row {seq} follows row {last.seq})")
+                if hash != row_hash(last.hash, seq, at, kind, body):
+                    raise self._broken(seq, "is not what was written, or not in its place")
+                events.append(Event(seq, at, kind, json.loads(body), hash))
+                last = Head(seq, hash)
+                if seq == anchor.seq and hash != anchor.hash:
+                    raise self._broken(seq, f"is not the one that {self._anchor_path.name} names")
+        if last.seq < anchor.seq:
+            raise self._broken(last.seq + 1, f"is missing ({self._anchor_path.name} names row {anchor.seq})")
+        return events
+
+    def append(self, last: Head, at: str, entries: Sequence[tuple[str, Body]]) -> list[Event]:
+        """Add rows after `last`, which must be the last one: all of them, or none.
+
+        Args:
+            last: The head that the caller knows.
+            at: The time; the time of the row before is taken where that is later.
+            entries: Kind and body of each.
+
+        Raises:
+            FedletheError: The disk is full, the file read only, or another process has added rows.
+        """
+        events = []
+        with self._transaction():
+            found = self._db.execute("SELECT max(seq), max(at) FROM events").fetchone()
+            if (found[0] or 0) != last.seq:
+                raise FedletheError(f"{self.path}: another process has written to it; run the command again")
+            at = max(at, found[1] or at)
+            for kind, body in entries:
+                text = canonical(body)
+                hash = row_hash(last.hash, last.seq + 1, at, kind, text)
+                event = Event(last.seq + 1, at, kind, json.loads(text), hash)
+                self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (event.seq, at, kind, text, hash))
+                events.append(event)
+                last = Head(event.seq, hash)
+        write_text(self._anchor_path, _anchor_text(last))
+        return events
+
+    def anchor(self) -> Head:
+        """The head that lies beside the file.
+
+        Raises:
+            FedletheError: It is missing or no head.
+        """
+        try:
+            seq, hash = self._anchor_path.read_text(encoding="ascii").split()
+            return Head(int(seq), hash)
+        except (OSError, ValueError):
+            raise FedletheError(
+                f"{self._anchor_path}: is missing or damaged, so rows may have been taken off the ledger's end; "
+                "restore it from a backup"
+            ) from None
+
+    def _broken(self, seq: int, what: str) -> FedletheError:
+        return FedletheError(f"{self.path}: row {seq} {what}; the ledger was changed: restore it from a backup")
+
+    def _connected(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            database.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.OperationalError:
+            database.close()
+            log = self.path.with_name(f"{self.path.name}-wal")
+            if not self.path.is_file() or (log.exists() and log.stat().st_size):
+                raise
+            # In a folder that cannot be written the log's index cannot be made: read the file as it stands.
+            database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", isolation_level=None, uri=True)
+        return database
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk can have ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            hint = "make room, or restore it from a backup if it is damaged"
+            raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
+
+
+def _anchor_text(head: Head) -> str:
+    return f"{head.seq} {head.hash}\n"

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""The files of a run folder: written whole, sealed if they are a client's, and held against the ledger when read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fedlethe import checkpoint
+from fedlethe.errors import FedletheError
+from fedlethe.files import ASIDE, sha256_of, sync_folder
+from fedlethe.history.keyring import Keyring
+from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
+from fedlethe.sealing import SEALED
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import Layout
+
+FOLDERS: Mapping[Kind, str] = {
+    "global checkpoint": "global_checkpoints",
+    "client delta": "client_deltas",
+    "norms": "norms",
+    "influence": "influence",
+    "statistics": "statistics",
+    "erasure": "erasures",
+    "nodes": "nodes",
+    "server state": "server_state",
+}
+CHECKPOINT, JSON = ".safetensors", ".json"
+ENDINGS = (SEALED, CHECKPOINT, JSON)
+
+
+class Store:
+    """A run folder's files. Where a name is asked for, it is a file's place in the folder without its ending.
+
+    Args:
+        path: The run folder.
+        ledger: Its ledger.
+        encrypt: Whether new files of a client are sealed with its key.
+    """
+
+    def __init__(self, path: Path, ledger: Ledger, encrypt: bool) -> None:
+        self.path = path
+        self.ledger = ledger
+        self.keys = Keyring(path, ledger)
+        self.encrypt = encrypt
+
+    def save(
+        self, kind: Kind, name: str, client: ClientId | None, vector: Vector, layout: Layout, round: int | None = None
+    ) -> Artefact:
+        """Write a vector, shape (P,), as `write` does."""
+        return self.write(kind, name, client, checkpoint.parts(vector, layout), round)
+
+    def write(
+        self,
+        kind: Kind,
+        name: str,
+        client: ClientId | None,
+        parts: Sequence[Any],
+        round: int | None = None,
+        ending: str = CHECKPOINT,
+    ) -> Artefact:
+        """Write a file, sealed if it is a client's; the caller enters it in the ledger.
+
+        Args:
+            kind: What it is.
+            name: Its name.
+            client: Whose it is; None if it is the federation's.
+            parts: What it holds: buffers, one after the other.
+            round: After which round, if any.
+            ending: Of its name, where it is not sealed.
+        """
+        name += SEALED if client is not None and self.encrypt else ending
+        digest = checkpoint.write(self.path / name, parts, self.keys.seal(client, name))
+        return self.artefact(kind, name, client, round, digest)
+
+    def artefact(
+        self, kind: Kind, path: str, client: ClientId | None = None, round: int | None = None, sha256: str | None = None
+    ) -> Artefact:
+        """A file that is in its place, as the ledger has it."""
+        place = self.path / path
+        return Artefact(path, kind, client, round, place.stat().st_size, sha256 or sha256_of(place))
+
+    def holds(self, name: str) -> bool:
+        """Whether a file is there."""
+        known = self.ledger.artefacts()
+        return any(name + ending in known for ending in ENDINGS)
+
+    def find(self, name: str) -> Artefact:
+        """What the ledger knows of a file, sealed or not.
+
+        Raises:
+            FedletheError: Nothing, or that it was removed.
+        """
+        known, gone = self.ledger.artefacts(), self.ledger.tombstones()
+        for ending in ENDINGS:
+            if name + ending in known:
+                return known[name + ending]
+        for ending in ENDINGS:
+            if (past := gone.get(name + ending)) is not None:
+                path = self.path / past.artefact.path
+                raise FedletheError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back")
+        raise FedletheError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
+
+    def load(self, artefact: Artefact, layout: Layout) -> Vector:
+        """A file's vector, shape (P,).
+
+        Raises:
+            FedletheError: It is missing, changed, of another model, or its key does not open it.
+        """
+        return checkpoint.load(self.path / artefact.path, layout, artefact.sha256, self.keys.opens(artefact))
+
+    def content(self, artefact: Artefact) -> bytes:
+        """The bytes of a file, or what a sealed one holds.
+
+        Raises:
+            FedletheError: It is missing or changed, or its key does not open it.
+        """
+        return checkpoint.read(self.path / artefact.path, artefact.sha256, self.keys.opens(artefact)).tobytes()
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove files that the ledger does not name any more."""
+        for path in paths:
+            (self.path / path).unlink(missing_ok=True)
+
+    def prune(self) -> None:
+        """Remove folders that are empty, and make all removals durable."""
+        for folder in FOLDERS.values():
+            place = self.path / folder
+            for path in sorted(place.rglob("*"), reverse=True):
+                if path.is_dir() and not any(path.iterdir()):
+                    path.rmdir()
+                elif path.is_dir():
+                    sync_folder(path)
+            if place.is_dir():
+                sync_folder(place)
+
+    def clear_strays(self) -> None:
+        """Remove what the ledger does not name: half-written files, and those whose removal was cut off."""
+        named = {self.path / path for path in self.ledger.artefacts()}
+        for folder in FOLDERS.values():
+            endings = {CHECKPOINT, SEALED, ASIDE, *([JSON] if folder == FOLDERS["norms"] else ())}
+            for path in (self.path / folder).rglob("*"):
+                if path.is_file() and path not in named and path.suffix in endings:
+                    with suppress(OSError):
+                        path.unlink()
+
+    def problems(self) -> Iterator[str]:
+        """Every file that is missing, has other bytes than the ledger names, or is there though it was purged."""
+        for artefact in self.ledger.artefacts().values():
+            path = self.path / artefact.path
+            if not path.is_file():
+                yield f"{path}: is missing, though the ledger names it"
+            elif sha256_of(path) != artefact.sha256:
+                yield f"{path}: its bytes are not those that the ledger names"
+        for name, tombstone in self.ledger.tombstones().items():
+            # What a later round replaced is cleared away with the next write, if an interrupt left it there.
+            if tombstone.because != REPLACED and (self.path / name).exists():
+                yield f"{self.path / name}: is there, though it was removed on {tombstone.at} ({tombstone.because})"
+
+
+def of_round(kind: Kind, round: int, client: ClientId | None = None) -> str:
+    """The name of a round's file."""
+    return "/".join([FOLDERS[kind], *([] if client is None else [client]), f"round_{round:04d}"])

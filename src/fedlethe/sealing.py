@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Encryption at rest: a file that only a client's key opens, and the key files.
+
+A sealed file is AES-256 in Galois counter mode (NIST SP 800-38D), with a nonce of its own drawn at random:
+
+    FEDLETHE | key id, 8 bytes | nonce, 12 bytes | ciphertext, as long as what it holds | tag, 16 bytes
+
+The name that the file has in its run is authenticated with it, so one sealed file cannot stand in for another. With a
+key destroyed nothing opens what it sealed: neither the files in the run folder, nor copies of them anywhere else.
+
+A key is 32 random bytes in a file of its own, CLIENT.KEYID.key, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+from fedlethe.errors import FedletheError
+from fedlethe.files import sync_folder
+from fedlethe.types import ClientId
+
+SEALED = ".sealed"
+"""Ends the name of a sealed file."""
+
+MAGIC = b"FEDLETHE"
+ID, NONCE, TAG, SECRET = 8, 12, 16, 32
+START = len(MAGIC) + ID + NONCE
+PIECE = 1 << 20
+"""Bytes that are sealed at a time."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key: 32 bytes."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """Names the key and gives nothing of it away: hexadecimal."""
+        return hashlib.sha256(b"fedlethe key id" + self.secret).digest()[:ID].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a file is sealed with.
+
+    Attributes:
+        key: Opens it.
+        name: Of the file in its run.
+    """
+
+    key: Key
+    name: str
+
+
+def sealed(seal: Seal, parts: Sequence[Any]) -> Iterator[memoryview]:
+    """The bytes of a sealed file, piece by piece; a piece is overwritten when the next one is asked for.
+
+    Args:
+        seal: What opens it later.
+        parts: What it holds: buffers, one after the other.
+    """
+    head = MAGIC + bytes.fromhex(seal.key.id) + secrets.token_bytes(NONCE)
+    yield memoryview(head)
+    encryptor = Cipher(AES(seal.key.secret), GCM(head[-NONCE:])).encryptor()
+    encryptor.authenticate_additional_data(_authenticated(head, seal.name))
+    space = memoryview(bytearray(PIECE))
+    for part in parts:
+        content = memoryview(part).cast("B")
+        for start in range(0, len(content), PIECE):
+            piece = content[start : start + PIECE]
+            yield space[: encryptor.update_into(piece, space)]
+    encryptor.finalize()
+    yield memoryview(encryptor.tag)
+
+
+def key_id(content: Bytes, path: Path) -> str:
+    """The id of the key that sealed a file.
+
+    Raises:
+        FedletheError: It is no sealed file.
+    """
+    if len(content) < START + TAG or content[: len(MAGIC)].tobytes() != MAGIC:
+        raise FedletheError(f"{path}: is not a whole sealed file; restore this file from a backup")
+    return content[len(MAGIC) : START - NONCE].tobytes().hex()
+
+
+def unsealed(seal: Seal, content: Bytes, path: Path) -> Bytes:
+    """What a sealed file holds; nothing of it is handed out before all of it is found to be authentic.
+
+    Args:
+        seal: What it was sealed with.
+        content: All of the file's bytes.
+        path: Names the file in messages.
+
+    Raises:
+        FedletheError: It is no sealed file, was changed, is another file, or was sealed by another key.
+    """
+    key_id(content, path)
+    head, inner = content[:START].tobytes(), content[START:-TAG]
+    decryptor = Cipher(AES(seal.key.secret), GCM(head[-NONCE:], content[-TAG:].tobytes())).decryptor()
+    decryptor.authenticate_additional_data(_authenticated(head, seal.name))
+    opened = np.empty(len(inner), np.uint8)
+    for start in range(0, len(inner), PIECE):
+        piece = inner[start : start + PIECE]
+        decryptor.update_into(piece.data, opened[start : start + PIECE].data)
+    try:
+        decryptor.finalize()
+    except InvalidTag:
+        raise FedletheError(f"{path}: its key does not open it; put the right key file in its place") from None
+    return opened
+
+
+def _authenticated(head: bytes, name: str) -> bytes:
+    return head[: START - NONCE] + name.encode()
+
+
+class Keys:
+    """The key files of a run.
+
+    Args:
+        folder: Holds them; it is made, readable by its owner alone, with the first key.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, client: ClientId) -> Key:
+        """Make a key of a client; it is on disk when this returns.
+
+        Raises:
+            FedletheError: The folder cannot be written.
+        """
+        key = Key(secrets.token_bytes(SECRET))
+        path = self._path(client, key.id)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as file:
+                file.write(base64.b64encode(key.secret) + b"\n")
+                file.flush()
+                os.fsync(descriptor)
+            sync_folder(self.folder)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            reason = error.strerror or error
+            raise FedletheError(f"{path}: cannot be written ({reason}); make room or set FEDLETHE_KEYS") from None
+        return key
+
+    def read(self, client: ClientId, id: str) -> Key:
+        """A client's key by its id.
+
+        Raises:
+            FedletheError: The key file is missing, readable by others, damaged, or holds another key.
+        """
+        path = self._path(client, id)
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            key = Key(base64.b64decode(path.read_bytes(), validate=False))
+        except FileNotFoundError:
+            raise FedletheError(
+                f"{path}: this key of {client} is missing, so what it sealed cannot be read; put the file back, or set "
+                "FEDLETHE_KEYS to the folder that holds it"
+            ) from None
+        except (OSError, binascii.Error) as error:
+            raise FedletheError(f"{path}: cannot be read as a key ({error}); put the right key file back") from None
+        if mode & 0o077:
+            raise FedletheError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
+        if len(key.secret) != SECRET or key.id != id:
+            raise FedletheError(f"{path}: holds another key than its name says; put the right key file back")
+        return key
+
+    def files(self, client: ClientId) -> list[Path]:
+        """All key files of a client that are there."""
+        name = re.compile(rf"{re.escape(client)}\.[0-9a-f]{{{2 * ID}}}\.key")
+        return sorted(path for path in self.folder.glob("*.key") if name.fullmatch(path.name))
+
+    def destroy(self, client: ClientId, ids: Iterable[str]) -> None:
+        """Overwrite and remove keys of a client; those that are gone already are no matter.
+
+        Edge cases:
+            A drive that writes elsewhere than it is told to (flash, copy on write) may keep the old block for a while.
+
+        Raises:
+            FedletheError: A file cannot be removed.
+        """
+        for id in ids:
+            path = self._path(client, id)
+            try:
+                with path.open("r+b") as file:
+                    file.write(b"\0" * path.stat().st_size)
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.unlink()
+                sync_folder(self.folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise FedletheError(
+                    f"{path}: this key must be destroyed and cannot be ({error.strerror or error}); make it writable"
+                ) from None
+
+    def _path(self, client: ClientId, id: str) -> Path:
+        return self.folder / f"{client}.{id}.key"
+
+
+def keys_of(run: Path, run_id: str) -> Keys:
+    """The keys of a run: in $FEDLETHE_KEYS/RUN-ID where that is set, else in the folder `keys` of the run."""
+    chosen = os.environ.get("FEDLETHE_KEYS")
+    return Keys(Path(chosen).expanduser() / run_id if chosen else run / "keys")
