@@ -20,9 +20,9 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import attest
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, erasures
-from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.patients import named
 from fedlethe.experiment.purge import purge
+from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
 from fedlethe.history import chain

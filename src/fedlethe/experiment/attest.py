@@ -17,8 +17,8 @@ from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.erasure import Erasure
-from fedlethe.experiment.request import Request
 from fedlethe.experiment.patients import OfClients, less, remaining
+from fedlethe.experiment.request import Request
 from fedlethe.experiment.run import Run, from_json, to_json
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.history import History
