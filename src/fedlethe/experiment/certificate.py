@@ -76,7 +76,9 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
 def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
     """The in-toto statement, plain values."""
     erasure = next(erasure for erasure in erasures(run) if erasure.id == request.erasure)
-    before, after = model_before(run.history, erasure), run.history.store.find(f"erasures/{erasure.id}/model")
+    trained = of_round("global checkpoint", run.history.rounds)
+    before = _model(run.history, trained if erasure.after is None else f"erasures/{erasure.after}/model")
+    after = _model(run.history, f"erasures/{erasure.id}/model")
     head = run.history.ledger.head()
     whole = {
         "_type": STATEMENT,
@@ -116,13 +118,10 @@ def claim_of(guarantee: str | None) -> str:
     return "exact" if guarantee.startswith("exact") else "guaranteed"
 
 
-def model_before(history: RunFolder, erasure: Erasure) -> Artefact:
-    """The model that an erasure began from, also where its file is gone."""
-    name = of_round("global checkpoint", history.rounds) if erasure.after is None else f"erasures/{erasure.after}/model"
-    known = {
-        **{path: gone.artefact for path, gone in history.ledger.tombstones().items()},
-        **history.ledger.artefacts(),
-    }
+def _model(history: RunFolder, name: str) -> Artefact:
+    """A model by its name, also where its file is gone: a later request's purge can have come first."""
+    gone = {path: tombstone.artefact for path, tombstone in history.ledger.tombstones().items()}
+    known = {**gone, **history.ledger.artefacts()}
     return next(artefact for path, artefact in known.items() if path.rpartition(".")[0] == name)
 
 
