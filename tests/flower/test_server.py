@@ -25,6 +25,7 @@ from fedlethe.federation.train import train
 from fedlethe.flower.local import LocalGrid, LocalNode
 from fedlethe.flower.messages import COUNT, DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO
 from fedlethe.history.ledger import Participation
+from fedlethe.history.statistics import statistics_of
 from fedlethe.models import initialise
 from fedlethe.seeding import derive
 from fedlethe.vector import to_vector
@@ -228,7 +229,8 @@ def test_an_update_that_cannot_be_used_is_refused_and_the_round_goes_on(
     assert reason in str(rows["hospital-0"].refused)
     assert rows["hospital-0"].weight is None
     assert rows["hospital-1"].weight == rows["hospital-2"].weight == 0.5
-    assert not (app.run / "client_checkpoints/hospital-0").exists()
+    assert not (app.run / "client_deltas/hospital-0").exists()
+    assert (app.run / "client_deltas/hospital-1").exists()
 
 
 def test_a_registered_key_says_who_a_node_is(app: App, caplog: pytest.LogCaptureFixture) -> None:
@@ -366,7 +368,8 @@ def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: 
     for name in ("a", "b"):
         run = app.folder / name
         app.call(mode="exact", run=str(run), set=f"{noisy} 'exact.class_weights=[1.0, 1.0]'")
-        contents.add((run / "statistics/hospital-0/round_0001.safetensors").read_bytes())
+        with opened_folder(run) as (_, history):
+            contents.add(statistics_of(history, "hospital-0").content())
     assert len(contents) == 2
 
 
