@@ -68,6 +68,8 @@ ANSWERS: Mapping[str, str] = {
 def sentence(audit: Audited) -> str:
     """An audit in words for a reader who is no engineer."""
     question = QUESTIONS.get(audit.name, f"{audit.figure}: {{after}}")
+    if audit.name == "utility" and audit.figure != "accuracy":
+        question = f"Is the model still useful? Its {audit.figure} is {{after}}, where 1 is perfect"
     if audit.after is None:
         return f"{question.partition('?')[0]}? Could not be measured: {audit.why}."
     low, high = min(audit.retrainings), max(audit.retrainings)
