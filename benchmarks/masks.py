@@ -50,9 +50,10 @@ def cases(data: Path, ham: Path | None) -> dict[str, Document]:
     }
     if ham is not None:
         source = {"source": "isic2019", "root": ham, "size": 64, "channels": 1}
-        for penalty in (None, 1.0):
-            name = f"HAM10000, 4 sites, 1,024 features, penalty {'as chosen' if penalty is None else f'{penalty:g}'}"
-            exact = {"dimension": 1024} if penalty is None else {"dimension": 1024, "penalty": penalty}
+        for dimension, penalty in ((1024, None), (1024, 1.0), (1024, 10.0), (256, 10.0)):
+            chosen = "as chosen" if penalty is None else f"{penalty:g}"
+            name = f"HAM10000, 4 sites, {dimension:,} features, penalty {chosen}"
+            exact = {"dimension": dimension} if penalty is None else {"dimension": dimension, "penalty": penalty}
             found[name] = {"learner": "exact", "data": source, "partition": {"scheme": "site"}, "exact": exact}
     return found
 

@@ -91,11 +91,16 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
         FedletheError: There is nobody to hide among; max_guess is not above the chance of a blind guess; or the noise
             exceeds what float32 holds.
     """
-    if problem := incomputable(erased.method, erased.method_name):
-        noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(erased.model, noise)
-        return Masked(finished(run, history, noisy), problem=problem)
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
-    sets = candidate_sets(others, len(erased.forget))
+    try:
+        if problem := incomputable(erased.method, erased.method_name):
+            raise FedletheError(problem)
+        sets = candidate_sets(others, len(erased.forget))
+    except FedletheError as reason:
+        if masking.guarantees or masking.chosen != "isotropic":
+            raise
+        noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(erased.model, noise)
+        return Masked(finished(run, history, noisy), problem=str(reason))
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
     try:
