@@ -20,6 +20,7 @@ from fedlethe.config import resolve
 from fedlethe.data.federated import normalise
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import Erasure, erase, frontier, identity, opened_run, request, template, train_run
+from fedlethe.experiment import candidates as candidates_module
 from fedlethe.experiment.candidates import AT_MOST, candidate_sets
 from fedlethe.experiment.cover import companions
 from fedlethe.experiment.curvature import curvature
@@ -134,6 +135,15 @@ def test_of_a_method_without_candidates_nothing_is_claimed(run: Run) -> None:
     assert erasure.hidden is None
     assert "candidates cannot be computed" in (erasure.not_hidden or "")
     assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked"]
+
+
+def test_of_too_many_clients_nothing_is_claimed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates_module, "AT_MOST", 3)
+    erasure = erased(run, mask={"sigma": 0.01}, repair=NO_REPAIR)
+    assert erasure.hidden is None
+    assert "in 4 ways" in (erasure.not_hidden or "")
+    with pytest.raises(FedletheError, match="in 4 ways"):
+        erased(run, mask={"epsilon": 1.0})
 
 
 def test_who_took_part_in_no_round_is_masked_as_the_others_are(trained: Path, tmp_path: Path) -> None:

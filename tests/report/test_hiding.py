@@ -65,7 +65,8 @@ def test_the_frontier_shows_every_mask_in_every_setting(settings: int, tmp_path:
     assert set(lines) == {
         "nothing erased",
         "erased, no mask",
-        *("isotropic mask", "subspace mask", "shaped mask", "isotropic, sigma given mask"),
+        *("isotropic mask", "subspace mask", "shaped mask", "isotropic mask, sigma given"),
+        "bound on naming the client",
     }
     subspace = lines["subspace mask"]
     np.testing.assert_allclose(np.asarray(subspace.get_xdata(), dtype=float), [1.0, 8.0])
@@ -84,7 +85,7 @@ def test_the_frontier_shows_every_mask_in_every_setting(settings: int, tmp_path:
 
 def test_the_bound_and_what_the_attacker_got_stand_in_the_last_row() -> None:
     axis = hiding.frontier(points()).figure.axes[-1]
-    bound = next(line for line in axis.lines if line.get_label() == "bound")
+    bound = next(line for line in axis.lines if line.get_color() == "black")
     np.testing.assert_allclose(np.asarray(bound.get_xdata(), dtype=float), [1.0, 8.0, 2000.0])
     np.testing.assert_allclose(np.asarray(bound.get_ydata(), dtype=float), [0.25, 0.6, 1.0])
     assert len(axis.containers) == 3 * 2 + 1  # an interval for every mask and epsilon

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from fedlethe.data.federated import Examples
+from fedlethe.errors import FedletheError
 from fedlethe.evaluation import predict
 from fedlethe.experiment.frame import Frame
 from fedlethe.experiment.run import Run
@@ -37,7 +38,11 @@ LEAST = 1e-12
 
 
 def curvature(run: Run, span: Span, frame: Frame) -> tuple[Array, str]:
-    """H in the coordinates of a span in a frame, shape (n, n), and what it was taken from."""
+    """H in the coordinates of a span in a frame, shape (n, n), and what it was taken from.
+
+    Raises:
+        FedletheError: There are no images here.
+    """
     images, source = _images(run)
     step = REACH * span.distance
 
@@ -66,6 +71,10 @@ def _images(run: Run) -> tuple[list[Examples], str]:
         held = run.data.clients.values()
         name = "validation" if any(len(data.validation) for data in held) else "test"
         parts = [data.validation if name == "validation" else data.test for data in held]
+    if not any(map(len, parts)):
+        raise FedletheError(
+            f"{run.path}: no images lie here, which the shaped mask's curvature takes; use --mask subspace"
+        )
     step = max(1, -(-sum(map(len, parts)) // IMAGES))
     thinned = [part.only(np.arange(len(part)) % step == 0) for part in parts if len(part)]
     return thinned, f"{sum(map(len, thinned)):,} {name} images"

@@ -232,7 +232,7 @@ def _point(
     looks, losses, true = [], [], []
     for index, client in enumerate(before):
         for draw in range(1 if size is None else draws):
-            noise = numpy_generator(run.config.seed, *key, client, draw)
+            noise = numpy_generator(run.config.seed, "frontier", client, draw)  # the same for all: they are compared
             model = finished(run, run.past(), setting.release(mask, index, noise))
             looks.append(probe.look(model, [client]))
             losses.append(looks[-1].losses)

@@ -91,10 +91,15 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
         FedletheError: There is nobody to hide among; max_guess is not above the chance of a blind guess; or the noise
             exceeds what float32 holds.
     """
-    if problem := incomputable(erased.method, erased.method_name):
-        return unclaimed(run, history, erased.model, masking, noise, problem)
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
-    sets = candidate_sets(others, len(erased.forget))
+    try:
+        if problem := incomputable(erased.method, erased.method_name):
+            raise FedletheError(problem)
+        sets = candidate_sets(others, len(erased.forget))
+    except FedletheError as reason:
+        if masking.guarantees or masking.chosen != "isotropic":
+            raise
+        return unclaimed(run, history, erased.model, masking, noise, str(reason))
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
     try:

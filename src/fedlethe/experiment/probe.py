@@ -11,6 +11,7 @@ import numpy as np
 
 from fedlethe.audit.scores import Floats, auc, confidence
 from fedlethe.data.federated import Examples, Labels
+from fedlethe.errors import FedletheError
 from fedlethe.evaluation import pooled, predict
 from fedlethe.experiment.run import Run
 from fedlethe.types import ClientId, Metrics, Spread, Vector
@@ -63,7 +64,13 @@ class Probe:
 
     @classmethod
     def of(cls, run: Run) -> Probe:
-        """The probe of a run."""
+        """The probe of a run.
+
+        Raises:
+            FedletheError: Its images lie on other machines.
+        """
+        if run.remote is not None:
+            raise FedletheError(f"{run.path}: its images lie on other machines; study a simulated federation instead")
         held = run.data.clients.values()
         unseen = tuple(_thinned(data.validation if len(data.validation) else data.test) for data in held)
         backdoor = run.config.backdoor

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from fedlethe.report.style import ERASED, LINES, Cell, Plot, blank, legend_below, styled
 from fedlethe.types import HidingPoint, Named, Spread
@@ -14,12 +14,12 @@ from fedlethe.types import HidingPoint, Named, Spread
 __all__ = ["frontier", "identity"]
 
 MASKS = {
-    "isotropic": (ERASED, "X--"),
-    "subspace": (LINES[0], "o-"),
-    "shaped": (LINES[2], "^-."),
-    "isotropic, sigma given": (LINES[1], "*:"),
+    "isotropic": (ERASED, "X--", "isotropic mask"),
+    "subspace": (LINES[0], "o-", "subspace mask"),
+    "shaped": (LINES[2], "^-.", "shaped mask"),
+    "isotropic, sigma given": (LINES[1], "*:", "isotropic mask, sigma given"),
 }
-"""Mask to colour and style."""
+"""Mask to colour, style and label."""
 
 ATTACKERS = {"server view": (LINES[1], "s"), "outsider": (LINES[3], "D"), "full knowledge": (LINES[0], "o")}
 
@@ -67,10 +67,14 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
             grid[-1][column].set_xlabel("epsilon (small hides more)")
         for axis in grid.flat:
             axis.set_xscale("log")
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda epsilon, _: f"{epsilon:g}"))
+            axis.xaxis.set_major_locator(LogLocator(numticks=5))
+            axis.xaxis.set_major_formatter(
+                FuncFormatter(lambda epsilon, _: f"{epsilon:,.0f}" if epsilon >= 1 else f"{epsilon:g}")
+            )
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.tick_params(labelbottom=axis in grid[-1])
         grid[-1][0].set_ylabel("client named\n(share of guesses)")
+        grid[0][0].plot([], [], color="black", linewidth=1, label="bound on naming the client")
         legend_below(figure, grid[0][0])
     delta = next(point.delta for point in points)
     caption = (
@@ -116,12 +120,12 @@ def identity(points: Sequence[HidingPoint]) -> Plot:
 
 
 def _masks(axis: Axes, points: Sequence[HidingPoint], of: Figure_) -> None:
-    for mask, (colour, style) in MASKS.items():
+    for mask, (colour, style, label) in MASKS.items():
         own = sorted((p.epsilon, s) for p in points if p.mask == mask and p.epsilon and (s := of(p)) is not None)
         if own:
             x = [epsilon for epsilon, _ in own]
             axis.fill_between(x, [s.least for _, s in own], [s.most for _, s in own], color=colour, alpha=0.15, lw=0)
-            axis.plot(x, [s.mean for _, s in own], style, color=colour, markersize=4, label=f"{mask} mask")
+            axis.plot(x, [s.mean for _, s in own], style, color=colour, markersize=4, label=label)
 
 
 def _level(axis: Axes, points: Iterable[HidingPoint], mask: str, of: Figure_, style: str, label: str) -> None:
@@ -133,8 +137,8 @@ def _level(axis: Axes, points: Iterable[HidingPoint], mask: str, of: Figure_, st
 def _attack(axis: Axes, points: Sequence[HidingPoint]) -> None:
     """The bound as a line, what full knowledge got as marks, beside each other where masks are of one epsilon."""
     bounds = sorted({(p.epsilon, p.bound) for p in points if p.epsilon and p.bound is not None})
-    axis.plot([x for x, _ in bounds], [bound for _, bound in bounds], color="black", linewidth=1, label="bound")
-    for place, (mask, (colour, style)) in enumerate(MASKS.items()):
+    axis.plot([x for x, _ in bounds], [bound for _, bound in bounds], color="black", linewidth=1)
+    for place, (mask, (colour, style, _)) in enumerate(MASKS.items()):
         for point in points:
             for one in point.named if point.mask == mask and point.epsilon else ():
                 if one.attacker == "full knowledge":
