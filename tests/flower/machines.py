@@ -117,8 +117,6 @@ class Machines:
             "FLWR_DISABLE_UPDATE_CHECK": "1",
             "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
             "OMP_NUM_THREADS": "1",
-            "PYTHONDONTWRITEBYTECODE": "",  # every message starts a process: what it imports is compiled once
-            "PYTHONPYCACHEPREFIX": str(self.folder / "pycache"),
             "KEYS": str(self.folder / "keys"),
             "SUPERLINK": f"127.0.0.1:{self.port}",
         }
