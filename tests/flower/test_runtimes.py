@@ -142,11 +142,13 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
         liar = f'client-uid="hospital-0" data="{tmp_path / "hospital-0/node.toml"}"'
         held.begin("liar", *held.secure("hospital-3"), "--node-config", liar)
         held.begin("stranger", *held.secure("stranger"), "--node-config", 'client-uid="hospital-4"')
+        wait_until(lambda: "Failed to activate SuperNode" in held.said("stranger"), "the stranger is turned away")
+        held.end("stranger")
         said = held.run(app, {**TRAIN, "run": run})
+        held.end("liar")
         cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
         held.run(app, {**ERASE, "run": run})
         assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
-        wait_until(lambda: "Failed to activate SuperNode" in held.said("stranger"), "the stranger is turned away", 5)
     assert contents(run) == expected
     assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said

@@ -290,7 +290,7 @@ def test_nodes_that_hold_other_classes_are_refused(app: App, caplog: pytest.LogC
     odd = App(app.folder, [*app.nodes[:2], LocalNode({"client-uid": "hospital-1", "data": str(own)})])
     assert "hospital-1: its image_shape are ['1', '24', '24']" in odd.refused(caplog)
     own.write_text("[local]\nepochs = 7\n")
-    assert "'local' is the federation's to set" in odd.refused(caplog)
+    assert "'local' is the federation's to set" in odd.refused(caplog, timeout=0.5)
 
 
 def test_images_that_changed_since_are_refused(app: App, caplog: pytest.LogCaptureFixture) -> None:
