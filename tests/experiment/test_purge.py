@@ -219,7 +219,7 @@ def test_the_run_that_it_began_from_is_purged_along(sealed: Path, tmp_path: Path
     first, second = Path(shutil.copytree(sealed, tmp_path / "first")), tmp_path / "second"
     erased(first, "hospital-3")
     train_run(resolve(document(hospitals=3, rounds=2)), second, after=first / "erasures" / "0001")
-    traces = {}
+    traces: dict[str, bytes] = {}
     for run in (first, second):
         with opened_folder(run) as (_, history):
             traces |= {f"{run.name}: {name}": kept for name, kept in kept_of(history, GONE).items()}
