@@ -337,10 +337,14 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
 
 def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple[App, Path]) -> None:
     app, in_process = closed
-    for name in ("global_checkpoints/round_0001.safetensors", "erasures/0001/model.safetensors"):
+    for name in (
+        "global_checkpoints/round_0001.safetensors",
+        "erasures/0001/model.safetensors",
+        "statistics/fit.json",
+    ):
         assert (app.run / name).read_bytes() == (in_process / name).read_bytes()
-    for name in ("fit.json", "hospital-0/round_0001.safetensors"):
-        assert (app.run / "statistics" / name).read_bytes() == (in_process / "statistics" / name).read_bytes()
+    with opened_folder(app.run) as (_, ours), opened_folder(in_process) as (_, theirs):  # each sealed with its own key
+        assert statistics_of(ours, "hospital-0").content() == statistics_of(theirs, "hospital-0").content()
     erasure = json.loads((app.run / "erasures/0001/erasure.json").read_text())
     assert erasure["guarantee"].startswith("exact")
     record = nodes(app.run, "erasures/0001/nodes.json")
