@@ -84,8 +84,8 @@ def in_sequence(trained: Path, run: Path, recipe: Recipe) -> list[tuple[Erasure,
 
 def rows(
     config: RunConfig, prepared: Prepared, seeds: Sequence[int], references: int, recipes: dict[str, Recipe], out: Path
-) -> Iterator[Row]:
-    """A row for the untouched models, one for each recipe, after each erasure."""
+) -> Iterator[tuple[str, Row]]:
+    """With what was erased up to then: a row for the untouched models, one for each recipe, after each erasure."""
     others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
     gone = [tuple(sorted(SEQUENCE[: step + 1])) for step in range(len(SEQUENCE))]
 
@@ -107,7 +107,7 @@ def rows(
         for step in steps
     ]
     for step in steps:
-        yield _row(f"{UNTOUCHED}, {step + 1} of 3", known[step], known[step].untouched, [])
+        yield ", ".join(gone[step]), _row(UNTOUCHED, known[step], known[step].untouched, [])
     for name, recipe in recipes.items():
         asked: list[list[Answers]] = [[] for _ in steps]
         erasures: list[list[Erasure]] = [[] for _ in steps]
@@ -120,7 +120,7 @@ def rows(
                     asked[step].append(Examination.of(prepared, gone[step]).ask(prepared, model, relearn=True))
                 advance()
         for step in steps:
-            yield _row(f"{name}, {step + 1} of 3", known[step], asked[step], erasures[step])
+            yield ", ".join(gone[step]), _row(name, known[step], asked[step], erasures[step])
 
 
 def _row(name: str, known: Evidence, candidates: Sequence[Answers], erasures: Sequence[Erasure]) -> Row:
@@ -148,8 +148,9 @@ def main() -> None:
     config = configured(arguments.root)
     recipes = {name: config.recipe(name) for name in arguments.recipes.split(",")}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.trainings)
-    lines = [HEADER, ("---",) * len(HEADER)]
-    lines += map(cells, rows(config, prepare(config), seeds, arguments.references, recipes, arguments.out))
+    lines = [("erased", *HEADER), ("---",) * (1 + len(HEADER))]
+    for erased, row in rows(config, prepare(config), seeds, arguments.references, recipes, arguments.out):
+        lines.append((erased, *cells(row)))
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     files.write_text(arguments.out / "table.md", text)
     print(text, end="")
