@@ -28,7 +28,7 @@ from fedlethe.config import RECOMMENDED, Recipe, RunConfig, read_toml, resolve
 from fedlethe.experiment import opened_run
 from fedlethe.experiment.act import Plan, carry_out
 from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.compare import UNTOUCHED, Job, Kind, Row, document_of, finals, work_off
+from fedlethe.experiment.compare import UNTOUCHED, Job, Kind, Row, bytes_kept, document_of, finals, work_off
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.experiment.requests import open_request
 from fedlethe.experiment.run import Prepared, prepare
@@ -119,8 +119,11 @@ def rows(
                     erasures[step].append(erasure)
                     asked[step].append(Examination.of(prepared, gone[step]).ask(prepared, model, relearn=True))
                 advance()
+        needs = config.method(recipe.method, recipe.options).needs
+        kept = bytes_kept(needs, prepared.layout.size, len(prepared.data.clients), config.federation.rounds)
         for step in steps:
-            yield ", ".join(gone[step]), _row(name, known[step], asked[step], erasures[step])
+            row = _row(name, known[step], asked[step], erasures[step])
+            yield ", ".join(gone[step]), replace(row, bytes_kept=kept)
 
 
 def _row(name: str, known: Evidence, candidates: Sequence[Answers], erasures: Sequence[Erasure]) -> Row:

@@ -80,7 +80,10 @@ def _(result: Carried) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Purged) -> Iterable[Table | str]:
-    yield from _listed("Purged", [one.request for one in result.carried])
+    if result.carried:
+        yield from _listed("Purged", [one.request for one in result.carried])
+    else:
+        yield "no purge is due"
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
 
 
@@ -100,11 +103,11 @@ def _(result: NewKey) -> Iterable[Table | str]:
 
 
 def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | str]:
-    names = ("id", "clients", "state", "since", "deadline", "erasure", "purge")
-    table = Table(*(Column(name, overflow="fold") for name in names), title=title)
+    names = ("id", "clients", "state", "deadline", "erasure", "purge")
+    table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
         done = (request.erasure or "-", request.purge or "-")
-        table.add_row(request.id, request.subject, request.state, request.since[:10], request.deadline, *done)
+        table.add_row(request.id, request.subject, request.state, request.deadline, *done)
     yield table
     for request in requests:
         late = ["overdue"] if request.overdue else []
