@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, audit, overall
-from fedlethe.config import RECOMMENDED, Recipe, RunConfig, read_toml, resolve
+from fedlethe.config import RECOMMENDED, Recipe, RunConfig, resolve
+from fedlethe.document import read_toml
 from fedlethe.experiment import opened_run
 from fedlethe.experiment.act import Plan, carry_out
 from fedlethe.experiment.answers import Examination

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message
 
 from fedlethe import experiment, flags
 from fedlethe.audit import Evidence, audit
-from fedlethe.config import read_toml
+from fedlethe.document import read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.run import opened_folder

@@ -20,8 +20,9 @@ from typing import Literal
 import fedlethe
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, Finding, audit, overall
-from fedlethe.config import Document, Recipe, RunConfig, resolve
+from fedlethe.config import Recipe, RunConfig, resolve
 from fedlethe.data.federated import unknown_client
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination

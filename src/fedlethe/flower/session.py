@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.serverapp import Grid
 
-from fedlethe.config import Document, construct
+from fedlethe.document import Document, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.run import read_run_document
