@@ -14,7 +14,7 @@ are kept. The next erasure begins from there.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -28,8 +28,17 @@ from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scr
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.exact.features import cached_features
 from fedlethe.experiment.patients import OfClients, named
+from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.requests import ErasureRequest, requests_of
-from fedlethe.experiment.run import Run, config_of, divided, erased_images, load_data, to_json
+from fedlethe.experiment.run import (
+    Run,
+    config_of,
+    divided,
+    erased_images,
+    load_data,
+    read_run_document,
+    to_json,
+)
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
@@ -208,6 +217,22 @@ class _Source:
         config, before = config_of(folder.path), erased_images(folder)
         return cls(config, without(load_data(config, before), before), before)
 
+    @classmethod
+    def of_open(cls, run: Run) -> _Source:
+        """The data of the run itself, which are loaded already."""
+        before = erased_images(run.history)
+        left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
+        return cls(run.config, left, before)
+
+
+def _taken(
+    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], _Source]
+) -> ErasedImages:
+    """The images that the purge of a request takes; none of a run on nodes, whose images were never here."""
+    if REMOTE in read_run_document(folder.path)["run"]:
+        return ErasedImages(array=None, rows=(), clients=request.clients)
+    return _images_of(source(folder), request, patients)
+
 
 def _images_of(source: _Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
     """The images that the purge of a request takes; `patients` are the names of those of clients erased in part."""
@@ -270,12 +295,10 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
-                images = _images_of(_Source.of(target.folder), request, patients)
+                images = _taken(target.folder, request, patients, _Source.of)
                 _condemn(target, request, abroad(run, request), None, images, [])
         if not done:
-            before = erased_images(run.history)
-            left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
-            images = _images_of(_Source(run.config, left, before), request, patients)
+            images = _taken(run.history, request, patients, lambda _: _Source.of_open(run))
             _condemn(own, request, request.id, base, images, _influences(run, request, base))
         for target in (own, *earlier):
             _finish(target.folder)
