@@ -24,6 +24,7 @@ from flwr.serverapp.strategy import (
 )
 
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.verification import verify_ledger
 from fedlethe.flower import Erasing, LocalGrid, LocalNode, Recording, RetainedGrid
 from fedlethe.flower.naming import named
 from fedlethe.flower.recorded import Recorded
@@ -234,6 +235,11 @@ def test_erasing_from_the_record(tmp_path: Path) -> None:
     with Recorded.of(run).opened() as history:
         assert float(history.erased_model("0001")[0]) == weight(result.arrays)
         history.verify()
+    assert verify_ledger(run).failed == ()
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    assert [check.what for check in verify_ledger(run).failed] == ["files"]
 
 
 def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:

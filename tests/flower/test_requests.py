@@ -48,8 +48,9 @@ def requests(app: App) -> list[ErasureRequest]:
 
 def certificate(app: App, id: str = "0001", name: str = "certificate") -> dict[str, Any]:
     path = app.run / f"erasures/{id}/{name}.json"
-    statement: dict[str, Any] = json.loads(signing.unchecked(path.read_bytes(), path))
-    return statement["predicate"]
+    statement = json.loads(signing.unchecked(path.read_bytes(), path))
+    predicate: dict[str, Any] = statement["predicate"]
+    return predicate
 
 
 def holds(app: App, id: str = "0001") -> None:
