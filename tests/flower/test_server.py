@@ -338,12 +338,19 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
     return app, out
 
 
+def sent(run: Path, client: str) -> bytes:
+    """The statistics of a client, out of their seal."""
+    with opened_folder(run) as (_, history):
+        return statistics_of(history, client).content()
+
+
 def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple[App, Path]) -> None:
     app, in_process = closed
     for name in ("global_checkpoints/round_0001.safetensors", "erasures/0001/model.safetensors"):
         assert (app.run / name).read_bytes() == (in_process / name).read_bytes()
-    for name in ("fit.json", "hospital-0/round_0001.safetensors"):
-        assert (app.run / "statistics" / name).read_bytes() == (in_process / "statistics" / name).read_bytes()
+    for client in HOSPITALS:
+        assert sent(app.run, client) == sent(in_process, client)
+    assert (app.run / "statistics/fit.json").read_bytes() == (in_process / "statistics/fit.json").read_bytes()
     erasure = json.loads((app.run / "erasures/0001/erasure.json").read_text())
     assert erasure["guarantee"].startswith("exact")
     record = nodes(app.run, "erasures/0001/nodes.json")
@@ -371,8 +378,7 @@ def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: 
     for name in ("a", "b"):
         run = app.folder / name
         app.call(mode="exact", run=str(run), set=f"{noisy} 'exact.class_weights=[1.0, 1.0]'")
-        with opened_folder(run) as (_, history):
-            contents.add(statistics_of(history, "hospital-0").content())
+        contents.add(sent(run, "hospital-0"))
     assert len(contents) == 2
 
 
