@@ -36,6 +36,7 @@ from fedlethe.experiment.run import (
     divided,
     erased_images,
     load_data,
+    part_of,
     read_run_document,
     to_json,
 )
@@ -45,7 +46,7 @@ from fedlethe.history.keyring import destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
 from fedlethe.history.statistics import SUMS
 from fedlethe.history.store import JSON
-from fedlethe.history.succession import Succession
+from fedlethe.history.succession import Part, Succession
 from fedlethe.types import ClientId, Need, Vector
 
 SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/images.csv")
@@ -53,6 +54,9 @@ SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/
 
 AUDITS = "audits"
 """The folder of what models answered to the clients' images."""
+
+BESIDE = "beside"
+"""The file of what an app of one's own sends beside the vector (see `flower.Erasing`), in an erasure's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_t
     gone = set(request.clients)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
-    held = _on_hold(folder, request)
+    held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
         name = artefact.path.rpartition(".")[0]
@@ -115,7 +119,7 @@ def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_t
         elif name == SUMS or artefact.kind == "server state":
             if first <= folder.rounds:
                 yield artefact
-        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name != f"erasures/{base}/model":
+        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name not in kept:
             yield artefact
 
 
@@ -149,7 +153,9 @@ def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientI
 # The next erasure's history
 
 
-def rebased(run: Run, base: str, patients: Mapping[ClientId, object]) -> Iterator[tuple[ClientId, Vector]]:
+def rebased(
+    history: RunFolder, parts: Sequence[Part], base: str, patients: Mapping[ClientId, object]
+) -> Iterator[tuple[ClientId, Vector]]:
     """Each retained client's influence on the erasure's model, shape (P,).
 
     I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, I_j what the retained client j put
@@ -161,17 +167,18 @@ def rebased(run: Run, base: str, patients: Mapping[ClientId, object]) -> Iterato
         this, an erasure that takes out three quarters of an influence would leave it to be worked out from the rest.
 
     Args:
-        run: The run.
+        history: The run's.
+        parts: All trainings that led to the erasure's model.
         base: The erasure whose model stays.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
-    final = run.history.erased_model(base)
-    past = Succession(run.parts(base), final)
-    zero = torch.zeros(run.layout.size)
+    final = history.erased_model(base)
+    past = Succession(parts, final)
+    zero = torch.zeros(past.layout.size)
 
     def influence(client: ClientId) -> torch.Tensor:
         if client in patients:
-            return run.history.repair(base).get(client, zero).double()
+            return history.repair(base).get(client, zero).double()
         return (past.influence(client) if Need.INFLUENCE in past.keep else _summed(past, client)).double()
 
     rest = final.double() - past.initial().double()
@@ -299,7 +306,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
                 _condemn(target, request, abroad(run, request), None, images, [])
         if not done:
             images = _taken(run.history, request, patients, lambda _: _Source.of_open(run))
-            _condemn(own, request, request.id, base, images, _influences(run, request, base))
+            made = _influences(run.history, run.parts(base), request, base)
+            _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
 
@@ -319,13 +327,38 @@ def is_purged(folder: RunFolder, request: str) -> bool:
     return any(event.body["request"] == request for event in folder.ledger.events("purge"))
 
 
-def _influences(run: Run, request: ErasureRequest, base: str) -> list[Artefact]:
-    if not has_influence(run.history):
+def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -> None:
+    """The same where only the history is at hand: of an app of one's own on Flower (see `flower.Erasing`).
+
+    Args:
+        history: What was recorded, locked.
+        clients: Who was erased.
+        base: The erasure; it is in the ledger.
+    """
+    request = ErasureRequest(
+        id=f"erasure-{base}",
+        opened="",
+        clients=tuple(clients),
+        reason="",
+        by="",
+        legal_ground="",
+        deadline="",
+        erasure=base,
+    )
+    if not is_purged(history, request.id):
+        target = Condemned(history, tuple(_files(history, request, base, False)), _keys(history, request, True))
+        made = _influences(history, [part_of(history, base)], request, base)
+        images = ErasedImages(array=None, rows=(), clients=request.clients)
+        _condemn(target, request, request.id, base, images, made)
+    _finish(history)
+
+
+def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
+    if not has_influence(history):
         return []
-    save = run.history.store.save
     return [
-        save("influence", f"influence/{client}/{request.id}", client, vector, run.layout)
-        for client, vector in rebased(run, base, request.patients)
+        history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
+        for client, vector in rebased(history, parts, base, request.patients)
     ]
 
 
