@@ -33,8 +33,8 @@ def run(arguments: Sequence[str | Path], monkeypatch: pytest.MonkeyPatch) -> int
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder that holds results (not locks or the ledger's log) and its bytes."""
-    ignored = (".lock", "ledger.db-wal", "ledger.db-shm")
+    """Every file below a folder that holds results (not locks, the ledger's log, the masks' secret), its bytes."""
+    ignored = (".lock", "ledger.db-wal", "ledger.db-shm", ".mask_secret")
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -268,6 +268,17 @@ def test_a_run_that_is_trained_already(refused: Refused, trained: Path) -> None:
         (["--client", "hospital-0", "--client", "hospital-1", "--client", "hospital-2"], ["no client would be left"]),
         (["--client", "hospital-1", "--sigma", "-0.1"], ["sigma"]),
         (["--client", "hospital-1", "--sigma", "nan"], ["sigma"]),
+        (["--client", "hospital-1", "--epsilon", "0"], ["epsilon", "above 0"]),
+        (["--client", "hospital-1", "--epsilon", "3", "--delta", "1"], ["delta", "between 0 and 1"]),
+        (["--client", "hospital-1", "--epsilon", "3", "--delta", "0"], ["delta", "between 0 and 1"]),
+        (["--client", "hospital-1", "--delta", "0.1"], ["delta", "give epsilon, max_guess or sigma"]),
+        (["--client", "hospital-1", "--max-guess", "0.3"], ["above 1 / 3", "not 0.3"]),
+        (["--client", "hospital-1", "--max-guess", "1"], ["max_guess", "1 / K"]),
+        (["--client", "hospital-1", "--epsilon", "3", "--max-guess", "0.5"], ["epsilon and max_guess", "one of them"]),
+        (["--client", "hospital-1", "--epsilon", "3", "--sigma", "0.1"], ["sigma and epsilon", "one of them"]),
+        (["--client", "hospital-1", "--mask", "shaped"], ["no size"]),
+        (["--client", "hospital-1", "--mask", "round", "--sigma", "1"], ["'isotropic', 'subspace' or 'shaped'"]),
+        (["--client", "hospital-1", "--method", "fine_tune", "--epsilon", "3"], ["fine_tune", "cannot be computed"]),
         (["--client", "hospital-1", "--clip", "0"], ["clip", "above 0"]),
         (["--client", "hospital-1", "--scale", "nan"], ["scale"]),
         (["--client", "hospital-1", "--set", "sclae=1"], ["did you mean 'scale'"]),
@@ -293,6 +304,8 @@ def test_the_only_client(refused: Refused, tmp_path: Path, monkeypatch: pytest.M
     alone: list[str | Path] = [*TINY, "--set", "data.hospitals=1", "--rounds", "1", "--out", tmp_path / "alone"]
     assert run(["train", *alone], monkeypatch) == 0
     refused(["erase", tmp_path / "alone", "--client", "hospital-0"], "no client would be left")
+    refused(["frontier", tmp_path / "alone"], "hospital-0", "nobody to hide among")
+    refused(["identity", tmp_path / "alone"], "hospital-0", "no client would be left")
 
 
 @pytest.mark.parametrize(

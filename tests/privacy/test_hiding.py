@@ -25,6 +25,7 @@ from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by, together
         ({"max_guess": 0.0}, "1 / K"),
         ({"max_guess": 1.0}, "1 / K"),
         ({"kind": "subspace"}, "no size"),
+        ({"delta": 0.001}, "delta says not how much"),
     ],
 )
 def test_a_masking_that_means_nothing_is_refused(fields: dict[str, Any], words: str) -> None:

@@ -81,7 +81,7 @@ def test_subspace_noise_fills_the_span_evenly_and_nothing_else() -> None:
 
 def test_shaped_noise_has_its_covariance() -> None:
     span = Span.of(candidates(3, 40))
-    covariance = np.array([[0.04, 0.01], [0.01, 0.09]])
+    covariance = np.array([[0.04, 0.05], [0.05, 0.09]])  # L' L is far from L L'
     mask, generator = shaped(covariance), np.random.default_rng(0)
     points = span.project([mask.release(span, 0, generator) for _ in range(4000)]) - span.coordinates[0]
     np.testing.assert_allclose(np.cov(points.T), covariance, atol=0.006)

@@ -63,6 +63,8 @@ class Masking:
         demand_delta(self.delta)
         if self.kind is not None and not given:
             raise ValueError(f"the {self.kind} mask has no size; give sigma, epsilon or max_guess")
+        if self.delta != DELTA and not given:
+            raise ValueError("delta says not how much noise; give epsilon, max_guess or sigma with it")
 
     @property
     def guarantees(self) -> bool:
