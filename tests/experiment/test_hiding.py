@@ -459,7 +459,7 @@ def test_a_repair_by_all_shows_who_left_through_any_mask(run: Run) -> None:
     drowned = {"sigma": 2.0, "kind": "subspace"}
     masked = identity(run, template(run, "influence", {"clip": 0.5}, drowned, {"rounds": 1}), draws=1)
     assert [point.bound is None for point in masked.points] == [False, True]
-    assert masked.points[0].bound < 0.4
+    assert (masked.points[0].bound or 1.0) < 0.4
     (repaired,) = [one for one in masked.points[1].named if one.attacker == "full knowledge"]
     assert (repaired.hits, repaired.trials) == (4, 4)
 
