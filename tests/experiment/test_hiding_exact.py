@@ -98,3 +98,15 @@ def test_each_mask_is_attacked_in_its_own_coordinates(run: Run) -> None:
         assert point.epsilon == pytest.approx(16.0, abs=1e-6)
         assert full.hits / full.trials > 0.5  # far from blind, 0.25
         assert full.low <= (point.bound or 0.0)
+
+
+def test_next_to_no_noise_costs_next_to_nothing(run: Run) -> None:
+    """The masked vector is brought back from its coordinates before it is asked."""
+    method = run.config.method("exact", {})
+    found = frontier(run, "exact", {"exact": method}, [1e7], ["isotropic", "subspace", "shaped"], (), draws=1)
+    bare = next(point for point in found.points if point.mask == "no mask")
+    for point in found.points[2:]:
+        assert point.accuracy.mean == pytest.approx(bare.accuracy.mean, abs=0.02)
+        assert point.auc is not None
+        assert bare.auc is not None
+        assert point.auc.mean == pytest.approx(bare.auc.mean, abs=0.02)
