@@ -20,9 +20,10 @@ check: .venv/installed  ## Style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed  ## Speed and bytes, as ratios within one run; ten kills and resumes
+bench: .venv/installed  ## Speed and bytes, as ratios within one run; kills and resumes of trainings and of erasure requests
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill_and_resume.py
+	$(BIN)/python benchmarks/kill_an_erasure.py
 
 install: .venv/installed  ## The virtual environment alone
 

@@ -22,8 +22,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.config import Document, resolve
+from fedlethe.config import resolve
 from fedlethe.data.federated import Examples, normalise
+from fedlethe.document import Document
 from fedlethe.exact.features import ScatteringFeatures
 from fedlethe.experiment import opened_run, request, train_run
 from fedlethe.experiment.erasure import unlearn

@@ -22,7 +22,8 @@ from pathlib import Path
 import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedlethe.config import Document, resolve
+from fedlethe.config import resolve
+from fedlethe.document import Document
 from fedlethe.experiment import opened_run, train_run
 from fedlethe.experiment.act import Plan, carry_out
 from fedlethe.experiment.requests import listed, open_request

@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.config import Document, resolve
+from fedlethe.config import resolve
+from fedlethe.document import Document
 from fedlethe.experiment import frontier, opened_run, train_run
 from fedlethe.experiment.frontier import setting_of
 from fedlethe.privacy.shape import cheapest

@@ -6,23 +6,14 @@ from typing import Any
 
 import pytest
 
-from fedlethe.config import PRESETS, Document, layered, read_toml, resolve
+from fedlethe.config import PRESETS, resolve
 from fedlethe.data.medmnist import MedMnist
+from fedlethe.document import Document, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import toml_text
 from fedlethe.flags import assignments, document
 from fedlethe.models.resnet import ResNet50
 from fedlethe.types import EVERYTHING, Need
-
-
-def test_a_table_that_names_another_source_replaces_the_one_below() -> None:
-    below: Document = {"data": {"source": "phantom", "hospitals": 3}, "local": {"epochs": 2, "batch_size": 8}}
-    above: Document = {"data": {"source": "medmnist", "flag": "pneumoniamnist"}, "local": {"epochs": 1}}
-    assert layered(below, above) == {
-        "data": {"source": "medmnist", "flag": "pneumoniamnist"},
-        "local": {"epochs": 1, "batch_size": 8},
-    }
-    assert layered(below, {"data": {"size": 16}})["data"] == {"source": "phantom", "hospitals": 3, "size": 16}
 
 
 def test_the_papers_preset() -> None:

@@ -7,21 +7,15 @@ Layers lie one over the other: the defaults, a preset, a TOML file, the flags.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
-
-import tomlkit
-import tomlkit.exceptions
-from pydantic import TypeAdapter, ValidationError
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
 
 from fedlethe.data import DATASETS
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
+from fedlethe.document import Document, check_names, checked, construct, entry, layered, named, plain
 from fedlethe.errors import FedletheError
 from fedlethe.exact.features import FEATURES, Centred, FeatureMap, Projected
 from fedlethe.exact.settings import ExactErasure, ExactSettings
@@ -31,10 +25,6 @@ from fedlethe.models import MODELS, Model
 from fedlethe.models.linear import LinearHead
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
-
-T = TypeVar("T")
-Document: TypeAlias = dict[str, Any]
-"""A configuration as TOML gives it: tables of plain values."""
 
 TABLES = (
     *("data", "partition", "model", "federation", "local", "execution", "history"),
@@ -206,22 +196,22 @@ class RunConfig:
         common = {
             "seed": self.seed,
             "encrypt": self.encrypt,
-            "data": {"source": self.source_name, **_plain(self.source)},
-            "partition": _plain(self.partition),
-            "execution": _plain(self.execution),
-            **({} if self.backdoor is None else {"backdoor": _plain(self.backdoor)}),
+            "data": {"source": self.source_name, **plain(self.source)},
+            "partition": plain(self.partition),
+            "execution": plain(self.execution),
+            **({} if self.backdoor is None else {"backdoor": plain(self.backdoor)}),
         }
         if self.exact is not None:
-            features = {"name": self.exact.features_name, **_plain(self.exact.features)}
-            return {**common, "learner": self.learner, "features": features, "exact": _plain(self.exact.settings)}
+            features = {"name": self.exact.features_name, **plain(self.exact.features)}
+            return {**common, "learner": self.learner, "features": features, "exact": plain(self.exact.settings)}
         return {
             **common,
-            "model": {"name": self.model_name, **_plain(self.model)},
-            "federation": _plain(self.federation),
-            "local": _plain(self.local),
-            "history": _plain(self.history),
+            "model": {"name": self.model_name, **plain(self.model)},
+            "federation": plain(self.federation),
+            "local": plain(self.local),
+            "history": plain(self.history),
             **({"method": {**self.method_tables}} if self.method_tables else {}),
-            **({"recipe": {name: _plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),
+            **({"recipe": {name: plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),
         }
 
     def method(self, name: str, options: Mapping[str, Any]) -> Method:
@@ -260,35 +250,6 @@ def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
     return construct(entry("method", name, METHODS), options, f"method.{name}")
 
 
-def read_toml(path: Path) -> Document:
-    """Read a TOML file.
-
-    Raises:
-        FedletheError: The file is missing or is not TOML; the message names the line.
-    """
-    try:
-        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
-    except FileNotFoundError:
-        raise FedletheError(f"{path}: there is no such configuration file") from None
-    except (OSError, UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
-        raise FedletheError(f"{path}: cannot be read as TOML ({' '.join(str(error).split())})") from None
-
-
-def layered(*layers: Document) -> Document:
-    """Documents one over the other. A table that names another data source or model replaces the one below it."""
-    result: Document = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = result.get(key)
-            if not (isinstance(value, Mapping) and isinstance(below, Mapping)):
-                result[key] = value
-            elif any(name in value and value[name] != below.get(name) for name in ("source", "name")):
-                result[key] = dict(value)
-            else:
-                result[key] = layered(dict(below), dict(value))
-    return result
-
-
 def resolve(document: Document, where: str = "configuration") -> RunConfig:
     """Build a run's objects.
 
@@ -299,14 +260,14 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
-    _check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
+    check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
             raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
     exact = _exact(document, where)
     document = layered(DEFAULTS, document)
-    source_name, data = _named(document["data"], "source", "data")
-    model_name, options = _named(document["model"], "name", "model")
+    source_name, data = named(document["data"], "source", "data")
+    model_name, options = named(document["model"], "name", "model")
     model: Model = construct(entry("model", model_name, MODELS), options, f"model '{model_name}'")
     if exact is not None:
         model_name, model = "linear head", LinearHead()
@@ -322,7 +283,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")
     history.needs()
     return RunConfig(
-        seed=_checked(int, document["seed"], "seed"),
+        seed=checked(int, document["seed"], "seed"),
         source_name=source_name,
         source=construct(entry("data source", source_name, DATASETS), data, f"data source '{source_name}'"),
         partition=construct(Partition, document.get("partition", {}), "partition"),
@@ -338,13 +299,13 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         method_tables=methods,
         recipes=recipes,
         exact=exact,
-        encrypt=_checked(bool, document.get("encrypt", True), "encrypt"),
+        encrypt=checked(bool, document.get("encrypt", True), "encrypt"),
     )
 
 
 def _exact(document: Document, where: str) -> Exact | None:
     """The closed-form learner, where it is asked for; the tables of the other learner are refused."""
-    learner: Learner = _checked(Learner, document.get("learner", "fedavg"), "learner")
+    learner: Learner = checked(Learner, document.get("learner", "fedavg"), "learner")
     for other, tables in OF_LEARNER.items():
         if given := next((table for table in tables if other != learner and table in document), None):
             raise FedletheError(
@@ -353,69 +314,8 @@ def _exact(document: Document, where: str) -> Exact | None:
             )
     if learner == "fedavg":
         return None
-    name, options = _named({"name": "scattering", **document.get("features", {})}, "name", "features")
+    name, options = named({"name": "scattering", **document.get("features", {})}, "name", "features")
     features = construct(entry("feature map", name, FEATURES), options, f"features '{name}'")
     return Exact(
         settings=construct(ExactSettings, document.get("exact", {}), "exact"), features_name=name, features=features
     )
-
-
-def entry(what: str, name: str, table: Mapping[str, T]) -> T:
-    """The row of one of the tables (DATASETS, MODELS, METHODS) by its name.
-
-    Raises:
-        FedletheError: There is no such row; the message lists them.
-    """
-    _check_names(what, [name], table, "")
-    return table[name]
-
-
-def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Call a dataclass's constructor with a table's values, checked against its annotations.
-
-    Raises:
-        FedletheError: A name is misspelt, a value missing, or of another type or range; the message names it.
-    """
-    if not isinstance(values, Mapping):
-        raise FedletheError(f"{where}: must be a table, not {values!r}")
-    _check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
-    built: T = _checked(kind, dict(values), where)
-    return built
-
-
-def _checked(kind: Any, value: Any, where: str) -> Any:
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as errors:
-        first = errors.errors(include_url=False)[0]
-        place = " ".join([where, *(f"'{part}'" for part in first["loc"] if isinstance(part, str))])
-        message = first["msg"].removeprefix("Value error, ")
-        raise FedletheError(f"{place}: {message[0].lower()}{message[1:]}") from None
-
-
-def _check_names(what: str, given: Iterable[str], known: Iterable[str], where: str) -> None:
-    known = list(known)
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            listed = f"there is {', '.join(known)}" if known else "it takes none"
-            raise FedletheError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
-
-
-def _named(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
-    rest = dict(table)
-    if key not in rest:
-        raise FedletheError(f"{where}: '{key}' is missing from the table [{where}]")
-    return str(rest.pop(key)), rest
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    """A dataclass's fields as TOML has them: no nulls, paths absolute."""
-    return {name: _toml(item) for name, item in dataclasses.asdict(value).items() if item is not None}
-
-
-def _toml(item: Any) -> Any:
-    if isinstance(item, Path):
-        return str(item.expanduser().resolve())
-    return [_toml(part) for part in item] if isinstance(item, (list, tuple)) else item

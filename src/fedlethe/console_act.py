@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from fedlethe.console import as_object, show, tables
 from fedlethe.errors import FedletheError
@@ -61,14 +61,14 @@ def _(result: Verified) -> dict[str, Any]:
 
 @tables.register
 def _(result: ErasureRequest) -> Iterable[Table | str]:
-    yield _listed(f"Request {result.id}", [result])
+    yield from _listed(f"Request {result.id}", [result])
     if result.state == "opened":
         yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
 
 
 @tables.register
 def _(result: Requests) -> Iterable[Table | str]:
-    yield _listed(f"{result.run}: erasure requests", result.requests)
+    yield from _listed(f"{result.run}: erasure requests", result.requests)
 
 
 @tables.register
@@ -80,7 +80,10 @@ def _(result: Carried) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Purged) -> Iterable[Table | str]:
-    yield _listed("Purged", [one.request for one in result.carried])
+    if result.carried:
+        yield from _listed("Purged", [one.request for one in result.carried])
+    else:
+        yield "no purge is due"
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
 
 
@@ -99,11 +102,13 @@ def _(result: NewKey) -> Iterable[Table | str]:
     yield f"id: {result.id}"
 
 
-def _listed(title: str, requests: Sequence[ErasureRequest]) -> Table:
-    table = Table("id", "clients", "state", "since", "deadline", "erasure", "purge", "reason", title=title)
+def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | str]:
+    names = ("id", "clients", "state", "deadline", "erasure", "purge")
+    table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
-        deadline = f"{request.deadline} (overdue)" if request.overdue else request.deadline
-        note = f"{request.reason}; {request.note}" if request.note else request.reason
-        cells = (request.erasure or "-", request.purge or "-", note)
-        table.add_row(request.id, request.subject, request.state, request.since, deadline, *cells)
-    return table
+        done = (request.erasure or "-", request.purge or "-")
+        table.add_row(request.id, request.subject, request.state, request.deadline, *done)
+    yield table
+    for request in requests:
+        late = ["overdue"] if request.overdue else []
+        yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late])}"

@@ -10,8 +10,9 @@ from typing import Any
 import tomlkit
 import tomlkit.exceptions
 
-from fedlethe.config import PRESETS, Document, entry, layered, read_toml
+from fedlethe.config import PRESETS
 from fedlethe.data.federated import SPLITS, Split
+from fedlethe.document import Document, entry, layered, read_toml
 from fedlethe.errors import FedletheError
 
 

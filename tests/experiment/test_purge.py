@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
 from fedlethe.errors import FedletheError
 from fedlethe.exact.features import cached_features
-from fedlethe.experiment import opened_run
+from fedlethe.experiment import opened_run, train_run
 from fedlethe.experiment.act import Plan
 from fedlethe.experiment.run import opened_folder
+from fedlethe.experiment.verification import verify_ledger
 from fedlethe.types import ClientId
 from tests.experiment.acting import RECOMMENDED, carry, document, erased, request, trained
 from tests.experiment.test_closed_form import images_of
-from tests.experiment.traces import Needles, everything, folder_files, found, hashes, kept_of
+from tests.experiment.traces import Needles, data_of, everything, folder_files, found, hashes, kept_of
 
 GONE = "hospital-1"
 
@@ -211,6 +213,36 @@ def test_a_client_that_took_part_in_no_round_is_erased_exactly(tmp_path: Path) -
         idle = next(client for client in history.clients if client not in history.weights(1))
     result = erased(run, idle)
     assert result.erasure.guarantee == "exact: no update of theirs entered any round"
+
+
+def test_the_run_that_it_began_from_is_purged_along(sealed: Path, tmp_path: Path) -> None:
+    first, second = Path(shutil.copytree(sealed, tmp_path / "first")), tmp_path / "second"
+    erased(first, "hospital-3")
+    train_run(resolve(document(hospitals=3, rounds=2)), second, after=first / "erasures" / "0001")
+    traces: dict[str, bytes] = {}
+    for run in (first, second):
+        with opened_folder(run) as (_, history):
+            traces |= {f"{run.name}: {name}": kept for name, kept in kept_of(history, GONE).items()}
+            traces |= {f"{run.name}: key": path.read_bytes().strip() for path in history.store.keys.files.files(GONE)}
+            traces |= {f"{run.name}: model": data_of((run / history.final_path()).read_bytes())}
+    assert {name.partition(":")[0] for name in traces} == {"first", "second"}
+    full = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+    with opened_run(second) as opened:
+        expected = opened.history.final() - opened.past().influence(GONE)
+    erased(second, GONE, plan=full)
+    for run in (first, second):
+        assert not verify_ledger(run).failed
+        with opened_folder(run) as (_, history):
+            assert found(traces, everything(history)) == []
+            assert history.store.keys.living(GONE) == []
+    # All that the two that stay put into both trainings is in the second run's history now, and is taken out again.
+    with opened_run(second) as opened:
+        torch.testing.assert_close(opened.history.final(), expected)
+        expected = opened.history.final() - opened.past().influence("hospital-2")
+    erased(second, "hospital-2", plan=full)
+    with opened_run(second) as opened:
+        torch.testing.assert_close(opened.history.final(), expected)
+        assert list(opened.data.clients) == ["hospital-0"]
 
 
 # The closed-form federation

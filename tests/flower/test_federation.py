@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from fedlethe.config import read_toml, resolve
+from fedlethe.config import resolve
+from fedlethe.document import read_toml
 from fedlethe.experiment.run import Prepared, prepare
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.federation.train import train

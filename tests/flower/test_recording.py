@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import (
@@ -24,9 +25,11 @@ from flwr.serverapp.strategy import (
 )
 
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.verification import verify_ledger
 from fedlethe.flower import Erasing, LocalGrid, LocalNode, Recording, RetainedGrid
 from fedlethe.flower.naming import named
 from fedlethe.flower.recorded import Recorded
+from tests.experiment.traces import kept_of
 
 TARGETS = {"a": 4.0, "b": 8.0, "c": -4.0}
 EXAMPLES = {"a": 1, "b": 1, "c": 2}
@@ -113,10 +116,12 @@ def test_what_each_client_put_into_the_model_is_on_record(tmp_path: Path) -> Non
 
 def test_whoever_answers_first_the_mean_is_the_same(tmp_path: Path) -> None:
     def noisy(client: str, round: int, arrays: dict[str, Any]) -> dict[str, Any]:
-        return {**arrays, "weight": arrays["weight"] + np.float32(0.1) * np.float32(1 + ord(client) % 7)}
+        drawn = np.random.default_rng(ord(client)).normal(size=1000).astype(np.float32)
+        return {**arrays, "weight": arrays["weight"] + drawn}
 
+    many = ArrayRecord({"weight": Array(np.zeros(1000, np.float32)), "steps": Array(np.array(0))})
     results = [
-        Recording(plain(), run=tmp_path / clients).start(grid(noisy, clients), initial(), num_rounds=3)
+        Recording(plain(), run=tmp_path / clients).start(grid(noisy, clients), many, num_rounds=3)
         for clients in ("abc", "cba", "bca")
     ]
     assert len({result.arrays["weight"].data for result in results}) == 1
@@ -234,6 +239,47 @@ def test_erasing_from_the_record(tmp_path: Path) -> None:
     with Recorded.of(run).opened() as history:
         assert float(history.erased_model("0001")[0]) == weight(result.arrays)
         history.verify()
+    assert verify_ledger(run).failed == ()
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    assert [check.what for check in verify_ledger(run).failed] == ["files"]
+
+
+def test_what_is_kept_of_who_was_erased_is_purged_and_the_next_is_erased_from_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Recording(plain(), run=run, keep="everything").start(grid(), initial(), num_rounds=2)
+    with Recorded.of(run).opened() as history:
+        kept = kept_of(history, "b")
+        theirs = {client: history.influence(client) for client in "abc"}
+    erasing = Erasing(run=run, forget=["b"], options={"scale": 0.5})
+    with pytest.raises(FedletheError, match="enter the erasure of b first"):
+        erasing.purge()
+    erasing.enter(erasing.arrays(), erasing.grid(grid()))
+    erasing.purge()
+    erasing.purge()  # as after a kill
+    assert kept
+    assert sorted(path.name for path in (run / "global_checkpoints").iterdir()) == ["round_0000.safetensors"]
+    assert {path.parts[-2] for path in run.rglob("*.sealed")} == {"a", "c"}
+    assert not list((run / "keys").glob("b.*"))
+    assert verify_ledger(run).failed == ()
+    with Recorded.of(run).opened() as history:
+        assert {name for name in kept if "(" not in name} <= set(history.ledger.tombstones())
+        rest = history.erased_model("0001") - history.initial() - theirs["a"] - theirs["c"]
+        torch.testing.assert_close(
+            rest, theirs["b"] / 2
+        )  # what the erasure left of b, now the others' by their weights
+        for client, share in {"a": 1 / 3, "c": 2 / 3}.items():
+            torch.testing.assert_close(history.influence(client), theirs[client] + share * rest)
+        after = float(history.erased_model("0001")[0] - history.influence("a")[0])
+    again = Erasing(run=run, forget=["a"], options={"scale": 1.0})
+    assert weight(again.arrays()) == after
+    assert int(again.arrays()["steps"].numpy()) == 2
+    assert again.grid(grid()).forget == {"a", "b"}
+    with pytest.raises(FedletheError, match="'b' took part in no round"):
+        Erasing(run=run, forget=["b"]).arrays()
+    with pytest.raises(FedletheError, match="cannot go on"):
+        Recording(plain(), run=run, keep="everything").start(grid(), initial(), num_rounds=3)
 
 
 def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tests.flower.machines import DEPLOY, machines, wait_until
 
 pytestmark = pytest.mark.machines
 
+TRAINED, ERASED = "global_checkpoints/round_0002.safetensors", "erasures/0001/model.safetensors"
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -53,9 +55,7 @@ def in_one_process(config: Path, out: Path) -> tuple[bytes, bytes]:
 
 
 def contents(run: Path) -> tuple[bytes, bytes]:
-    names = ("global_checkpoints/round_0002.safetensors", "erasures/0001/model.safetensors")
-    trained, erased = ((run / name).read_bytes() for name in names)
-    return trained, erased
+    return (run / TRAINED).read_bytes(), (run / ERASED).read_bytes()
 
 
 def tables(folder: Path) -> Path:
@@ -125,8 +125,9 @@ def test_supernodes_give_the_bytes_of_one_process_whatever_dies(
 
 
 def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
-    """TLS, registered keys, a table of images at each hospital: all by the scripts of deploy/."""
-    app, run, config = tmp_path / "app", tmp_path / "run", tmp_path / "all.toml"
+    """TLS, registered keys, a table of images at each hospital: all by the scripts of deploy/; erased by a request."""
+    app, run, config, key = (tmp_path / name for name in ("app", "run", "all.toml", "erasure.key"))
+    experiment.new_signing_key(key)
     new_app(app)
     with_data = CONFIG.partition("[data]")[0] + "[data]\n{}\n[model]" + CONFIG.partition("[model]")[2]
     config.write_text(with_data.format(f'source = "table"\npath = "{tables(tmp_path)}"\nsize = 16\n'))
@@ -146,10 +147,16 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
         held.end("stranger")
         said = held.run(app, {**TRAIN, "run": run})
         held.end("liar")
+        trained = (run / TRAINED).read_bytes()
+        with experiment.opened_run(run) as opened:
+            request = experiment.open_request(opened, ["hospital-1"], [], "withdrew its consent", "the tests").id
         cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
-        held.run(app, {**ERASE, "run": run})
+        held.run(app, {**TRAIN, "run": run, "mode": "erase", "request": request, "key": key})
         assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
-    assert contents(run) == expected
+    assert (trained, (run / ERASED).read_bytes()) == expected
+    certificate = run / "erasures/0001/certificate.json"
+    assert experiment.verify_certificate(certificate, key.with_suffix(".key.pub"), run).failed == ()
+    assert not (run / TRAINED).exists()  # it holds hospital-1
     assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said
     record = json.loads((run / "erasures/0001/nodes.json").read_text())

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message
 
 from fedlethe import experiment, flags
 from fedlethe.audit import Evidence, audit
-from fedlethe.config import read_toml
+from fedlethe.document import read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.run import opened_folder
@@ -270,6 +270,9 @@ def test_what_a_user_can_put_right_is_said_in_one_line(
         ({"mode": "evict"}, "no mode 'evict'"),
         ({"run": "run"}, "must be an absolute path"),
         ({"mode": "erase"}, "erase names nobody"),
+        ({"mode": "erase", "erase": "hospital-1", "key": "/srv/erasure.key"}, "belong to a request"),
+        ({"mode": "erase", "erase": "hospital-1", "request": "R0001"}, "leave erase away"),
+        ({"mode": "erase", "request": "R0009"}, "there is no request 'R0009'"),
         ({"mode": "erase", "erase": "hospital-9"}, "client 'hospital-9' is not in this federation"),
         ({"mode": "erase", "erase": "hospital-1", "method": "magic"}, "no method 'magic'"),
         ({"mode": "erase", "erase": "hospital-1", "options": "depth=3"}, "no option 'depth'"),
@@ -335,12 +338,22 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
     return app, out
 
 
+def sent(run: Path, client: str) -> bytes:
+    """The statistics of a client, out of their seal."""
+    with opened_folder(run) as (_, history):
+        return statistics_of(history, client).content()
+
+
 def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple[App, Path]) -> None:
     app, in_process = closed
-    for name in ("global_checkpoints/round_0001.safetensors", "erasures/0001/model.safetensors"):
+    for name in (
+        "global_checkpoints/round_0001.safetensors",
+        "erasures/0001/model.safetensors",
+    ):
         assert (app.run / name).read_bytes() == (in_process / name).read_bytes()
-    for name in ("fit.json", "hospital-0/round_0001.safetensors"):
-        assert (app.run / "statistics" / name).read_bytes() == (in_process / "statistics" / name).read_bytes()
+    for client in HOSPITALS:
+        assert sent(app.run, client) == sent(in_process, client)
+    assert (app.run / "statistics/fit.json").read_bytes() == (in_process / "statistics/fit.json").read_bytes()
     erasure = json.loads((app.run / "erasures/0001/erasure.json").read_text())
     assert erasure["guarantee"].startswith("exact")
     record = nodes(app.run, "erasures/0001/nodes.json")
@@ -368,8 +381,7 @@ def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: 
     for name in ("a", "b"):
         run = app.folder / name
         app.call(mode="exact", run=str(run), set=f"{noisy} 'exact.class_weights=[1.0, 1.0]'")
-        with opened_folder(run) as (_, history):
-            contents.add(statistics_of(history, "hospital-0").content())
+        contents.add(sent(run, "hospital-0"))
     assert len(contents) == 2
 
 
@@ -398,7 +410,7 @@ def test_an_audit_asks_the_retained_hospitals_alone(app: App) -> None:
         return inner(message, context)
 
     inner, grid.app = grid.app, seen
-    app.call(grid, mode="audit", erasure="0001")
+    app.call(grid, mode="audit", erasure="0001", references=1)
     assert asked == {101, 102}  # hospitals 2 and 0
     found = json.loads((app.run / "erasures/0001/audit.json").read_text())
     words = {one["audit"]: one["verdict"] for one in found["findings"]}
@@ -412,7 +424,7 @@ def test_an_audit_asks_the_retained_hospitals_alone(app: App) -> None:
 def test_a_hospital_that_wants_to_see_for_itself_is_asked_and_answers_as_in_one_process(
     finished: App, in_process: Path
 ) -> None:
-    finished.call(mode="audit", erasure="0001", ask_erased=True)
+    finished.call(mode="audit", erasure="0001", references=1, ask_erased=True)
     found = json.loads((finished.run / "erasures/0001/audit.json").read_text())
     assert found["asked"] == list(HOSPITALS)
     with experiment.opened_run(in_process) as run:
@@ -441,10 +453,10 @@ def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
     wary.call(set="federation.rounds=1")
     wary.call(mode="erase", erase="hospital-1", options="repair.rounds=0")
     assert "hospital-2: answered with an error: FedletheError: this node gives no answers to single" in wary.refused(
-        caplog, mode="audit", erasure="0001"
+        caplog, mode="audit", erasure="0001", references=1
     )
-    assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009")
-    assert "takes one retraining at least" in wary.refused(caplog, mode="audit", erasure="0001", references=0)
+    assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009", references=1)
+    assert "takes one retraining at least" in wary.refused(caplog, mode="audit", erasure="0001")
 
 
 # A disk that is full

@@ -15,7 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key, load_ssh_public_key
 
-from fedlethe.config import read_toml, resolve
+from fedlethe.config import resolve
+from fedlethe.document import read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.flower.new import new_app
 from fedlethe.flower.session import Options

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedlethe.config import Document, RunConfig, resolve
+from fedlethe.config import RunConfig, resolve
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import act
 from fedlethe.experiment.act import Carried, Plan, Purged, purge_due

@@ -10,11 +10,11 @@ far that is. Nothing is purged before the new model and its certificate are in t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import attest
@@ -22,6 +22,7 @@ from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, erasures
 from fedlethe.experiment.patients import named
 from fedlethe.experiment.purge import purge
+from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
@@ -30,6 +31,9 @@ from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON
 from fedlethe.signing import SigningKey
 from fedlethe.types import ClientId
+
+Audit: TypeAlias = Callable[[Run, Erasure, Request, int], None]
+"""Audits an erasure against so many retrainings and enters the findings, once; see `attest`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +94,7 @@ class Purged:
     waiting: tuple[ErasureRequest, ...]
 
 
-def carry_out(run: Run, id: str, plan: Plan | None, key: SigningKey) -> Carried:
+def carry_out(run: Run, id: str, plan: Plan | None, key: SigningKey, audit: Audit = attest) -> Carried:
     """Carry a request out, or go on with one that was cut off.
 
     Args:
@@ -98,24 +102,49 @@ def carry_out(run: Run, id: str, plan: Plan | None, key: SigningKey) -> Carried:
         id: The request's.
         plan: How; None for the recommended way, or the way that it was begun in.
         key: Signs the certificates.
+        audit: Audits the erasure.
 
     Raises:
         FedletheError: The request is withdrawn or begun in another way, another one is under way, or what `erase`,
             the audits or the purge raise; the request then stays where it is, or is failed.
     """
     with run.history.locked():
-        ledger = run.history.ledger
-        demand_clock(ledger)
-        request = find(ledger, id)
-        if run.remote is not None:
-            raise FedletheError(f"{run.path}: its clients are on Flower nodes; erase them there: docs/flower.md")
-        if request.state == "withdrawn":
-            raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
+        request = _until_audited(run, id, plan, audit)
         if request.state != "completed":
-            request = _begun(run, request, plan)
-            request = _erased(run, request)
             request = _certified(run, request, key)
         return _told(run, request)
+
+
+def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) -> ErasureRequest:
+    """Carry a request out as far as clients are needed: erased and audited, to be signed and purged by `carry_out`.
+
+    Args:
+        run: The run.
+        id: The request's.
+        plan: See `carry_out`.
+        audit: Audits the erasure.
+
+    Raises:
+        FedletheError: See `carry_out`.
+    """
+    with run.history.locked():
+        return _until_audited(run, id, plan, audit)
+
+
+def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
+    ledger = run.history.ledger
+    demand_clock(ledger)
+    request = find(ledger, id)
+    if request.state == "withdrawn":
+        raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
+    if request.state == "completed":
+        return request
+    if request.state != "audited" and isinstance(run.remote, OutOfReach):
+        raise FedletheError(
+            f"{run.path}: its clients are on Flower nodes; carry it out there: "
+            f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
+        )
+    return _erased(run, _begun(run, request, plan), audit)
 
 
 def current(ledger: Ledger) -> str | None:
@@ -168,7 +197,7 @@ def _built(run: Run, request: ErasureRequest, plan: Plan) -> Request:
     return request_for(run.config, clients, recipe, options, plan.mask, plan.repair, plan.after, patients=of_network)
 
 
-def _erased(run: Run, request: ErasureRequest) -> ErasureRequest:
+def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     """The erasure itself, then its audit."""
     if request.state != "running":
         return request
@@ -181,7 +210,7 @@ def _erased(run: Run, request: ErasureRequest) -> ErasureRequest:
         with suppress(FedletheError):  # on a full disk not even that can be written
             moved(run.history.ledger, request.id, "failed", note=str(error))
         raise
-    attest(run, erasure, built, plan.references)
+    audit(run, erasure, built, plan.references)
     return moved(run.history.ledger, request.id, "audited", erasure=erasure.id)
 
 

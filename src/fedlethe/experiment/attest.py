@@ -45,12 +45,14 @@ class Attested:
         seeds: Theirs.
         verdict: One word for all of them.
         findings: Of each audit.
+        asked: Whose images were looked at; None for those of all.
     """
 
     references: int
     seeds: tuple[int, ...]
     verdict: Verdict
     findings: tuple[Finding, ...]
+    asked: tuple[ClientId, ...] | None = None
 
 
 def attest(run: Run, erasure: Erasure, request: Request, references: int) -> None:
@@ -84,8 +86,14 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
         for seed in track(seeds, references, "retrainings")
     ]
     findings = audit(Evidence(examination.task, [candidate], [untouched], held))
-    content = to_json(Attested(references, seeds, overall(findings), tuple(findings)), Attested)
-    run.history.ledger.add_artefacts([store.write("erasure", name, None, [content.encode()], ending=JSON)])
+    enter(run, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
+
+
+def enter(run: Run, id: str, found: Attested) -> None:
+    """Write what was found of an erasure, and enter it in the ledger."""
+    content = to_json(found, Attested).encode()
+    written = run.history.store.write("erasure", f"erasures/{id}/{AUDIT}", None, [content], ending=JSON)
+    run.history.ledger.add_artefacts([written])
 
 
 def attested(run: Run, id: str) -> Attested | None:

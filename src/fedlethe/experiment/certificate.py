@@ -43,7 +43,9 @@ CLAIMS = {
 }
 
 IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
-"""How clients were told apart, where the run does not say otherwise."""
+"""How clients were told apart, where they were not on machines of their own."""
+
+ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"
 
 NOT_COVERED = (
     "Copies of models and files that left the run folder before the purge: released models, exports, backups of "
@@ -101,6 +103,7 @@ def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) 
                 "after": _measured(erasure.stages[-1].evaluation),
             },
             "audit": _audit(run, erasure),
+            **_nodes(run, erasure.id),
             "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
             "purge": _purge(run, request, purged, due),
             "run": _run(run),
@@ -146,6 +149,16 @@ def _audit(run: Run, erasure: Erasure) -> dict[str, Any]:
         "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
     )
     return {"made": True, "words": words, **asdict(found)}
+
+
+def _nodes(run: Run, id: str) -> dict[str, Any]:
+    """Who the clients' nodes were, how that was known, and how many messages each was sent in the erasure."""
+    store, name = run.history.store, f"erasures/{id}/nodes"
+    if not store.holds(name):
+        return {}
+    held = json.loads(store.content(store.find(name)))
+    told = ("identities", "messages", "questions_of_identity", "forgotten")
+    return {"nodes": {name: held[name] for name in told}}
 
 
 def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
@@ -225,7 +238,7 @@ def _run(run: Run) -> dict[str, Any]:
             "clients": facts["clients"],
         },
         "configuration_sha256": run.history.ledger.artefacts()["run.toml"].sha256,
-        "identity": facts.get("identity", IN_PROCESS),
+        "identity": IN_PROCESS if run.remote is None else ON_NODES,
     }
 
 

@@ -20,8 +20,9 @@ from typing import Literal
 import fedlethe
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, Finding, audit, overall
-from fedlethe.config import Document, Recipe, RunConfig, resolve
+from fedlethe.config import Recipe, RunConfig, resolve
 from fedlethe.data.federated import unknown_client
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
@@ -210,15 +211,15 @@ def compare(
     examination = Examination.of(prepared, gone)
 
     def job(kind: Kind, seed: int, recipe: Recipe | None = None) -> Job:
-        made = Job(kind, _document(config, seed), gone, prepared.data.fingerprint, out, recipe)
+        made = Job(kind, document_of(config, seed), gone, prepared.data.fingerprint, out, recipe)
         return made if recipe is None else replace(made, request=request_for(config, gone, recipe).canonical())
 
     trainings = [job("training", seed) for seed in seeds]
     others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
     retrainings = [job("retraining", seed) for seed in others]
     erasures = {name: [job("erasure", seed, recipe) for seed in seeds] for name, recipe in recipes.items()}
-    problems = _work([*trainings, *retrainings], [job for jobs in erasures.values() for job in jobs], workers)
-    known = Evidence(examination.task, (), _finals(trainings), _finals(retrainings))
+    problems = work_off([*trainings, *retrainings], [job for jobs in erasures.values() for job in jobs], workers)
+    known = Evidence(examination.task, (), finals(trainings), finals(retrainings))
     rows = [_row(UNTOUCHED, trainings, known)]
     for name, jobs in erasures.items():
         problem = next((problems[job.key] for job in jobs if job.key in problems), None)
@@ -247,7 +248,7 @@ def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId
     return gone
 
 
-def _document(config: RunConfig, seed: int) -> Document:
+def document_of(config: RunConfig, seed: int) -> Document:
     """The configuration with another seed, dividing the data as before and keeping all of the history."""
     partition = replace(config.partition, seed=config.division_seed)
     history = replace(config.history, keep="everything")
@@ -257,7 +258,7 @@ def _document(config: RunConfig, seed: int) -> Document:
 # The work
 
 
-def _work(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[str, str]:
+def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[str, str]:
     """Do what is not done, an erasure once its training is; gives back the keys of erasures that failed, and why."""
     due = [job for job in first if not job.outcome.is_file()]
     later = [job for job in then if not job.outcome.is_file()]
@@ -400,7 +401,8 @@ def bytes_kept(needs: frozenset[Need], size: int, clients: int, rounds: int) -> 
 # The table
 
 
-def _finals(jobs: Sequence[Job]) -> list[Answers]:
+def finals(jobs: Sequence[Job]) -> list[Answers]:
+    """What the models of trainings or retrainings answered."""
     return [answers.load(job.answers(FINAL)) for job in jobs]
 
 

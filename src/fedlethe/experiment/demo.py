@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.config import PRESETS, RECOMMENDED, layered, resolve
+from fedlethe.config import PRESETS, RECOMMENDED, resolve
+from fedlethe.document import layered
 from fedlethe.experiment.erasure import Erasure, done, erase
 from fedlethe.experiment.report import report
 from fedlethe.experiment.request import request_for

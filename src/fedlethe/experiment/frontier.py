@@ -15,7 +15,8 @@ import numpy as np
 
 from fedlethe import files
 from fedlethe.audit.identity import guesses, outsider
-from fedlethe.config import Method, entry
+from fedlethe.config import Method
+from fedlethe.document import entry
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attack import Scene, named, scene_of, simulated
 from fedlethe.experiment.candidates import candidate_sets, incomputable, span_of

@@ -14,7 +14,7 @@ are kept. The next erasure begins from there.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -28,15 +28,25 @@ from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scr
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.exact.features import cached_features
 from fedlethe.experiment.patients import OfClients, named
+from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.requests import ErasureRequest, requests_of
-from fedlethe.experiment.run import Run, config_of, divided, erased_images, load_data, to_json
+from fedlethe.experiment.run import (
+    Run,
+    config_of,
+    divided,
+    erased_images,
+    load_data,
+    part_of,
+    read_run_document,
+    to_json,
+)
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
 from fedlethe.history.statistics import SUMS
 from fedlethe.history.store import JSON
-from fedlethe.history.succession import Succession
+from fedlethe.history.succession import Part, Succession
 from fedlethe.types import ClientId, Need, Vector
 
 SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/images.csv")
@@ -44,6 +54,9 @@ SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/
 
 AUDITS = "audits"
 """The folder of what models answered to the clients' images."""
+
+BESIDE = "beside"
+"""The file of what an app of one's own sends beside the vector (see `flower.Erasing`), in an erasure's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_t
     gone = set(request.clients)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
-    held = _on_hold(folder, request)
+    held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
         name = artefact.path.rpartition(".")[0]
@@ -106,7 +119,7 @@ def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_t
         elif name == SUMS or artefact.kind == "server state":
             if first <= folder.rounds:
                 yield artefact
-        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name != f"erasures/{base}/model":
+        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name not in kept:
             yield artefact
 
 
@@ -140,7 +153,9 @@ def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientI
 # The next erasure's history
 
 
-def rebased(run: Run, base: str, patients: Mapping[ClientId, object]) -> Iterator[tuple[ClientId, Vector]]:
+def rebased(
+    history: RunFolder, parts: Sequence[Part], base: str, patients: Mapping[ClientId, object]
+) -> Iterator[tuple[ClientId, Vector]]:
     """Each retained client's influence on the erasure's model, shape (P,).
 
     I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, I_j what the retained client j put
@@ -152,17 +167,18 @@ def rebased(run: Run, base: str, patients: Mapping[ClientId, object]) -> Iterato
         this, an erasure that takes out three quarters of an influence would leave it to be worked out from the rest.
 
     Args:
-        run: The run.
+        history: The run's.
+        parts: All trainings that led to the erasure's model.
         base: The erasure whose model stays.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
-    final = run.history.erased_model(base)
-    past = Succession(run.parts(base), final)
-    zero = torch.zeros(run.layout.size)
+    final = history.erased_model(base)
+    past = Succession(parts, final)
+    zero = torch.zeros(past.layout.size)
 
     def influence(client: ClientId) -> torch.Tensor:
         if client in patients:
-            return run.history.repair(base).get(client, zero).double()
+            return history.repair(base).get(client, zero).double()
         return (past.influence(client) if Need.INFLUENCE in past.keep else _summed(past, client)).double()
 
     rest = final.double() - past.initial().double()
@@ -207,6 +223,22 @@ class _Source:
         """The data of a run that another one began from."""
         config, before = config_of(folder.path), erased_images(folder)
         return cls(config, without(load_data(config, before), before), before)
+
+    @classmethod
+    def of_open(cls, run: Run) -> _Source:
+        """The data of the run itself, which are loaded already."""
+        before = erased_images(run.history)
+        left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
+        return cls(run.config, left, before)
+
+
+def _taken(
+    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], _Source]
+) -> ErasedImages:
+    """The images that the purge of a request takes; none of a run on nodes, whose images were never here."""
+    if REMOTE in read_run_document(folder.path)["run"]:
+        return ErasedImages(array=None, rows=(), clients=request.clients)
+    return _images_of(source(folder), request, patients)
 
 
 def _images_of(source: _Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
@@ -270,13 +302,12 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
-                images = _images_of(_Source.of(target.folder), request, patients)
+                images = _taken(target.folder, request, patients, _Source.of)
                 _condemn(target, request, abroad(run, request), None, images, [])
         if not done:
-            before = erased_images(run.history)
-            left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
-            images = _images_of(_Source(run.config, left, before), request, patients)
-            _condemn(own, request, request.id, base, images, _influences(run, request, base))
+            images = _taken(run.history, request, patients, lambda _: _Source.of_open(run))
+            made = _influences(run.history, run.parts(base), request, base)
+            _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
 
@@ -296,13 +327,38 @@ def is_purged(folder: RunFolder, request: str) -> bool:
     return any(event.body["request"] == request for event in folder.ledger.events("purge"))
 
 
-def _influences(run: Run, request: ErasureRequest, base: str) -> list[Artefact]:
-    if not has_influence(run.history):
+def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -> None:
+    """The same where only the history is at hand: of an app of one's own on Flower (see `flower.Erasing`).
+
+    Args:
+        history: What was recorded, locked.
+        clients: Who was erased.
+        base: The erasure; it is in the ledger.
+    """
+    request = ErasureRequest(
+        id=f"erasure-{base}",
+        opened="",
+        clients=tuple(clients),
+        reason="",
+        by="",
+        legal_ground="",
+        deadline="",
+        erasure=base,
+    )
+    if not is_purged(history, request.id):
+        target = Condemned(history, tuple(_files(history, request, base, False)), _keys(history, request, True))
+        made = _influences(history, [part_of(history, base)], request, base)
+        images = ErasedImages(array=None, rows=(), clients=request.clients)
+        _condemn(target, request, request.id, base, images, made)
+    _finish(history)
+
+
+def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
+    if not has_influence(history):
         return []
-    save = run.history.store.save
     return [
-        save("influence", f"influence/{client}/{request.id}", client, vector, run.layout)
-        for client, vector in rebased(run, base, request.patients)
+        history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
+        for client, vector in rebased(history, parts, base, request.patients)
     ]
 
 

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fedlethe.config import Document, RunConfig
+from fedlethe.config import RunConfig
 from fedlethe.data.federated import ClientData, Examples, FederatedData, Labels, Split
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.federation import Federation

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedlethe.config import Method, Recipe, RunConfig, construct
+from fedlethe.config import Method, Recipe, RunConfig
+from fedlethe.document import construct
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment.masking import demand_candidates

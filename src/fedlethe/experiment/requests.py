@@ -207,6 +207,8 @@ def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) 
         return {}
     if len(clients) != 1:
         raise FedletheError("--patient: name the one client whose patients they are with --client")
+    if run.remote is not None:
+        raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
     run.data.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 from torch import nn
 
 import fedlethe
-from fedlethe.config import Document, RunConfig, read_toml, resolve
+from fedlethe.config import RunConfig, resolve
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.data.partition import divide
+from fedlethe.document import Document, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
 from fedlethe.exact.features import features_of, featurise

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe import files
-from fedlethe.config import Document, RunConfig
+from fedlethe.config import RunConfig
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import closed_form
 from fedlethe.experiment.run import (

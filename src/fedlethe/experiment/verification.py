@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -56,7 +57,7 @@ def verify_ledger(path: Path) -> Verified:
         FedletheError: A row was changed, removed or put elsewhere, so that nothing else of it can be trusted; the
             message names the first.
     """
-    with opened_folder(path) as (_, history):
+    with _ledger_and_files(path) as history:
         head = history.ledger.head()
         checks = [
             Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
@@ -73,6 +74,20 @@ def verify_ledger(path: Path) -> Verified:
             ),
         ]
     return Verified(history.ledger.path, tuple(checks))
+
+
+@contextmanager
+def _ledger_and_files(path: Path) -> Iterator[RunFolder]:
+    """The history of a run, or of a recording (see `flower`), which has a ledger and no run.toml."""
+    if (path / "run.toml").is_file() or not (path / "ledger.db").is_file():
+        with opened_folder(path) as (_, history):
+            yield history
+        return
+    history = RunFolder(path, (), frozenset())
+    try:
+        yield history
+    finally:
+        history.close()
 
 
 def _held(what: str, problems: Iterator[str], words: str) -> Check:

@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from flwr.app import Message
 
-from fedlethe.audit import Answers, Evidence, Finding, Task, Verdict, audit, overall
+from fedlethe.audit import Answers, Evidence, Task, audit, overall
 from fedlethe.audit.membership import RETAINED
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.attest import Attested
 from fedlethe.experiment.run import Run
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.flower.exchange import Exchange
@@ -30,25 +31,6 @@ from fedlethe.types import ClientId, Vector
 from fedlethe.vector import to_vector
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Attested:
-    """What the audits found of an erasure.
-
-    Attributes:
-        references: How many retrainings it was held against.
-        seeds: Theirs.
-        verdict: One word for all of them.
-        findings: Of each audit.
-        asked: Whose images were looked at.
-    """
-
-    references: int
-    seeds: tuple[int, ...]
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    asked: tuple[ClientId, ...]
 
 
 def reference_seeds(run: Run, count: int) -> tuple[int, ...]:

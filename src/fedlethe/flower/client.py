@@ -15,8 +15,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricR
 from flwr.clientapp import ClientApp
 
 from fedlethe.audit.relearn import SHORT_TRAININGS
-from fedlethe.config import OF_LEARNER, Document, Learner
+from fedlethe.config import OF_LEARNER, Learner
 from fedlethe.data.federated import SPLITS
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import log_probabilities, metrics, predict
 from fedlethe.exact.rows import rows

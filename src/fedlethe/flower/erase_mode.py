@@ -4,21 +4,33 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fedlethe import experiment, flags
 from fedlethe.errors import FedletheError
+from fedlethe.experiment import act
 from fedlethe.experiment.erasure import Erasure
-from fedlethe.experiment.run import opened_folder, opened_run
+from fedlethe.experiment.request import Request
+from fedlethe.experiment.requests import find
+from fedlethe.experiment.run import Run, opened_folder, opened_run
+from fedlethe.flower.audit_mode import attest, demand_network
 from fedlethe.flower.recorded import known_identities
+from fedlethe.flower.remote import FlowerRemote
 from fedlethe.flower.session import LOG, Session, earlier_erased, known_nodes
-from fedlethe.types import Need
+from fedlethe.types import ClientId, Need
 
 
 def erase(session: Session) -> None:
-    """Erase clients from the run's model by the chosen method or recipe."""
+    """Erase clients from the run's model by the chosen method or recipe, on their own or as a request asks for it."""
     options = session.options
     plain, repair, mask = _method_options(options.options)
+    if options.request:
+        _carry_out(session, plain, repair, mask)
+        return
+    if options.key or options.keep_for:
+        raise FedletheError("run config: key and keep-for belong to a request: fedlethe request RUN --client C")
     done = _erased(session, options.method, plain, repair, mask)
     LOG.info("fedlethe: erased %s by %s: %s", ", ".join(done.forget), done.method, done.model)
 
@@ -37,16 +49,53 @@ def _erased(
     if not forget:
         raise FedletheError('run config: erase names nobody; give it a client, such as erase="hospital-1"')
     after = session.options.after or None
-    known = known_nodes(path)
-    with opened_folder(path) as (config, _):
-        chosen = config.method(config.recipe(method).method, {**config.recipe(method).options, **options})
-    gone = frozenset(forget) | earlier_erased(path, after)
-    takes_part = Need.FORGOTTEN_DATA in chosen.needs
-    exchange = session.exchange(known_identities(path), gone - frozenset(forget) if takes_part else gone)
-    remote = session.remote(exchange, known, gone)
+    remote = _reached(session, forget, after, method, options)
     with opened_run(path, remote) as run:
         request = experiment.request(run, forget, method, options, mask, repair, after)
         return experiment.erase(run, request)
+
+
+def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], mask: dict[str, Any]) -> None:
+    """Carry an erasure request out, certificate and purge included where there is a key to sign with."""
+    options, path = session.options, session.options.folder
+    if options.erase:
+        raise FedletheError("run config: the request says who is erased; leave erase away")
+    signer = experiment.signing_key(Path(options.key)) if options.key else None
+    named = options.method if options.method != "recommended" else ""
+    given = (named, plain, mask, repair, options.after or None, options.references, options.keep_for)
+    plan = act.Plan.of(options.method, *given[1:]) if any(given) else None
+    known_nodes(path)
+    with opened_folder(path) as (_, history):
+        asked = find(history.ledger, options.request)
+        after = options.after or act.current(history.ledger)
+    chosen = plan or act.Plan(**(asked.plan or {"method": options.method, "options": {}, "mask": {}, "repair": {}}))
+    remote = _reached(session, asked.clients, after, chosen.method, chosen.options)
+    with opened_run(path, remote) as run:
+        if chosen.references:
+            demand_network(run)
+
+        def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+            attest(run, remote, erasure.id, references, options.ask_erased)
+
+        if signer is not None:
+            carried = act.carry_out(run, options.request, plan, signer, audit)
+            LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
+            return
+        act.erase_unsigned(run, options.request, plan, audit)
+    LOG.info("fedlethe: sign it and purge: fedlethe erase %s --request %s --key FILE", path, options.request)
+
+
+def _reached(
+    session: Session, forget: Iterable[ClientId], after: str | None, method: str, options: Mapping[str, Any]
+) -> FlowerRemote:
+    """The nodes of those who remain; those of the forgotten, too, where the method asks them to train."""
+    path, known, forgotten = session.options.folder, known_nodes(session.options.folder), frozenset(forget)
+    with opened_folder(path) as (config, history):
+        recipe, begun = config.recipe(method), after or history.base
+        needs = config.method(recipe.method, {**recipe.options, **options}).needs
+    gone = forgotten | earlier_erased(path, begun)
+    exchange = session.exchange(known_identities(path), gone - forgotten if Need.FORGOTTEN_DATA in needs else gone)
+    return session.remote(exchange, known, gone)
 
 
 def _method_options(text: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ In the ServerApp:
     retained = erasing.grid(grid)
     result = FedAvg(...).start(retained, initial_arrays=erasing.arrays(), num_rounds=1)
     erasing.enter(result.arrays, retained)
+    erasing.purge()
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ from flwr.serverapp import Grid
 from fedlethe import unlearning
 from fedlethe.config import build_method
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.purge import BESIDE, purge_recorded
+from fedlethe.experiment.run import part_of
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Roster
 from fedlethe.flower.named import Named
 from fedlethe.flower.recorded import Recorded, known_identities, write_nodes
-from fedlethe.flower.state import unpack
+from fedlethe.flower.state import pack, unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.store import JSON
+from fedlethe.history.succession import Succession
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 
@@ -71,23 +75,26 @@ class Erasing:
             FedletheError: The history does not hold what the method needs, or the method needs clients to train.
         """
         with self.recorded.opened() as history:
+            past = _past(history)
             for client in self.forget:
-                if client not in history.clients:
-                    there = ", ".join(history.clients)
+                if client not in past.clients:
+                    there = ", ".join(past.clients)
                     raise FedletheError(f"client '{client}' took part in no round of {history.path}; those are {there}")
             for need in sorted(self.method.needs, key=lambda need: need.name):
                 if need.of_history and need not in history.keep:
                     raise history.lacks(need)
-            held, plain = self._state(history)
-            nobody = NobodyTrains(history.layout, history.clients)
-            unlearned = unlearning.unlearn(self.method, self.forget, history, nobody)
+            held, plain = _beside_the_model(history)
+            nobody = NobodyTrains(past.layout, past.clients)
+            unlearned = unlearning.unlearn(self.method, self.forget, past, nobody)
             rest = {name: held[f"whole:{name}"] for name in plain["whole"]}
             return Named(tuple(plain["names"]), history.layout).arrays(unlearned.model, rest)
 
     def grid(self, grid: Grid) -> RetainedGrid:
-        """The nodes without the forgotten clients'."""
+        """The nodes without the forgotten clients', and without those that were forgotten before."""
         roster = Roster(grid, strict=False, known=known_identities(self.recorded.path))
-        return RetainedGrid(grid, self.forget, roster)
+        with self.recorded.opened() as history:
+            earlier = set(history.clients) - set(_past(history).clients)
+        return RetainedGrid(grid, {*self.forget, *earlier}, roster)
 
     def enter(self, arrays: ArrayRecord, grid: RetainedGrid) -> Path:
         """Enter the erasure in the ledger: the model that it led to, and that nobody wrote to the forgotten clients.
@@ -103,13 +110,18 @@ class Erasing:
         with self.recorded.opened() as history, history.locked():
             id = f"{len(history.ledger.erasures()) + 1:04d}"
             folder = Path("erasures") / id
-            model = Named(tuple(arrays), history.layout).vector(arrays)
+            named = Named(tuple(arrays), history.layout)
+            model, rest = named.vector(arrays), {f"whole:{name}": held for name, held in named.rest(arrays).items()}
             if not bool(torch.isfinite(model).all()):
                 raise FedletheError("the repaired model is not finite; choose milder options")
             request = {"forget": self.forget, "method": {"name": self.name, **self.options}, "id": id}
             store, place = history.store, folder.as_posix()
             facts = {"id": id, "forget": self.forget, "method": self.name, "request": request, "guarantee": None}
+            facts["after"] = history.base
+            whole = [name.partition(":")[2] for name in rest]
+            beside = pack(rest, {"whole": whole, "names": named.names})
             added = [
+                store.write("erasure", f"{place}/{BESIDE}", None, [beside]),
                 store.save("erasure", f"{place}/model", None, model, history.layout),
                 store.write("erasure", f"{place}/erasure", None, [json.dumps(facts, indent=1).encode()], ending=JSON),
                 write_nodes(store, "erasure", f"{place}/nodes", grid),
@@ -117,13 +129,39 @@ class Erasing:
             history.ledger.add_erasure(id, json.dumps(request, sort_keys=True), added)
         return path / folder / "model.safetensors"
 
-    @staticmethod
-    def _state(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
+    def purge(self) -> None:
+        """Purge what is kept of the forgotten clients, once the erasure is entered; after a kill, again.
+
+        What goes and what stays is as in `experiment.purge`: the next erasure begins from this one's model, and the
+        training cannot go on, since every global model that holds them is gone.
+
+        Raises:
+            FedletheError: The erasure is not entered.
+        """
+        with self.recorded.opened() as history, history.locked():
+            entered = history.ledger.erasures()
+            own = [id for request, id in entered.items() if json.loads(request)["forget"] == list(self.forget)]
+            if not own:
+                raise FedletheError(f"{history.path}: enter the erasure of {', '.join(self.forget)} first, then purge")
+            purge_recorded(history, self.forget, max(own))
+
+
+def _past(history: RunFolder) -> RunFolder | Succession:
+    """What was recorded; after a purge it goes on from the model of its erasure."""
+    base = history.base
+    return history if base is None else Succession([part_of(history, base)], history.erased_model(base))
+
+
+def _beside_the_model(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the app sends beside the vector (counters, and the order of its arrays), after the last round or purge."""
+    if history.base is None:
         content = history.server_state()
         if content is None:
             raise FedletheError(f"{history.path}: no round is recorded; train first")
-        held, plain = unpack(content)
-        return dict(held), plain
+    else:
+        content = history.store.content(history.store.find(f"erasures/{history.base}/{BESIDE}"))
+    held, plain = unpack(content)
+    return dict(held), plain
 
 
 @dataclass(frozen=True)

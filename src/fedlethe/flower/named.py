@@ -49,7 +49,7 @@ class Named:
         """The float arrays of a record, which must be this model's, as one vector, shape (P,)."""
         whole = torch.empty(self.layout.size, dtype=torch.float32)
         for name, view in self.layout.tensors(whole).items():
-            view.copy_(torch.from_numpy(np.array(record[name].numpy(), order="C")).reshape(view.shape))
+            view.numpy()[...] = record[name].numpy().reshape(view.shape)
         return whole
 
     def arrays(self, vector: Vector, rest: Mapping[str, npt.NDArray[Any]]) -> ArrayRecord:

@@ -13,7 +13,8 @@ import tomlkit
 
 import fedlethe
 from fedlethe import files
-from fedlethe.config import HistorySettings, construct, read_toml
+from fedlethe.config import HistorySettings
+from fedlethe.document import construct, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity

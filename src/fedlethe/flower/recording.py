@@ -30,7 +30,7 @@ from fedlethe.flower.recorded import Recorded
 from fedlethe.flower.state import pack, plain_values, restore, state, unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import NOT_EVALUATED
-from fedlethe.types import ClientId, RoundRecord, Update
+from fedlethe.types import ClientId, RoundRecord, Update, Vector
 
 LOG = logging.getLogger("flwr")
 
@@ -198,7 +198,8 @@ class Recording(Strategy):
         numbers = {client: self._of.number(reply.content, self._weight) for client, reply in ordered.items()}
         if aggregated is None:
             updates, numbers = {}, {}
-        self._record(round, arrays, aggregated, updates, numbers, refused, trained)
+        after = arrays if aggregated is None else aggregated
+        self._record(round, before, after, updates, numbers, refused, trained)
         return aggregated, metrics
 
     def configure_evaluate(
@@ -228,17 +229,16 @@ class Recording(Strategy):
     def _record(
         self,
         round: int,
-        sent: ArrayRecord,
-        aggregated: ArrayRecord | None,
+        before: Vector,
+        arrays: ArrayRecord,
         updates: Mapping[ClientId, Update],
         numbers: Mapping[ClientId, float],
         refused: Mapping[ClientId, str],
         seconds: float,
     ) -> None:
-        history, arrays = self._opened_history, sent if aggregated is None else aggregated
+        history = self._opened_history
         weights = {client: number / sum(numbers.values()) for client, number in numbers.items()}
-        before, after = self._of.vector(sent), self._of.vector(arrays)
-        record = RoundRecord(round, before, after, updates, weights, refused, seconds)
+        record = RoundRecord(round, before, self._of.vector(arrays), updates, weights, refused, seconds)
         history.clients = tuple(sorted({*history.clients, *updates, *refused}))
         held, plain = state(self.inner, self._fresh)
         whole = self._of.rest(arrays)

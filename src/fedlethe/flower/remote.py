@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from flwr.app import Message
 
-from fedlethe.config import Document, RunConfig, read_toml, resolve
+from fedlethe.config import RunConfig, resolve
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split
+from fedlethe.document import Document, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.exact.statistics import Statistics
 from fedlethe.experiment.remote import remote_data

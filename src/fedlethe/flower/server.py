@@ -10,7 +10,8 @@ from typing import Any
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from fedlethe.config import Learner, construct
+from fedlethe.config import Learner
+from fedlethe.document import construct
 from fedlethe.errors import FedletheError
 from fedlethe.flower.audit_mode import audit
 from fedlethe.flower.client import app_document

@@ -12,7 +12,7 @@ from typing import Any
 
 from flwr.serverapp import Grid
 
-from fedlethe.config import Document, construct
+from fedlethe.document import Document, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.run import read_run_document
@@ -42,10 +42,15 @@ class Options:
         erase: Who is erased, a,b,c.
         method: A method or recipe.
         options: Assignments: of the method, and of `repair.` and `mask.`, such as 'scale=0.5 repair.rounds=2'.
+        request: Carry this erasure request out (`fedlethe request`), audit, certificate and purge included.
+        key: Signs the certificate: the key's absolute path on the server. Without it the request is carried out up to
+            its audit, and `fedlethe erase RUN --request ID --key FILE`, which needs no node, does the rest.
+        keep_for: Days for which the erased clients' traces are kept before they are purged.
         after: Erase from the result of this earlier erasure; or, in training, begin from RUN/erasures/ID.
         public: A TOML file on the server, whose [data] are unlabelled images that no client owns.
         erasure: The erasure to audit.
-        references: Retrainings of other seeds that it is held against, each of them a whole training.
+        references: Retrainings of other seeds that an erasure is held against, each of them a whole training; 0 for no
+            audit of a request.
         ask_erased: Ask the erased clients, too, what the models make of their images.
     """
 
@@ -61,10 +66,13 @@ class Options:
     erase: str = ""
     method: str = "recommended"
     options: str = ""
+    request: str = ""
+    key: str = ""
+    keep_for: int = 0
     after: str = ""
     public: str = ""
     erasure: str = ""
-    references: int = 1
+    references: int = 0
     ask_erased: bool = False
 
     @property

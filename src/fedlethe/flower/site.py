@@ -19,9 +19,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from fedlethe.config import Document, Exact, RunConfig, layered, read_toml, resolve
+from fedlethe.config import Exact, RunConfig, resolve
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.data.partition import divide
+from fedlethe.document import Document, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.exact.features import featurise
 from fedlethe.federation.simulated import SimulatedFederation

@@ -10,7 +10,8 @@ from typing import Any
 
 from flwr.app import Message
 
-from fedlethe.config import Document, resolve
+from fedlethe.config import resolve
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE, remote_data
 from fedlethe.experiment.run import opened_folder, prepare_with, read_run_document
