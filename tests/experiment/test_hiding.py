@@ -120,6 +120,15 @@ def test_a_mask_stays_where_it_should(run: Run, kind: str) -> None:
         assert "% of the subspace mask's" in erasure.hidden.detail
 
 
+@pytest.mark.parametrize("kind", ["subspace", "shaped", "isotropic"])
+def test_the_noise_is_put_on_the_model_without_the_client(run: Run, kind: str) -> None:
+    span = Span.of(candidates(run))
+    for index in (0, 2):
+        erasure = erased(run, [HOSPITALS[index]], mask={"sigma": 1e-4, "kind": kind}, repair=NO_REPAIR)
+        (point,) = span.project([model_of(erasure, run)])
+        assert np.linalg.norm(span.coordinates - point, axis=1).argmin() == index
+
+
 def test_what_a_plain_sigma_buys_is_said_and_the_repair_is_not_covered(run: Run) -> None:
     erasure = erased(run, mask={"sigma": 0.03})
     assert json.loads(erasure.request)["mask"] == {"sigma": 0.03}
@@ -444,8 +453,15 @@ def test_who_left_shows_in_a_plain_repair_and_not_among_decoys(run: Run) -> None
     assert [point.bound for point in few.points] == [few.points[0].bound] * 2
     full = [next(one for one in point.named if one.attacker == "full knowledge") for point in few.points]
     assert full[0].hits == full[1].hits or abs(full[0].hits - full[1].hits) <= 0
-    masked = identity(run, template(run, "influence", {}, {"sigma": 0.1}, {"rounds": 1}), draws=1)
+
+
+def test_a_repair_by_all_shows_who_left_through_any_mask(run: Run) -> None:
+    drowned = {"sigma": 2.0, "kind": "subspace"}
+    masked = identity(run, template(run, "influence", {"clip": 0.5}, drowned, {"rounds": 1}), draws=1)
     assert [point.bound is None for point in masked.points] == [False, True]
+    assert (masked.points[0].bound or 1.0) < 0.4
+    (repaired,) = [one for one in masked.points[1].named if one.attacker == "full knowledge"]
+    assert (repaired.hits, repaired.trials) == (4, 4)
 
 
 def test_studies_of_nothing_are_refused(run: Run) -> None:

@@ -67,6 +67,7 @@ def test_what_is_hidden_is_told_in_numbers_that_fit_together() -> None:
     found = hidden(0.5)
     assert (found.mu, found.sigma, found.distance) == (0.5, 4.0, 2.0)
     assert found.epsilon == gaussian_epsilon(DELTA, 4.0, 2.0)
+    assert hidden(0.5, delta=1e-2).epsilon == gaussian_epsilon(1e-2, 4.0, 2.0) < found.epsilon
     assert found.guess == top_guess(0.5, 4)
     assert found.blind == 0.25
     for words in (f"{100 * found.guess:.1f} %", "blind among 4: 25.0 %", f"epsilon {found.epsilon:.4g}", "delta 1e-05"):

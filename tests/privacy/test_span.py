@@ -57,7 +57,9 @@ def test_candidates_in_one_plane_span_no_more() -> None:
 
 def test_candidates_that_coincide_span_nothing() -> None:
     (one,) = candidates(1, 50)
-    rounded = one * (1 + 3e-8)  # the same model, rounded otherwise
+    upwards = torch.nextafter(one, torch.full_like(one, torch.inf))
+    rounded = torch.where(torch.arange(50) % 2 == 0, upwards, one)  # the same model, rounded otherwise
+    assert not torch.equal(one, rounded)
     for models in ([one], [one, one.clone()], [one, rounded, one]):
         span = Span.of(models)
         assert (span.rank, span.distance) == (0, 0.0)
