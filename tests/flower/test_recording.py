@@ -27,6 +27,7 @@ from flwr.serverapp.strategy import (
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.verification import verify_ledger
 from fedlethe.flower import Erasing, LocalGrid, LocalNode, Recording, RetainedGrid
+from fedlethe.flower.named import Named
 from fedlethe.flower.naming import named
 from fedlethe.flower.recorded import Recorded
 from tests.experiment.traces import kept_of
@@ -112,6 +113,24 @@ def test_what_each_client_put_into_the_model_is_on_record(tmp_path: Path) -> Non
         history.verify()
         for record in history.replay():
             assert record.after.tolist() == history.global_model(record.round).tolist()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        np.arange(6, dtype=np.float32).reshape(2, 3),
+        np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
+        np.arange(6, dtype=">f4").reshape(2, 3),
+        np.arange(6, dtype=np.float64).reshape(2, 3),
+        np.array(3.0, np.float32),
+    ],
+    ids=["plain", "by columns", "big-endian", "float64", "a number"],
+)
+def test_an_array_is_read_whatever_form_it_has(held: Any) -> None:
+    first = ArrayRecord({"weight": Array(held.astype(np.float32)), "bias": Array(np.ones(1, np.float32))})
+    named = Named.of(first)
+    sent = ArrayRecord({"weight": Array(held), "bias": Array(np.ones(1, np.float32))})
+    assert named.vector(sent).tolist() == [1.0, *held.ravel().tolist()]
 
 
 def test_whoever_answers_first_the_mean_is_the_same(tmp_path: Path) -> None:

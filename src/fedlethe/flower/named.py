@@ -17,6 +17,9 @@ from fedlethe.flower.messages import no_update
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 
+PLAIN_MAGIC, PLAIN_HEADER = b"\x93NUMPY\x01\x00", b"{'descr': '<f4', 'fortran_order': False, "
+"""How the content of an .npy file of float32 in C order begins, version 1.0, and the header in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -49,7 +52,7 @@ class Named:
         """The float arrays of a record, which must be this model's, as one vector, shape (P,)."""
         whole = torch.empty(self.layout.size, dtype=torch.float32)
         for name, view in self.layout.tensors(whole).items():
-            view.numpy()[...] = record[name].numpy().reshape(view.shape)
+            view.numpy()[...] = _values(record[name]).reshape(view.shape)
         return whole
 
     def arrays(self, vector: Vector, rest: Mapping[str, npt.NDArray[Any]]) -> ArrayRecord:
@@ -106,6 +109,15 @@ class Named:
         if isinstance(number, list) or number is None or not 0 < number < float("inf"):
             raise ValueError(f"its '{weight}' is {number}, and must be a number above 0")
         return float(number)
+
+
+def _values(array: Array) -> npt.NDArray[Any]:
+    """An array's values; plain float32 is read where it lies, which a model of many arrays is parsed the faster by."""
+    data = array.data
+    start = 10 + int.from_bytes(data[8:10], "little")
+    if array.stype == "numpy.ndarray" and data.startswith(PLAIN_MAGIC) and data[10:start].startswith(PLAIN_HEADER):
+        return np.frombuffer(data, "<f4", offset=start)
+    return array.numpy()
 
 
 def _floats(array: Array) -> bool:
