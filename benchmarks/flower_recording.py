@@ -36,6 +36,7 @@ KINDS = ("Wall time", "CPU time")
 SETTINGS = (
     ("small-cnn, 75 thousand parameters", {"name": "small-cnn"}, {"size": 48, "images_per_hospital": 400}),
     ("resnet18, 11 million parameters", {"name": "resnet18"}, {"size": 64, "images_per_hospital": 1000}),
+    ("resnet18, clients that hardly train", {"name": "resnet18"}, {"size": 64, "images_per_hospital": 20}),
 )
 
 
