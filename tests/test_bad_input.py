@@ -415,7 +415,7 @@ def test_an_interrupt_ends_with_what_can_be_resumed(tmp_path: Path) -> None:
     while not list((tmp_path / "run" / "influence").rglob("*.sealed")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 2, errors
     assert errors.count("\n") == 1, errors
     assert "interrupted" in errors
