@@ -20,7 +20,7 @@ from fedlethe.flower.messages import EVALUATE, TRAIN
 from tests.experiment.traces import everything, found, kept_of
 from tests.flower.apps import HOSPITALS, App, app_in
 
-KEYS = [LocalNode({}, name=name, public_key=name.encode()) for name in HOSPITALS]
+KEYS = [LocalNode({"audit": True}, name=name, public_key=name.encode()) for name in HOSPITALS]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -445,10 +445,21 @@ def test_a_hospital_that_wants_to_see_for_itself_is_asked_and_answers_as_in_one_
     ]
 
 
+def says_its_name(name: str) -> LocalNode:
+    """A node that allows audits, unless it is hospital-2's, and says who it is."""
+    return LocalNode({"client-uid": name, "audit": name != "hospital-2"})
+
+
+def is_known_by_its_key(name: str) -> LocalNode:
+    """A node that allows audits, unless it is hospital-2's, and says nothing."""
+    return LocalNode({"audit": name != "hospital-2"}, name=name, public_key=name.encode())
+
+
+@pytest.mark.parametrize("node", [says_its_name, is_known_by_its_key])
 def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
-    app: App, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture, node: Callable[[str], LocalNode]
 ) -> None:
-    nodes = [LocalNode({"client-uid": name, "audit": name != "hospital-2"}) for name in HOSPITALS]
+    nodes = [node(name) for name in HOSPITALS]
     wary = App(app.folder, nodes)
     wary.call(set="federation.rounds=1")
     wary.call(mode="erase", erase="hospital-1", options="repair.rounds=0")
