@@ -55,9 +55,12 @@ def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
 
 
 def demand_network(run: Run) -> None:
-    """Refuse to audit what is exact."""
+    """Refuse to audit a closed-form model over nodes."""
     if run.config.exact is not None:
-        raise FedletheError("an erasure in closed form is exact; its residual is in erasure.json, and needs no audit")
+        raise FedletheError(
+            "audits over nodes are of networks; erasure.json holds how far a closed-form head is from one "
+            "fitted from scratch"
+        )
 
 
 def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:
