@@ -24,7 +24,18 @@ from fedlethe.history.ledger import removals
 from fedlethe.history.statistics import statistics_of
 from tests.experiment.conftest import Fedlethe
 
-CLOSED_FORM = "--learner closed-form --data table --size 16 --channels 1 --set features.scales=2".split()
+CLOSED_FORM = [
+    "--learner",
+    "closed-form",
+    "--data",
+    "table",
+    "--size",
+    "16",
+    "--channels",
+    "1",
+    "--set",
+    "features.scales=2",
+]
 HOSPITALS = ("north", "south", "west")
 
 
