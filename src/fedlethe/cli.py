@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedlethe.cli_act import ACT, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -209,12 +209,18 @@ def erase(
     keep_for: Annotated[
         int, typer.Option(metavar="DAYS", help="Purge only after so many days.", rich_help_panel=ACT)
     ] = 0,
+    result: Annotated[
+        str | None, typer.Option(help="Take this erasure, made before, as the result: 0002.", rich_help_panel=ACT)
+    ] = None,
+    accept_findings: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Go on in spite of what the audits found.", rich_help_panel=ACT)
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
 
     With --request an erasure request is carried out: erased, audited, certified, purged. A kill is gone on from by the
-    same command.
+    same command. Where the audits find the client, or a model of no use, it stops with exit code 3.
     """
     from fedlethe import console_act, experiment, flags
 
@@ -224,12 +230,18 @@ def erase(
     if request is not None:
         flags.refuse_named(client or [], patient or [])
         flags.refuse_decoys(decoys)
-        given = (method, options, masking, repair, after, references, keep_for)
+        given = (method, options, masking, repair, after, references, keep_for, result)
         plan = (method or "recommended", *given[1:]) if any(given) else None
+        accepted = None if accept_findings is None else {"why": accept_findings, "by": flags.user(None)}
         signer = experiment.signing_key(key)
         with experiment.opened_run(run) as opened:
-            console_act.show(experiment.carry_out(opened, request, plan, signer), json)
+            carried = experiment.carry_out(opened, request, plan, signer, accepted)
+        console_act.show(carried, json)
+        if carried.request.stopped:
+            raise typer.Exit(STOPPED)
         return
+    of_requests = {"result": result, "accept_findings": accept_findings}
+    flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with experiment.opened_run(run) as opened:
         named = (clients, method or "recommended", {**options, **of_patients})

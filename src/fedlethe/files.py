@@ -74,6 +74,18 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
+def content_of(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        FedletheError: It is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read ({error.strerror or error}); restore it from a backup") from None
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()

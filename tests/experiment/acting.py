@@ -51,3 +51,9 @@ def carry(run: Path, id: str, plan: Plan | None = None) -> Carried:
 def erased(run: Path, *clients: str, plan: Plan | None = None, patients: Sequence[str] = ()) -> Carried:
     """Open a request and carry it out."""
     return carry(run, request(run, *clients, patients=patients), plan)
+
+
+def certified(carried: Carried) -> Path:
+    """The certificate of a request that did not stop."""
+    assert carried.certificate is not None
+    return carried.certificate

@@ -355,7 +355,7 @@ def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple
         assert sent(app.run, client) == sent(in_process, client)
     assert (app.run / "statistics/fit.json").read_bytes() == (in_process / "statistics/fit.json").read_bytes()
     erasure = json.loads((app.run / "erasures/0001/erasure.json").read_text())
-    assert erasure["guarantee"].startswith("exact")
+    assert erasure["guarantee"]["kind"] == "exact"
     record = nodes(app.run, "erasures/0001/nodes.json")
     assert record["messages"]["hospital-1"] == {}
     assert record["messages"]["hospital-0"] == {EVALUATE: 2}  # nobody sends anything but how the models do

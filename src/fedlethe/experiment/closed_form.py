@@ -226,8 +226,9 @@ def patients_by_client(run: Run, method: ExactErasure, history: History) -> dict
 def _guarantee(residual: float, fitted: Fit) -> Guarantee:
     how = "summed again" if fitted.rebuilt else "subtracted"
     return Guarantee(
-        f"exact: {how}; the head equals one fitted from scratch on what is left, with the same penalty and class "
-        f"weights, to a relative difference of {residual:.1e} (measured)"
+        "guaranteed",
+        f"{how}; the head equals one fitted from scratch on what is left, with the same penalty and class "
+        f"weights, to a relative difference of {residual:.1e} (measured)",
     )
 
 

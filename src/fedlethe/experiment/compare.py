@@ -371,7 +371,7 @@ def _erase(job: Job) -> Outcome:
             stages=tuple(stages),
             cost=meter.cost(),
             retraining_examples=retraining_examples(run, job.forget),
-            guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
+            guarantee=None if unlearned.guarantee is None else str(unlearned.guarantee),
             bytes_kept=_kept(run, request),
         )
 

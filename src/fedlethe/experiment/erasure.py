@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
 from fedlethe.report import plots
 from fedlethe.seeding import derive
-from fedlethe.types import ClientId, Cost, Need, RoundRecord, Stage, Vector
+from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
 from fedlethe.unlearning.retrain import Retrain
@@ -66,7 +66,7 @@ class Erasure:
     request: str
     forget: tuple[ClientId, ...]
     method: str
-    guarantee: str | None
+    guarantee: Guarantee | None
     stages: tuple[Stage, ...]
     cost: Cost
     retraining_examples: int
@@ -274,7 +274,7 @@ def _enter(
         request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
+        guarantee=certain(unlearned.guarantee, stages),
         stages=tuple(stages),
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
@@ -285,8 +285,10 @@ def _enter(
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
     )
-    plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
-    artefacts = [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
+    drawn = plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
+    pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
+    artefacts = [store.artefact("picture", picture) for picture in pictures]
+    artefacts += [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
     if run.remote is not None:
@@ -302,6 +304,19 @@ def _enter(
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))
     run.history.ledger.add_erasure(id, erasure.request, artefacts)
     return erasure
+
+
+def certain(guarantee: Guarantee | None, stages: Sequence[Stage]) -> Guarantee | None:
+    """What is certain of the model after the last stage, given what is certain of the unlearned one.
+
+    Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
+    them; but no retraining makes them, so 'exact' does not outlast them.
+    """
+    later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
+    if guarantee is None or guarantee.kind != "exact" or not later:
+        return guarantee
+    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased clients' images: no longer a retraining"
+    return Guarantee("guaranteed", made)
 
 
 def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
@@ -334,14 +349,20 @@ def retraining_examples(run: Run, forget: Iterable[ClientId], after: str | None 
 
 def erasures(run: Run) -> list[Erasure]:
     """The completed erasures of a run, in their order."""
-    return [_read(run, id) for id in run.history.ledger.erasures().values()]
+    return [recorded(run, id) for id in run.history.ledger.erasures().values()]
 
 
 def done(run: Run, request: Request) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
     id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
-    return None if id is None else _read(run, id)
+    return None if id is None else recorded(run, id)
 
 
-def _read(run: Run, id: str) -> Erasure:
-    return from_json((run.path / "erasures" / id / "erasure.json").read_bytes(), Erasure)
+def recorded(run: Run, id: str) -> Erasure:
+    """What was entered of an erasure.
+
+    Raises:
+        FedletheError: There is no such erasure, or its record is not the one that the ledger names.
+    """
+    held = from_json(run.history.erasure_record(id), Erasure)
+    return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

@@ -79,5 +79,5 @@ def retrained(
     unlearned = method.unlearn(frozenset(forget) - set(patients), history, federation)
     held = ", ".join(f"{len(names)} patients of {client}" for client, names in sorted(patients.items()))
     return replace(
-        unlearned, guarantee=Guarantee(f"exact: trained from the initial model without the images of {held}")
+        unlearned, guarantee=Guarantee("exact", f"trained from the initial model without the images of {held}")
     )

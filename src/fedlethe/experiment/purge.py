@@ -27,6 +27,7 @@ from fedlethe.config import RunConfig
 from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scrub, without
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.exact.features import cached_features
+from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
 from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.requests import ErasureRequest, requests_of
@@ -82,14 +83,11 @@ def condemned(run: Run, request: ErasureRequest, base: str) -> list[Condemned]:
         request: Whose clients are erased.
         base: The erasure whose model stays.
     """
-    entered_before: set[ClientId] = set()
     found = []
-    for folder in folders_of(run)[::-1]:
+    for number, folder in enumerate(folders_of(run)[::-1]):
         own = folder is run.history
-        holds_them = bool(set(request.clients) & entered_before)
-        files = _files(folder, request, base if own else None, holds_them)
+        files = _files(folder, run.earlier[:number], request, base if own else None)
         found.append(Condemned(folder, tuple(files), _keys(folder, request, own)))
-        entered_before |= folder.contributors()
     return found[::-1]
 
 
@@ -99,8 +97,11 @@ def folders_of(run: Run) -> list[RunFolder]:
     return [run.history, *earlier[::-1]]
 
 
-def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_them: bool) -> Iterator[Artefact]:
-    gone = set(request.clients)
+def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, base: str | None) -> Iterator[Artefact]:
+    """What a purge takes from a folder that began from what the parts `before` led to."""
+    gone = frozenset(request.clients)
+    holds_them = bool(gone & held_by(before))
+    holding = models_holding(folder, before, gone)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
     held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
@@ -113,14 +114,21 @@ def _files(folder: RunFolder, request: ErasureRequest, base: str | None, holds_t
         elif artefact.client is not None:
             if artefact.client not in held and _superseded(artefact, folder):
                 yield artefact
+        elif artefact.kind == "answers":
+            yield artefact
         elif artefact.kind == "global checkpoint":
             if artefact.round is not None and artefact.round >= first:
                 yield artefact
         elif name == SUMS or artefact.kind == "server state":
             if first <= folder.rounds:
                 yield artefact
-        elif artefact.kind == "erasure" and not artefact.path.endswith(JSON) and name not in kept:
+        elif _is_model(artefact) and name not in kept and name.split("/")[1] in holding:
             yield artefact
+
+
+def _is_model(artefact: Artefact) -> bool:
+    """Whether a file is an erasure's model, or what an app sends beside it."""
+    return artefact.kind == "erasure" and not artefact.path.endswith(JSON)
 
 
 def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
@@ -346,7 +354,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         erasure=base,
     )
     if not is_purged(history, request.id):
-        target = Condemned(history, tuple(_files(history, request, base, False)), _keys(history, request, True))
+        target = Condemned(history, tuple(_files(history, (), request, base)), _keys(history, request, True))
         made = _influences(history, [part_of(history, base)], request, base)
         images = ErasedImages(array=None, rows=(), clients=request.clients)
         _condemn(target, request, request.id, base, images, made)

@@ -87,6 +87,7 @@ class Request:
         after: The id of the erasure from whose result they are erased; None for the trained model.
         decoys: How many of them did not ask, and are erased to hide who did.
         patients: Of the clients that are erased in part, their patients, where a network is trained.
+        act: The erasure request that it carries out, if any: no other erasure is taken for it.
     """
 
     forget: tuple[ClientId, ...]
@@ -97,6 +98,7 @@ class Request:
     after: str | None = None
     decoys: int = 0
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    act: str | None = None
 
     def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'.
@@ -119,6 +121,7 @@ class Request:
             "repair": self.repair.canonical(),
             **({} if self.after is None else {"after": self.after}),
             **({"decoys": self.decoys} if self.decoys else {}),
+            **({} if self.act is None else {"act": self.act}),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
 

@@ -22,6 +22,12 @@ CLOSED: tuple[State, ...] = ("completed", "withdrawn")
 DAYS = 30
 """Until the deadline where none is named: the month of GDPR Art. 12(3)."""
 
+NOT_AUDITED = "not audited"
+FINDINGS = ("still there", "not useful")
+"""Verdicts at which a request stops until somebody decides."""
+
+_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted")
+
 LEGAL_GROUND = "GDPR Art. 17(1)"
 """Where none is named."""
 
@@ -48,6 +54,8 @@ class ErasureRequest:
         erasure: The id of the erasure that carried it out.
         purge: 'done', or the date until which its traces are kept; None before the erasure is certified.
         note: Why it failed or was withdrawn.
+        verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
+        accepted: Who went on in spite of what the audits found, and why; None where nobody did.
     """
 
     id: str
@@ -64,12 +72,19 @@ class ErasureRequest:
     erasure: str | None = None
     purge: str | None = None
     note: str = ""
+    verdict: str | None = None
+    accepted: Mapping[str, str] | None = None
 
     @property
     def subject(self) -> str:
         """Who is erased, in words."""
         counts = {client: f" ({len(names)} of its patients)" for client, names in self.patients.items()}
         return ", ".join(client + counts.get(client, "") for client in self.clients)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the audits found something, and nobody has decided yet how to go on."""
+        return self.state == "audited" and self.verdict in FINDINGS and self.accepted is None
 
     @property
     def overdue(self) -> bool:
@@ -114,7 +129,9 @@ def _opened(event: Event) -> ErasureRequest:
 def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
     if event.kind == "purge":
         return replace(request, purge="done")
-    known = {name: event.body[name] for name in ("state", "plan", "erasure", "purge", "note") if name in event.body}
+    known = {name: event.body[name] for name in _MOVED if name in event.body}
+    if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
+        known = {"erasure": None, "verdict": None, "accepted": None, **known}
     return replace(request, since=event.at, **known)
 
 
@@ -255,6 +272,6 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     """
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
-        if request.state not in ("opened", "running", "failed"):
+        if request.state not in ("opened", "running", "failed") and not request.stopped:
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -15,11 +15,12 @@ from pydantic import TypeAdapter
 from torch import nn
 
 import fedlethe
+from fedlethe import files
 from fedlethe.config import RunConfig, resolve
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.data.partition import divide
-from fedlethe.document import Document, read_toml
+from fedlethe.document import Document, parse_toml
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
 from fedlethe.exact.features import features_of, featurise
@@ -28,6 +29,7 @@ from fedlethe.federation.execution import Execution
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.succession import Part, Succession
 from fedlethe.models import initialise
 from fedlethe.types import ClientId, Evaluation, Vector
@@ -145,6 +147,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         repair=repair,
         patients=patients,
         revised=revised,
+        erasure=after,
     )
 
 
@@ -153,7 +156,7 @@ def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str,
     chain: list[tuple[str, dict[str, Any]]] = []
     while after is not None:
         history.demand_erasure(after)
-        facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
+        facts = json.loads(history.erasure_record(after))
         chain.append((after, facts))
         after = facts.get("after")
     return chain[::-1]
@@ -241,16 +244,18 @@ def run_document(prepared: Prepared, after: str | None) -> Document:
 
 
 def read_run_document(path: Path) -> Document:
-    """The run.toml of a run folder.
+    """The run.toml of a run folder, held against the ledger where there is one.
 
     Raises:
-        FedletheError: The folder is not a run.
+        FedletheError: The folder is not a run, or the file is not the one that was entered when the training began.
     """
     if not path.is_dir():
         raise FedletheError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
     if not (path / "run.toml").is_file():
         raise FedletheError(f"{path}: is not a run folder (it has no run.toml)")
-    document = read_toml(path / "run.toml")
+    content = files.content_of(path / "run.toml")
+    demand_as_entered(path, "run.toml", content)
+    document = parse_toml(content, path / "run.toml")
     if not isinstance(document.get("run"), dict):
         raise FedletheError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
     return document

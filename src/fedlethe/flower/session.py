@@ -15,7 +15,7 @@ from flwr.serverapp import Grid
 from fedlethe.document import Document, construct
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE
-from fedlethe.experiment.run import read_run_document
+from fedlethe.experiment.run import opened_folder, read_run_document
 from fedlethe.flower.exchange import Exchange, Patience
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity, Roster
@@ -124,15 +124,13 @@ def known_nodes(path: Path) -> Document:
 
 
 def erasure_facts(path: Path, id: str) -> Document:
-    """What erasure.json holds.
+    """What erasure.json holds, checked against the ledger.
 
     Raises:
-        FedletheError: There is no such erasure.
+        FedletheError: There is no such erasure, or its file is not the one that was entered.
     """
-    place = path / "erasures" / id / "erasure.json"
-    if not id or not place.is_file():
-        raise FedletheError(f"{path}: there is no erasure '{id}'")
-    facts: Document = json.loads(place.read_bytes())
+    with opened_folder(path) as (_, history):
+        facts: Document = json.loads(history.erasure_record(id))
     return facts
 
 

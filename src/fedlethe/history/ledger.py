@@ -16,6 +16,7 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,9 @@ NOT_EVALUATED = "null"
 
 Kind: TypeAlias = Literal[
     "configuration",
+    "picture",
+    "study",
+    "answers",
     "global checkpoint",
     "client delta",
     "norms",
@@ -266,6 +270,30 @@ class Ledger:
     def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
         """Enter a complete erasure and its files: all of it, or nothing."""
         self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
+
+
+def demand_as_entered(folder: Path, name: str, content: bytes) -> None:
+    """Refuse a file of a run folder whose bytes are not those that the ledger names; before the first file, take it.
+
+    Args:
+        folder: The run folder.
+        name: The file's path in it.
+        content: What it holds.
+
+    Raises:
+        FedletheError: The bytes are others, the ledger names other files and not this one, or it was changed itself.
+    """
+    if not (folder / "ledger.db").is_file():
+        return
+    ledger = Ledger(folder / "ledger.db")
+    try:
+        known = ledger.artefacts()
+    finally:
+        ledger.close()
+    if known and (name not in known or known[name].sha256 != hashlib.sha256(content).hexdigest()):
+        raise FedletheError(
+            f"{folder / name}: its bytes are not those that the ledger names; restore this file from a backup"
+        )
 
 
 def removals(paths: Iterable[str], because: str) -> list[tuple[str, Body]]:

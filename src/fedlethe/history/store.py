@@ -24,6 +24,8 @@ FOLDERS: Mapping[Kind, str] = {
     "influence": "influence",
     "statistics": "statistics",
     "erasure": "erasures",
+    "picture": "erasures",
+    "answers": "audits",
     "nodes": "nodes",
     "server state": "server_state",
 }

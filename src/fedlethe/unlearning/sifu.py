@@ -63,12 +63,12 @@ class Sifu:
                 back_to = round - 1
                 break
             sensitivity += change
-        model = history.global_model(back_to)
-        guarantee = Guarantee(f"exact: trained on the retained clients alone after round {back_to}")
+        model, back = history.global_model(back_to), {"back_to_round": float(back_to)}
+        guarantee = Guarantee("exact", f"trained on the retained clients alone after round {back_to}")
         if sensitivity > 0:
             generator = torch_generator(self.seed, "sifu", back_to)
             noisy = model + self.sigma * torch.randn(model.shape, generator=generator)
             model = history.layout.floor_variances(noisy, model)
         for record in train(federation, model, retained_schedule(history, forget, after=back_to)):
             model = record.after
-        return Unlearned(model=model.clone(), guarantee=None if sensitivity > 0 else guarantee)
+        return Unlearned(model=model.clone(), guarantee=None if sensitivity > 0 else guarantee, found=back)
