@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from fedlethe.data.cache import cache_folder, cached_array, digest
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
+from fedlethe.files import removing
 from fedlethe.types import ClientId
 
 Positions: TypeAlias = Mapping[ClientId, Mapping[Split, tuple[int, ...]]]
@@ -104,10 +105,12 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
                 _blanked(source, kept, blank)
         for path in (whole, *folder.glob(f"{array}-*.npy")):
             if path != kept:
-                path.unlink(missing_ok=True)
+                with removing(path):
+                    path.unlink(missing_ok=True)
     for name in {name for one in erased for name in one.features}:
-        with suppress(FileNotFoundError):
-            (cache_folder() / "features" / name).unlink()
+        place = cache_folder() / "features" / name
+        with removing(place):
+            place.unlink(missing_ok=True)
 
 
 def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:

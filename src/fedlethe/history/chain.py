@@ -16,13 +16,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import write_text
+from fedlethe.files import write_text, written_whole
 
 Body: TypeAlias = Mapping[str, Any]
 
@@ -30,12 +30,12 @@ BEFORE_ALL = "0" * 64
 """Stands for the hash of the row before the first."""
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
   seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
 ) STRICT;
-CREATE TRIGGER IF NOT EXISTS unchanged BEFORE UPDATE ON events
+CREATE TRIGGER unchanged BEFORE UPDATE ON events
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS undeleted BEFORE DELETE ON events
+CREATE TRIGGER undeleted BEFORE DELETE ON events
   BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 """
 
@@ -98,16 +98,14 @@ class Chain:
             raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
         self._anchor_path = path.with_suffix(".head")
-        if create and not path.exists():
-            write_text(self._anchor_path, _anchor_text(Head()))
         with self._errors():
+            if create and not path.exists():
+                write_text(self._anchor_path, _anchor_text(Head()))
+                _make(path)
             self._db = self._connected()
         try:
             with self._errors():
-                if create:
-                    self._db.execute("PRAGMA journal_mode = WAL")
-                    self._db.execute("PRAGMA synchronous = FULL")
-                    self._db.executescript(_SCHEMA)
+                self._db.execute("PRAGMA synchronous = FULL")
                 tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "events" not in tables:
                 raise FedletheError(f"{path}: is no ledger, or that of an older fedlethe; train the run again")
@@ -169,6 +167,11 @@ class Chain:
         write_text(self._anchor_path, _anchor_text(last))
         return events
 
+    def catch_up(self, last: Head) -> None:
+        """Write the head beside the file where a kill or a full disk left it behind the last row, `last`."""
+        if self.anchor() != last:
+            write_text(self._anchor_path, _anchor_text(last))
+
     def anchor(self) -> Head:
         """The head that lies beside the file.
 
@@ -176,8 +179,12 @@ class Chain:
             FedletheError: It is missing or no head.
         """
         try:
-            seq, hash = self._anchor_path.read_text(encoding="ascii").split()
-            return Head(int(seq), hash)
+            text = self._anchor_path.read_text(encoding="ascii")
+            seq, hash = text.split()
+            head = Head(int(seq), hash)
+            if text != _anchor_text(head):
+                raise ValueError  # the same to a reader, but not what was written
+            return head
         except (OSError, ValueError):
             raise FedletheError(
                 f"{self._anchor_path}: is missing or damaged, so rows may have been taken off the ledger's end; "
@@ -219,6 +226,18 @@ class Chain:
         except sqlite3.Error as error:
             hint = "make room, or restore it from a backup if it is damaged"
             raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
+
+
+def _make(path: Path) -> None:
+    """An empty log, whole or not at all: a file that is there but holds no table would be taken for a damaged one."""
+    with written_whole(path) as aside:
+        try:
+            with closing(sqlite3.connect(aside, isolation_level=None)) as database:
+                database.executescript(_SCHEMA)
+                database.execute("PRAGMA journal_mode = WAL")
+        finally:
+            for ending in ("-journal", "-wal", "-shm"):
+                aside.with_name(aside.name + ending).unlink(missing_ok=True)
 
 
 def _anchor_text(head: Head) -> str:

@@ -241,6 +241,10 @@ class Ledger:
 
     # Writing
 
+    def catch_up(self) -> None:
+        """Write the head that lies beside the ledger where a kill or a full disk left it behind."""
+        self._chain.catch_up(self.head())
+
     def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
         """Add rows, kind and body of each: all of them, or none."""
         added = self._chain.append(self._state().head, chain.clock(), entries)
