@@ -29,15 +29,14 @@ Body: TypeAlias = Mapping[str, Any]
 BEFORE_ALL = "0" * 64
 """Stands for the hash of the row before the first."""
 
-_SCHEMA = """
-CREATE TABLE events (
-  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER unchanged BEFORE UPDATE ON events
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER undeleted BEFORE DELETE ON events
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
+_SCHEMA = (
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, "
+    "hash TEXT NOT NULL) STRICT",
+    "CREATE TRIGGER unchanged BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER undeleted BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+)
+
+_RESTORE = "restore it from a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,8 @@ class Chain:
         with self._errors():
             rows = "SELECT seq, at, kind, body, hash FROM events WHERE seq > ? ORDER BY seq"
             for seq, at, kind, body, hash in self._db.execute(rows, (last.seq,)):
+                if not all(isinstance(text, str) for text in (at, kind, body, hash)):
+                    raise self._broken(seq, "is not made of text")
                 if seq != last.seq + 1:
                     raise self._broken(last.seq + 1, f"is missing (row {seq} follows row {last.seq})")
                 if hash != row_hash(last.hash, seq, at, kind, body):
@@ -167,6 +168,22 @@ class Chain:
         write_text(self._anchor_path, _anchor_text(last))
         return events
 
+    def damage(self) -> Iterator[str]:
+        """What is wrong with the file beside its rows: in SQLite's own book-keeping, or in what guards the rows.
+
+        Bytes that SQLite does not use (free pages, gaps in pages) hold nothing, and are not looked at.
+        """
+        with self._errors():
+            found = [row[0] for row in self._db.execute("PRAGMA integrity_check(1)")]
+            written = [row[0] for row in self._db.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+        if found != ["ok"]:
+            yield f"{self.path}: its pages are damaged ({' '.join(found[0].split())}); {_RESTORE}"
+        if written != list(_SCHEMA):
+            yield f"{self.path}: its table or what keeps rows from being changed is not as it was made; {_RESTORE}"
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not (log.exists() and log.stat().st_size) and not _header_is_whole(self.path):
+            yield f"{self.path}: its header is not one that this program writes; {_RESTORE}"
+
     def catch_up(self, last: Head) -> None:
         """Write the head beside the file where a kill or a full disk left it behind the last row, `last`."""
         if self.anchor() != last:
@@ -205,6 +222,9 @@ class Chain:
                 raise
             # In a folder that cannot be written the log's index cannot be made: read the file as it stands.
             database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", isolation_level=None, uri=True)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @contextmanager
@@ -223,7 +243,7 @@ class Chain:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a message that quotes damaged bytes
             hint = "make room, or restore it from a backup if it is damaged"
             raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
 
@@ -233,11 +253,29 @@ def _make(path: Path) -> None:
     with written_whole(path) as aside:
         try:
             with closing(sqlite3.connect(aside, isolation_level=None)) as database:
-                database.executescript(_SCHEMA)
+                for statement in _SCHEMA:
+                    database.execute(statement)
                 database.execute("PRAGMA journal_mode = WAL")
         finally:
             for ending in ("-journal", "-wal", "-shm"):
                 aside.with_name(aside.name + ending).unlink(missing_ok=True)
+
+
+def _header_is_whole(path: Path) -> bool:
+    """Whether the first 100 bytes are such as `_make` and appends leave (https://www.sqlite.org/fileformat.html)."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    page = int.from_bytes(head[16:18], "big")
+    number = {place: int.from_bytes(head[place : place + 4], "big") for place in (24, 28, 40, 44, 56, 92, 96)}
+    return (
+        head[:16] == b"SQLite format 3\0"
+        and head[18:24] == bytes([2, 2, 0, 64, 32, 32])  # write-ahead log, nothing reserved, three fixed numbers
+        and page * number[28] == path.stat().st_size
+        and number[24] == number[92]  # the count of changes, and that for which the next number holds
+        and 3_000_000 <= number[96] < 4_000_000  # the version of SQLite that wrote last
+        and (number[40], number[44], number[56]) == (len(_SCHEMA), 4, 1)  # changes of the tables, format, UTF-8
+        and not any((*head[48:56], *head[60:92]))
+    )
 
 
 def _anchor_text(head: Head) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -238,6 +238,10 @@ class Ledger:
     def events(self, *kinds: str) -> list[Event]:
         """The rows of these kinds (none of rounds, files and erasures), in their order."""
         return [event for event in self._state().others if event.kind in kinds]
+
+    def damage(self) -> Iterator[str]:
+        """What is wrong with its file beside its rows."""
+        return self._chain.damage()
 
     # Writing
 
