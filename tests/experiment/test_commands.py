@@ -109,6 +109,7 @@ def test_the_history_is_checked_and_rebuilt(fedlethe: Fedlethe, finished: Path, 
         "client delta": 9,
         "norms": 9,
         "influence": 3,
+        "picture": 3,
         "erasure": 4,  # the model, its record, and what the repair round of two hospitals added
     }
     assert overview["check"]["rounds_rebuilt"] == 3
