@@ -150,7 +150,7 @@ def test_the_report_is_one_page_with_all_of_it(fedlethe: Fedlethe, finished: Pat
     fedlethe("trace", run, "--client", "hospital-1")
     html = Path(fedlethe("report", run)["page"]).read_text()
     assert html.count("data:image/png;base64,") == 7
-    for words in ("hospital-1 by influence", "evidence only", "Training", "hospital-1 erased after every round"):
+    for words in ("hospital-1 by influence", "evidence at most", "Training", "hospital-1 erased after every round"):
         assert words in html
 
 
