@@ -36,6 +36,13 @@ _SCHEMA = (
     "CREATE TRIGGER undeleted BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
 )
 
+_MADE = [
+    (1, "table", "events", "events", 2, _SCHEMA[0]),
+    (2, "trigger", "unchanged", "events", 0, _SCHEMA[1]),
+    (3, "trigger", "undeleted", "events", 0, _SCHEMA[2]),
+]
+"""What SQLite keeps of it: number, type, name, table, first page, statement."""
+
 _RESTORE = "restore it from a backup"
 
 
@@ -175,10 +182,12 @@ class Chain:
         """
         with self._errors():
             found = [row[0] for row in self._db.execute("PRAGMA integrity_check(1)")]
-            written = [row[0] for row in self._db.execute("SELECT sql FROM sqlite_master ORDER BY rowid")]
+            written = self._db.execute(
+                "SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
+            ).fetchall()
         if found != ["ok"]:
             yield f"{self.path}: its pages are damaged ({' '.join(found[0].split())}); {_RESTORE}"
-        if written != list(_SCHEMA):
+        if written != _MADE:
             yield f"{self.path}: its table or what keeps rows from being changed is not as it was made; {_RESTORE}"
         log = self.path.with_name(f"{self.path.name}-wal")
         if not (log.exists() and log.stat().st_size) and not _header_is_whole(self.path):
@@ -255,7 +264,8 @@ def _make(path: Path) -> None:
             with closing(sqlite3.connect(aside, isolation_level=None)) as database:
                 for statement in _SCHEMA:
                     database.execute(statement)
-                database.execute("PRAGMA journal_mode = WAL")
+                if database.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                    raise sqlite3.OperationalError("it takes no write-ahead log")  # which SQLite itself keeps quiet
         finally:
             for ending in ("-journal", "-wal", "-shm"):
                 aside.with_name(aside.name + ending).unlink(missing_ok=True)
