@@ -126,11 +126,16 @@ def removing(path: Path) -> Iterator[None]:
         ) from None
 
 
-def abandoned(aside: Path) -> bool:
-    """Whether the process that was writing a file aside is gone; this one counts as gone, it knows what it writes."""
+def abandoned(aside: Path, own: bool) -> bool:
+    """Whether the process that was writing a file aside, as its name has it, is gone.
+
+    Args:
+        aside: The file.
+        own: What is said of a file of this very process: an earlier one can have had the same number.
+    """
     process = aside.name.removesuffix(ASIDE).rpartition(".")[2]
     if not process.isdecimal() or int(process) == os.getpid():
-        return True
+        return own
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import cache_folder, cached_array, digest
+from fedlethe.data.cache import cache_folder, cached_array, digest, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
 from fedlethe.files import removing
 from fedlethe.types import ClientId
@@ -97,6 +97,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     Raises:
         FedletheError: A copy cannot be written.
     """
+    sweep(own=True)
     folder, before = cache_folder() / "images", _rows(erased[:-1])
     for array, blank in _rows(erased).items():
         kept, whole = folder / array_name(array, blank), folder / array_name(array, frozenset())

@@ -164,7 +164,7 @@ class Store:
                 if path.suffix in WRITTEN and path not in named and path.is_file():
                     yield path
         yield from self.path.glob(f"*{ASIDE}")
-        yield from (path for path in (self.path / SHOWN).rglob(f"*{ASIDE}") if abandoned(path))  # not under the lock
+        yield from (path for path in (self.path / SHOWN).rglob(f"*{ASIDE}") if abandoned(path, own=True))
 
     def problems(self) -> Iterator[str]:
         """Every file that is missing, has other bytes than the ledger names, or is there though it was purged."""
