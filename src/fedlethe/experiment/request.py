@@ -37,8 +37,8 @@ class Repair:
         ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
         batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
-        clients: How many of the retained clients take part, drawn by the run's secret; None for all of them. Those who
-            take part show that they are not gone: with a mask, the others hide each other.
+        clients: How many of the retained clients take part, drawn by the erasure's secret; None for all of them. Those
+            who take part show that they are not gone: with a mask, the others hide each other.
     """
 
     rounds: int = 1
