@@ -166,7 +166,7 @@ def _(result: Evaluated) -> Iterable[Table | str]:
 def _(result: Erasure) -> Iterable[Table | str]:
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
-    yield f"guarantee: {result.guarantee or 'none: evidence only'}"
+    yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"

@@ -109,6 +109,7 @@ def test_the_history_is_checked_and_rebuilt(fedlethe: Fedlethe, finished: Path, 
         "client delta": 9,
         "norms": 9,
         "influence": 3,
+        "picture": 3,
         "erasure": 4,  # the model, its record, and what the repair round of two hospitals added
     }
     assert overview["check"]["rounds_rebuilt"] == 3
@@ -149,7 +150,7 @@ def test_the_report_is_one_page_with_all_of_it(fedlethe: Fedlethe, finished: Pat
     fedlethe("trace", run, "--client", "hospital-1")
     html = Path(fedlethe("report", run)["page"]).read_text()
     assert html.count("data:image/png;base64,") == 7
-    for words in ("hospital-1 by influence", "evidence only", "Training", "hospital-1 erased after every round"):
+    for words in ("hospital-1 by influence", "evidence at most", "Training", "hospital-1 erased after every round"):
         assert words in html
 
 

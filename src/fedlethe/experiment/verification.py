@@ -197,12 +197,12 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         ("head", _head, "the ledger goes on from the row that it names"),
         ("certificate", _itself, "the ledger names this certificate, with its hash"),
         ("request", _request, "the ledger holds this request and this erasure"),
-        ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
-        ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
-        ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
         ("model before", _before, "its hash is the one in the ledger"),
         ("model after", _after, "its bytes are those that the certificate names"),
         ("configuration", _configuration, "run.toml is the one that the certificate names"),
+        ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
+        ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
+        ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
         ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
     )
     for what, check, words in checks:

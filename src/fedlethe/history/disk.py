@@ -156,7 +156,7 @@ class RunFolder:
         if self._layout is None:
             initial = of_round("global checkpoint", 0)
             model = self.store.find(initial) if self.store.holds(initial) else self._final()
-            self._layout = checkpoint.layout_of(self.path / model.path)
+            self._layout = checkpoint.layout_of(self.path / model.path, model.sha256)
         return self._layout
 
     @property
