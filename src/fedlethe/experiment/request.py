@@ -161,7 +161,7 @@ def request_for(
         if {**recipe.repair, **repair}.get("rounds") == 0:
             raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
-        raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
+        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
     masking = construct(Masking, mask, "mask")
     demand_candidates(method, recipe.method, masking)
     bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}

@@ -2,12 +2,12 @@
 """Gaussian noise and what it hides: sigma <-> (epsilon, delta) <-> the best guess. Pure functions.
 
 Balle & Wang, 'Improving the Gaussian Mechanism for Differential Privacy', ICML 2018, Theorem 8: with sensitivity D and
-noise sigma, mu = D / sigma, the mechanism is (epsilon, delta)-differentially private exactly for
+noise sigma, mu = D / sigma, the mechanism is (epsilon, delta)-differentially private if and only if
 
     delta >= Phi(mu / 2 - epsilon / mu) - exp(epsilon) Phi(-mu / 2 - epsilon / mu).
 
 mu says all of it (Dong, Roth, Su, 'Gaussian Differential Privacy', JRSS B 2022): releases with independent noise
-compose to the mu of `composed`, exactly.
+compose to the mu of `composed`.
 
 A person understands another figure: K candidates, one of them true, each as likely; how often is it among the t that
 the best attacker lists (t = 1: how often does the attacker name it)? `top_guess(mu, K, t)` is the answer for K
@@ -107,7 +107,8 @@ def composed(mus: Iterable[float]) -> float:
     """The mu of several releases about one secret, each with noise of its own: the root of the sum of squares.
 
     Formal guarantees:
-        Exact, also where a release was chosen after the ones before it were seen (Dong et al., 2022, Corollary 3.3).
+        Attained; a bound also where a release was chosen after the ones before it were seen (Dong et al., 2022,
+        Corollary 3.3).
 
     Example:
         >>> composed([3.0, 4.0])
