@@ -23,7 +23,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
-from fedlethe.experiment.lineage import held_by
+from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import named
 from fedlethe.experiment.purge import purge
 from fedlethe.experiment.remote import OutOfReach
@@ -240,7 +240,7 @@ def _demand_result(run: Run, request: ErasureRequest, id: str) -> None:
         if other.purge is not None and other.id != request.id
         for client in set(other.clients) - set(other.patients)
     }
-    if left := sorted(done_before & held_by(run.parts(id))):
+    if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
         now = current(run.history.ledger)
         raise FedletheError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
