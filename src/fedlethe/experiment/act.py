@@ -30,6 +30,7 @@ from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
+from fedlethe.experiment.secret import destroy_spent
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON
@@ -163,6 +164,7 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
 def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
+    destroy_spent(run.history)
     request = find(ledger, id)
     if request.state == "withdrawn":
         raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
@@ -274,7 +276,7 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
-    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict)
+    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
 def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:

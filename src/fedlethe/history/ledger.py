@@ -275,9 +275,11 @@ class Ledger:
         entries += [("participation", _plain(entry)) for entry in participation]
         self.append([*entries, *removals(replaced, REPLACED), *_entered(added)])
 
-    def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
-        """Enter a complete erasure and its files: all of it, or nothing."""
-        self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
+    def add_erasure(
+        self, id: str, request: str, added: Iterable[Artefact], also: Sequence[tuple[str, Body]] = ()
+    ) -> None:
+        """Enter a complete erasure, its files and what else became true with it: all of it, or nothing."""
+        self.append([("erasure", {"id": id, "request": request}), *_entered(added), *also])
 
 
 def demand_as_entered(folder: Path, name: str, content: bytes) -> None:
