@@ -13,20 +13,21 @@ LONGEST = 2000
 """Characters that a text may have where it enters."""
 
 
-def demand_text(text: str, where: str) -> str:
+def demand_text(text: str, where: str, longest: int = LONGEST) -> str:
     """A text of one line that somebody typed or that a file holds, handed back as it is.
 
     Args:
         text: It.
         where: Names the option, or the file and its row, in messages.
+        longest: Characters that it may have.
 
     Raises:
         FedletheError: It holds a control character, or is too long.
     """
     if found := control_in(text):
         raise FedletheError(f"{where}: holds the control character {found}; take it out")
-    if len(text) > LONGEST:
-        raise FedletheError(f"{where}: has {len(text):,} characters; {LONGEST:,} are allowed, so shorten it")
+    if len(text) > longest:
+        raise FedletheError(f"{where}: has {len(text):,} characters; {longest:,} are allowed, so shorten it")
     return text
 
 

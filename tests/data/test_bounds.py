@@ -10,6 +10,7 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from tests.data.test_images import blocks, dicom, png
 MEASURE = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 from fedlethe.data.images import read_image
 import PIL.Image, PIL.PngImagePlugin, PIL.JpegImagePlugin, pydicom, pydicom.filereader, pydicom.encaps
 import pydicom.pixels.decoders.base, pydicom.pixels.processing, pydicom.pixels.utils
@@ -146,7 +148,8 @@ def test_a_header_of_many_pixels_is_refused_whatever_follows(form: str) -> None:
 @pytest.mark.parametrize("frames", [1, 10**6])
 def test_frames_count(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(bounds.VARIABLE, "64")
-    content = dicom(blocks(1, 2), **({} if frames == 1 else {"NumberOfFrames": frames}))
+    told: dict[str, Any] = {} if frames == 1 else {"NumberOfFrames": frames}
+    content = dicom(blocks(1, 2), **told)
     if frames == 1:
         assert read_image(content, size=8, channels=1).shape == (1, 8, 8)
     else:
