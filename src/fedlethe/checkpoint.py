@@ -101,13 +101,17 @@ def read(path: Path, sha256: str | None = None, seal: Seal | None = None) -> Byt
     return content if seal is None else unsealed(seal, content, path)
 
 
-def layout_of(path: Path) -> Layout:
+def layout_of(path: Path, sha256: str | None = None) -> Layout:
     """The layout of a checkpoint file, from its header.
 
+    Args:
+        path: A safetensors file of float32 tensors.
+        sha256: What its bytes must hash to, if that is known.
+
     Raises:
-        FedletheError: The file is missing or not a safetensors file.
+        FedletheError: The file is missing, changed, or not a safetensors file.
     """
-    return Layout(_header_of(path, _mapped(path))[1])
+    return Layout(_header_of(path, read(path, sha256))[1])
 
 
 def _mapped(path: Path) -> Bytes:

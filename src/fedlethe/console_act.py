@@ -122,7 +122,8 @@ def _(result: Purged) -> Iterable[Table | str]:
 def _(result: Verified) -> Iterable[Table | str]:
     kept = [check for check in result.checks if check.result == "not checked"]
     failed = "; ".join(f"{check.what}: {check.words}" for check in result.failed)
-    yield f"does not hold: {failed}" if failed else f"holds; {len(kept)} of {len(result.checks)} things not checked"
+    said = "".join(f": {check.words}" for check in result.checks if check.what == "statement")
+    yield f"DOES NOT HOLD: {failed}" if failed else f"holds{said}; {len(kept)} of {len(result.checks)} not checked"
     table = Table("what", "result", "", title=str(result.subject))
     for check in result.checks:
         table.add_row(check.what, check.result, check.words)
@@ -147,3 +148,4 @@ def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | 
         late = ["overdue"] if request.overdue else []
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
+        yield from (f"{request.id}: who left: {line}" for line in request.hiding)

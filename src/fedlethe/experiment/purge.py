@@ -41,6 +41,8 @@ from fedlethe.experiment.run import (
     read_run_document,
     to_json,
 )
+from fedlethe.experiment.secret import MASKS, demand_no_former
+from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
@@ -152,7 +154,7 @@ def _on_hold(folder: RunFolder, request: ErasureRequest) -> set[ClientId]:
 
 
 def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
-    living = {client: folder.store.keys.living(client) for client in request.clients}
+    living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
     # Who stays in part has a new key since the erasure, which seals what came of it.
     stays = request.patients if own else ()
     return {client: tuple(ids[:-1] if client in stays else ids) for client, ids in living.items() if ids}
@@ -303,6 +305,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     Raises:
         FedletheError: The disk is full, a file cannot be removed, or an earlier run is in use.
     """
+    for folder in folders_of(run):
+        demand_no_former(folder.path)
     done = is_purged(run.history, request.id)
     patients = {} if done else named(run, request.patients)
     own, *earlier = condemned(run, request, base)
@@ -393,7 +397,8 @@ def _finish(folder: RunFolder) -> None:
     for client, ids in store.keys.destroyed().items():
         store.keys.destroy(client, ids)
     store.remove(SHOWN)
-    if (folder.path / AUDITS).exists():
-        shutil.rmtree(folder.path / AUDITS)
+    with removing(folder.path / AUDITS):
+        if (folder.path / AUDITS).exists():
+            shutil.rmtree(folder.path / AUDITS)
     store.prune()
     scrub(erased_images(folder))

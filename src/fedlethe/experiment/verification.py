@@ -64,6 +64,7 @@ def verify_ledger(path: Path) -> Verified:
         head = history.ledger.head()
         checks = [
             Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
+            _held("ledger file", history.ledger.damage(), "SQLite's pages, table and header are as they were made"),
             _held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
@@ -197,12 +198,12 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         ("head", _head, "the ledger goes on from the row that it names"),
         ("certificate", _itself, "the ledger names this certificate, with its hash"),
         ("request", _request, "the ledger holds this request and this erasure"),
-        ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
-        ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
-        ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
         ("model before", _before, "its hash is the one in the ledger"),
         ("model after", _after, "its bytes are those that the certificate names"),
         ("configuration", _configuration, "run.toml is the one that the certificate names"),
+        ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
+        ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
+        ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
         ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
     )
     for what, check, words in checks:
@@ -273,7 +274,7 @@ def _figures(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
     except FedletheError as error:
         return str(error)
     predicate = statement["predicate"]
-    other = [name for name, value in known.items() if predicate[name] != value]
+    other = [name for name, value in known.items() if predicate.get(name) != value]
     return f"its {' and '.join(other)} differ from the run's record" if other else None
 
 

@@ -92,6 +92,7 @@ class RunFolder:
             FedletheError: Another process is writing; the message names its pid.
         """
         with locked(self.path):
+            self.ledger.catch_up()
             self.store.clear_strays()
             yield
 
@@ -156,7 +157,7 @@ class RunFolder:
         if self._layout is None:
             initial = of_round("global checkpoint", 0)
             model = self.store.find(initial) if self.store.holds(initial) else self._final()
-            self._layout = checkpoint.layout_of(self.path / model.path)
+            self._layout = checkpoint.layout_of(self.path / model.path, model.sha256)
         return self._layout
 
     @property
