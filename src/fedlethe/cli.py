@@ -500,9 +500,10 @@ def new(
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
     from fedlethe import console
     from fedlethe.flower.new import new_app
+    from fedlethe.text import shown
 
     made = new_app(folder)
     if json:
         console.show(made, json)
     else:
-        typer.echo(made.next_steps)
+        typer.echo(shown(made.next_steps, lines=True))

@@ -30,6 +30,7 @@ from fedlethe.experiment import (
     Trained,
 )
 from fedlethe.experiment.table import HEADER, cells
+from fedlethe.text import shown
 from fedlethe.types import Evaluation, HidingPoint, Metrics
 
 NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
@@ -46,9 +47,18 @@ def show(result: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a '[' in a text is a '['
     for part in tables(result):
-        console.print(part)
+        console.print(shown(part) if isinstance(part, str) else _as_letters(part))
+
+
+def _as_letters(table: Table) -> Table:
+    """The table with every text in it as it may be shown (see `text.shown`); the lines of a heading are our own."""
+    table.title = None if table.title is None else shown(table.title)
+    for column in table.columns:
+        column.header = shown(column.header, lines=True)
+        column._cells[:] = [shown(cell) for cell in column._cells]  # a column has no other way to change its cells
+    return table
 
 
 def evaluation_object(evaluation: Evaluation) -> dict[str, Any]:

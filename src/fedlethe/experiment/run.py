@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomlkit
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 import fedlethe
@@ -379,5 +379,18 @@ def to_json(value: Any, kind: Any) -> str:
 
 
 def from_json(text: str | bytes, kind: type[T]) -> T:
-    """What `to_json` wrote."""
-    return TypeAdapter(kind).validate_json(text)
+    """What `to_json` wrote.
+
+    Raises:
+        FedletheError: It is no JSON, or that of something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))[:200]
+        name = getattr(kind, "__name__", str(kind))
+        raise FedletheError(
+            f"a record of the run cannot be read as {name} ({place or 'its JSON'}: {first['msg'][:200]}); restore "
+            "the run from a backup"
+        ) from None

@@ -160,7 +160,7 @@ def _beside_the_model(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any
             raise FedletheError(f"{history.path}: no round is recorded; train first")
     else:
         content = history.store.content(history.store.find(f"erasures/{history.base}/{BESIDE}"))
-    held, plain = unpack(content)
+    held, plain = unpack(content, history.path)
     return dict(held), plain
 
 

@@ -23,8 +23,10 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedlethe.data.partition import CLIENT_NAME
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.flower.messages import WHO
+from fedlethe.text import shown
 from fedlethe.types import ClientId
 
 Kind: TypeAlias = Literal["registered key", "client-uid", "partition-id", "node id"]
@@ -154,6 +156,7 @@ class Roster:
         kind: Kind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
         identity = Identity(checked_name(str(said["client"])), kind, key)
         if "classes" in said:
+            demand_texts(list(said["classes"]), f"{identity.client}: its classes")  # type: ignore[arg-type]
             self.descriptions[identity.client] = said
         return identity
 
@@ -206,7 +209,7 @@ def checked_name(name: str) -> ClientId:
 
 def one_line(text: str | None) -> str:
     """A text that others wrote, on one line of bounded length."""
-    joined = " ".join(str(text).split())
+    joined = " ".join(shown(text, lines=True).split())
     return joined if len(joined) <= 400 else joined[:400] + " ..."
 
 

@@ -145,9 +145,12 @@ class Recording(Strategy):
         content = history.server_state()
         if content is None:
             raise FedletheError(f"{history.path}: holds no state of the strategy, so it cannot go on; begin a new run")
-        arrays, plain = unpack(content)
-        whole = {name: arrays.pop(f"whole:{name}") for name in plain.pop("whole")}
-        plain.pop("names")
+        arrays, plain = unpack(content, history.path / "server_state")
+        try:
+            whole = {name: arrays.pop(f"whole:{name}") for name in plain.pop("whole")}
+            plain.pop("names")
+        except (KeyError, TypeError):
+            raise FedletheError(f"{history.path}: its server_state is no recording's; restore it") from None
         restore(self.inner, arrays, plain)
         return self._of.arrays(history.final(), whole)
 
