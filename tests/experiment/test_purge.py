@@ -180,7 +180,7 @@ def test_what_needs_what_is_gone_is_refused_by_its_name(sealed: Path, tmp_path: 
     carry(run, id, RECOMMENDED)
 
 
-@pytest.mark.parametrize("methods", [["fed_accum"], ["retrain"], ["fed_eraser"]])
+@pytest.mark.parametrize("methods", [["fed_accum"], ["retrain"]])
 def test_whatever_the_history_keeps_there_is_a_next_erasure(methods: list[str], tmp_path: Path) -> None:
     run = trained(tmp_path / "run", document(rounds=2, history={"keep": "needed", "methods": methods}))
     own = Plan(method=methods[0], options={}, mask={}, repair={})
