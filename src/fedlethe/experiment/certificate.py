@@ -28,6 +28,7 @@ from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
 from fedlethe.experiment.run import Run, erased_images, read_run_document
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import IMAGES
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
 from fedlethe.signing import SigningKey, signed
@@ -232,6 +233,11 @@ def _remains(run: Run) -> list[str]:
     if has_influence(run.history):
         kept.append(
             "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
+        )
+    if run.history.store.keys.living(IMAGES):
+        kept.append(
+            "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
+            "whoever holds the run's key of them and has an image can tell whether it was among them"
         )
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")

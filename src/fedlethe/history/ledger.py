@@ -4,6 +4,7 @@
 It is an append-only chain of rows (see `chain`); what holds now is what its rows, read in their order, lead to:
 
     run             the run's id, drawn at random, and the format
+    began           which erasure's model the training began from, whom it left out and whom it took back
     round           one complete round
     participation   what one client did in a round
     artefact        a file came to be in its place
@@ -46,6 +47,8 @@ Kind: TypeAlias = Literal[
     "nodes",
     "server state",
 ]
+
+BEGAN = "began"
 
 FORMAT = 1
 """Of the rows: raised when they change."""
