@@ -88,11 +88,11 @@ def test_who_was_erased_takes_no_part_and_is_sent_nothing(
 
 def test_it_comes_back_by_name_alone(erased: App, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     refused, run, third = (tmp_path / name for name in ("refused", "run", "third"))
-    after, wrong = str(erased.run / "erasures/0001"), {"take-back": "hospital-7"}
-    said = App(erased.folder, erased.nodes).refused(caplog, run=str(refused), after=after, **wrong)
+    wrong: dict[str, Any] = {"run": str(refused), "after": str(erased.run / "erasures/0001"), "take-back": "hospital-7"}
+    said = App(erased.folder, erased.nodes).refused(caplog, **wrong)
     assert "--take-back hospital-7: was not erased in what this run begins from; those erased are hospital-1" in said
     assert not refused.exists()
-    on(erased, erased.nodes, run, **{"take-back": GONE})
+    on(erased, erased.nodes, run, take_back=GONE)
     assert clients(run) == sorted(HOSPITALS)
     assert messages(run)["messages"][GONE][TRAIN] == 1
     assert (began(run)["take_back"], began(run)["left_out"]) == ([GONE], [])
@@ -136,4 +136,5 @@ def test_what_a_node_tells_of_its_images_tells_nothing_without_the_key(erased: A
     everything = b"".join(
         path.read_bytes() for path in erased.run.rglob("*") if path.is_file() and "keys" not in path.parts
     )
-    assert key.secret not in everything and key.secret.hex().encode() not in everything
+    assert key.secret not in everything
+    assert key.secret.hex().encode() not in everything

@@ -22,6 +22,7 @@ import fedlethe
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attested
 from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strongest
+from fedlethe.experiment.elsewhere import reached
 from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
@@ -217,7 +218,9 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         destroyed = folder.store.keys.destroyed()
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
-    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows)}
+    done, missed = reached(run.history, request.id)
+    outside = {"reached": done, "not_reached": missed}
+    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows), **outside}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
     key             a client's key was made, or destroyed
     request, state  an erasure request was opened; what became of it
     purge           what was kept of its clients is gone, with the tombstones above it
+    elsewhere       what a purge did outside the run folder, and what it could not reach there
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ Kind: TypeAlias = Literal[
     "server state",
 ]
 
-BEGAN = "began"
+BEGAN, ELSEWHERE = "began", "elsewhere"
 
 FORMAT = 1
 """Of the rows: raised when they change."""
