@@ -54,7 +54,10 @@ EpsilonFlag = Annotated[
 DeltaFlag = Annotated[float | None, typer.Option(help="Goes with epsilon; 1e-5 if unset.", rich_help_panel=HIDING)]
 MaxGuessFlag = Annotated[
     float | None,
-    typer.Option(help="Noise that leaves the best attacker this chance of naming who left.", rich_help_panel=HIDING),
+    typer.Option(
+        help="Noise that leaves the best attacker this chance of naming who left; of several, of picking one of them.",
+        rich_help_panel=HIDING,
+    ),
 ]
 MaskFlag = Annotated[
     str | None,
@@ -63,7 +66,7 @@ MaskFlag = Annotated[
     ),
 ]
 DecoysFlag = Annotated[
-    int, typer.Option(help="Erase so many others along, so that nobody can say who asked.", rich_help_panel=HIDING)
+    int, typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING)
 ]
 RepairRoundsFlag = Annotated[
     int | None,

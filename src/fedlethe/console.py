@@ -36,6 +36,12 @@ from fedlethe.types import Evaluation, HidingPoint, Metrics
 NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
 
 
+BOUND = (
+    "bound, blind: how often the best attacker, at most, and a blind one name the client; one asks at a time, so "
+    "naming who left and picking one who left are the same"
+)
+
+
 def show(result: Any, as_json: bool) -> None:
     """Print a command's result."""
     if as_json:
@@ -85,6 +91,7 @@ def _(result: Erasure) -> dict[str, Any]:
     return {
         **_fields(result, "stages", "cost", "request"),
         "request": json.loads(result.request),
+        "hidden": None if result.hidden is None else result.hidden.figures,
         **evaluation_object(result.stages[-1].evaluation),
         "examples": result.cost.examples,
         "seconds": result.cost.seconds,
@@ -163,7 +170,7 @@ def _(result: Evaluated) -> Iterable[Table | str]:
 def _(result: Erasure) -> Iterable[Table | str]:
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield _evaluations(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
-    yield f"guarantee: {result.guarantee or 'none: evidence only'}"
+    yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"
@@ -212,6 +219,7 @@ def _(result: Frontier) -> Iterable[Table | str]:
         title = f"Hiding who left: {setting}, {result.draws} draws for each client"
         yield _hiding_table(title, own, lambda point: point.mask)
     yield f"epsilon, at delta {result.delta:g}, and the bound cover a masked model that is released once, not repaired"
+    yield BOUND
     yield NAMED
     yield f"plot: {result.run / 'report' / 'frontier.png'}"
 
@@ -222,6 +230,7 @@ def _(result: Identity) -> Iterable[Table | str]:
     title = f"Who left? {setting}, each client erased {result.draws} times"
     yield _hiding_table(title, result.points, lambda point: point.stage)
     yield "a bound covers the model at that stage, released once; where there is none, nothing is guaranteed"
+    yield BOUND
     yield NAMED
     yield f"plot: {result.run / 'report' / 'identity.png'}"
 
@@ -281,7 +290,7 @@ def _(result: Report) -> Iterable[Table | str]:
 
 def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[HidingPoint], str]) -> Table:
     """A row for each way of hiding; an attacker's column is the share of its guesses that named the client."""
-    columns = ("epsilon", "bound", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
+    columns = ("epsilon", "bound", "blind", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
     table = Table("", *columns, title=title)
     for point in points:
         figures = (point.accuracy, point.auc, point.attack_success)
@@ -290,6 +299,7 @@ def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[Hid
             rows(point),
             "-" if point.epsilon is None else f"{point.epsilon:.3g}",
             "-" if point.bound is None else f"{point.bound:.3f}",
+            f"{point.chance:.3f}",
             *("-" if figure is None else f"{figure.mean:.3f}" for figure in figures),
             *(rates.get(attacker, "-") for attacker in ATTACKERS),
         )

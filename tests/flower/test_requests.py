@@ -100,7 +100,7 @@ def test_without_a_key_all_is_done_but_what_needs_no_node(app: App) -> None:
     with opened_run(app.run) as run, pytest.raises(FedletheError, match="carry it out there: flwr run APP"):
         experiment.carry_out(run, "R0001", None, experiment.signing_key(signer(app)))
     assert requests(app)[0].state == "opened"
-    app.call(mode="erase", request="R0001", references=1, options="repair.rounds=0")
+    app.call(mode="erase", request="R0001", references=3, options="repair.rounds=0")
     assert requests(app)[0].state == "audited"
     assert (app.run / "client_deltas/hospital-1").exists()  # nothing is purged before a certificate is there
     with opened_run(app.run) as run:

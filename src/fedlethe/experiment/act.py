@@ -23,13 +23,14 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
-from fedlethe.experiment.lineage import held_by
+from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import named
 from fedlethe.experiment.purge import purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
+from fedlethe.experiment.secret import destroy_spent
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON
@@ -163,6 +164,7 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
 def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
+    destroy_spent(run.history)
     request = find(ledger, id)
     if request.state == "withdrawn":
         raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
@@ -238,7 +240,7 @@ def _demand_result(run: Run, request: ErasureRequest, id: str) -> None:
         if other.purge is not None and other.id != request.id
         for client in set(other.clients) - set(other.patients)
     }
-    if left := sorted(done_before & held_by(run.parts(id))):
+    if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
         now = current(run.history.ledger)
         raise FedletheError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
@@ -274,7 +276,7 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
-    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict)
+    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
 def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:

@@ -27,6 +27,7 @@ from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
 from fedlethe.experiment.run import Run, erased_images, read_run_document
+from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import IMAGES
@@ -104,6 +105,7 @@ def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) 
             "audit": audit_facts(attested(run, erasure.id)),
             "accepted_findings": None if request.accepted is None else dict(request.accepted),
             **figures_of(erasure),
+            **_secrets(run, erasure),
             **_nodes(run, erasure.id),
             "purge": _purge(run, request, purged, due),
             "run": _run(run),
@@ -123,6 +125,10 @@ def figures_of(erasure: Erasure) -> dict[str, Any]:
             "figures": dict(erasure.found),
             "evaluation": {"before": _measured(stages[0].evaluation), "after": _measured(stages[-1].evaluation)},
             "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "hiding": {
+                "words": erasure.hiding,
+                "figures": None if erasure.hidden is None else erasure.hidden.figures,
+            },
         }
     )
     return figures
@@ -182,6 +188,19 @@ def _nodes(run: Run, id: str) -> dict[str, Any]:
     held = json.loads(store.content(store.find(name)))
     told = ("identities", "messages", "questions_of_identity", "forgotten")
     return {"nodes": {name: held[name] for name in told}}
+
+
+def _secrets(run: Run, erasure: Erasure) -> dict[str, Any]:
+    """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
+    if not erasure.hiding:
+        return {}
+    left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
+    words = (
+        "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
+        f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "
+        "made of that file while the erasure was under way cannot be known."
+    )
+    return {"secrets": {"left": left, "words": words}}
 
 
 def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:

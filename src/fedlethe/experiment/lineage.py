@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fedlethe.config import EXACT
-from fedlethe.experiment.run import chain_of, part_of
+from fedlethe.experiment.run import chain_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
 from fedlethe.types import ClientId
@@ -48,4 +48,9 @@ def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset
         clients: Who is looked for.
     """
     ids = folder.ledger.erasures().values()
-    return frozenset(id for id in ids if clients & held_by([*before, part_of(folder, id)]))
+    return frozenset(id for id in ids if clients & held_by([*before, up_to(folder, id)]))
+
+
+def up_to(folder: RunFolder, erasure: str | None) -> Part:
+    """A run's training and the erasures up to one, without the vectors that a next erasure would need."""
+    return Part(history=folder, keep=folder.keep, erasure=erasure)

@@ -120,7 +120,7 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
     for erasure in erasures(run):
         text = [
             f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
-            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence only'}.",
+            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]

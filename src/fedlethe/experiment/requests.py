@@ -26,7 +26,7 @@ NOT_AUDITED = "not audited"
 FINDINGS = ("still there", "not useful")
 """Verdicts at which a request stops until somebody decides."""
 
-_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted")
+_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted", "hiding")
 
 LEGAL_GROUND = "GDPR Art. 17(1)"
 """Where none is named."""
@@ -56,6 +56,7 @@ class ErasureRequest:
         note: Why it failed or was withdrawn.
         verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
         accepted: Who went on in spite of what the audits found, and why; None where nobody did.
+        hiding: What hides who was erased, and how well, in sentences; nothing where nothing does.
     """
 
     id: str
@@ -74,6 +75,7 @@ class ErasureRequest:
     note: str = ""
     verdict: str | None = None
     accepted: Mapping[str, str] | None = None
+    hiding: Sequence[str] = ()
 
     @property
     def subject(self) -> str:
@@ -131,7 +133,7 @@ def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
         return replace(request, purge="done")
     known = {name: event.body[name] for name in _MOVED if name in event.body}
     if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
-        known = {"erasure": None, "verdict": None, "accepted": None, **known}
+        known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), **known}
     return replace(request, since=event.at, **known)
 
 

@@ -64,6 +64,7 @@ def verify_ledger(path: Path) -> Verified:
         head = history.ledger.head()
         checks = [
             Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
+            _held("ledger file", history.ledger.damage(), "SQLite's pages, table and header are as they were made"),
             _held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
@@ -273,7 +274,7 @@ def _figures(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
     except FedletheError as error:
         return str(error)
     predicate = statement["predicate"]
-    other = [name for name, value in known.items() if predicate[name] != value]
+    other = [name for name, value in known.items() if predicate.get(name) != value]
     return f"its {' and '.join(other)} differ from the run's record" if other else None
 
 

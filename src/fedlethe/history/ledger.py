@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -243,7 +243,15 @@ class Ledger:
         """The rows of these kinds (none of rounds, files and erasures), in their order."""
         return [event for event in self._state().others if event.kind in kinds]
 
+    def damage(self) -> Iterator[str]:
+        """What is wrong with its file beside its rows."""
+        return self._chain.damage()
+
     # Writing
+
+    def catch_up(self) -> None:
+        """Write the head that lies beside the ledger where a kill or a full disk left it behind."""
+        self._chain.catch_up(self.head())
 
     def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
         """Add rows, kind and body of each: all of them, or none."""
@@ -271,9 +279,11 @@ class Ledger:
         entries += [("participation", _plain(entry)) for entry in participation]
         self.append([*entries, *removals(replaced, REPLACED), *_entered(added)])
 
-    def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
-        """Enter a complete erasure and its files: all of it, or nothing."""
-        self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
+    def add_erasure(
+        self, id: str, request: str, added: Iterable[Artefact], also: Sequence[tuple[str, Body]] = ()
+    ) -> None:
+        """Enter a complete erasure, its files and what else became true with it: all of it, or nothing."""
+        self.append([("erasure", {"id": id, "request": request}), *_entered(added), *also])
 
 
 def demand_as_entered(folder: Path, name: str, content: bytes) -> None:
