@@ -24,6 +24,7 @@ from flwr.superlink.federation.noop_federation_manager import NoOpFederationMana
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import flower_state
 from fedlethe.experiment.flower_state import OWN_RUN, sweep, sweep_all, told
+from tests.flower.flower_record import slices
 
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")  # of Flower's migrations
 
@@ -75,13 +76,6 @@ def superlink(path: Path) -> Iterator[SuperLink]:
 
 def model(seed: int) -> bytes:
     return np.random.default_rng(seed).normal(size=50_000).astype(np.float32).tobytes()
-
-
-def slices(path: Path, content: bytes) -> int:
-    """How many of 200 sampled slices of 16 bytes lie in the record or its logs."""
-    held = b"".join(Path(f"{path}{ending}").read_bytes() for ending in ("", "-wal") if Path(f"{path}{ending}").exists())
-    starts = np.random.default_rng(1).integers(0, len(content) - 16, 200)
-    return sum(content[start : start + 16] in held for start in starts)
 
 
 @pytest.mark.parametrize("running", [True, False])
