@@ -163,7 +163,7 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
     purge = json.loads(signing.unchecked(certificate.read_bytes(), certificate))["predicate"]["purge"]
     assert [said.partition(":")[0] for said in purge["reached"]] == [str(tmp_path / "state.db")]
     assert not [said for said in purge["not_reached"] if "state.db" in said]
-    assert [said.partition(":")[0] for said in purge["not_reached"]][0] == "the node of hospital-1"
+    assert next(said.partition(":")[0] for said in purge["not_reached"]) == "the node of hospital-1"
     assert (tmp_path / "state.db").stat().st_mode & 0o077 == 0
     assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said
