@@ -26,6 +26,7 @@ from fedlethe.config import RunConfig
 from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scrub, without
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.exact.features import cached_features
+from fedlethe.experiment.elsewhere import reach
 from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
 from fedlethe.experiment.remote import REMOTE
@@ -330,6 +331,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
             _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
+    reach(folders_of(run), request.id, request.clients)
 
 
 def abroad(run: Run, request: ErasureRequest) -> str:
@@ -371,6 +373,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         images = ErasedImages(array=None, rows=(), clients=request.clients)
         _condemn(target, request, request.id, base, images, made)
     _finish(history)
+    reach([history], request.id, request.clients)
 
 
 def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
