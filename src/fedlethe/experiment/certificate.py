@@ -216,7 +216,9 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         destroyed = folder.store.keys.destroyed()
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
-    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows)}
+    taken = [erased_images(folder)[-1] for folder in folders_of(run)]
+    not_reached = list(dict.fromkeys(words for one in taken for words in one.not_reached))
+    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), "not_reached": not_reached}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:

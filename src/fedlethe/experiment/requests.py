@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.patients import refuse_known, refuse_named
 from fedlethe.experiment.run import Run, opened_folder
 from fedlethe.history import chain
 from fedlethe.history.chain import Body, Event
@@ -202,6 +203,8 @@ def open_request(
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)
+        for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+            refuse_named(flag, text, patients)
         pseudonyms = _pseudonyms(run, clients, patients)
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
             return same
@@ -227,7 +230,7 @@ def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) 
     if run.remote is not None:
         raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
-    run.data.without_patients(client, patients)
+    run.images.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
 
 
@@ -274,4 +277,5 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
         request = find(history.ledger, id)
         if request.state not in ("opened", "running", "failed") and not request.stopped:
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
+        refuse_known("--reason", reason, history, request.patients)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)
