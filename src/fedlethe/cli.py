@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_cache import caches
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -491,6 +492,7 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
 app.registered_commands.extend(commands.registered_commands)
 app.add_typer(keys, name="key")
 app.add_typer(ledgers, name="ledger")
+app.add_typer(caches, name="cache")
 flower = typer.Typer(
     no_args_is_help=True, help="The same federation on many machines, by Flower (extra **[flower]**): docs/flower.md."
 )
