@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fedlethe.cli_act import ACT, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_cache import caches
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -54,7 +55,10 @@ EpsilonFlag = Annotated[
 DeltaFlag = Annotated[float | None, typer.Option(help="Goes with epsilon; 1e-5 if unset.", rich_help_panel=HIDING)]
 MaxGuessFlag = Annotated[
     float | None,
-    typer.Option(help="Noise that leaves the best attacker this chance of naming who left.", rich_help_panel=HIDING),
+    typer.Option(
+        help="Noise that leaves the best attacker this chance of naming who left; of several, of picking one of them.",
+        rich_help_panel=HIDING,
+    ),
 ]
 MaskFlag = Annotated[
     str | None,
@@ -63,7 +67,7 @@ MaskFlag = Annotated[
     ),
 ]
 DecoysFlag = Annotated[
-    int, typer.Option(help="Erase so many others along, so that nobody can say who asked.", rich_help_panel=HIDING)
+    int, typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING)
 ]
 RepairRoundsFlag = Annotated[
     int | None,
@@ -141,6 +145,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     after: Annotated[Path | None, typer.Option(help="Begin from an erasure's model: RUN/erasures/0001.")] = None,
+    take_back: Annotated[
+        list[str] | None, typer.Option(help="With --after: who was erased and takes part again; else they do not.")
+    ] = None,
     seed: SeedFlag = None,
     set_: SetFlag = None,
     json: JsonFlag = False,
@@ -172,7 +179,9 @@ def train(
             "execution": {"device": device, "precision": precision},
         },
     )
-    console.show(experiment.train_run(experiment.config_for(document, out), out, after=after), json)
+    console.show(
+        experiment.train_run(experiment.config_for(document, out), out, after=after, take_back=take_back or ()), json
+    )
 
 
 @app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
@@ -209,12 +218,18 @@ def erase(
     keep_for: Annotated[
         int, typer.Option(metavar="DAYS", help="Purge only after so many days.", rich_help_panel=ACT)
     ] = 0,
+    result: Annotated[
+        str | None, typer.Option(help="Take this erasure, made before, as the result: 0002.", rich_help_panel=ACT)
+    ] = None,
+    accept_findings: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Go on in spite of what the audits found.", rich_help_panel=ACT)
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
 
     With --request an erasure request is carried out: erased, audited, certified, purged. A kill is gone on from by the
-    same command.
+    same command. Where the audits find the client, or a model of no use, it stops with exit code 3.
     """
     from fedlethe import console_act, experiment, flags
 
@@ -224,12 +239,18 @@ def erase(
     if request is not None:
         flags.refuse_named(client or [], patient or [])
         flags.refuse_decoys(decoys)
-        given = (method, options, masking, repair, after, references, keep_for)
+        given = (method, options, masking, repair, after, references, keep_for, result)
         plan = (method or "recommended", *given[1:]) if any(given) else None
+        accepted = None if accept_findings is None else {"why": accept_findings, "by": flags.user(None)}
         signer = experiment.signing_key(key)
         with experiment.opened_run(run) as opened:
-            console_act.show(experiment.carry_out(opened, request, plan, signer), json)
+            carried = experiment.carry_out(opened, request, plan, signer, accepted)
+        console_act.show(carried, json)
+        if carried.request.stopped:
+            raise typer.Exit(STOPPED)
         return
+    of_requests = {"result": result, "accept_findings": accept_findings}
+    flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with experiment.opened_run(run) as opened:
         named = (clients, method or "recommended", {**options, **of_patients})
@@ -471,6 +492,7 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
 app.registered_commands.extend(commands.registered_commands)
 app.add_typer(keys, name="key")
 app.add_typer(ledgers, name="ledger")
+app.add_typer(caches, name="cache")
 flower = typer.Typer(
     no_args_is_help=True, help="The same federation on many machines, by Flower (extra **[flower]**): docs/flower.md."
 )
@@ -485,9 +507,10 @@ def new(
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
     from fedlethe import console
     from fedlethe.flower.new import new_app
+    from fedlethe.text import shown
 
     made = new_app(folder)
     if json:
         console.show(made, json)
     else:
-        typer.echo(made.next_steps)
+        typer.echo(shown(made.next_steps, lines=True))

@@ -11,6 +11,8 @@ import typer
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
 ACT = "An erasure request"
+STOPPED = 3
+"""The exit code where the audits found something, and somebody has to decide how to go on."""
 KeyFlag = Annotated[
     Path | None,
     typer.Option(

@@ -32,12 +32,15 @@ def _(result: Carried) -> dict[str, Any]:
         "erasure": as_object(result.erasure),
         "model": result.erasure.model,
         "certificate": result.certificate,
+        "verdict": result.request.verdict,
+        "stopped": result.request.stopped,
+        "audit": None if result.audit is None else dataclasses.asdict(result.audit),
     }
 
 
 @as_object.register
 def _(result: ErasureRequest) -> dict[str, Any]:
-    return {**dataclasses.asdict(result), "overdue": result.overdue}
+    return {**dataclasses.asdict(result), "overdue": result.overdue, "stopped": result.stopped}
 
 
 @as_object.register
@@ -73,9 +76,37 @@ def _(result: Requests) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Carried) -> Iterable[Table | str]:
+    yield _first_line(result.request)
     yield from tables(result.erasure)
+    if result.audit is not None:
+        table = Table("audit", "verdict", "why", title=f"Against {result.audit.references} retrainings")
+        for finding in result.audit.findings:
+            table.add_row(finding.audit, finding.verdict, finding.statement)
+        yield table
+    if result.request.stopped:
+        yield from (f"to go on: {way}" for way in _ways_on(result.request.id))
+        return
     yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
     yield f"certificate: {result.certificate}"
+
+
+def _first_line(request: ErasureRequest) -> str:
+    """What became of a request, and what the audits said."""
+    if request.stopped:
+        found = {"still there": "the audits found the client", "not useful": "the audits found the model of no use"}
+        told = found.get(request.verdict or "", request.verdict)
+        return f"STOPPED: {told} ('{request.verdict}'); nothing was certified or purged of request {request.id}"
+    accepted = "" if request.accepted is None else f", accepted by {request.accepted['by']}: {request.accepted['why']}"
+    return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
+
+
+def _ways_on(id: str) -> tuple[str, ...]:
+    erase = f"fedlethe erase RUN --request {id} --key KEY"
+    return (
+        f"{erase} --method retrain (or another method, or more --references)",
+        f'{erase} --accept-findings "why" (it stays on record)',
+        f'fedlethe withdraw RUN {id} --reason "why"',
+    )
 
 
 @tables.register
@@ -89,6 +120,10 @@ def _(result: Purged) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Verified) -> Iterable[Table | str]:
+    kept = [check for check in result.checks if check.result == "not checked"]
+    failed = "; ".join(f"{check.what}: {check.words}" for check in result.failed)
+    said = "".join(f": {check.words}" for check in result.checks if check.what == "statement")
+    yield f"DOES NOT HOLD: {failed}" if failed else f"holds{said}; {len(kept)} of {len(result.checks)} not checked"
     table = Table("what", "result", "", title=str(result.subject))
     for check in result.checks:
         table.add_row(check.what, check.result, check.words)
@@ -103,12 +138,14 @@ def _(result: NewKey) -> Iterable[Table | str]:
 
 
 def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | str]:
-    names = ("id", "clients", "state", "deadline", "erasure", "purge")
+    names = ("id", "clients", "state", "deadline", "erasure", "audit", "purge")
     table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
-        done = (request.erasure or "-", request.purge or "-")
+        done = (request.erasure or "-", request.verdict or "-", request.purge or "-")
         table.add_row(request.id, request.subject, request.state, request.deadline, *done)
     yield table
     for request in requests:
         late = ["overdue"] if request.overdue else []
-        yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late])}"
+        stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
+        yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
+        yield from (f"{request.id}: who left: {line}" for line in request.hiding)

@@ -28,11 +28,24 @@ def read_toml(path: Path) -> Document:
         FedletheError: The file is missing or is not TOML; the message names the line.
     """
     try:
-        return tomlkit.parse(path.read_text(encoding="utf-8")).unwrap()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise FedletheError(f"{path}: there is no such configuration file") from None
-    except (OSError, UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
-        raise FedletheError(f"{path}: cannot be read as TOML ({' '.join(str(error).split())})") from None
+    except OSError as error:
+        raise FedletheError(f"{path}: cannot be read as TOML ({error.strerror or error})") from None
+    return parse_toml(content, path)
+
+
+def parse_toml(content: bytes, where: Path) -> Document:
+    """The tables of a TOML file's content; `where` names the file in messages.
+
+    Raises:
+        FedletheError: It is not TOML; the message names the line.
+    """
+    try:
+        return tomlkit.parse(content.decode("utf-8")).unwrap()
+    except (UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
+        raise FedletheError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
 
 
 def layered(*layers: Document) -> Document:

@@ -121,6 +121,18 @@ def repair(
     return given({"rounds": rounds, "epochs": epochs, "learning_rate": learning_rate, "clients": clients})
 
 
+def refuse_of_requests(**given: object) -> None:
+    """Refuse the flags of erasure requests where no request is named; each by its name.
+
+    Raises:
+        FedletheError: One is given.
+    """
+    for name, value in given.items():
+        if value:
+            flag = f"--{name.replace('_', '-')}"
+            raise FedletheError(f"{flag}: belongs to an erasure request; open one with fedlethe request, name it here")
+
+
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` texts as a dictionary; a value that TOML cannot read is taken as a string.
 

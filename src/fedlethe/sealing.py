@@ -21,6 +21,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ PIECE = 1 << 20
 """Bytes that are sealed at a time."""
 
 Bytes = npt.NDArray[np.uint8]
+_NAME = re.compile(rf"(?P<client>.+)\.(?P<id>[0-9a-f]{{{2 * ID}}})\.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,17 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self, client: ClientId) -> Key:
+    def create(self, client: ClientId, key: Key | None = None) -> Key:
         """Make a key of a client; it is on disk when this returns.
+
+        Args:
+            client: Whose.
+            key: The key, where it is known already; None for a new one.
 
         Raises:
             FedletheError: The folder cannot be written.
         """
-        key = Key(secrets.token_bytes(SECRET))
+        key = Key(secrets.token_bytes(SECRET)) if key is None else key
         path = self._path(client, key.id)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -162,7 +168,8 @@ class Keys:
                 os.fsync(descriptor)
             sync_folder(self.folder)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             reason = error.strerror or error
             raise FedletheError(f"{path}: cannot be written ({reason}); make room or set FEDLETHE_KEYS") from None
         return key
@@ -192,8 +199,12 @@ class Keys:
 
     def files(self, client: ClientId) -> list[Path]:
         """All key files of a client that are there."""
-        name = re.compile(rf"{re.escape(client)}\.[0-9a-f]{{{2 * ID}}}\.key")
-        return sorted(path for path in self.folder.glob("*.key") if name.fullmatch(path.name))
+        return [self._path(client, id) for one, id in self.there() if one == client]
+
+    def there(self) -> list[tuple[ClientId, str]]:
+        """Client and id of every key file that is there."""
+        found = (_NAME.fullmatch(path.name) for path in self.folder.glob("*.key"))
+        return sorted((name["client"], name["id"]) for name in found if name is not None)
 
     def destroy(self, client: ClientId, ids: Iterable[str]) -> None:
         """Overwrite and remove keys of a client; those that are gone already are no matter.

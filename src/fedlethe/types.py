@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import torch
@@ -90,9 +90,20 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """What is certain of an unlearned model, in words that can be checked; without one there is evidence only."""
+    """What is certain of an unlearned model; without one there is evidence only.
 
+    Attributes:
+        kind: 'exact' is for one thing alone: the model equals what retraining without the forgotten clients gives,
+            every choice made anew. 'guaranteed' is every other thing that is certain.
+        statement: What is certain, in words that can be checked.
+    """
+
+    kind: Literal["exact", "guaranteed"]
     statement: str
+
+    def __str__(self) -> str:
+        """Both, as they are printed."""
+        return f"{self.kind}: {self.statement}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ def test_a_request_is_carried_out_certified_and_purged(app: App) -> None:
     assert said["nodes"]["identities"]["hospital-1"]["kind"] == "registered key"
     assert said["nodes"]["messages"]["hospital-1"] == {}
     assert said["nodes"]["questions_of_identity"]["hospital-1"] == 0
+    missed = [one.partition(":")[0] for one in said["purge"]["not_reached"]]
+    assert missed == [
+        "Flower's record of its messages (flower-superlink --database)",  # nobody said where it is
+        "the node of hospital-1",
+        "the nodes of hospital-0, hospital-2",
+        "models that were exported or released, and what an experiment tracker, a log or a backup took in",
+    ]
     assert said["nodes"]["messages"]["hospital-0"] == {EVALUATE: 3, TRAIN: 1}
     with opened_folder(app.run) as (_, history):
         assert found(traces, everything(history)) == []
@@ -100,7 +107,7 @@ def test_without_a_key_all_is_done_but_what_needs_no_node(app: App) -> None:
     with opened_run(app.run) as run, pytest.raises(FedletheError, match="carry it out there: flwr run APP"):
         experiment.carry_out(run, "R0001", None, experiment.signing_key(signer(app)))
     assert requests(app)[0].state == "opened"
-    app.call(mode="erase", request="R0001", references=1, options="repair.rounds=0")
+    app.call(mode="erase", request="R0001", references=3, options="repair.rounds=0")
     assert requests(app)[0].state == "audited"
     assert (app.run / "client_deltas/hospital-1").exists()  # nothing is purged before a certificate is there
     with opened_run(app.run) as run:

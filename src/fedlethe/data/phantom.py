@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import digest
+from fedlethe.data.cache import digest, identity
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import cached_images
+from fedlethe.data.images import cached_images, check_image_options
 from fedlethe.seeding import numpy_generator
 
 Plane: TypeAlias = npt.NDArray[Any]
@@ -53,6 +53,7 @@ class Phantom:
         for name, least in (("hospitals", 1), ("images_per_hospital", 4), ("size", 16)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        check_image_options(self.size, 1)
 
     def load(self) -> LabelledImages:
         """Draw the images, or take them from the cache: classes 'normal' and 'opacity', sites the hospitals.
@@ -78,7 +79,14 @@ class Phantom:
         fingerprint = digest("phantom", VERSION, self.hospitals, self.images_per_hospital, self.size, self.seed)
         return LabelledImages(
             images=cached_images(
-                patients, draw, count=len(patients), size=self.size, channels=1, fingerprint=fingerprint
+                patients,
+                draw,
+                count=len(patients),
+                size=self.size,
+                channels=1,
+                fingerprint=fingerprint,
+                source="phantom",
+                rows=lambda: [identity("phantom", VERSION, self.seed, *who) for who in patients],
             ),
             labels=np.array(
                 [opaque(who[0], numpy_generator(self.seed, "phantom", *who)) for who in patients], np.int64

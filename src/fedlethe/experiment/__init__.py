@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,20 @@ from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import act
 from fedlethe.experiment.act import Carried, Plan, Purged, purge_due
+from fedlethe.experiment.caching import (
+    CacheCleared,
+    CacheContent,
+    Cached,
+    cache_content,
+    clear_cache,
+    config_of_run,
+)
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.cover import with_decoys
 from fedlethe.experiment.demo import Demo, demo
 from fedlethe.experiment.erasure import Erasure, erase
+from fedlethe.experiment.erasure import erasures as _erasures
 from fedlethe.experiment.frontier import EPSILONS, Frontier, frontier
 from fedlethe.experiment.identity import Identity, identity
 from fedlethe.experiment.overview import (
@@ -51,6 +60,9 @@ class NewKey:
 __all__ = [
     "EPSILONS",
     "SIGMAS",
+    "CacheCleared",
+    "CacheContent",
+    "Cached",
     "Carried",
     "Catalogue",
     "Comparison",
@@ -72,10 +84,13 @@ __all__ = [
     "Trained",
     "Verified",
     "audits",
+    "cache_content",
     "carry_out",
     "cells",
+    "clear_cache",
     "compare",
     "config_for",
+    "config_of_run",
     "data_overview",
     "demo",
     "erase",
@@ -132,11 +147,12 @@ def template(
 def carry_out(
     run: Run,
     id: str,
-    asked: tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str | None, int, int] | None,
+    asked: tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str | None, int, int, str | None] | None,
     key: SigningKey,
+    accepted: Mapping[str, str] | None = None,
 ) -> Carried:
     """Carry a request out as it is asked for (the fields of `act.Plan`), or go on with it; see `act.carry_out`."""
-    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key)
+    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key, accepted=accepted)
 
 
 def signing_key(path: Path | None) -> SigningKey:
@@ -175,11 +191,12 @@ def request(
         mask: Fields of Masking.
         repair: Fields of Repair.
         after: The erasure from whose result they are erased; None for the run's own model.
-        decoys: How many others are erased along with them, drawn by the run's secret.
+        decoys: How many others are erased along with them, drawn by the erasure's secret.
     """
     if run.config.exact is None and options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     begun = after or run.history.base
-    forget = with_decoys(run, clients, decoys, begun)
-    return request_for(run.config, forget, run.config.recipe(method), options, mask, repair, begun, decoys)
+    before = [one.forget for one in _erasures(run) if decoys and one.decoyed and one.after == begun]
+    asked = request_for(run.config, clients, run.config.recipe(method), options, mask, repair, begun, decoys)
+    return replace(asked, forget=with_decoys(run, clients, decoys, begun, before))

@@ -3,6 +3,9 @@
 
     opened -> running -> audited -> completed      (failed: the erasure itself could not be made; it can be tried again)
 
+Where the audits find the client, or a model of no use, the request stays at `audited`: nothing is certified or purged
+until somebody accepts the findings, chooses another method or result, or withdraws.
+
 A kill at any moment is gone on from by the same command: the ledger says how the request is to be carried out, and how
 far that is. Nothing is purged before the new model and its certificate are in their place and in the ledger.
 """
@@ -12,20 +15,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.attest import attest
+from fedlethe.experiment.attest import Attested, attest, attested, demand_references
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
-from fedlethe.experiment.erasure import Erasure, done, erase_locked, erasures
-from fedlethe.experiment.patients import named
+from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
+from fedlethe.experiment.lineage import held_by, up_to
+from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
 from fedlethe.experiment.purge import purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
-from fedlethe.experiment.requests import ErasureRequest, demand_clock, find, moved, requests_of
+from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
+from fedlethe.experiment.secret import destroy_spent
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON
@@ -48,6 +54,7 @@ class Plan:
         after: The erasure to begin from; None for the trained model.
         references: Retrainings to audit against; 0 for no audit.
         keep_for: Days for which the traces are kept before they are purged.
+        result: An erasure that was made before, whose model is the result; None for one of the request's own.
     """
 
     method: str
@@ -57,6 +64,7 @@ class Plan:
     after: str | None = None
     references: int = 0
     keep_for: int = 0
+    result: str | None = None
 
     @classmethod
     def of(cls, *fields: Any) -> Plan:
@@ -71,12 +79,14 @@ class Carried:
     Attributes:
         request: As it stands.
         erasure: What was done.
-        certificate: The newest certificate.
+        certificate: The newest certificate; None where the request stopped at what the audits found.
+        audit: What they found; None where it was not audited.
     """
 
     request: ErasureRequest
     erasure: Erasure
-    certificate: Path
+    certificate: Path | None
+    audit: Attested | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +104,15 @@ class Purged:
     waiting: tuple[ErasureRequest, ...]
 
 
-def carry_out(run: Run, id: str, plan: Plan | None, key: SigningKey, audit: Audit = attest) -> Carried:
-    """Carry a request out, or go on with one that was cut off.
+def carry_out(
+    run: Run,
+    id: str,
+    plan: Plan | None,
+    key: SigningKey,
+    audit: Audit = attest,
+    accepted: Mapping[str, str] | None = None,
+) -> Carried:
+    """Carry a request out, or go on with one that was cut off or that stopped.
 
     Args:
         run: The run.
@@ -103,16 +120,33 @@ def carry_out(run: Run, id: str, plan: Plan | None, key: SigningKey, audit: Audi
         plan: How; None for the recommended way, or the way that it was begun in.
         key: Signs the certificates.
         audit: Audits the erasure.
+        accepted: Who goes on in spite of what the audits found ('by'), and why ('why'); None where nobody does.
 
     Raises:
         FedletheError: The request is withdrawn or begun in another way, another one is under way, or what `erase`,
             the audits or the purge raise; the request then stays where it is, or is failed.
     """
     with run.history.locked():
+        if accepted is not None:
+            patients = find(run.history.ledger, id).patients
+            refuse_known("--accept-findings", accepted["why"], run.history, patients)
+            _accept(run.history.ledger, id, accepted)
         request = _until_audited(run, id, plan, audit)
-        if request.state != "completed":
+        if request.state != "completed" and not request.stopped:
             request = _certified(run, request, key)
         return _told(run, request)
+
+
+def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
+    """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
+    request = find(ledger, id)
+    if not request.stopped:
+        found = "nothing" if request.verdict is None else f"'{request.verdict}'"
+        raise FedletheError(
+            f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
+        )
+    demand_texts(dict(accepted), "--accept-findings")
+    moved(ledger, id, "audited", accepted=dict(accepted))
 
 
 def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) -> ErasureRequest:
@@ -134,12 +168,14 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
 def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
+    destroy_spent(run.history)
     request = find(ledger, id)
     if request.state == "withdrawn":
         raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
     if request.state == "completed":
         return request
-    if request.state != "audited" and isinstance(run.remote, OutOfReach):
+    anew = request.stopped and plan is not None and plan.result is None
+    if (request.state != "audited" or anew) and isinstance(run.remote, OutOfReach):
         raise FedletheError(
             f"{run.path}: its clients are on Flower nodes; carry it out there: "
             f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
@@ -148,20 +184,25 @@ def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> Erasur
 
 
 def current(ledger: Ledger) -> str | None:
-    """The erasure whose model is the run's: that of the request that was carried out last; None before the first."""
-    carried = [request for request in requests_of(ledger).values() if request.purge is not None]
-    return max((request.erasure for request in carried if request.erasure is not None), default=None)
+    """The erasure whose model is the run's: that of the request that was certified last; None before the first."""
+    known, last = requests_of(ledger), dict[str, None]()
+    for event in ledger.events("state", "purge"):
+        if event.kind == "purge" or event.body.get("purge") is not None:
+            last.setdefault(event.body["request"])  # a purge that was to wait does not make an old model the newest
+    carried = [known[id].erasure for id in last if id in known]
+    return carried[-1] if carried else None
 
 
 def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureRequest:
     ledger = run.history.ledger
     others = [other for other in requests_of(ledger).values() if other.id != request.id]
+    anew = request.stopped and plan is not None and plan != Plan(**(request.plan or {}))
     if under_way := next((other for other in others if other.state in ("running", "audited")), None):
         raise FedletheError(
             f"request {under_way.id} is {under_way.state}; finish it first: erase --request {under_way.id}"
         )
     held = None if request.plan is None else Plan(**request.plan)
-    if request.state in ("opened", "failed"):
+    if request.state in ("opened", "failed") or anew:
         plan = plan or held or Plan(method="recommended", options={}, mask={}, repair={})
         plan = _checked(run, request, plan)
         facts = {name: getattr(plan, name) for name in Plan.__slots__}
@@ -172,16 +213,44 @@ def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureReque
 
 
 def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
-    if plan.keep_for < 0 or plan.references < 0:
-        raise FedletheError("--keep-for and --references must not be negative")
+    if plan.keep_for < 0:
+        raise FedletheError("--keep-for must not be negative")
+    demand_references(plan.references)
+    if {"patients", "of"} & set(plan.options):
+        raise FedletheError("--set patients: who is erased is in the request; leave it out")
+    if plan.references:
+        demand_trained_on(run, request.patients)
     if plan.keep_for and request.patients:
         raise FedletheError("--keep-for: not with patients: what is left of their client cannot be told from them")
-    after = plan.after or current(run.history.ledger)
-    if after != current(run.history.ledger) and current(run.history.ledger) is not None:
-        raise FedletheError(f"--after {plan.after}: the run's model is that of erasure {current(run.history.ledger)}")
-    plan = Plan(**{**{name: getattr(plan, name) for name in Plan.__slots__}, "after": after})
+    now = current(run.history.ledger)
+    after = plan.after or now
+    if after != now and now is not None:
+        raise FedletheError(f"--after {plan.after}: the run's model is that of erasure {now}")
+    if plan.result is not None:
+        _demand_result(run, request, plan.result)
+        return plan
+    plan = replace(plan, after=after)
     _built(run, request, plan)
     return plan
+
+
+def _demand_result(run: Run, request: ErasureRequest, id: str) -> None:
+    """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
+    record = recorded(run, id)
+    if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
+        request.clients,
+        {client: tuple(names) for client, names in request.patients.items()},
+    ):
+        raise FedletheError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
+    done_before = {
+        client
+        for other in requests_of(run.history.ledger).values()
+        if other.purge is not None and other.id != request.id
+        for client in set(other.clients) - set(other.patients)
+    }
+    if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
+        now = current(run.history.ledger)
+        raise FedletheError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 
 def _built(run: Run, request: ErasureRequest, plan: Plan) -> Request:
@@ -194,7 +263,8 @@ def _built(run: Run, request: ErasureRequest, plan: Plan) -> Request:
         clients = ()
     recipe = run.config.recipe(plan.method)
     of_network = EMPTY if run.config.exact is not None else patients
-    return request_for(run.config, clients, recipe, options, plan.mask, plan.repair, plan.after, patients=of_network)
+    built = request_for(run.config, clients, recipe, options, plan.mask, plan.repair, plan.after, patients=of_network)
+    return replace(built, act=request.id)
 
 
 def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
@@ -205,13 +275,16 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     plan = Plan(**request.plan)
     built = _built(run, request, plan)
     try:
-        erasure = done(run, built) or erase_locked(run, built, pseudonymous=True)
+        chosen = None if plan.result is None else recorded(run, plan.result)
+        erasure = chosen or done(run, built) or erase_locked(run, built)
     except FedletheError as error:
         with suppress(FedletheError):  # on a full disk not even that can be written
-            moved(run.history.ledger, request.id, "failed", note=str(error))
+            moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
         raise
-    audit(run, erasure, built, plan.references)
-    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id)
+    audit(run, erasure, replace(built, after=erasure.after), plan.references)
+    found = attested(run, erasure.id)
+    verdict = NOT_AUDITED if found is None else found.verdict
+    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
 def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
@@ -230,7 +303,9 @@ def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReq
 def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
     assert request.erasure is not None
     ledger = run.history.ledger
-    purge(run, request, max(filter(None, (request.erasure, current(ledger)))))
+    base = request.erasure if request.purge is None else current(ledger)
+    assert base is not None
+    purge(run, request, base)
     issue(run, request, key, FINAL, None)
     return moved(ledger, request.id, "completed", purge="done")
 
@@ -262,10 +337,9 @@ def purge_due(run: Run, key: SigningKey) -> Purged:
 
 
 def _told(run: Run, request: ErasureRequest) -> Carried:
-    erasure = next(erasure for erasure in erasures(run) if erasure.id == request.erasure)
-    certificate = newest_certificate(run, request)
-    assert certificate is not None
-    return Carried(request, erasure, certificate)
+    assert request.erasure is not None
+    erasure = recorded(run, request.erasure)
+    return Carried(request, erasure, newest_certificate(run, request), attested(run, erasure.id))
 
 
 def newest_certificate(run: Run, request: ErasureRequest) -> Path | None:

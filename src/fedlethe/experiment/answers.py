@@ -8,10 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from fedlethe import files
+from fedlethe import files, tensors
 from fedlethe.audit import Answers, Task
 from fedlethe.audit.membership import RETAINED
 from fedlethe.audit.relearn import SHORT_TRAININGS
@@ -101,12 +100,17 @@ def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]
     return [part.only(np.arange(len(part)) % step == 0) for part in parts]
 
 
-def save(path: Path, answers: Answers) -> None:
-    """Write answers to a file."""
+def content_of(answers: Answers) -> bytes:
+    """Answers as the content of a safetensors file."""
     arrays = {field.name: getattr(answers, field.name) for field in fields(Answers)}
     kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    return safetensors.numpy.save(kept)
+
+
+def save(path: Path, answers: Answers) -> None:
+    """Write answers to a file of their own."""
     with files.written_whole(path) as aside:
-        aside.write_bytes(safetensors.numpy.save(kept))
+        aside.write_bytes(content_of(answers))
 
 
 def load(path: Path) -> Answers:
@@ -115,7 +119,20 @@ def load(path: Path) -> Answers:
     Raises:
         FedletheError: The file is not whole.
     """
+    return read(files.content_of(path), path)
+
+
+def read(content: bytes, path: Path) -> Answers:
+    """What `content_of` made; `path` names the file in messages.
+
+    Raises:
+        FedletheError: It is not whole.
+    """
+    arrays, _ = tensors.read_arrays(content, path)
     try:
-        return Answers(**safetensors.numpy.load_file(path))
-    except (OSError, safetensors.SafetensorError, TypeError) as error:
-        raise FedletheError(f"{path}: cannot be read ({error}); remove it and run the command again") from None
+        return Answers(**arrays)
+    except TypeError:
+        held = ", ".join(arrays)[:200]
+        raise FedletheError(
+            f"{path}: holds no answers of a model (it holds {held or 'nothing'}); remove it and run the command again"
+        ) from None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
+from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import answers, closed_form
 from fedlethe.experiment.answers import Examination
@@ -21,7 +22,9 @@ from fedlethe.experiment.patients import OfClients, less, remaining
 from fedlethe.experiment.request import Request
 from fedlethe.experiment.run import Run, from_json, to_json
 from fedlethe.federation.train import sample_clients, train
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
+from fedlethe.history.ledger import REPLACED, removals
 from fedlethe.history.store import JSON
 from fedlethe.models import initialise
 from fedlethe.progress import track
@@ -55,8 +58,28 @@ class Attested:
     asked: tuple[ClientId, ...] | None = None
 
 
+LEAST_REFERENCES = 3
+"""Retrainings below which a verdict would rest on one or two figures, and some audits cannot be made at all."""
+
+
+def demand_references(references: int) -> None:
+    """Refuse a number of retrainings that no audit can be made of.
+
+    Raises:
+        FedletheError: It is negative, or above 0 and below LEAST_REFERENCES.
+    """
+    if references < 0:
+        raise FedletheError("--references must not be negative; 0 is for no audit")
+    if 0 < references < LEAST_REFERENCES:
+        raise FedletheError(
+            f"--references {references}: the audits take {LEAST_REFERENCES} retrainings at least; 0 is for no audit"
+        )
+
+
 def attest(run: Run, erasure: Erasure, request: Request, references: int) -> None:
     """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
+
+    Findings against fewer retrainings are replaced.
 
     Args:
         run: The run, locked.
@@ -64,8 +87,8 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
         request: What it was asked for.
         references: How many retrainings to make.
     """
-    store, name = run.history.store, f"erasures/{erasure.id}/{AUDIT}"
-    if not references or store.holds(name):
+    store = run.history.store
+    if not references or _is_entered(run, erasure.id, references):
         return
     past = run.past(request.after)
     patients = request.patients or _of_closed_form(run, request, past)
@@ -74,10 +97,12 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
     seeds = tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(references))
 
     def ask(which: str, model: Callable[[], Vector]) -> Answers:
-        place = run.path / FOLDER / erasure.id / f"{which}.safetensors"
-        if not place.is_file():
-            answers.save(place, examination.ask(run, model(), relearn=not patients))
-        return answers.load(place)
+        place = f"{FOLDER}/{erasure.id}/{which}"
+        if not store.holds(place):
+            content = answers.content_of(examination.ask(run, model(), relearn=not patients))
+            run.history.ledger.add_artefacts([store.write("answers", place, None, [content])])
+        held = store.find(place)
+        return answers.read(store.content(held), run.path / held.path)
 
     candidate = ask("candidate", lambda: run.history.erased_model(erasure.id))
     untouched = ask("untouched", past.final)
@@ -89,6 +114,15 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
     enter(run, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
 
 
+def _is_entered(run: Run, id: str, references: int) -> bool:
+    """Whether findings against so many retrainings are entered; those against fewer are taken out of the ledger."""
+    found = attested(run, id)
+    if found is None or found.references >= references:
+        return found is not None
+    run.history.ledger.append(removals([f"erasures/{id}/{AUDIT}{JSON}"], REPLACED))
+    return False
+
+
 def enter(run: Run, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
     content = to_json(found, Attested).encode()
@@ -98,7 +132,12 @@ def enter(run: Run, id: str, found: Attested) -> None:
 
 def attested(run: Run, id: str) -> Attested | None:
     """What was found of an erasure; None where it was not audited."""
-    store, name = run.history.store, f"erasures/{id}/{AUDIT}"
+    return attested_in(run.history, id)
+
+
+def attested_in(history: RunFolder, id: str) -> Attested | None:
+    """What a run folder holds of an erasure's audit, checked against the ledger; None where it was not audited."""
+    store, name = history.store, f"erasures/{id}/{AUDIT}"
     return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
 
 

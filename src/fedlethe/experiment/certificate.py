@@ -2,8 +2,9 @@
 """The certificate of an erasure: an in-toto statement, version 1, signed, about the models before and after.
 
 Two are issued. The first is there before anything is purged, and says what will be; the second holds what was. Their
-words are careful: 'exact' where the model is what training without the client leads to, 'guaranteed' where a bound
-holds, else 'evidence only'. Each says what it does not cover.
+words are careful: 'exact' where the model is what training without the client leads to, 'guaranteed' where something
+else is certain, else 'evidence'. Each says what it does not cover. Before anything is signed the ledger and every file
+that it names are held against each other, in this run and in those that it began from.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from typing import Any
 import torch
 
 import fedlethe
-from fedlethe.experiment.attest import attested
-from fedlethe.experiment.erasure import Erasure, erasures
+from fedlethe.errors import FedletheError
+from fedlethe.experiment.attest import Attested, attested
+from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strongest
+from fedlethe.experiment.elsewhere import reached
+from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
-from fedlethe.experiment.requests import ErasureRequest
+from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
 from fedlethe.experiment.run import Run, erased_images, read_run_document
+from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import IMAGES
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
 from fedlethe.signing import SigningKey, signed
@@ -34,13 +40,6 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:fedlethe:erasure:1"
 BEFORE, FINAL = "certificate-before-purge", "certificate"
 """The files, beside the erasure's model, without their ending."""
-
-CLAIMS = {
-    "exact": "The model after is one that training without the erased data leads to, as the method's statement says.",
-    "guaranteed": "The model after is bounded in what it can tell of the erased data, as the method's statement says.",
-    "evidence only": "Nothing is guaranteed of the model after. Audits, where there are any, are evidence: they can "
-    "find traces of the erased data, and cannot prove that there are none.",
-}
 
 IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
 """How clients were told apart, where they were not on machines of their own."""
@@ -53,7 +52,7 @@ NOT_COVERED = (
     "The clients' own images and whatever else they hold; nothing of theirs was ever in the run folder but what their "
     "updates were made into.",
     "What the retained clients' updates took up from global models that held the erased client's, where the claim is "
-    "'evidence only'.",
+    "'evidence'.",
     "Blocks that a drive keeps after a file was deleted.",
 )
 """What every certificate says that it does not cover."""
@@ -68,7 +67,12 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
         key: Signs it.
         name: BEFORE or FINAL.
         due: The date until which the traces are kept; None where they go at once, or are gone.
+
+    Raises:
+        FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
+    for folder in folders_of(run):
+        folder.verify()
     store = run.history.store
     content = signed(canonical(statement(run, request, name == FINAL, due)).encode(), key)
     artefact = store.write("erasure", f"erasures/{request.erasure}/{name}", None, [content], ending=JSON)
@@ -77,7 +81,8 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
 
 def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
     """The in-toto statement, plain values."""
-    erasure = next(erasure for erasure in erasures(run) if erasure.id == request.erasure)
+    assert request.erasure is not None
+    erasure = recorded(run, request.erasure)
     trained = of_round("global checkpoint", run.history.rounds)
     before = _model(run.history, trained if erasure.after is None else f"erasures/{erasure.after}/model")
     after = _model(run.history, f"erasures/{erasure.id}/model")
@@ -91,34 +96,57 @@ def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) 
         ],
         "predicate": {
             "claim": {
-                "kind": (kind := claim_of(erasure.guarantee)),
+                "kind": (kind := claimed(run, erasure)),
                 "words": CLAIMS[kind],
-                "method": erasure.guarantee,
+                "method": None if erasure.guarantee is None else erasure.guarantee.statement,
             },
             "request": _request(request),
             "erasure": {"id": erasure.id, **json.loads(erasure.request)},
-            "figures": dict(erasure.found),
-            "evaluation": {
-                "before": _measured(erasure.stages[0].evaluation),
-                "after": _measured(erasure.stages[-1].evaluation),
-            },
-            "audit": _audit(run, erasure),
+            "audit": audit_facts(attested(run, erasure.id)),
+            "accepted_findings": None if request.accepted is None else dict(request.accepted),
+            **figures_of(erasure),
+            **_secrets(run, erasure),
             **_nodes(run, erasure.id),
-            "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
             "purge": _purge(run, request, purged, due),
             "run": _run(run),
             "ledger": {"seq": head.seq, "hash": head.hash},
             "not_covered": list(NOT_COVERED),
         },
     }
-    return {name: _plain(value) for name, value in whole.items()}
+    plain: dict[str, Any] = plain_json(whole)
+    return plain
 
 
-def claim_of(guarantee: str | None) -> str:
-    """The kind of claim that a method's statement allows."""
-    if guarantee is None:
-        return "evidence only"
-    return "exact" if guarantee.startswith("exact") else "guaranteed"
+def figures_of(erasure: Erasure) -> dict[str, Any]:
+    """The figures of an erasure's record that a certificate has, plain JSON values."""
+    stages = erasure.stages
+    figures: dict[str, Any] = plain_json(
+        {
+            "figures": dict(erasure.found),
+            "evaluation": {"before": _measured(stages[0].evaluation), "after": _measured(stages[-1].evaluation)},
+            "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "hiding": {
+                "words": erasure.hiding,
+                "figures": None if erasure.hidden is None else erasure.hidden.figures,
+            },
+        }
+    )
+    return figures
+
+
+def claimed(run: Run, erasure: Erasure) -> Claim:
+    """What an erasure's record claims.
+
+    Raises:
+        FedletheError: It is more than its method, its options and the ledger allow.
+    """
+    said, most = claim_of(erasure.guarantee), strongest(erasure, run.parts(erasure.id))
+    if stronger(said, most):
+        raise FedletheError(
+            f"erasure {erasure.id}: its record claims '{said}', and by its method, options and rounds it can be "
+            f"'{most}' at most; nothing is signed"
+        )
+    return said
 
 
 def _model(history: RunFolder, name: str) -> Artefact:
@@ -140,10 +168,11 @@ def _measured(evaluation: Evaluation) -> dict[str, Any]:
     return {"all": asdict(evaluation.overall), "clients": clients}
 
 
-def _audit(run: Run, erasure: Erasure) -> dict[str, Any]:
-    found = attested(run, erasure.id)
+def audit_facts(found: Attested | None) -> dict[str, Any]:
+    """What a certificate says of the audits."""
     if found is None:
-        return {"made": False, "words": "No audit was made: the model was not held against retrainings."}
+        words = "No audit was made: the model was not held against retrainings."
+        return {"made": False, "verdict": NOT_AUDITED, "words": words}
     words = (
         f"Held against {found.references} retrainings without the erased data. 'gone': the figure lies where the "
         "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
@@ -159,6 +188,19 @@ def _nodes(run: Run, id: str) -> dict[str, Any]:
     held = json.loads(store.content(store.find(name)))
     told = ("identities", "messages", "questions_of_identity", "forgotten")
     return {"nodes": {name: held[name] for name in told}}
+
+
+def _secrets(run: Run, erasure: Erasure) -> dict[str, Any]:
+    """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
+    if not erasure.hiding:
+        return {}
+    left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
+    words = (
+        "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
+        f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "
+        "made of that file while the erasure was under way cannot be known."
+    )
+    return {"secrets": {"left": left, "words": words}}
 
 
 def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
@@ -195,7 +237,11 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         destroyed = folder.store.keys.destroyed()
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
-    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows)}
+    done, missed = reached(run.history, request.id)
+    taken = [erased_images(folder)[-1] for folder in folders_of(run)]
+    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
+    outside = {"reached": done, "not_reached": not_reached}
+    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
@@ -211,6 +257,11 @@ def _remains(run: Run) -> list[str]:
     if has_influence(run.history):
         kept.append(
             "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
+        )
+    if run.history.store.keys.living(IMAGES):
+        kept.append(
+            "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
+            "whoever holds the run's key of them and has an image can tell whether it was among them"
         )
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")
@@ -242,10 +293,10 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Plain JSON values: tuples as lists, numbers that JSON lacks as text."""
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain_json(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_json(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

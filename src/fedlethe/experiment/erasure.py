@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
+from fedlethe.experiment.candidates import erasable
 from fedlethe.experiment.cover import drawn
+from fedlethe.experiment.left_out import keep_prints
 from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, unclaimed, with_earlier
 from fedlethe.experiment.patients import remaining, retrained
 from fedlethe.experiment.request import Request, named
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
-from fedlethe.experiment.secret import mask_secret
+from fedlethe.experiment.secret import destroy_spent, mask_secret, spent
 from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
@@ -31,10 +33,13 @@ from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
 from fedlethe.report import plots
 from fedlethe.seeding import derive
-from fedlethe.types import ClientId, Cost, Need, RoundRecord, Stage, Vector
+from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
 from fedlethe.unlearning.retrain import Retrain
+
+Secret: TypeAlias = Callable[[], bytes]
+"""Gives the erasure's secret; it is made when it is first asked for, so not for an erasure that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,12 @@ class Erasure:
         cost: Of all stages together.
         retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
         after: The erasure that it began from; None for the trained model.
-        patients: Client to its patients that were taken out, where these were not whole clients.
+        patients: Client to what stands for its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
         found: Figures that the method found on the way, by name.
         hidden: What is hidden of who was erased, and from whom; None where nothing is.
         not_hidden: Why not, where there is a mask nevertheless.
         together: What is hidden from whoever has the models of several erasures of the same clients.
-        pseudonymous: Whether the patients' names are not here, but what stands for them.
     """
 
     run: Path
@@ -66,7 +70,7 @@ class Erasure:
     request: str
     forget: tuple[ClientId, ...]
     method: str
-    guarantee: str | None
+    guarantee: Guarantee | None
     stages: tuple[Stage, ...]
     cost: Cost
     retraining_examples: int
@@ -77,7 +81,11 @@ class Erasure:
     hidden: Hidden | None = None
     not_hidden: str | None = None
     together: str | None = None
-    pseudonymous: bool = False
+
+    @property
+    def decoyed(self) -> bool:
+        """Whether some of the clients are decoys."""
+        return self.hidden is not None and self.hidden.by == "decoys"
 
     @property
     def hiding(self) -> tuple[str, ...]:
@@ -95,9 +103,8 @@ class Erasure:
         held = [f"{self._patients(names)} of {client}" for client, names in self.patients.items()]
         return ", ".join([*(client for client in self.forget if client not in self.patients), *held])
 
-    def _patients(self, names: Sequence[str]) -> str:
-        if not self.pseudonymous:
-            return ", ".join(names)
+    @staticmethod
+    def _patients(names: Sequence[str]) -> str:
         return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
@@ -109,13 +116,14 @@ def erase(run: Run, request: Request) -> Erasure:
             very request was carried out before; or the mask that is asked for cannot be made.
     """
     with run.history.locked():
+        destroy_spent(run.history)
         if earlier := done(run, request):
             raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
         return erase_locked(run, request)
 
 
-def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Erasure:
-    """`erase` by who holds the run's lock already; `pseudonymous` if the record is not to name patients."""
+def erase_locked(run: Run, request: Request) -> Erasure:
+    """`erase` by who holds the run's lock already."""
     demand_complete(run)
     if run.config.exact is None:
         demand_clients(run, request.forget)
@@ -128,12 +136,16 @@ def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Eras
     with bar("erasing, client updates") as advance:
         meter = Meter(notify=advance)
         unlearned = _unlearned(run, request, past, meter)
-        mask = masked_of(run, request, past, unlearned.model)
-        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask):
+
+        def secret() -> bytes:
+            return mask_secret(run.history)
+
+        mask = masked_of(run, request, past, unlearned.model, secret)
+        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask, secret=secret):
             cost = meter.cost()
             with meter.stopped():
                 stages.append(Stage(name, run.evaluate(model), cost))
-    return _enter(run, request, past, unlearned, model, stages, repaired, mask, pseudonymous)
+    return _enter(run, request, past, unlearned, model, stages, repaired, mask)
 
 
 def _unlearned(run: Run, request: Request, past: History, meter: Meter) -> Unlearned:
@@ -158,8 +170,8 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
-def masked_of(run: Run, request: Request, history: History, model: Vector) -> Masked | None:
-    """The unlearned model, shape (P,), with the request's mask; None where there is none.
+def masked_of(run: Run, request: Request, history: History, model: Vector, secret: Secret) -> Masked | None:
+    """The unlearned model, shape (P,), with the request's mask, drawn by a secret; None where there is none.
 
     Raises:
         FedletheError: See `masking.masked`.
@@ -167,7 +179,9 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
     if not request.mask.adds_noise or (not request.mask.guarantees and not _took_part(request, history)):
         return None
 
-    noise = SecretNoise(mask_secret(run.path), "mask", request.canonical(run.history.store.keys.pseudonym))
+    def noise() -> SecretNoise:
+        return SecretNoise(secret(), "mask", request.canonical(run.history.store.keys.pseudonym))
+
     if request.patients:
         return unclaimed(
             run, history, model, request.mask, noise, "single patients: their client comes back in the repair"
@@ -182,14 +196,14 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
         method=request.method,
         method_name=request.method_name,
         unlearned=unlearned,
-        repairers=repairers(run, request, history),
+        repairers=repairers(run, request, history, secret),
         after=request.after is not None,
     )
     return masked(run, history, erased, request.mask, noise)
 
 
-def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, ...] | None:
-    """Who repairs the model: a few, drawn by the run's secret; None for all who are left, empty for nobody.
+def repairers(run: Run, request: Request, history: History, secret: Secret) -> tuple[ClientId, ...] | None:
+    """Who repairs the model: a few, drawn by a secret; None for all who are left, empty for nobody.
 
     Raises:
         FedletheError: So many are not there, or they would leave nobody to hide among.
@@ -199,7 +213,15 @@ def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, .
     if request.repair.clients is None:
         return None
     left = set(remaining(run, history, request.forget, request.patients).clients) - set(request.forget)
-    return drawn(run.path, request.forget, left, request.repair.clients, spare=1 if request.mask.adds_noise else 0)
+    spare = 1 if request.mask.adds_noise else 0
+    return drawn(secret, request.forget, left, request.repair.clients, spare, _repaired_before(run, request, history))
+
+
+def _repaired_before(run: Run, request: Request, history: History) -> list[set[ClientId]]:
+    """Who repaired, in each earlier masked erasure of the same clients."""
+    known = set(erasable(run, history))
+    same = [one for one in erasures(run) if one.after == request.after and set(one.forget) == set(request.forget)]
+    return [known - set(one.hidden.among) for one in same if one.hidden is not None and not one.decoyed]
 
 
 def _took_part(request: Request, history: History) -> bool:
@@ -214,11 +236,13 @@ def stages_of(
     meter: Meter,
     repaired: dict[ClientId, Vector],
     mask: Masked | None = None,
+    *,
+    secret: Secret,
 ) -> Iterator[tuple[str, Vector]]:
     """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name.
 
-    What each client's updates add in the repair rounds is summed up in `repaired`. Clients who took part in no round
-    are not repaired after, unless they are to be hidden among others who are.
+    What each client's updates add in the repair rounds is summed up in `repaired`; `secret` draws who repairs, where
+    few do. Clients who took part in no round are not repaired after, unless they are to be hidden among others who are.
     """
     yield "unlearned", model
     if not (request.mask.guarantees or request.decoys or _took_part(request, history)):
@@ -228,7 +252,7 @@ def stages_of(
         yield "masked", model
     if not request.repair.rounds:
         return
-    for record in repair_rounds(run, request, history, model, repairers(run, request, history), meter):
+    for record in repair_rounds(run, request, history, model, repairers(run, request, history, secret), meter):
         for client, update in record.updates.items():
             added = contribution(update.model, record.before, record.weights[client])
             repaired[client] = repaired[client] + added if client in repaired else added
@@ -261,7 +285,6 @@ def _enter(
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
     mask: Masked | None,
-    pseudonymous: bool,
 ) -> Erasure:
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
@@ -274,24 +297,26 @@ def _enter(
         request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=None if unlearned.guarantee is None else unlearned.guarantee.statement,
+        guarantee=certain(unlearned.guarantee, stages),
         stages=tuple(stages),
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
         after=request.after,
-        patients=named(patients, store.keys.pseudonym if pseudonymous else lambda _, name: name),
-        pseudonymous=pseudonymous,
+        patients=named(patients, store.keys.pseudonym),
         joined=exact.join,
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
     )
-    plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
-    artefacts = [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
+    drawn = plots.save(plots.erasure_stages(erasure.stages, erasure.forget), folder)
+    pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
+    artefacts = [store.artefact("picture", picture) for picture in pictures]
+    artefacts += [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
     if run.remote is not None:
         nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
         artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
+    artefacts += keep_prints(run, id, request.forget, patients)
     for client in erasure.patients if store.encrypt else ():
         store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
     if Need.INFLUENCE in run.history.keep:
@@ -300,8 +325,22 @@ def _enter(
     for client, statistics in closed_form.revised(run, exact, past).items():
         name = f"erasures/{id}/statistics/{client}"
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))
-    run.history.ledger.add_erasure(id, erasure.request, artefacts)
+    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
+    destroy_spent(run.history)
     return erasure
+
+
+def certain(guarantee: Guarantee | None, stages: Sequence[Stage]) -> Guarantee | None:
+    """What is certain of the model after the last stage, given what is certain of the unlearned one.
+
+    Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
+    them; but no retraining makes them, so 'exact' does not outlast them.
+    """
+    later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
+    if guarantee is None or guarantee.kind != "exact" or not later:
+        return guarantee
+    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased clients' images: no longer a retraining"
+    return Guarantee("guaranteed", made)
 
 
 def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
@@ -334,14 +373,20 @@ def retraining_examples(run: Run, forget: Iterable[ClientId], after: str | None 
 
 def erasures(run: Run) -> list[Erasure]:
     """The completed erasures of a run, in their order."""
-    return [_read(run, id) for id in run.history.ledger.erasures().values()]
+    return [recorded(run, id) for id in run.history.ledger.erasures().values()]
 
 
 def done(run: Run, request: Request) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
     id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
-    return None if id is None else _read(run, id)
+    return None if id is None else recorded(run, id)
 
 
-def _read(run: Run, id: str) -> Erasure:
-    return from_json((run.path / "erasures" / id / "erasure.json").read_bytes(), Erasure)
+def recorded(run: Run, id: str) -> Erasure:
+    """What was entered of an erasure.
+
+    Raises:
+        FedletheError: There is no such erasure, or its record is not the one that the ledger names.
+    """
+    held = from_json(run.history.erasure_record(id), Erasure)
+    return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

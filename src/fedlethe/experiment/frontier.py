@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fedlethe import files
 from fedlethe.audit.identity import guesses, outsider
 from fedlethe.config import Method
 from fedlethe.document import entry
@@ -27,6 +26,7 @@ from fedlethe.experiment.masking import finished, shape_of
 from fedlethe.experiment.probe import NO_MASK, NOTHING, SIGMA_GIVEN, Look, Probe, figures
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.metered import Meter
+from fedlethe.history.disk import RunFolder
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
 from fedlethe.privacy.hiding import DELTA, KINDS, Kind
 from fedlethe.privacy.mask import IsotropicMask, Mask, demand_sigma, subspace
@@ -160,15 +160,15 @@ def frontier(
             setting = setting_of(run, name, method, clients)
             points += [_point(probe, setting, size, before, draws, delta, advance) for size in (None, *sizes)]
     result = Frontier(run.path, method_name, clients, draws, delta, tuple(points))
-    files.write_text(run.path / "report" / "frontier.json", to_json(result, Frontier))
+    run.history.enter_study("frontier", to_json(result, Frontier))
     plots.save(pictures.frontier(result.points), run.path / "report")
     return result
 
 
-def saved_frontier(run: Path) -> Frontier | None:
+def saved_frontier(history: RunFolder) -> Frontier | None:
     """The run's frontier, where one was made."""
-    path = run / "report" / "frontier.json"
-    return from_json(path.read_bytes(), Frontier) if path.is_file() else None
+    content = history.study("frontier")
+    return None if content is None else from_json(content, Frontier)
 
 
 def _sizes(

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fedlethe import files
 from fedlethe.audit.identity import ATTACKERS, Attacker, full_knowledge, guesses, outsider, server_view
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attack import named
@@ -30,6 +29,7 @@ from fedlethe.experiment.request import Request
 from fedlethe.experiment.run import Run, demand_complete, from_json, to_json
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
+from fedlethe.history.disk import RunFolder
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.mask import SpanMask
@@ -99,15 +99,15 @@ def identity(run: Run, request: Request, draws: int = 3) -> Identity:
     points = study.points(seen)
     canonical = replace(request, forget=()).canonical()
     result = Identity(run.path, canonical, study.clients, draws, points)
-    files.write_text(run.path / "report" / "identity.json", to_json(result, Identity))
+    run.history.enter_study("identity", to_json(result, Identity))
     plots.save(pictures.identity(points), run.path / "report")
     return result
 
 
-def saved_identity(run: Path) -> Identity | None:
+def saved_identity(history: RunFolder) -> Identity | None:
     """The run's study of who left, where one was made."""
-    path = run / "report" / "identity.json"
-    return from_json(path.read_bytes(), Identity) if path.is_file() else None
+    content = history.study("identity")
+    return None if content is None else from_json(content, Identity)
 
 
 class _Study:
@@ -164,7 +164,7 @@ class _Study:
                 unlearned=self.unlearned,
                 repairers=chosen,
             )
-            mask = masked(run, run.past(), erased, request.mask, generator)
+            mask = masked(run, run.past(), erased, request.mask, lambda: generator)
             model, hidden = mask.model, mask.hidden
             likeness = self._likeness(mask, among)
         stage = "masked" if request.mask.adds_noise else "unlearned"

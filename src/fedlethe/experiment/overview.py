@@ -53,7 +53,8 @@ def evaluate_model(run: Run, model: Path | None, round: int | None, erasure: str
 
 def _chosen(run: Run, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
     if model is not None:
-        return model, checkpoint.load(model, run.layout)
+        known = {(run.path / one.path).resolve(): one.sha256 for one in run.history.ledger.artefacts().values()}
+        return model, checkpoint.load(model, run.layout, known.get(model.resolve()))
     if erasure is not None:
         return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
     if round is not None and not 0 <= round <= run.history.rounds:

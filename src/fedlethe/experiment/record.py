@@ -35,7 +35,7 @@ def request_sections(run: Run, picture: Callable[[Plot, str], Picture]) -> Itera
             found = _audited(run, request.erasure)
             text += [sentence(audit) for audit in found]
             if any(audit.after is not None for audit in found):
-                pictures.append(picture(audits(found, request.subject), f"erasures/{request.erasure}"))
+                pictures.append(picture(audits(found, request.subject), f"report/{request.erasure}"))
             if not found:
                 text.append(
                     "No audit was made: the model was not held against models trained without the erased images."
@@ -49,7 +49,9 @@ def _story(request: ErasureRequest) -> str:
     ends = {
         "opened": "It is still to be carried out.",
         "running": "It is being carried out.",
-        "audited": "The model is made; its certificate or the purge is still to come.",
+        "audited": "The audits found something, and nobody has decided yet: nothing is certified or purged."
+        if request.stopped
+        else "The model is made; its certificate or the purge is still to come.",
         "completed": f"It was carried out on {request.since[:10]} by erasure {request.erasure}.",
         "failed": f"It could not be carried out: {request.note}.",
         "withdrawn": f"It was withdrawn on {request.since[:10]}: {request.note}.",
@@ -60,9 +62,11 @@ def _story(request: ErasureRequest) -> str:
         purge = (
             gone if request.purge == "done" else f"What was kept of the erased images is held until {request.purge}."
         )
-    return (
-        f"On {request.opened[:10]} {request.by} asked for {request.subject} to be erased. {ends[request.state]} {purge}"
-    )
+    verdict = "" if request.verdict is None else f"The audits say: {request.verdict}. "
+    if request.accepted is not None:
+        verdict += f"{request.accepted['by']} went on in spite of it: {request.accepted['why']}. "
+    asked = f"On {request.opened[:10]} {request.by} asked for {request.subject} to be erased."
+    return f"{asked} {verdict}{ends[request.state]} {purge}"
 
 
 def _facts(request: ErasureRequest) -> Table:
@@ -105,8 +109,10 @@ def _statement(run: Run, request: ErasureRequest) -> dict[str, Any] | None:
     path = newest_certificate(run, request)
     if path is None:
         return None
-    statement: dict[str, Any] = json.loads(signing.unchecked(path.read_bytes(), path))
-    return {**statement, "path": path.relative_to(run.path).as_posix()}
+    name = path.relative_to(run.path).as_posix()
+    content = run.history.store.content(run.history.ledger.artefacts()[name])
+    statement: dict[str, Any] = json.loads(signing.unchecked(content, path))
+    return {**statement, "path": name}
 
 
 def _certificate(statement: dict[str, Any]) -> list[Table]:
@@ -120,6 +126,8 @@ def _certificate(statement: dict[str, Any]) -> list[Table]:
         *((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]),
         ("purge", f"{purge['state']}; {files} files"),
         ("copies", purge["backups"]),
+        *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
+        *(("not reached", said) for said in purge.get("not_reached", ())),
         ("what stays", "; ".join(purge["remains"])),
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),

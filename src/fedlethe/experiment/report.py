@@ -120,28 +120,28 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
     for erasure in erasures(run):
         text = [
             f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
-            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence only'}.",
+            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]
         text += [f"Who left: {line}." for line in erasure.hiding]
-        plot = _picture(run, plots.erasure_stages(erasure.stages, erasure.forget), f"erasures/{erasure.id}")
+        plot = _picture(run, plots.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
         title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
 
 
 def _study_sections(run: Run) -> Iterator[Section]:
-    if (swept := saved_sweep(run.path)) is not None:
+    if (swept := saved_sweep(run.history)) is not None:
         plot = _picture(run, plots.sweep(swept.points, swept.untouched))
         yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
-    if (masks := saved_frontier(run.path)) is not None:
+    if (masks := saved_frontier(run.history)) is not None:
         text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
         drawn = _picture(run, hiding_plots.frontier(masks.points))
         yield Section("Masks: what it costs to hide who left", text, (), [drawn])
-    if (left := saved_identity(run.path)) is not None:
+    if (left := saved_identity(run.history)) is not None:
         text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
         yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
-    for traced in saved_traces(run.path):
+    for traced in saved_traces(run.history):
         both = (plots.trace_global(traced.points, traced.client), plots.trace_unlearned(traced.points, traced.client))
         pictures = [_picture(run, plot) for plot in both]
         yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)

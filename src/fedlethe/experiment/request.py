@@ -37,8 +37,8 @@ class Repair:
         ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
         batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
-        clients: How many of the retained clients take part, drawn by the run's secret; None for all of them. Those who
-            take part show that they are not gone: with a mask, the others hide each other.
+        clients: How many of the retained clients take part, drawn by the erasure's secret; None for all of them. Those
+            who take part show that they are not gone: with a mask, the others hide each other.
     """
 
     rounds: int = 1
@@ -87,6 +87,7 @@ class Request:
         after: The id of the erasure from whose result they are erased; None for the trained model.
         decoys: How many of them did not ask, and are erased to hide who did.
         patients: Of the clients that are erased in part, their patients, where a network is trained.
+        act: The erasure request that it carries out, if any: no other erasure is taken for it.
     """
 
     forget: tuple[ClientId, ...]
@@ -97,6 +98,7 @@ class Request:
     after: str | None = None
     decoys: int = 0
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    act: str | None = None
 
     def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
         """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'.
@@ -119,6 +121,7 @@ class Request:
             "repair": self.repair.canonical(),
             **({} if self.after is None else {"after": self.after}),
             **({"decoys": self.decoys} if self.decoys else {}),
+            **({} if self.act is None else {"act": self.act}),
         }
         return json.dumps(options, sort_keys=True, allow_nan=False)
 
@@ -158,7 +161,7 @@ def request_for(
         if {**recipe.repair, **repair}.get("rounds") == 0:
             raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
-        raise FedletheError("repair: a closed-form erasure solves anew, there is nothing to repair; leave it out")
+        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
     masking = construct(Masking, mask, "mask")
     demand_candidates(method, recipe.method, masking)
     bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}

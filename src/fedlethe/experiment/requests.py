@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from fedlethe.entered import demand_text
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.patients import refuse_known, refuse_named
 from fedlethe.experiment.run import Run, opened_folder
 from fedlethe.history import chain
 from fedlethe.history.chain import Body, Event
@@ -21,6 +23,12 @@ CLOSED: tuple[State, ...] = ("completed", "withdrawn")
 
 DAYS = 30
 """Until the deadline where none is named: the month of GDPR Art. 12(3)."""
+
+NOT_AUDITED = "not audited"
+FINDINGS = ("still there", "not useful")
+"""Verdicts at which a request stops until somebody decides."""
+
+_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted", "hiding")
 
 LEGAL_GROUND = "GDPR Art. 17(1)"
 """Where none is named."""
@@ -48,6 +56,9 @@ class ErasureRequest:
         erasure: The id of the erasure that carried it out.
         purge: 'done', or the date until which its traces are kept; None before the erasure is certified.
         note: Why it failed or was withdrawn.
+        verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
+        accepted: Who went on in spite of what the audits found, and why; None where nobody did.
+        hiding: What hides who was erased, and how well, in sentences; nothing where nothing does.
     """
 
     id: str
@@ -64,12 +75,20 @@ class ErasureRequest:
     erasure: str | None = None
     purge: str | None = None
     note: str = ""
+    verdict: str | None = None
+    accepted: Mapping[str, str] | None = None
+    hiding: Sequence[str] = ()
 
     @property
     def subject(self) -> str:
         """Who is erased, in words."""
         counts = {client: f" ({len(names)} of its patients)" for client, names in self.patients.items()}
         return ", ".join(client + counts.get(client, "") for client in self.clients)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the audits found something, and nobody has decided yet how to go on."""
+        return self.state == "audited" and self.verdict in FINDINGS and self.accepted is None
 
     @property
     def overdue(self) -> bool:
@@ -114,7 +133,9 @@ def _opened(event: Event) -> ErasureRequest:
 def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
     if event.kind == "purge":
         return replace(request, purge="done")
-    known = {name: event.body[name] for name in ("state", "plan", "erasure", "purge", "note") if name in event.body}
+    known = {name: event.body[name] for name in _MOVED if name in event.body}
+    if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
+        known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), **known}
     return replace(request, since=event.at, **known)
 
 
@@ -181,10 +202,15 @@ def open_request(
     """
     if not reason.strip():
         raise FedletheError("--reason: say why, in a few words; it stays on record")
+    told = {"--reason": reason, "--by": by, "--legal-ground": legal_ground, "--deadline": deadline or ""}
+    for option, text in (*told.items(), *(("--patient", patient) for patient in patients)):
+        demand_text(text, option)
     due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)
+        for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+            refuse_named(flag, text, patients)
         pseudonyms = _pseudonyms(run, clients, patients)
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
             return same
@@ -210,7 +236,7 @@ def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) 
     if run.remote is not None:
         raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
-    run.data.without_patients(client, patients)
+    run.images.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
 
 
@@ -253,8 +279,11 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     Raises:
         FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
     """
+    demand_text(reason, "--reason")
+    demand_text(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
-        if request.state not in ("opened", "running", "failed"):
+        if request.state not in ("opened", "running", "failed") and not request.stopped:
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
+        refuse_known("--reason", reason, history, request.patients)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

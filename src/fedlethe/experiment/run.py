@@ -11,23 +11,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomlkit
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 import fedlethe
+from fedlethe import files
 from fedlethe.config import RunConfig, resolve
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.data.partition import divide
-from fedlethe.document import Document, read_toml
+from fedlethe.document import Document, parse_toml
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
 from fedlethe.exact.features import features_of, featurise
+from fedlethe.experiment.beginning import BEGINNING, Beginning
 from fedlethe.experiment.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.succession import Part, Succession
 from fedlethe.models import initialise
 from fedlethe.types import ClientId, Evaluation, Vector
@@ -145,6 +148,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         repair=repair,
         patients=patients,
         revised=revised,
+        erasure=after,
     )
 
 
@@ -153,7 +157,7 @@ def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str,
     chain: list[tuple[str, dict[str, Any]]] = []
     while after is not None:
         history.demand_erasure(after)
-        facts = json.loads((history.path / "erasures" / after / "erasure.json").read_bytes())
+        facts = json.loads(history.erasure_record(after))
         chain.append((after, facts))
         after = facts.get("after")
     return chain[::-1]
@@ -223,15 +227,15 @@ def prepare_with(
     )
 
 
-def run_document(prepared: Prepared, after: str | None) -> Document:
+def run_document(prepared: Prepared, begun: Beginning) -> Document:
     """What run.toml holds: the configuration in full, and what it was found to be.
 
     Args:
         prepared: The run.
-        after: The folder of the erasure that it begins from, relative to the run's.
+        begun: Where it begins.
     """
     facts = {
-        **({} if after is None else {"after": after}),
+        **({} if begun.after is None else {"after": begun.after, BEGINNING: begun.facts()}),
         "version": fedlethe.__version__,
         "data_fingerprint": prepared.fingerprint,
         "clients": sorted(prepared.data.clients),
@@ -241,16 +245,18 @@ def run_document(prepared: Prepared, after: str | None) -> Document:
 
 
 def read_run_document(path: Path) -> Document:
-    """The run.toml of a run folder.
+    """The run.toml of a run folder, held against the ledger where there is one.
 
     Raises:
-        FedletheError: The folder is not a run.
+        FedletheError: The folder is not a run, or the file is not the one that was entered when the training began.
     """
     if not path.is_dir():
         raise FedletheError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
     if not (path / "run.toml").is_file():
         raise FedletheError(f"{path}: is not a run folder (it has no run.toml)")
-    document = read_toml(path / "run.toml")
+    content = files.content_of(path / "run.toml")
+    demand_as_entered(path, "run.toml", content)
+    document = parse_toml(content, path / "run.toml")
     if not isinstance(document.get("run"), dict):
         raise FedletheError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
     return document
@@ -308,6 +314,12 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
 
 
 def erased_images(history: RunFolder) -> tuple[ErasedImages, ...]:
+    """The images that the run must not have: those erased in what it began from, and what its purges took since."""
+    document = read_run_document(history.path) if (history.path / "run.toml").is_file() else {"run": {}}
+    return (*Beginning.of(document["run"]).erased, *purged_images(history))
+
+
+def purged_images(history: RunFolder) -> tuple[ErasedImages, ...]:
     """The images that the run's purges took from it, in their order."""
     names = [event.body["images"] for event in history.ledger.events("purge") if event.body["images"] is not None]
     held = history.store
@@ -374,5 +386,18 @@ def to_json(value: Any, kind: Any) -> str:
 
 
 def from_json(text: str | bytes, kind: type[T]) -> T:
-    """What `to_json` wrote."""
-    return TypeAdapter(kind).validate_json(text)
+    """What `to_json` wrote.
+
+    Raises:
+        FedletheError: It is no JSON, or that of something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))[:200]
+        name = getattr(kind, "__name__", str(kind))
+        raise FedletheError(
+            f"a record of the run cannot be read as {name} ({place or 'its JSON'}: {first['msg'][:200]}); restore "
+            "the run from a backup"
+        ) from None

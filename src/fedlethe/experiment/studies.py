@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe import files
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.erasure import unlearn
 from fedlethe.experiment.masking import finished
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.federation.metered import Meter
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
@@ -23,6 +23,9 @@ from fedlethe.types import ClientId, Evaluation, SweepPoint, TracePoint
 
 SIGMAS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03)
 """Standard deviations of the noise on each weight: the paper's range."""
+
+TRACE = "trace-"
+"""Begins the name of a trace's values; the client follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def sweep(
     pairs = [(mask, draw) for mask in masks for draw in range(draws if mask.sigma > 0 else 1)]
     points = track(_sweep(run, method, erased, pairs), len(erased) * len(pairs), "sweep, models")
     result = Sweep(run.path, method_name, run.evaluate(run.past().final()), tuple(points))
-    save(run.path, "sweep", result)
+    run.history.enter_study("sweep", to_json(result, Sweep))
     plots.save(plots.sweep(result.points, result.untouched), run.path / "report")
     return result
 
@@ -117,7 +120,7 @@ def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace
         trained = history.final()
         points.append(TracePoint(history.rounds, run.evaluate(trained), run.evaluate(unlearned)))
     result = Trace(run.path, method_name, client, tuple(points))
-    save(run.path, f"trace-{client}", result)
+    run.history.enter_study(f"{TRACE}{client}", to_json(result, Trace))
     for plot in (plots.trace_global(result.points, client), plots.trace_unlearned(result.points, client)):
         plots.save(plot, run.path / "report")
     return result
@@ -131,17 +134,13 @@ def _replay(run: Run, method: Method) -> Iterator[InMemoryHistory]:
         yield history
 
 
-def save(run: Path, name: str, result: Sweep | Trace) -> None:
-    """Keep a study's values beside its pictures, for the report."""
-    files.write_text(run / "report" / f"{name}.json", to_json(result, type(result)))
-
-
-def saved_sweep(run: Path) -> Sweep | None:
+def saved_sweep(history: RunFolder) -> Sweep | None:
     """The run's sweep, where one was made."""
-    path = run / "report" / "sweep.json"
-    return from_json(path.read_bytes(), Sweep) if path.is_file() else None
+    content = history.study("sweep")
+    return None if content is None else from_json(content, Sweep)
 
 
-def saved_traces(run: Path) -> list[Trace]:
+def saved_traces(history: RunFolder) -> list[Trace]:
     """The run's traces, by client."""
-    return [from_json(path.read_bytes(), Trace) for path in sorted((run / "report").glob("trace-*.json"))]
+    held = [history.study(name) for name in history.studies() if name.startswith(TRACE)]
+    return [from_json(content, Trace) for content in held if content is not None]

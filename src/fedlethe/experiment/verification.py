@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from fedlethe import signing
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.certificate import PREDICATE, STATEMENT
+from fedlethe.experiment.attest import attested_in
+from fedlethe.experiment.certificate import PREDICATE, STATEMENT, audit_facts, figures_of, plain_json
+from fedlethe.experiment.claims import CLAIMS, claim_of, stronger, strongest
+from fedlethe.experiment.erasure import Erasure
 from fedlethe.experiment.requests import requests_of
-from fedlethe.experiment.run import opened_folder
+from fedlethe.experiment.run import earlier, from_json, part_of, read_run_document
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.store import FOLDERS
@@ -61,6 +64,7 @@ def verify_ledger(path: Path) -> Verified:
         head = history.ledger.head()
         checks = [
             Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
+            _held("ledger file", history.ledger.damage(), "SQLite's pages, table and header are as they were made"),
             _held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
@@ -78,11 +82,9 @@ def verify_ledger(path: Path) -> Verified:
 
 @contextmanager
 def _ledger_and_files(path: Path) -> Iterator[RunFolder]:
-    """The history of a run, or of a recording (see `flower`), which has a ledger and no run.toml."""
-    if (path / "run.toml").is_file() or not (path / "ledger.db").is_file():
-        with opened_folder(path) as (_, history):
-            yield history
-        return
+    """The history of a run, or of a recording (see `flower`), whatever else is wrong with the folder."""
+    if not (path / "ledger.db").is_file():
+        read_run_document(path)  # which says what the folder is not
     history = RunFolder(path, (), frozenset())
     try:
         yield history
@@ -158,7 +160,7 @@ def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
         words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
         checks.append(Check("the run", "not checked", words))
     else:
-        with opened_folder(run) as (_, history):
+        with _ledger_and_files(run) as history:
             checks += _of_run(statement, path, history)
     checks.append(Check("what nobody can check here", "not checked", "copies elsewhere; the audits' figures; the data"))
     return Verified(path, tuple(checks))
@@ -177,7 +179,11 @@ def _statement(payload: bytes, path: Path) -> dict[str, Any]:
 def _form(statement: dict[str, Any]) -> Check:
     predicate = statement["predicate"]
     claim, request = predicate["claim"], predicate["request"]
-    words = f"{', '.join(request['clients'])} erased by request {request['id']}; claim: {claim['kind']}"
+    audit, accepted = predicate["audit"], predicate["accepted_findings"]
+    held = f"audit: {audit['verdict']}" + (f" (against {audit['references']} retrainings)" if audit["made"] else "")
+    words = f"{', '.join(request['clients'])} erased by request {request['id']}; claim: {claim['kind']}; {held}"
+    if accepted is not None:
+        words += f"; what the audit found was accepted by {accepted['by']}: {accepted['why']}"
     return Check("statement", "ok", words)
 
 
@@ -195,6 +201,9 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         ("model before", _before, "its hash is the one in the ledger"),
         ("model after", _after, "its bytes are those that the certificate names"),
         ("configuration", _configuration, "run.toml is the one that the certificate names"),
+        ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
+        ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
+        ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
         ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
     )
     for what, check, words in checks:
@@ -236,6 +245,46 @@ def _request(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
     if canonical.get(erasure["id"]) != {name: value for name, value in erasure.items() if name != "id"}:
         return f"erasure {erasure['id']} is another one in the ledger"
     return None
+
+
+def _record(statement: dict[str, Any], history: RunFolder) -> Erasure:
+    return from_json(history.erasure_record(statement["predicate"]["erasure"]["id"]), Erasure)
+
+
+def _claim(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    said = statement["predicate"]["claim"]
+    try:
+        record = _record(statement, history)
+        with ExitStack() as stack:
+            most = strongest(record, (*earlier(history.path, stack), part_of(history, record.id)))
+    except FedletheError as error:
+        return str(error)
+    if said["kind"] not in CLAIMS or said["words"] != CLAIMS[said["kind"]]:
+        return f"'{said['kind']}' is no claim that this version knows, or its words are others"
+    if said["kind"] != claim_of(record.guarantee):
+        return f"it claims '{said['kind']}', the run's record '{claim_of(record.guarantee)}'"
+    if said["method"] != (None if record.guarantee is None else record.guarantee.statement):
+        return "the method's statement is another one in the run's record"
+    return f"it claims '{said['kind']}'; it can be '{most}' at most" if stronger(said["kind"], most) else None
+
+
+def _figures(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    try:
+        known = figures_of(_record(statement, history))
+    except FedletheError as error:
+        return str(error)
+    predicate = statement["predicate"]
+    other = [name for name, value in known.items() if predicate.get(name) != value]
+    return f"its {' and '.join(other)} differ from the run's record" if other else None
+
+
+def _audited(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
+    predicate = statement["predicate"]
+    try:
+        found = attested_in(history, predicate["erasure"]["id"])
+    except FedletheError as error:
+        return str(error)
+    return None if plain_json(audit_facts(found)) == predicate["audit"] else "the run's record of the audit is another"
 
 
 def _digest(statement: dict[str, Any], index: int) -> tuple[str, str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.attest import AUDIT, Attested, enter
+from fedlethe.experiment.attest import AUDIT, Attested, demand_references, enter
 from fedlethe.experiment.run import Run, opened_run
 from fedlethe.flower import auditing
 from fedlethe.flower.recorded import known_identities
@@ -17,8 +17,9 @@ from fedlethe.seeding import derive
 def audit(session: Session) -> None:
     """Hold an erasure's model against retrainings, on the images of the nodes."""
     options, path = session.options, session.options.folder
-    if options.references < 1:
-        raise FedletheError(f"run config: references = {options.references}: an audit takes one retraining at least")
+    if not options.references:
+        raise FedletheError("run config: references = 0: an audit takes retrainings; give some")
+    demand_references(options.references)
     facts = erasure_facts(path, options.erasure)
     known = known_nodes(path)
     gone = frozenset(facts["forget"]) | earlier_erased(path, facts.get("after"))
@@ -55,11 +56,10 @@ def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
 
 
 def demand_network(run: Run) -> None:
-    """Refuse to audit a closed-form model over nodes."""
+    """Refuse to audit an erasure in closed form."""
     if run.config.exact is not None:
         raise FedletheError(
-            "audits over nodes are of networks; erasure.json holds how far a closed-form head is from one "
-            "fitted from scratch"
+            "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
         )
 
 

@@ -13,7 +13,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment import act
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.experiment.request import Request
-from fedlethe.experiment.requests import find
+from fedlethe.experiment.requests import ErasureRequest, find
 from fedlethe.experiment.run import Run, opened_folder, opened_run
 from fedlethe.flower.audit_mode import attest, demand_network
 from fedlethe.flower.recorded import known_identities
@@ -62,7 +62,7 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
         raise FedletheError("run config: the request says who is erased; leave erase away")
     signer = experiment.signing_key(Path(options.key)) if options.key else None
     named = options.method if options.method != "recommended" else ""
-    given = (named, plain, mask, repair, options.after or None, options.references, options.keep_for)
+    given = (named, plain, mask, repair, options.after or None, options.references, options.keep_for, None)
     plan = act.Plan.of(options.method, *given[1:]) if any(given) else None
     known_nodes(path)
     with opened_folder(path) as (_, history):
@@ -79,10 +79,27 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
 
         if signer is not None:
             carried = act.carry_out(run, options.request, plan, signer, audit)
-            LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
+            _tell(carried.request)
+            if carried.certificate is not None:
+                LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
             return
-        act.erase_unsigned(run, options.request, plan, audit)
+        request = act.erase_unsigned(run, options.request, plan, audit)
+    _tell(request)
+    if request.stopped:
+        return
     LOG.info("fedlethe: sign it and purge: fedlethe erase %s --request %s --key FILE", path, options.request)
+
+
+def _tell(request: ErasureRequest) -> None:
+    """What the audits said; where a request stopped, how to go on."""
+    LOG.info("fedlethe: request %s: the audits say: %s", request.id, request.verdict)
+    if request.stopped:
+        LOG.error(
+            "fedlethe: request %s STOPPED at what the audits found; nothing was certified or purged. Go on with "
+            'another method, with fedlethe erase RUN --request %s --key KEY --accept-findings "why", or withdraw it',
+            request.id,
+            request.id,
+        )
 
 
 def _reached(

@@ -14,12 +14,13 @@ import tomlkit
 import fedlethe
 from fedlethe import files
 from fedlethe.config import HistorySettings
-from fedlethe.document import construct, read_toml
+from fedlethe.document import Document, construct, parse_toml
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.flower_state import told
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Artefact, Kind
+from fedlethe.history.ledger import Artefact, Kind, demand_as_entered
 from fedlethe.history.store import JSON, Store
 from fedlethe.types import ClientId
 
@@ -63,7 +64,7 @@ class Recorded:
         """
         if not (path / PLACE).is_file():
             raise FedletheError(f"{path}: holds no recording (it has no {PLACE})")
-        document = read_toml(path / PLACE)
+        document = _document(path)
         return cls.named(path, document["strategy"], document["keep"], document["methods"])
 
     @contextmanager
@@ -75,7 +76,7 @@ class Recorded:
         """
         document = {"strategy": self.strategy, "keep": self.settings.keep, "methods": list(self.settings.methods)}
         if (self.path / PLACE).is_file():
-            held = read_toml(self.path / PLACE)
+            held = _document(self.path)
             for name, value in document.items():
                 if held.get(name) != value:
                     raise FedletheError(
@@ -95,6 +96,13 @@ class Recorded:
         """Write who the clients of these rounds were, and what they were sent, as nodes/0001.json and so on."""
         number = sum(artefact.kind == "nodes" for artefact in history.ledger.artefacts().values()) + 1
         return write_nodes(history.store, "nodes", f"nodes/{number:04d}", grid)
+
+
+def _document(path: Path) -> Document:
+    """What recording.toml holds, checked against the ledger where there is one."""
+    content = files.content_of(path / PLACE)
+    demand_as_entered(path, PLACE, content)
+    return parse_toml(content, path / PLACE)
 
 
 def write_nodes(store: Store, kind: Kind, name: str, grid: RetainedGrid) -> Artefact:
@@ -122,6 +130,7 @@ def correspondence(
         },
         "questions_of_identity": {client: grid.roster.questions[client] for client in clients},
         "forgotten": sorted(forgotten),
+        "flower_state": sorted(set(told())),
         "turned_away": {str(node): reason for node, reason in sorted(grid.roster.turned_away.items())},
     }
 
@@ -129,8 +138,20 @@ def correspondence(
 def known_identities(path: Path) -> dict[str, Identity]:
     """Who has been met in the runs of a folder, by the digest of the node's key."""
     known: dict[str, Identity] = {}
-    for place in [*sorted(path.glob("nodes/*.json")), *sorted(path.glob("erasures/*/nodes.json"))]:
-        for client, one in json.loads(place.read_bytes())["identities"].items():
+    if not (path / "ledger.db").is_file():
+        return known
+    history = RunFolder(path, (), frozenset())
+    try:
+        held = [
+            one
+            for one in history.ledger.artefacts().values()
+            if one.path.endswith(f"nodes{JSON}") or one.kind == "nodes"
+        ]
+        contents = [history.store.content(one) for one in held]
+    finally:
+        history.close()
+    for content in contents:
+        for client, one in json.loads(content)["identities"].items():
             if one["key"] is not None:
                 known[one["key"]] = Identity(client, one["kind"], one["key"])
     return known

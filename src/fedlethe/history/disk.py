@@ -14,7 +14,7 @@ its deltas, not its models: a model holds the global one that it began from, and
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
 
 After a purge (see `experiment.purge`) the run's model is that of the erasure, which `final` gives; the influences of
-the retained clients are rebased on it, and neither deltas after the first round nor later global models are there.
+the retained clients are rebased on it, and neither deltas, norms nor later global models are there.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pathlib import Path
 
 import torch
 
-from fedlethe import checkpoint
+from fedlethe import checkpoint, files
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history.history import keeps_delta, not_kept
-from fedlethe.history.ledger import Artefact, Kind, Ledger, Participation
+from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger, Participation, removals
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.vector import Layout
@@ -74,13 +74,13 @@ class RunFolder:
         if not self.ledger.events("purge"):
             return self._keep
         influence = {Need.INFLUENCE} if Need.DELTAS in self._keep else frozenset()
-        return self._keep - {Need.DELTAS, Need.GLOBALS} | influence
+        return self._keep - {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS} | influence
 
     @property
     def base(self) -> str | None:
         """The id of the erasure whose model is the run's since the last purge; None where there was none."""
-        purges = self.ledger.events("purge")
-        return purges[-1].body["erasure"] if purges else None
+        purges = [event.body["erasure"] for event in self.ledger.events("purge")]
+        return next((id for id in reversed(purges) if id is not None), None)
 
     # Writing
 
@@ -92,6 +92,7 @@ class RunFolder:
             FedletheError: Another process is writing; the message names its pid.
         """
         with locked(self.path):
+            self.ledger.catch_up()
             self.store.clear_strays()
             yield
 
@@ -100,8 +101,8 @@ class RunFolder:
         if not self.store.holds(of_round("global checkpoint", 0)):
             self._layout = layout
             added = [self._save("global checkpoint", None, 0, initial)]
-            if (self.path / "run.toml").is_file():
-                added.append(self.store.artefact("configuration", "run.toml"))
+            there = (name for name in ("run.toml", "recording.toml") if (self.path / name).is_file())
+            added += [self.store.artefact("configuration", name) for name in there]
             self.ledger.add_artefacts(added)
 
     def append(self, record: RoundRecord, evaluation: str, server_state: bytes | None = None) -> None:
@@ -156,7 +157,7 @@ class RunFolder:
         if self._layout is None:
             initial = of_round("global checkpoint", 0)
             model = self.store.find(initial) if self.store.holds(initial) else self._final()
-            self._layout = checkpoint.layout_of(self.path / model.path)
+            self._layout = checkpoint.layout_of(self.path / model.path, model.sha256)
         return self._layout
 
     @property
@@ -263,6 +264,34 @@ class RunFolder:
         self.demand_erasure(id)
         return self._load(self.store.find(f"erasures/{id}/model"))
 
+    def erasure_record(self, id: str) -> bytes:
+        """What was entered of an erasure: the content of its erasure.json, held against the ledger.
+
+        Raises:
+            FedletheError: There is no such erasure, or its file is not the one that the ledger names.
+        """
+        self.demand_erasure(id)
+        return self.store.content(self.store.find(f"erasures/{id}/erasure"))
+
+    def enter_study(self, name: str, content: str) -> None:
+        """Write a study's values to report/NAME.json and enter them, in the place of those that were there before."""
+        path = _study(name)
+        with self.locked():
+            if path in self.ledger.artefacts():
+                self.ledger.append(removals([path], REPLACED))
+            files.write_text(self.path / path, content)
+            self.ledger.add_artefacts([self.store.artefact("study", path)])
+
+    def study(self, name: str) -> bytes | None:
+        """What `enter_study` entered under a name, held against the ledger; None where nothing was."""
+        held = self.ledger.artefacts().get(_study(name))
+        return None if held is None else self.store.content(held)
+
+    def studies(self) -> tuple[str, ...]:
+        """The names of the studies that are entered, sorted."""
+        known = self.ledger.artefacts().values()
+        return tuple(Path(one.path).stem for one in known if one.kind == "study")
+
     def demand_erasure(self, id: str) -> None:
         """Refuse the id of an erasure that was not completed."""
         done = self.ledger.erasures().values()
@@ -305,6 +334,10 @@ class RunFolder:
         if need in self._keep:
             return FedletheError(f"{self.path}: {need.value} went with a purge; erase by influence or retrain")
         return not_kept(need)
+
+
+def _study(name: str) -> str:
+    return f"report/{name}{JSON}"
 
 
 def _participation(record: RoundRecord) -> list[Participation]:

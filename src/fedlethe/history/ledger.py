@@ -4,6 +4,7 @@
 It is an append-only chain of rows (see `chain`); what holds now is what its rows, read in their order, lead to:
 
     run             the run's id, drawn at random, and the format
+    began           which erasure's model the training began from, whom it left out and whom it took back
     round           one complete round
     participation   what one client did in a round
     artefact        a file came to be in its place
@@ -12,13 +13,15 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
     key             a client's key was made, or destroyed
     request, state  an erasure request was opened; what became of it
     purge           what was kept of its clients is gone, with the tombstones above it
+    elsewhere       what a purge did outside the run folder, and what it could not reach there
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -33,6 +36,9 @@ NOT_EVALUATED = "null"
 
 Kind: TypeAlias = Literal[
     "configuration",
+    "picture",
+    "study",
+    "answers",
     "global checkpoint",
     "client delta",
     "norms",
@@ -42,6 +48,8 @@ Kind: TypeAlias = Literal[
     "nodes",
     "server state",
 ]
+
+BEGAN, ELSEWHERE = "began", "elsewhere"
 
 FORMAT = 1
 """Of the rows: raised when they change."""
@@ -235,7 +243,15 @@ class Ledger:
         """The rows of these kinds (none of rounds, files and erasures), in their order."""
         return [event for event in self._state().others if event.kind in kinds]
 
+    def damage(self) -> Iterator[str]:
+        """What is wrong with its file beside its rows."""
+        return self._chain.damage()
+
     # Writing
+
+    def catch_up(self) -> None:
+        """Write the head that lies beside the ledger where a kill or a full disk left it behind."""
+        self._chain.catch_up(self.head())
 
     def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
         """Add rows, kind and body of each: all of them, or none."""
@@ -263,9 +279,35 @@ class Ledger:
         entries += [("participation", _plain(entry)) for entry in participation]
         self.append([*entries, *removals(replaced, REPLACED), *_entered(added)])
 
-    def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
-        """Enter a complete erasure and its files: all of it, or nothing."""
-        self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
+    def add_erasure(
+        self, id: str, request: str, added: Iterable[Artefact], also: Sequence[tuple[str, Body]] = ()
+    ) -> None:
+        """Enter a complete erasure, its files and what else became true with it: all of it, or nothing."""
+        self.append([("erasure", {"id": id, "request": request}), *_entered(added), *also])
+
+
+def demand_as_entered(folder: Path, name: str, content: bytes) -> None:
+    """Refuse a file of a run folder whose bytes are not those that the ledger names; before the first file, take it.
+
+    Args:
+        folder: The run folder.
+        name: The file's path in it.
+        content: What it holds.
+
+    Raises:
+        FedletheError: The bytes are others, the ledger names other files and not this one, or it was changed itself.
+    """
+    if not (folder / "ledger.db").is_file():
+        return
+    ledger = Ledger(folder / "ledger.db")
+    try:
+        known = ledger.artefacts()
+    finally:
+        ledger.close()
+    if known and (name not in known or known[name].sha256 != hashlib.sha256(content).hexdigest()):
+        raise FedletheError(
+            f"{folder / name}: its bytes are not those that the ledger names; restore this file from a backup"
+        )
 
 
 def removals(paths: Iterable[str], because: str) -> list[tuple[str, Body]]:

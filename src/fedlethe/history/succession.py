@@ -29,6 +29,7 @@ class Part:
         repair: Client to what its updates in the repair rounds added, the sum of p_k x delta_k, shape (P,).
         patients: Client to its patients that were taken out of a closed-form model.
         revised: Client to the file of its statistics without them.
+        erasure: The id of the last erasure from what it led to; None where there was none.
     """
 
     history: History
@@ -37,6 +38,7 @@ class Part:
     repair: Mapping[ClientId, Vector] = field(default_factory=dict)
     patients: Mapping[ClientId, frozenset[str]] = field(default_factory=dict)
     revised: Mapping[ClientId, str] = field(default_factory=dict)
+    erasure: str | None = None
 
     def contributors(self) -> frozenset[ClientId]:
         """Whose updates entered a round, or a repair round."""

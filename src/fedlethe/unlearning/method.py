@@ -93,7 +93,7 @@ def unlearn(
     took_part = gone & entered(history)
     final = history.final()
     if not took_part:
-        return Unlearned(model=final.clone(), guarantee=Guarantee("exact: no update of theirs entered any round"))
+        return Unlearned(model=final.clone(), guarantee=Guarantee("exact", "no update of theirs entered any round"))
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
     unlearned = method.unlearn(took_part, history, reachable)
     if not bool(torch.isfinite(unlearned.model).all()):

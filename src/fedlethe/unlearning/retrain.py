@@ -32,5 +32,5 @@ class Retrain:
             model = record.after
         return Unlearned(
             model=model.clone(),
-            guarantee=Guarantee("exact: trained from the initial model on the retained clients alone"),
+            guarantee=Guarantee("exact", "trained from the initial model on the retained clients alone"),
         )

@@ -32,5 +32,5 @@ class Rollback:
         model = history.global_model(first - 1)
         for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):
             model = record.after
-        statement = f"exact: trained on the retained clients alone after round {first - 1}, the last before theirs"
-        return Unlearned(model=model.clone(), guarantee=Guarantee(statement))
+        statement = f"trained on the retained clients alone after round {first - 1}, the last before theirs"
+        return Unlearned(model=model.clone(), guarantee=Guarantee("exact", statement))
