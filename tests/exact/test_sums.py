@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from fedlethe.exact.sums import LIMIT, Sums, fit
 
 WEIGHTS = (1.9, 0.67)
 FIXED = ExactSettings(penalty=0.1, class_weights=WEIGHTS)
-Rows = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+Rows = tuple[np.ndarray, np.ndarray]
 CLIENTS, PATIENTS, SIZE = 6, 5, 7
 
 
@@ -37,8 +37,13 @@ def of(client: int, patients: set[int]) -> ByClass:
     return ByClass.of(x, y, 2)
 
 
+def joined(parts: Sequence[Rows]) -> Rows:
+    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return x, y
+
+
 def unlike(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose classes are shared out, scaled and separated differently at every client; some have one class alone."""
+    """Rows whose classes are shared out, scaled and separated differently at every client; some have one class."""
     generator = np.random.default_rng(100 + 10 * client + patient)
     labels = (generator.random(9) < (0.0, 0.05, 0.5, 0.9, 1.0, 0.3)[client]).astype(np.int64)
     scale = (0.1, 1, 5, 1, 1, 30)[client]
@@ -68,11 +73,11 @@ moves = st.lists(st.tuples(st.integers(0, CLIENTS - 1), st.integers(0, PATIENTS)
     chosen=st.sampled_from([ExactSettings(), ExactSettings(penalty=0.1), ExactSettings(class_weights=WEIGHTS)]),
 )
 def test_after_fifty_joins_erasures_and_returns_it_is_a_training_of_who_is_left(
-    moves: list[tuple[int, int]], made: Rows, chosen: ExactSettings
+    moves: list[tuple[int, int]], made: Callable[[int, int], Rows], chosen: ExactSettings
 ) -> None:
     def of(client: int, patients: set[int]) -> ByClass:
-        parts = [made(client, patient) for patient in sorted(patients)]
-        return ByClass.of(*(np.concatenate(part) for part in zip(*parts, strict=True)), 2)
+        x, y = joined([made(client, patient) for patient in sorted(patients)])
+        return ByClass.of(x, y, 2)
 
     everybody = set(range(PATIENTS))
     there = {0: set(everybody)}
@@ -101,7 +106,7 @@ def test_after_fifty_joins_erasures_and_returns_it_is_a_training_of_who_is_left(
 def test_choices_are_made_anew_when_an_unlike_client_leaves() -> None:
     everybody = set(range(PATIENTS))
     parts = {
-        client: ByClass.of(*(np.concatenate(p) for p in zip(*(unlike(client, k) for k in everybody), strict=True)), 2)
+        client: ByClass.of(*joined([unlike(client, k) for k in sorted(everybody)]), classes=2)
         for client in range(CLIENTS)
     }
     sums = Sums.of(list(parts.values()))
@@ -135,9 +140,8 @@ def test_the_bound_is_above_what_rounding_did() -> None:
     for _ in range(30):
         sums = sums.minus(of(3, everybody)).plus(of(3, everybody))
     found = fit(sums, FIXED, lambda: pytest.fail("not needed"))
-    real = found.head.difference(
-        solve(total([of(client, everybody) for client in range(CLIENTS)]).weighted(WEIGHTS), 0.1)
-    )
+    whole = total([of(client, everybody) for client in range(CLIENTS)])
+    real = found.head.difference(solve(whole.weighted(WEIGHTS), 0.1))
     assert real <= found.bound <= LIMIT
 
 

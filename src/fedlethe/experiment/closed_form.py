@@ -166,9 +166,9 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: ExactErasure, history:
     Formal guarantees:
         The model is the one that a training on what is left leads to, its class weights and its penalty chosen
         from what is left, save where the user fixed them. The record holds by how much the head differs from one
-        chosen and fitted from scratch, which rounding alone can cause; where that is more than LIMIT, or the choices differ, the
-        one from scratch is taken. With noise on the statistics this holds of the noisy ones, which a training anew
-        would draw again: then less than 'exact' is claimed.
+        chosen and fitted from scratch, which rounding alone can cause; where that is more than LIMIT, or the choices
+        differ, the one from scratch is taken. With noise on the statistics this holds of the noisy ones, which a
+        training anew would draw again: then less than 'exact' is claimed.
 
     Raises:
         FedletheError: A patient or client is not there, or nobody would be left.
