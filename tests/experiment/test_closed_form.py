@@ -124,12 +124,13 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
         assert before["auc"] is not None
         assert after["auc"] is not None
     record = json.loads((copy / "erasures/0002/erasure.json").read_text())
-    assert record["patients"] == {"north": ["north2", "north3"]}
+    assert len(record["patients"]["north"]) == 2
+    assert not {"north2", "north3"} & set(record["patients"]["north"])  # what stands for them does
     assert (copy / "erasures/0002/statistics/north.sealed").is_file()
     fedlethe("history", "--check", copy)
     page = fedlethe("report", copy)
     text = Path(page["page"]).read_text()
-    assert "north2, north3 of north" in text
+    assert "2 patients of north" in text
     assert "south joined" in text
 
 

@@ -387,12 +387,13 @@ def test_noise_is_drawn_once_and_not_from_a_seed_that_the_server_knows(
         app.call(mode="closed-form", run=str(run), set=noisy)
         contents.add(sent(run, "hospital-0"))
     assert len(contents) == 1  # the second drawing would halve the noise's variance, the tenth leave a tenth of it
-    for other in (
+    others = (
         "closed_form.epsilon=999.0 closed_form.dimension=8",
         f"{noisy} closed_form.radius=2.0",
         f"{noisy} data.size=18",
-    ):
-        line = app.refused(caplog, mode="closed-form", run=str(app.folder / "other"), set=other)
+    )
+    for number, other in enumerate(others):
+        line = app.refused(caplog, mode="closed-form", run=str(app.folder / f"other-{number}"), set=other)
         assert "this node released statistics" in line
     monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "second"))
     app.call(mode="closed-form", run=str(app.folder / "elsewhere"), set=noisy)
