@@ -127,7 +127,7 @@ def main() -> None:
         name = f"erasing, {size or 3472:,} features"
         table.add_row(f"{name}, against the small CNN", f"{seconds:.3f} s", f"{slow / seconds:,.0f}x", bound)
         table.add_row(f"{name}, against ResNet-50", f"{seconds:.3f} s", f"{paper / seconds:,.0f}x", "")
-        table.add_row(f"{name}, a hospital sends", f"{sent:,} bytes", "", "< 5 MB" if size else "")
+        table.add_row(f"{name}, a hospital sends", f"{sent:,} bytes", "", "< 10 MB" if size else "")
     Console().print(table)
 
 
