@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Kill an erasure request (SIGKILL) at fifty random moments over request, erase, audit, certify and purge.
+"""Kill an erasure (SIGKILL) at sixty random moments over train, request, erase, audit, certify and purge.
 
-Each is gone on from, and killed again one time in three; the end must be the model of an erasure that nobody killed,
-one completed request, a ledger and a certificate that hold. At each kill: nothing is purged before the new model and
-its certificate are there.
+Each is gone on from by the same steps, and killed again one time in three. The end must be that of an erasure that
+nobody killed: its model, its files, one completed request, a ledger and certificates that hold, no file half written.
+At each kill: nothing is purged before the new model and its certificate are there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedlethe.config import resolve
 from fedlethe.document import Document
+from fedlethe.errors import FedletheError
 from fedlethe.experiment import opened_run, train_run
 from fedlethe.experiment.act import Plan, carry_out
 from fedlethe.experiment.requests import listed, open_request
@@ -31,11 +34,12 @@ from fedlethe.experiment.run import opened_folder
 from fedlethe.experiment.verification import verify_ledger
 from fedlethe.signing import SigningKey
 
-MOMENTS = 50
+MOMENTS = 60
 GONE = "hospital-1"
 MODEL, CERTIFICATE = "erasures/0001/model.safetensors", "erasures/0001/certificate-before-purge.json"
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 PLAN = Plan(method="recommended", options={}, mask={}, repair={}, references=3)
+ACCEPTED = {"why": "it is a benchmark", "by": "the benchmark"}
 DOCUMENT: Document = {
     "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 40},
     "federation": {"rounds": 2},
@@ -45,23 +49,32 @@ DOCUMENT: Document = {
 
 
 def act(run: Path) -> None:
-    """Open the request where that is still to be done, and carry it out."""
+    """Train, open the request, and carry it out, each where it is still to be done."""
+    if not _requested(run):
+        train_run(resolve(DOCUMENT), run, finished_too=True)
     with opened_run(run) as opened:
         if not listed(run).requests:
             open_request(opened, (GONE,), (), "withdrew", "the benchmark")
-        (request,) = listed(run).requests
-        begun = request.state in ("running", "audited", "completed")
+        begun = listed(run).requests[0].state in ("running", "audited", "completed")
         carried = carry_out(opened, "R0001", None if begun else PLAN, KEY)
-        if carried.request.stopped:
-            carry_out(opened, "R0001", None, KEY, accepted={"why": "it is a benchmark", "by": "the benchmark"})
+        if carried.request.stopped:  # two rounds make a model of no use
+            carry_out(opened, "R0001", None, KEY, accepted=ACCEPTED)
 
 
-def in_a_process(run: Path, kill_after: float | None) -> bool:
+def _requested(run: Path) -> bool:
+    try:
+        return bool(listed(run).requests)
+    except FedletheError:
+        return False
+
+
+def in_a_process(folder: Path, kill_after: float | None) -> bool:
     """Do it in a process of its own, killed so many seconds later; whether it came to its end."""
     process = os.fork()
     if process == 0:
         try:
-            act(run)
+            os.environ["FEDLETHE_CACHE"] = str(folder / "cache")
+            act(folder / "run")
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -71,49 +84,110 @@ def in_a_process(run: Path, kill_after: float | None) -> bool:
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"{run}: the erasure failed")
+        raise SystemExit(f"{folder}: the erasure failed")
     return not os.WIFSIGNALED(status)
 
 
-def kept_until_certified(run: Path, whole: set[str]) -> bool:
-    """Whether all that was there is there, or else the new model and its certificate are, as the ledger names them."""
-    there = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
-    if whole <= there:
+def stage(run: Path) -> str:
+    """How far a run is."""
+    try:
+        requests = listed(run).requests
+        with opened_folder(run) as (_, history):
+            if not requests:
+                return f"trained for {history.rounds} rounds"
+            purged = ", purged" if history.ledger.events("purge") else ""
+            return f"request {requests[0].state}{', erased' if history.ledger.erasures() else ''}{purged}"
+    except FedletheError:
+        return "not begun"
+
+
+def kept_until_certified(run: Path, before: set[str]) -> bool:
+    """Whether all that was in the ledger is, or else the new model and its certificate are in their place."""
+    if not before:
         return True
     with opened_folder(run) as (_, history):
         known = history.ledger.artefacts()
+        missing = [name for name in before if name not in known or not (run / name).is_file()]
+        if not missing:
+            return True
         held = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in (MODEL, CERTIFICATE)}
         return all(name in known and known[name].sha256 == hash for name, hash in held.items())
 
 
-def ends_well(run: Path, model: bytes) -> bool:
-    """The same model, one completed request, and a ledger that holds, certificates included."""
-    states = [request.state for request in listed(run).requests]
-    return (run / MODEL).read_bytes() == model and states == ["completed"] and not verify_ledger(run).failed
+def named(run: Path) -> set[str]:
+    """The files of a client or of a model after a training that is complete."""
+    if not _requested(run):
+        return set()
+    with opened_folder(run) as (_, history):
+        return {name for name, held in history.ledger.artefacts().items() if held.kind not in ("answers", "picture")}
 
 
-def trial(trained: Path, run: Path, moment: float, again: float | None, model: bytes) -> tuple[bool, bool]:
-    """Kill a copy of a run at a moment, perhaps once more, and go on; whether the rule held, and the end is right."""
-    shutil.copytree(trained, run)
-    whole = {path.relative_to(run).as_posix() for path in run.rglob("*.s*") if path.is_file()}
-    rule = True
+@dataclass(frozen=True)
+class End:
+    """What an erasure comes to."""
+
+    model: bytes
+    states: tuple[str, ...]
+    rounds: int
+    files: frozenset[str]
+    gone: frozenset[str]
+    keys: tuple[tuple[str, int], ...]
+    there: frozenset[str]
+    failed: tuple[str, ...]
+    caught_up: bool
+
+
+def end_of(folder: Path) -> End:
+    """What is there at the end; names of key files are drawn at random, and are counted by client."""
+    run = folder / "run"
+    with opened_folder(run) as (_, history):
+        ledger, keys = history.ledger, history.store.keys
+        clients = Counter(path.name.split(".")[0] for path in keys.files.folder.glob("*"))
+        return End(
+            model=(run / MODEL).read_bytes(),
+            states=tuple(request.state for request in listed(run).requests),
+            rounds=ledger.rounds(),
+            files=frozenset(ledger.artefacts()),
+            gone=frozenset(ledger.tombstones()),
+            keys=tuple(sorted(clients.items())),
+            there=frozenset(str(path.relative_to(folder)) for path in _files(folder)),
+            failed=tuple(check.words for check in verify_ledger(run).failed),
+            caught_up=(run / "ledger.head").read_text() == f"{ledger.head().seq} {ledger.head().hash}\n",
+        )
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files of a folder but the keys and what SQLite has while it is open."""
+    there = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in there if path.suffix != ".key" and not path.name.startswith("ledger.db-")]
+
+
+def differences(end: End, whole: End) -> list[str]:
+    """In what two ends differ."""
+    return [name for name in End.__dataclass_fields__ if getattr(end, name) != getattr(whole, name)]
+
+
+def trial(folder: Path, moment: float, again: float | None, whole: End) -> tuple[str, bool, list[str]]:
+    """Kill it at a moment, perhaps once more, and go on; how far it was, whether the rule held, what is different."""
+    folder.mkdir()
+    rule, stages = True, []
     for after in (moment, again):
         if after is not None:
-            in_a_process(run, after)
-            rule &= kept_until_certified(run, whole)
-    in_a_process(run, None)
-    return rule, ends_well(run, model)
+            before = named(folder / "run")
+            in_a_process(folder, after)
+            stages.append(stage(folder / "run"))
+            rule &= kept_until_certified(folder / "run", before)
+    in_a_process(folder, None)
+    return ", then ".join(stages), rule, differences(end_of(folder), whole)
 
 
-def prepared(folder: Path) -> tuple[Path, float, bytes]:
-    """A trained run, how long its erasure takes, and the model that it leads to."""
+def prepared(folder: Path) -> tuple[float, End]:
+    """How long it takes when nobody kills it, and what it comes to."""
     torch.set_num_threads(1)  # a process with threads cannot be forked
-    trained, whole = folder / "trained", folder / "whole"
-    train_run(resolve(DOCUMENT), trained)
-    shutil.copytree(trained, whole)
+    (folder / "whole").mkdir()
     start = time.perf_counter()
-    in_a_process(whole, None)
-    return trained, time.perf_counter() - start, (whole / MODEL).read_bytes()
+    in_a_process(folder / "whole", None)
+    return time.perf_counter() - start, end_of(folder / "whole")
 
 
 def main() -> None:
@@ -121,16 +195,18 @@ def main() -> None:
     right = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ.setdefault("FEDLETHE_CACHE", str(folder / "cache"))
-        trained, length, model = prepared(folder)
+        length, whole = prepared(folder)
         for number in range(MOMENTS):
             draw = random.Random(number)
-            moment, again = draw.uniform(0, length), draw.uniform(0, length) if number % 3 == 0 else None
-            rule, end = trial(trained, folder / str(number), moment, again, model)
+            moment = length * (number + draw.random()) / MOMENTS
+            again = draw.uniform(0, length) if number % 3 == 0 else None
+            stages, rule, different = trial(folder / str(number), moment, again, whole)
             shutil.rmtree(folder / str(number))
-            right &= rule and end
-            words = f"{'the same' if end else 'DIFFERENT'}{'' if rule else ', PURGED TOO EARLY'}"
-            print(f"killed after {moment:.2f} of {length:.2f} s{' and again' if again else ''}: {words}", flush=True)
+            right &= rule and not different
+            words = (
+                f"{'the same' if not different else f'DIFFERENT: {different}'}{'' if rule else ', PURGED TOO EARLY'}"
+            )
+            print(f"killed after {moment:.2f} of {length:.2f} s ({stages}): {words}", flush=True)
     sys.exit(0 if right else 1)
 
 

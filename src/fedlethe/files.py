@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from fedlethe.errors import FedletheError
@@ -52,20 +53,29 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         FedletheError: Another process has it, which the message names by its pid; or it cannot be written.
     """
-    try:
-        lock = (folder / ".lock").open("a+")
-    except OSError as error:
-        raise FedletheError(f"{folder}: cannot be written ({error.strerror}); make it writable") from None
-    with lock:
+    with _opened_lock(folder) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise FedletheError(f"{folder}: process {lock.read() or '?'} is at work on it; wait for it") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+            holder = lock.read().decode(errors="replace") or "?"
+            raise FedletheError(f"{folder}: process {holder} is at work on it; wait for it") from None
+        with suppress(OSError):  # on a full disk it holds all the same, and tells nobody whose it is
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.truncate(0)
+
+
+def _opened_lock(folder: Path) -> FileIO:
+    try:
+        return (folder / ".lock").open("ab+", buffering=0)
+    except OSError as error:
+        hint = "make room, or make it writable"
+        raise FedletheError(f"{folder}: cannot be written ({error.strerror or error}); {hint}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -98,6 +108,41 @@ def sha256_of(path: Path) -> str:
 def sync_folder(path: Path) -> None:
     """Make the names in a folder durable: what was renamed, made or removed there."""
     _fsync(path)
+
+
+@contextmanager
+def removing(path: Path) -> Iterator[None]:
+    """Say in one line where something cannot be removed.
+
+    Raises:
+        FedletheError: What the block does to `path` fails.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = "see to the disk and to the rights, then run the command again"
+        raise FedletheError(
+            f"{error.filename or path}: cannot be removed ({error.strerror or error}); {hint}"
+        ) from None
+
+
+def abandoned(aside: Path, own: bool) -> bool:
+    """Whether the process that was writing a file aside, as its name has it, is gone.
+
+    Args:
+        aside: The file.
+        own: What is said of a file of this very process: an earlier one can have had the same number.
+    """
+    process = aside.name.removesuffix(ASIDE).rpartition(".")[2]
+    if not process.isdecimal() or int(process) == os.getpid():
+        return own
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _fsync(path: Path) -> None:

@@ -21,6 +21,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ PIECE = 1 << 20
 """Bytes that are sealed at a time."""
 
 Bytes = npt.NDArray[np.uint8]
+_NAME = re.compile(rf"(?P<client>.+)\.(?P<id>[0-9a-f]{{{2 * ID}}})\.key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ class Keys:
                 os.fsync(descriptor)
             sync_folder(self.folder)
         except OSError as error:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
             reason = error.strerror or error
             raise FedletheError(f"{path}: cannot be written ({reason}); make room or set FEDLETHE_KEYS") from None
         return key
@@ -192,8 +195,12 @@ class Keys:
 
     def files(self, client: ClientId) -> list[Path]:
         """All key files of a client that are there."""
-        name = re.compile(rf"{re.escape(client)}\.[0-9a-f]{{{2 * ID}}}\.key")
-        return sorted(path for path in self.folder.glob("*.key") if name.fullmatch(path.name))
+        return [self._path(client, id) for one, id in self.there() if one == client]
+
+    def there(self) -> list[tuple[ClientId, str]]:
+        """Client and id of every key file that is there."""
+        found = (_NAME.fullmatch(path.name) for path in self.folder.glob("*.key"))
+        return sorted((name["client"], name["id"]) for name in found if name is not None)
 
     def destroy(self, client: ClientId, ids: Iterable[str]) -> None:
         """Overwrite and remove keys of a client; those that are gone already are no matter.

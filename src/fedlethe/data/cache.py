@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import written_whole
+from fedlethe.files import ASIDE, abandoned, removing, written_whole
 
 
 def digest(*parts: str | int) -> str:
@@ -52,6 +52,21 @@ def cache_place(kind: str, name: str) -> Path:
     return folder / name
 
 
+def sweep(own: bool) -> None:
+    """Remove what was left half written in the cache by processes that are gone: it holds images as well.
+
+    Args:
+        own: Whether this process counts as one: it writes nothing there just now.
+
+    Raises:
+        FedletheError: A file cannot be removed.
+    """
+    for aside in cache_folder().glob(f"*/*{ASIDE}"):
+        if abandoned(aside, own):
+            with removing(aside):
+                aside.unlink(missing_ok=True)
+
+
 def cached_array(
     path: Path, shape: tuple[int, ...], dtype: type[np.generic], make: Callable[[], Iterable[npt.NDArray[Any]]]
 ) -> npt.NDArray[Any]:
@@ -71,6 +86,7 @@ def cached_array(
     """
     array = _opened(path, shape, dtype)
     if array is None:
+        sweep(own=False)
         _write(path, shape, dtype, make())
         array = _opened(path, shape, dtype)
     if array is None:

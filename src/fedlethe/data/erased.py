@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import cache_folder, cached_array, digest
+from fedlethe.data.cache import cache_folder, cached_array, digest, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
+from fedlethe.files import removing
 from fedlethe.types import ClientId
 
 Positions: TypeAlias = Mapping[ClientId, Mapping[Split, tuple[int, ...]]]
@@ -96,6 +97,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     Raises:
         FedletheError: A copy cannot be written.
     """
+    sweep(own=True)
     folder, before = cache_folder() / "images", _rows(erased[:-1])
     for array, blank in _rows(erased).items():
         kept, whole = folder / array_name(array, blank), folder / array_name(array, frozenset())
@@ -104,10 +106,12 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
                 _blanked(source, kept, blank)
         for path in (whole, *folder.glob(f"{array}-*.npy")):
             if path != kept:
-                path.unlink(missing_ok=True)
+                with removing(path):
+                    path.unlink(missing_ok=True)
     for name in {name for one in erased for name in one.features}:
-        with suppress(FileNotFoundError):
-            (cache_folder() / "features" / name).unlink()
+        place = cache_folder() / "features" / name
+        with removing(place):
+            place.unlink(missing_ok=True)
 
 
 def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:

@@ -42,6 +42,7 @@ from fedlethe.experiment.run import (
     to_json,
 )
 from fedlethe.experiment.secret import MASKS, demand_no_former
+from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
@@ -396,7 +397,8 @@ def _finish(folder: RunFolder) -> None:
     for client, ids in store.keys.destroyed().items():
         store.keys.destroy(client, ids)
     store.remove(SHOWN)
-    if (folder.path / AUDITS).exists():
-        shutil.rmtree(folder.path / AUDITS)
+    with removing(folder.path / AUDITS):
+        if (folder.path / AUDITS).exists():
+            shutil.rmtree(folder.path / AUDITS)
     store.prune()
     scrub(erased_images(folder))

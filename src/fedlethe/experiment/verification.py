@@ -64,6 +64,7 @@ def verify_ledger(path: Path) -> Verified:
         head = history.ledger.head()
         checks = [
             Check("rows", "ok", f"{head.seq} rows, each chained to the one before, up to {head.hash}"),
+            _held("ledger file", history.ledger.damage(), "SQLite's pages, table and header are as they were made"),
             _held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),

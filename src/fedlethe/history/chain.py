@@ -16,28 +16,34 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import write_text
+from fedlethe.files import write_text, written_whole
 
 Body: TypeAlias = Mapping[str, Any]
 
 BEFORE_ALL = "0" * 64
 """Stands for the hash of the row before the first."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS unchanged BEFORE UPDATE ON events
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS undeleted BEFORE DELETE ON events
-  BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-"""
+_SCHEMA = (
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, "
+    "hash TEXT NOT NULL) STRICT",
+    "CREATE TRIGGER unchanged BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER undeleted BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+)
+
+_MADE = [
+    (1, "table", "events", "events", 2, _SCHEMA[0]),
+    (2, "trigger", "unchanged", "events", 0, _SCHEMA[1]),
+    (3, "trigger", "undeleted", "events", 0, _SCHEMA[2]),
+]
+"""What SQLite keeps of it: number, type, name, table, first page, statement."""
+
+_RESTORE = "restore it from a backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +104,14 @@ class Chain:
             raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
         self._anchor_path = path.with_suffix(".head")
-        if create and not path.exists():
-            write_text(self._anchor_path, _anchor_text(Head()))
         with self._errors():
+            if create and not path.exists():
+                write_text(self._anchor_path, _anchor_text(Head()))
+                _make(path)
             self._db = self._connected()
         try:
             with self._errors():
-                if create:
-                    self._db.execute("PRAGMA journal_mode = WAL")
-                    self._db.execute("PRAGMA synchronous = FULL")
-                    self._db.executescript(_SCHEMA)
+                self._db.execute("PRAGMA synchronous = FULL")
                 tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "events" not in tables:
                 raise FedletheError(f"{path}: is no ledger, or that of an older fedlethe; train the run again")
@@ -130,6 +134,8 @@ class Chain:
         with self._errors():
             rows = "SELECT seq, at, kind, body, hash FROM events WHERE seq > ? ORDER BY seq"
             for seq, at, kind, body, hash in self._db.execute(rows, (last.seq,)):
+                if not all(isinstance(text, str) for text in (at, kind, body, hash)):
+                    raise self._broken(seq, "is not made of text")
                 if seq != last.seq + 1:
                     raise self._broken(last.seq + 1, f"is missing (row {seq} follows row {last.seq})")
                 if hash != row_hash(last.hash, seq, at, kind, body):
@@ -169,6 +175,29 @@ class Chain:
         write_text(self._anchor_path, _anchor_text(last))
         return events
 
+    def damage(self) -> Iterator[str]:
+        """What is wrong with the file beside its rows: in SQLite's own book-keeping, or in what guards the rows.
+
+        Bytes that SQLite does not use (free pages, gaps in pages) hold nothing, and are not looked at.
+        """
+        with self._errors():
+            found = [row[0] for row in self._db.execute("PRAGMA integrity_check(1)")]
+            written = self._db.execute(
+                "SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
+            ).fetchall()
+        if found != ["ok"]:
+            yield f"{self.path}: its pages are damaged ({' '.join(found[0].split())}); {_RESTORE}"
+        if written != _MADE:
+            yield f"{self.path}: its table or what keeps rows from being changed is not as it was made; {_RESTORE}"
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not (log.exists() and log.stat().st_size) and not _header_is_whole(self.path):
+            yield f"{self.path}: its header is not one that this program writes; {_RESTORE}"
+
+    def catch_up(self, last: Head) -> None:
+        """Write the head beside the file where a kill or a full disk left it behind the last row, `last`."""
+        if self.anchor() != last:
+            write_text(self._anchor_path, _anchor_text(last))
+
     def anchor(self) -> Head:
         """The head that lies beside the file.
 
@@ -176,8 +205,12 @@ class Chain:
             FedletheError: It is missing or no head.
         """
         try:
-            seq, hash = self._anchor_path.read_text(encoding="ascii").split()
-            return Head(int(seq), hash)
+            text = self._anchor_path.read_text(encoding="ascii")
+            seq, hash = text.split()
+            head = Head(int(seq), hash)
+            if text != _anchor_text(head):
+                raise ValueError  # the same to a reader, but not what was written
+            return head
         except (OSError, ValueError):
             raise FedletheError(
                 f"{self._anchor_path}: is missing or damaged, so rows may have been taken off the ledger's end; "
@@ -198,6 +231,9 @@ class Chain:
                 raise
             # In a folder that cannot be written the log's index cannot be made: read the file as it stands.
             database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", isolation_level=None, uri=True)
+        except BaseException:
+            database.close()
+            raise
         return database
 
     @contextmanager
@@ -216,9 +252,40 @@ class Chain:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a message that quotes damaged bytes
             hint = "make room, or restore it from a backup if it is damaged"
             raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
+
+
+def _make(path: Path) -> None:
+    """An empty log, whole or not at all: a file that is there but holds no table would be taken for a damaged one."""
+    with written_whole(path) as aside:
+        try:
+            with closing(sqlite3.connect(aside, isolation_level=None)) as database:
+                for statement in _SCHEMA:
+                    database.execute(statement)
+                if database.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                    raise sqlite3.OperationalError("it takes no write-ahead log")  # which SQLite itself keeps quiet
+        finally:
+            for ending in ("-journal", "-wal", "-shm"):
+                aside.with_name(aside.name + ending).unlink(missing_ok=True)
+
+
+def _header_is_whole(path: Path) -> bool:
+    """Whether the first 100 bytes are such as `_make` and appends leave (https://www.sqlite.org/fileformat.html)."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    page = int.from_bytes(head[16:18], "big")
+    number = {place: int.from_bytes(head[place : place + 4], "big") for place in (24, 28, 40, 44, 56, 92, 96)}
+    return (
+        head[:16] == b"SQLite format 3\0"
+        and head[18:24] == bytes([2, 2, 0, 64, 32, 32])  # write-ahead log, nothing reserved, three fixed numbers
+        and page * number[28] == path.stat().st_size
+        and number[24] == number[92]  # the count of changes, and that for which the next number holds
+        and 3_000_000 <= number[96] < 4_000_000  # the version of SQLite that wrote last
+        and (number[40], number[44], number[56]) == (len(_SCHEMA), 4, 1)  # changes of the tables, format, UTF-8
+        and not any((*head[48:56], *head[60:92]))
+    )
 
 
 def _anchor_text(head: Head) -> str:

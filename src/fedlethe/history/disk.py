@@ -92,6 +92,7 @@ class RunFolder:
             FedletheError: Another process is writing; the message names its pid.
         """
         with locked(self.path):
+            self.ledger.catch_up()
             self.store.clear_strays()
             yield
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fedlethe import checkpoint
+from fedlethe.errors import FedletheError
 from fedlethe.history.chain import Body, canonical
 from fedlethe.history.ledger import Artefact, Ledger
 from fedlethe.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
@@ -107,6 +109,14 @@ class Keyring:
         self.files.destroy(client, ids)
         for id in ids:
             self._held.pop(id, None)
+
+    def clear_strays(self) -> None:
+        """Destroy keys that the ledger does not know: made just before a kill, they have sealed nothing."""
+        known = {event.body["id"] for event in self._ledger.events("key")}
+        for client, id in self.files.there():
+            if id not in known:
+                with suppress(FedletheError):
+                    self.files.destroy(client, [id])
 
     def _key(self, client: ClientId, id: str) -> Key:
         if id not in self._held:

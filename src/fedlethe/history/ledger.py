@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -239,7 +239,15 @@ class Ledger:
         """The rows of these kinds (none of rounds, files and erasures), in their order."""
         return [event for event in self._state().others if event.kind in kinds]
 
+    def damage(self) -> Iterator[str]:
+        """What is wrong with its file beside its rows."""
+        return self._chain.damage()
+
     # Writing
+
+    def catch_up(self) -> None:
+        """Write the head that lies beside the ledger where a kill or a full disk left it behind."""
+        self._chain.catch_up(self.head())
 
     def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
         """Add rows, kind and body of each: all of them, or none."""

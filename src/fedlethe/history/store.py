@@ -10,7 +10,7 @@ from typing import Any
 
 from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
-from fedlethe.files import ASIDE, sha256_of, sync_folder
+from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
 from fedlethe.sealing import SEALED
@@ -31,6 +31,11 @@ FOLDERS: Mapping[Kind, str] = {
 }
 CHECKPOINT, JSON = ".safetensors", ".json"
 ENDINGS = (SEALED, CHECKPOINT, JSON)
+WRITTEN = frozenset({*ENDINGS, ".csv", ".png", ".svg", ASIDE})
+"""How the names of all files in FOLDERS end; somebody else's are left alone."""
+
+SHOWN = "report"
+"""The folder of pages and pictures."""
 
 
 class Store:
@@ -124,29 +129,42 @@ class Store:
     def remove(self, paths: Sequence[str]) -> None:
         """Remove files that the ledger does not name any more."""
         for path in paths:
-            (self.path / path).unlink(missing_ok=True)
+            with removing(self.path / path):
+                (self.path / path).unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Remove folders that are empty, and make all removals durable."""
-        for folder in FOLDERS.values():
-            place = self.path / folder
+        for folder in sorted(set(FOLDERS.values())):
+            with removing(self.path / folder):
+                self._prune(self.path / folder)
+
+    def _prune(self, place: Path) -> None:
+        if place.is_dir():
             for path in sorted(place.rglob("*"), reverse=True):
                 if path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
                 elif path.is_dir():
                     sync_folder(path)
-            if place.is_dir():
-                sync_folder(place)
+            sync_folder(place)
 
     def clear_strays(self) -> None:
-        """Remove what the ledger does not name: half-written files, and those whose removal was cut off."""
+        """Remove what the ledger does not name: half-written files, and those whose removal was cut off; keys, too.
+
+        What cannot be removed stays, and `ledger verify` names it.
+        """
+        for path in self._strays():
+            with suppress(OSError):
+                path.unlink()
+        self.keys.clear_strays()
+
+    def _strays(self) -> Iterator[Path]:
         named = {self.path / path for path in self.ledger.artefacts()}
-        for folder in FOLDERS.values():
-            endings = {CHECKPOINT, SEALED, ASIDE, *([JSON] if folder == FOLDERS["norms"] else ())}
+        for folder in sorted(set(FOLDERS.values())):
             for path in (self.path / folder).rglob("*"):
-                if path.is_file() and path not in named and path.suffix in endings:
-                    with suppress(OSError):
-                        path.unlink()
+                if path.suffix in WRITTEN and path not in named and path.is_file():
+                    yield path
+        yield from self.path.glob(f"*{ASIDE}")
+        yield from (path for path in (self.path / SHOWN).rglob(f"*{ASIDE}") if abandoned(path, own=True))
 
     def problems(self) -> Iterator[str]:
         """Every file that is missing, has other bytes than the ledger names, or is there though it was purged."""
