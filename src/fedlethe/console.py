@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fedlethe.audit.identity import ATTACKERS
@@ -30,6 +31,7 @@ from fedlethe.experiment import (
     Trained,
 )
 from fedlethe.experiment.table import HEADER, cells
+from fedlethe.text import shown
 from fedlethe.types import Evaluation, HidingPoint, Metrics
 
 NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
@@ -46,9 +48,18 @@ def show(result: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a '[' in a text is a '['
     for part in tables(result):
-        console.print(part)
+        console.print(shown(part) if isinstance(part, str) else _as_letters(part))
+
+
+def _as_letters(table: Table) -> Table:
+    """The table with every text in it as it may be shown (see `text.shown`); the lines of a heading are our own."""
+    table.title = None if table.title is None else shown(table.title)
+    for column in table.columns:
+        column.header = shown(column.header, lines=True)
+        column._cells[:] = [shown(cell) for cell in column._cells]  # a column has no other way to change its cells
+    return table
 
 
 def evaluation_object(evaluation: Evaluation) -> dict[str, Any]:
@@ -145,6 +156,9 @@ def tables(result: Any) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Trained) -> Iterable[Table | str]:
+    yield from (escape(str(one)) for one in result.left_out_erased)
+    yield from (escape(f"taken back, though erased before: {client}") for client in result.taken_back)
+    yield from (escape(f"not checked: {problem}") for problem in result.not_checked)
     yield _evaluations("Test images", {"final model": result.evaluation})
     for entry in result.refused:
         yield f"round {entry.round}: the update of {entry.client} was refused: {entry.refused}"

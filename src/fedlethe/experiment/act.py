@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
@@ -142,6 +143,7 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
         raise FedletheError(
             f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
         )
+    demand_texts(dict(accepted), "--accept-findings")
     moved(ledger, id, "audited", accepted=dict(accepted))
 
 

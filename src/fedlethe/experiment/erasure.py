@@ -18,6 +18,7 @@ from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
 from fedlethe.experiment.candidates import erasable
 from fedlethe.experiment.cover import drawn
+from fedlethe.experiment.left_out import keep_prints
 from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, unclaimed, with_earlier
 from fedlethe.experiment.patients import remaining, retrained
 from fedlethe.experiment.request import Request, named
@@ -322,6 +323,7 @@ def _enter(
     if run.remote is not None:
         nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
         artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
+    artefacts += keep_prints(run, id, request.forget, patients)
     for client in erasure.patients if store.encrypt else ():
         store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
     if Need.INFLUENCE in run.history.keep:

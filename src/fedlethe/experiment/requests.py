@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from fedlethe.entered import demand_text
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run, opened_folder
 from fedlethe.history import chain
@@ -200,6 +201,9 @@ def open_request(
     """
     if not reason.strip():
         raise FedletheError("--reason: say why, in a few words; it stays on record")
+    told = {"--reason": reason, "--by": by, "--legal-ground": legal_ground, "--deadline": deadline or ""}
+    for option, text in (*told.items(), *(("--patient", patient) for patient in patients)):
+        demand_text(text, option)
     due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
     with run.history.locked():
         ledger = run.history.ledger
@@ -272,6 +276,8 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     Raises:
         FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
     """
+    demand_text(reason, "--reason")
+    demand_text(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
         if request.state not in ("opened", "running", "failed") and not request.stopped:
