@@ -54,7 +54,10 @@ EpsilonFlag = Annotated[
 DeltaFlag = Annotated[float | None, typer.Option(help="Goes with epsilon; 1e-5 if unset.", rich_help_panel=HIDING)]
 MaxGuessFlag = Annotated[
     float | None,
-    typer.Option(help="Noise that leaves the best attacker this chance of naming who left.", rich_help_panel=HIDING),
+    typer.Option(
+        help="Noise that leaves the best attacker this chance of naming who left; of several, of picking one of them.",
+        rich_help_panel=HIDING,
+    ),
 ]
 MaskFlag = Annotated[
     str | None,
@@ -63,7 +66,7 @@ MaskFlag = Annotated[
     ),
 ]
 DecoysFlag = Annotated[
-    int, typer.Option(help="Erase so many others along, so that nobody can say who asked.", rich_help_panel=HIDING)
+    int, typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING)
 ]
 RepairRoundsFlag = Annotated[
     int | None,
@@ -141,6 +144,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     after: Annotated[Path | None, typer.Option(help="Begin from an erasure's model: RUN/erasures/0001.")] = None,
+    take_back: Annotated[
+        list[str] | None, typer.Option(help="With --after: who was erased and takes part again; else they do not.")
+    ] = None,
     seed: SeedFlag = None,
     set_: SetFlag = None,
     json: JsonFlag = False,
@@ -172,7 +178,9 @@ def train(
             "execution": {"device": device, "precision": precision},
         },
     )
-    console.show(experiment.train_run(experiment.config_for(document, out), out, after=after), json)
+    console.show(
+        experiment.train_run(experiment.config_for(document, out), out, after=after, take_back=take_back or ()), json
+    )
 
 
 @app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
@@ -497,9 +505,10 @@ def new(
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
     from fedlethe import console
     from fedlethe.flower.new import new_app
+    from fedlethe.text import shown
 
     made = new_app(folder)
     if json:
         console.show(made, json)
     else:
-        typer.echo(made.next_steps)
+        typer.echo(shown(made.next_steps, lines=True))

@@ -16,6 +16,7 @@ from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
 from fedlethe.document import Document, check_names, checked, construct, entry, layered, named, plain
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.exact.features import FEATURES, Centred, FeatureMap, Projected
 from fedlethe.exact.settings import ExactErasure, ExactSettings
@@ -260,6 +261,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
+    demand_texts(document, where)
     check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):

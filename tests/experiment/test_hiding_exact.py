@@ -15,16 +15,17 @@ from fedlethe.experiment import erase, frontier, opened_run, request, train_run
 from fedlethe.experiment.erasure import unlearn
 from fedlethe.experiment.frame import frame_of
 from fedlethe.experiment.run import Run
-from fedlethe.experiment.secret import FILE
 from fedlethe.federation.metered import Meter
 from fedlethe.privacy.span import Span
 
 HOSPITALS = tuple(f"hospital-{number}" for number in range(4))
 
+pytestmark = pytest.mark.usefixtures("secrets_in_order")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Four hospitals, twelve features, a secret that is always the same."""
+    """Four hospitals, twelve features."""
     out = tmp_path_factory.mktemp("hiding-exact") / "run"
     document: dict[str, Any] = {
         "learner": "exact",
@@ -33,8 +34,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         "exact": {"dimension": 12, "penalty": 1.0},
     }
     train_run(resolve(document), out)
-    (out / FILE).write_bytes(bytes(range(32)))
-    (out / FILE).chmod(0o600)
     with opened_run(out) as opened:
         yield opened
 

@@ -63,7 +63,7 @@ class FlowerRemote:
     def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
         """See `Remote.evaluate`: the forgotten clients are not asked."""
         federation = self.federation(config, layout, seed=config.seed, strict=False)
-        return federation.without(self.forget).evaluate(model, split)
+        return federation.without(self.forget & set(self.known["fingerprints"])).evaluate(model, split)
 
     def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
         """See `Remote.class_counts`."""

@@ -13,6 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedlethe.config import Learner
 from fedlethe.document import construct
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.flower_state import OWN_RUN
 from fedlethe.flower.audit_mode import audit
 from fedlethe.flower.client import app_document
 from fedlethe.flower.erase_mode import erase, retrain
@@ -41,6 +42,7 @@ def server_app(config: Path) -> ServerApp:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
+        OWN_RUN.set(context.run_id)
         try:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
