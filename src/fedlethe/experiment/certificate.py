@@ -22,6 +22,7 @@ import fedlethe
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attested
 from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strongest
+from fedlethe.experiment.elsewhere import reached
 from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
@@ -29,6 +30,7 @@ from fedlethe.experiment.run import Run, erased_images, read_run_document
 from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import IMAGES
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
 from fedlethe.signing import SigningKey, signed
@@ -235,7 +237,11 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         destroyed = folder.store.keys.destroyed()
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
-    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows)}
+    done, missed = reached(run.history, request.id)
+    taken = [erased_images(folder)[-1] for folder in folders_of(run)]
+    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
+    outside = {"reached": done, "not_reached": not_reached}
+    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
@@ -251,6 +257,11 @@ def _remains(run: Run) -> list[str]:
     if has_influence(run.history):
         kept.append(
             "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
+        )
+    if run.history.store.keys.living(IMAGES):
+        kept.append(
+            "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
+            "whoever holds the run's key of them and has an image can tell whether it was among them"
         )
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")

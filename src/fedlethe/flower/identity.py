@@ -69,6 +69,7 @@ class Roster:
         grid: Where the nodes are.
         strict: Turn away a node that cannot say who it is, where it would else be named by its node id.
         describe: Have strangers say what images they hold in the same answer.
+        image_key: What they make the fingerprints of them with, in hexadecimal (see `data.prints`).
         known: Identities from earlier, by the digest of the node's key.
         nodes: Connected nodes: node id to identity.
         since: Node id to when Flower last saw it start.
@@ -80,6 +81,7 @@ class Roster:
     grid: Grid
     strict: bool = True
     describe: bool = False
+    image_key: str = ""
     known: dict[str, Identity] = field(default_factory=dict)
     nodes: dict[int, Identity] = field(default_factory=dict)
     since: dict[int, str] = field(default_factory=dict)
@@ -128,7 +130,7 @@ class Roster:
         return {one.client: one for one in sorted(everybody, key=lambda identity: identity.client)}
 
     def _ask(self, strangers: set[int]) -> None:
-        content = RecordDict({"who": ConfigRecord({"describe": self.describe})})
+        content = RecordDict({"who": ConfigRecord({"describe": self.describe, "key": self.image_key})})
         messages = [Message(content, dst_node_id=id, message_type=WHO) for id in sorted(strangers)]
         if messages:
             ids = zip(self.grid.push_messages(messages), sorted(strangers), strict=True)

@@ -4,6 +4,7 @@
 It is an append-only chain of rows (see `chain`); what holds now is what its rows, read in their order, lead to:
 
     run             the run's id, drawn at random, and the format
+    began           which erasure's model the training began from, whom it left out and whom it took back
     round           one complete round
     participation   what one client did in a round
     artefact        a file came to be in its place
@@ -12,6 +13,7 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
     key             a client's key was made, or destroyed
     request, state  an erasure request was opened; what became of it
     purge           what was kept of its clients is gone, with the tombstones above it
+    elsewhere       what a purge did outside the run folder, and what it could not reach there
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ Kind: TypeAlias = Literal[
     "nodes",
     "server state",
 ]
+
+BEGAN, ELSEWHERE = "began", "elsewhere"
 
 FORMAT = 1
 """Of the rows: raised when they change."""
