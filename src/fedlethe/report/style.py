@@ -125,7 +125,7 @@ def _spell_out(figure: Figure) -> None:
     """Bring every text of a figure to what an SVG may hold and a page has room for, names on the axes included."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        beside = text.get_rotation() == 0 and text.get_horizontalalignment() == "right"  # a name at the left of its panel
+        beside = text.get_rotation() == 0 and text.get_horizontalalignment() == "right"  # a name at the left
         text.set_text(_drawn(text.get_text(), LONGEST_NAME if beside else LONGEST_LINE))
     for axis in (one for panel in figure.axes for one in (panel.xaxis, panel.yaxis)):
         formatter = axis.get_major_formatter()
