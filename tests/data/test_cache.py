@@ -84,7 +84,7 @@ def test_a_cache_that_others_can_enter_is_refused(mode: int, kind: str, cache: P
 def test_a_cache_of_another_user_is_refused(cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of(folder)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(FedletheError, match="belongs to another user.*set FEDLETHE_CACHE"):
+    with pytest.raises(FedletheError, match=r"belongs to another user.*set FEDLETHE_CACHE"):
         of(folder)
 
 
@@ -109,9 +109,8 @@ def test_an_image_has_one_identity_in_files_and_archive_at_every_size(
     of(folder, *NAMES[2:], size=8)
     cached_archive(tmp_path / "all.zip", [f"inner/{name}" for name in reversed(NAMES)], size=8, channels=3)
     third = identity(hashlib.sha256((folder / NAMES[2]).read_bytes()).hexdigest())
-    assert [held.rows.index(third) for held in holdings() if held.rows] == [
-        {(1, 16, 16): 2, (1, 8, 8): 0, (3, 8, 8): 3}[held.shape] for held in holdings() if held.rows
-    ]
+    places: dict[tuple[int, ...], int] = {(1, 16, 16): 2, (1, 8, 8): 0, (3, 8, 8): 3}
+    assert {held.shape: held.rows.index(third) for held in holdings() if held.rows} == places
     first = identity(hashlib.sha256((folder / NAMES[0]).read_bytes()).hexdigest())
     clear({first})
     assert [held.shape for held in holdings()] == [(1, 8, 8)]  # the only one that it is not in; no list of names either
@@ -128,7 +127,7 @@ def test_erasing_takes_every_array_and_keeps_a_blank_copy(cache: Path, folder: P
     np.save(stranger, whole)  # of an earlier version: no index says what it holds
     array = array_of(of(folder))
     gone = ErasedImages(array=array, rows=(1, 4))
-    assert identities(gone) == {
+    assert set(identities(gone) or ()) == {
         identity(content) for content in np.array(content_hashes(folder, NAMES))[[1, 4]].tolist()
     }
     scrub([gone])
