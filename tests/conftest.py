@@ -17,9 +17,14 @@ settings.load_profile("fedlethe")
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Decoded images go to one temporary folder for the session, so that they are decoded once."""
+    """Decoded images go to one temporary folder for the session, so that they are decoded once.
+
+    Flower's home is a temporary folder, too: a purge cleans the record that it finds there.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEDLETHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FLWR_HOME", str(tmp_path_factory.mktemp("flwr")))
+        patch.delenv("FEDLETHE_FLOWER_STATE", raising=False)
         yield
 
 

@@ -273,7 +273,7 @@ def test_a_run_that_is_trained_already(refused: Refused, trained: Path) -> None:
         (["--client", "hospital-1", "--epsilon", "3", "--delta", "0"], ["delta", "between 0 and 1"]),
         (["--client", "hospital-1", "--delta", "0.1"], ["delta", "give epsilon, max_guess or sigma"]),
         (["--client", "hospital-1", "--max-guess", "0.3"], ["above 1 / 3", "not 0.3"]),
-        (["--client", "hospital-1", "--max-guess", "1"], ["max_guess", "1 / K"]),
+        (["--client", "hospital-1", "--max-guess", "1"], ["max_guess", "m / K"]),
         (["--client", "hospital-1", "--epsilon", "3", "--max-guess", "0.5"], ["epsilon and max_guess", "one of them"]),
         (["--client", "hospital-1", "--epsilon", "3", "--sigma", "0.1"], ["sigma and epsilon", "one of them"]),
         (["--client", "hospital-1", "--mask", "shaped"], ["no size"]),

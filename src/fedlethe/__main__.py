@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
 from fedlethe.cli import app
+from fedlethe.entered import demand_text
 from fedlethe.errors import FedletheError
+from fedlethe.text import shown
 
 _TYPER_INTERRUPTED = 130
 
@@ -17,6 +20,7 @@ def main() -> None:
     """Run the command line."""
     interrupted = "interrupted; what is recorded is whole, and the same command goes on where it can"
     try:
+        _demand_arguments(sys.argv[1:])
         code = app(standalone_mode=False)
     except FedletheError as error:
         _stop(str(error))
@@ -32,8 +36,16 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _demand_arguments(arguments: Sequence[str]) -> None:
+    """Refuse control characters in whatever was typed; what an option means by its text is its own to check."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        name, equals, _ = argument.partition("=")
+        option = name if equals and name.startswith("--") else before if before.startswith("-") else "the command line"
+        demand_text(argument, option, longest=sys.maxsize)
+
+
 def _stop(message: str) -> None:
-    print("fedlethe:", " ".join(message.split()), file=sys.stderr)
+    print("fedlethe:", " ".join(shown(message, lines=True).split()), file=sys.stderr)
     sys.exit(2)
 
 

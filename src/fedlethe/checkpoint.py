@@ -8,7 +8,6 @@ written from the vector's own memory and read as one memory map.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -19,13 +18,12 @@ import numpy as np
 import safetensors.numpy
 import torch
 
+from fedlethe import tensors
 from fedlethe.errors import FedletheError
 from fedlethe.files import written_whole
 from fedlethe.sealing import Bytes, Seal, sealed, unsealed
 from fedlethe.types import Vector
 from fedlethe.vector import Layout
-
-_PICKLE_STARTS = (b"\x80", b"PK")
 
 
 def save(path: Path, vector: Vector, layout: Layout, seal: Seal | None = None) -> str:
@@ -82,14 +80,12 @@ def load(path: Path, layout: Layout, sha256: str | None = None, seal: Seal | Non
         The vector, shape (P,).
 
     Raises:
-        FedletheError: The file is missing, not safetensors, cut short, changed, or of another model.
+        FedletheError: The file is missing, not whole as the format says (see `tensors`), changed, or of another model.
     """
     content = read(path, sha256, seal)
-    start, shapes = _parse_header(path, content)
+    start, shapes = _header_of(path, content)
     if difference := layout.difference(shapes):
-        raise FedletheError(f"{path}: is a checkpoint of another model: {difference}")
-    if len(content) != start + 4 * layout.size:
-        raise FedletheError(f"{path}: is cut short ({len(content)} bytes of {start + 4 * layout.size}); copy it again")
+        raise FedletheError(f"{path}: is a checkpoint of another model: {difference[:500]}")
     return torch.from_numpy(content[start:].view("<f4"))
 
 
@@ -115,7 +111,7 @@ def layout_of(path: Path, sha256: str | None = None) -> Layout:
     Raises:
         FedletheError: The file is missing, changed, or not a safetensors file.
     """
-    return Layout(_parse_header(path, read(path, sha256))[1])
+    return Layout(_header_of(path, read(path, sha256))[1])
 
 
 def _mapped(path: Path) -> Bytes:
@@ -129,26 +125,16 @@ def _mapped(path: Path) -> Bytes:
         raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def _parse_header(path: Path, content: Bytes) -> tuple[int, dict[str, tuple[int, ...]]]:
-    length = int.from_bytes(content[:8].tobytes(), "little")
-    try:
-        if length > len(content) - 8:
-            raise ValueError
-        entries = json.loads(content[8 : 8 + length].tobytes())
-        entries.pop("__metadata__", None)
-        tensors = sorted((entry["data_offsets"][0], name, entry) for name, entry in entries.items())
-    except (ValueError, KeyError, TypeError, AttributeError):
-        if content[:2].tobytes().startswith(_PICKLE_STARTS):
-            hint = "a pickle can run code when it is opened: save the state dict with safetensors instead"
-            raise FedletheError(f"{path}: is a pickle, not a safetensors file; {hint}") from None
-        raise FedletheError(f"{path}: is not a whole safetensors file; copy it again") from None
-    if other := next((name for _, name, entry in tensors if entry["dtype"] != "F32"), None):
+def _header_of(path: Path, content: Bytes) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """Where the data begin, and the shape of each tensor: all of them float32, in the order of their names."""
+    header = tensors.read_header(content, path)
+    if other := next((name for name, tensor in header.tensors.items() if tensor.dtype != "F32"), None):
         raise FedletheError(f"{path}: '{other}' is not float32; checkpoints of fedlethe are float32 throughout")
-    if [name for _, name, _ in tensors] != sorted(entries):
+    if list(header.tensors) != sorted(header.tensors):
         raise FedletheError(
             f"{path}: its tensors do not lie in the order of their names; save it again with safetensors"
         )
-    return 8 + length, {name: tuple(entry["shape"]) for _, name, entry in tensors}
+    return header.start, {name: tensor.shape for name, tensor in header.tensors.items()}
 
 
 @lru_cache(maxsize=8)

@@ -55,7 +55,10 @@ EpsilonFlag = Annotated[
 DeltaFlag = Annotated[float | None, typer.Option(help="Goes with epsilon; 1e-5 if unset.", rich_help_panel=HIDING)]
 MaxGuessFlag = Annotated[
     float | None,
-    typer.Option(help="Noise that leaves the best attacker this chance of naming who left.", rich_help_panel=HIDING),
+    typer.Option(
+        help="Noise that leaves the best attacker this chance of naming who left; of several, of picking one of them.",
+        rich_help_panel=HIDING,
+    ),
 ]
 MaskFlag = Annotated[
     str | None,
@@ -64,7 +67,7 @@ MaskFlag = Annotated[
     ),
 ]
 DecoysFlag = Annotated[
-    int, typer.Option(help="Erase so many others along, so that nobody can say who asked.", rich_help_panel=HIDING)
+    int, typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING)
 ]
 RepairRoundsFlag = Annotated[
     int | None,
@@ -116,15 +119,15 @@ def train(
     partition: PartitionFlag = None,
     alpha: AlphaFlag = None,
     max_examples: MaxExamplesFlag = None,
-    learner: Annotated[str | None, typer.Option(help="fedavg, or exact: the closed-form federation.")] = None,
+    learner: Annotated[str | None, typer.Option(help="fedavg, or closed-form: a ridge on frozen features.")] = None,
     features: Annotated[
-        str | None, typer.Option(help="scattering, backbone or torchscript.", rich_help_panel="Learner 'exact'")
+        str | None, typer.Option(help="scattering, backbone or torchscript.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     dimension: Annotated[
-        int | None, typer.Option(help="Project the features to so many.", rich_help_panel="Learner 'exact'")
+        int | None, typer.Option(help="Project the features to so many.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     penalty: Annotated[
-        float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel="Learner 'exact'")
+        float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     model: Annotated[str | None, typer.Option(help="small-cnn, resnet18 or resnet50.")] = None,
     norm: Annotated[str | None, typer.Option(help="batch or group.")] = None,
@@ -142,6 +145,9 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     after: Annotated[Path | None, typer.Option(help="Begin from an erasure's model: RUN/erasures/0001.")] = None,
+    take_back: Annotated[
+        list[str] | None, typer.Option(help="With --after: who was erased and takes part again; else they do not.")
+    ] = None,
     seed: SeedFlag = None,
     set_: SetFlag = None,
     json: JsonFlag = False,
@@ -158,7 +164,7 @@ def train(
             "data": flags.data(data, root, path, flag, size, channels, download),
             "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
             "features": {"name": features},
-            "exact": {"dimension": dimension, "penalty": penalty},
+            "closed_form": {"dimension": dimension, "penalty": penalty},
             "model": {"name": model, "norm": norm, "weights": weights},
             "federation": {"rounds": rounds, "participation": participation},
             "local": {
@@ -173,7 +179,9 @@ def train(
             "execution": {"device": device, "precision": precision},
         },
     )
-    console.show(experiment.train_run(experiment.config_for(document, out), out, after=after), json)
+    console.show(
+        experiment.train_run(experiment.config_for(document, out), out, after=after, take_back=take_back or ()), json
+    )
 
 
 @app.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
@@ -181,7 +189,7 @@ def erase(
     run: RunArgument,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased; give it again for several at once.")] = None,
     patient: Annotated[
-        list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
+        list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'closed-form').")
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="A method or recipe; see: fedlethe methods. Recommended if unset.")
@@ -257,11 +265,11 @@ def join(
     after: Annotated[str, typer.Option(help="The erasure from whose result: 0001.")],
     json: JsonFlag = False,
 ) -> None:
-    """Take a client back in that was erased (learner 'exact'): its statistics are added again, nobody trains."""
+    """Take a client back in that was erased (learner 'closed-form'): its statistics are added again, nobody trains."""
     from fedlethe import console, experiment
 
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, (), "exact", {"join": client}, {}, {}, after)
+        request = experiment.request(opened, (), "closed-form", {"join": client}, {}, {}, after)
         console.show(experiment.erase(opened, request), json)
 
 
@@ -312,7 +320,7 @@ def sweep(
     sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -337,7 +345,7 @@ def frontier(
     ] = None,
     clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
     draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -396,7 +404,7 @@ def identity(
 def trace(
     run: RunArgument,
     client: Annotated[str, typer.Option(help="Who is erased at each round.")],
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -499,9 +507,10 @@ def new(
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
     from fedlethe import console
     from fedlethe.flower.new import new_app
+    from fedlethe.text import shown
 
     made = new_app(folder)
     if json:
         console.show(made, json)
     else:
-        typer.echo(made.next_steps)
+        typer.echo(shown(made.next_steps, lines=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fedlethe.audit.identity import ATTACKERS
@@ -30,9 +31,16 @@ from fedlethe.experiment import (
     Trained,
 )
 from fedlethe.experiment.table import HEADER, cells
+from fedlethe.text import shown
 from fedlethe.types import Evaluation, HidingPoint, Metrics
 
 NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
+
+
+BOUND = (
+    "bound, blind: how often the best attacker, at most, and a blind one name the client; one asks at a time, so "
+    "naming who left and picking one who left are the same"
+)
 
 
 def show(result: Any, as_json: bool) -> None:
@@ -40,9 +48,18 @@ def show(result: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a '[' in a text is a '['
     for part in tables(result):
-        console.print(part)
+        console.print(shown(part) if isinstance(part, str) else _as_letters(part))
+
+
+def _as_letters(table: Table) -> Table:
+    """The table with every text in it as it may be shown (see `text.shown`); the lines of a heading are our own."""
+    table.title = None if table.title is None else shown(table.title)
+    for column in table.columns:
+        column.header = shown(column.header, lines=True)
+        column._cells[:] = [shown(cell) for cell in column._cells]  # a column has no other way to change its cells
+    return table
 
 
 def evaluation_object(evaluation: Evaluation) -> dict[str, Any]:
@@ -84,6 +101,7 @@ def _(result: Erasure) -> dict[str, Any]:
     return {
         **_fields(result, "stages", "cost", "request"),
         "request": json.loads(result.request),
+        "hidden": None if result.hidden is None else result.hidden.figures,
         **evaluation_object(result.stages[-1].evaluation),
         "examples": result.cost.examples,
         "seconds": result.cost.seconds,
@@ -138,6 +156,9 @@ def tables(result: Any) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Trained) -> Iterable[Table | str]:
+    yield from (escape(str(one)) for one in result.left_out_erased)
+    yield from (escape(f"taken back, though erased before: {client}") for client in result.taken_back)
+    yield from (escape(f"not checked: {problem}") for problem in result.not_checked)
     yield _evaluations("Test images", {"final model": result.evaluation})
     for entry in result.refused:
         yield f"round {entry.round}: the update of {entry.client} was refused: {entry.refused}"
@@ -208,6 +229,7 @@ def _(result: Frontier) -> Iterable[Table | str]:
         title = f"Hiding who left: {setting}, {result.draws} draws for each client"
         yield _hiding_table(title, own, lambda point: point.mask)
     yield f"epsilon, at delta {result.delta:g}, and the bound cover a masked model that is released once, not repaired"
+    yield BOUND
     yield NAMED
     yield f"plot: {result.run / 'report' / 'frontier.png'}"
 
@@ -218,6 +240,7 @@ def _(result: Identity) -> Iterable[Table | str]:
     title = f"Who left? {setting}, each client erased {result.draws} times"
     yield _hiding_table(title, result.points, lambda point: point.stage)
     yield "a bound covers the model at that stage, released once; where there is none, nothing is guaranteed"
+    yield BOUND
     yield NAMED
     yield f"plot: {result.run / 'report' / 'identity.png'}"
 
@@ -277,7 +300,7 @@ def _(result: Report) -> Iterable[Table | str]:
 
 def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[HidingPoint], str]) -> Table:
     """A row for each way of hiding; an attacker's column is the share of its guesses that named the client."""
-    columns = ("epsilon", "bound", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
+    columns = ("epsilon", "bound", "blind", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
     table = Table("", *columns, title=title)
     for point in points:
         figures = (point.accuracy, point.auc, point.attack_success)
@@ -286,6 +309,7 @@ def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[Hid
             rows(point),
             "-" if point.epsilon is None else f"{point.epsilon:.3g}",
             "-" if point.bound is None else f"{point.bound:.3f}",
+            f"{point.chance:.3f}",
             *("-" if figure is None else f"{figure.mean:.3f}" for figure in figures),
             *(rates.get(attacker, "-") for attacker in ATTACKERS),
         )

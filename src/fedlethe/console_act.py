@@ -148,3 +148,4 @@ def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | 
         late = ["overdue"] if request.overdue else []
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
+        yield from (f"{request.id}: who left: {line}" for line in request.hiding)

@@ -36,7 +36,7 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[], Non
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -147,13 +147,17 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self, client: ClientId) -> Key:
+    def create(self, client: ClientId, key: Key | None = None) -> Key:
         """Make a key of a client; it is on disk when this returns.
+
+        Args:
+            client: Whose.
+            key: The key, where it is known already; None for a new one.
 
         Raises:
             FedletheError: The folder cannot be written.
         """
-        key = Key(secrets.token_bytes(SECRET))
+        key = Key(secrets.token_bytes(SECRET)) if key is None else key
         path = self._path(client, key.id)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,14 @@ def finished(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Pa
     fedlethe("train", *TINY, "--rounds", "3", "--keep", "everything", "--out", out)
     fedlethe("erase", out, "--client", "hospital-1", "--sigma", "0.001")
     return out
+
+
+@pytest.fixture
+def secrets_in_order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and secrets that are the same whenever a test is run, and others in other tests."""
+    numbers = itertools.count()
+
+    def token_bytes(size: int) -> bytes:
+        return sha256(f"{request.node.nodeid} {next(numbers)}".encode()).digest()[:size]
+
+    monkeypatch.setattr("fedlethe.sealing.secrets.token_bytes", token_bytes)

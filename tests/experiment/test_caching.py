@@ -109,9 +109,8 @@ def test_a_client_goes_from_every_array_of_its_source(commands: Commands, tmp_pa
     statement = json.loads(base64.b64decode(json.loads(Path(told["certificate"]).read_text())["payload"]))
     purged = statement["predicate"]["purge"]
     assert purged["images"] == 60
-    assert purged["not_reached"] == [
-        f"caches other than {tmp_path / 'cache'}, on this machine and on others: run fedlethe cache clear there"
-    ]
+    others = f"caches other than {tmp_path / 'cache'}, on this machine and on others: run fedlethe cache clear there"
+    assert others in purged["not_reached"]
     assert seen(files, decoded(tmp_path, "south"))  # of those who stay a copy is kept
     cleared = commands("cache", "clear", "--run", tmp_path / "run", "--client", "south")
     assert cleared["images"] == 60
@@ -120,7 +119,7 @@ def test_a_client_goes_from_every_array_of_its_source(commands: Commands, tmp_pa
 
 def test_a_patient_with_test_images_alone_goes_and_its_name_is_nowhere(commands: Commands, tmp_path: Path) -> None:
     source = ("--data", "table", "--path", table_of(tmp_path, splits=True), "--size", 16, "--channels", 1)
-    learner = ("--learner", "exact", "--set", "features.scales=2", "--dimension", 32)
+    learner = ("--learner", "closed-form", "--set", "features.scales=2", "--dimension", 32)
     run = tmp_path / "run"
     commands("train", *learner, *source, "--out", run)
     plain = commands("erase", run, "--client", "north", "--patient", "north-person-3")

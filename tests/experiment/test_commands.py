@@ -6,6 +6,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,3 +202,20 @@ def test_real_images_with_resnet50_through_an_erasure(fedlethe: Fedlethe, real_d
     tensors = safetensors.torch.load_file(erased["model"])
     assert all(bool((tensor > 0).all()) for name, tensor in tensors.items() if name.endswith("running_var"))
     assert fedlethe("history", "--check", run)["check"]["influence_residual"] < 1e-6
+
+
+def test_of_two_that_are_erased_both_chances_are_told(fedlethe: Fedlethe, finished: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    two = ["--client", "hospital-0", "--client", "hospital-1"]
+    erase = [sys.executable, "-m", "fedlethe", "erase", str(run), *two, "--epsilon", "3"]
+    printed = subprocess.run(erase, capture_output=True, text=True, check=True).stdout
+    assert "names both clients with a chance of at most 48.5 % (blind among 3 sets: 33.3 %)" in printed
+    assert "picks one that is erased with a chance of at most 79.6 % (blind, 2 of 3: 66.7 %)" in printed
+    hidden = fedlethe("erase", run, *two, "--max-guess", "0.7")["hidden"]
+    assert (hidden["erased"], hidden["among"]) == (2, ["hospital-0", "hospital-1", "hospital-2"])
+    assert hidden["hit"] <= 0.7 < hidden["hit"] + 1e-6
+    assert (hidden["guess_blind"], hidden["hit_blind"]) == (1 / 3, 2 / 3)
+    assert hidden["guess"] < hidden["hit"]
+    refused = subprocess.run([*erase[:-2], "--max-guess", "0.5"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "above 2 / 3 = 0.667, the chance of blindly picking one of the 2 among 3" in refused.stderr

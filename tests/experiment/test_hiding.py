@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,22 @@ from fedlethe.experiment.erasure import repairers, unlearn
 from fedlethe.experiment.frame import frame_of
 from fedlethe.experiment.masking import finished
 from fedlethe.experiment.run import Run
-from fedlethe.experiment.secret import FILE, mask_secret
+from fedlethe.experiment.secret import FORMER, MASKS, left_over, mask_secret
 from fedlethe.federation.metered import Meter
-from fedlethe.privacy.accounting import top_guess
+from fedlethe.privacy.accounting import pick_guess, top_guess
 from fedlethe.privacy.span import Span
 from fedlethe.vector import VARIANCE_FLOOR
 
 HOSPITALS = tuple(f"hospital-{number}" for number in range(4))
 NO_REPAIR = {"rounds": 0}
+TWO_KINDS = ("subspace", "isotropic")
+
+pytestmark = pytest.mark.usefixtures("secrets_in_order")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four hospitals, two rounds, batch norm: everything kept, a secret that is always the same."""
+    """Four hospitals, two rounds, batch norm: everything kept."""
     out = tmp_path_factory.mktemp("hiding") / "run"
     document: dict[str, Any] = {
         "data": {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 30},
@@ -50,8 +54,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "backdoor": {"client": "hospital-1", "target": 0},
     }
     train_run(resolve(document), out)
-    (out / FILE).write_bytes(bytes(range(32)))
-    (out / FILE).chmod(0o600)
     return out
 
 
@@ -173,7 +175,18 @@ def test_who_took_part_in_no_round_is_masked_as_the_others_are(trained: Path, tm
 def test_several_at_once_hide_among_all_sets_of_as_many(run: Run) -> None:
     erasure = erased(run, HOSPITALS[1:3], mask={"epsilon": 3.0})
     assert erasure.hidden is not None
-    assert erasure.hidden.among == tuple(" + ".join(pair) for pair in combinations(HOSPITALS, 2))
+    assert (erasure.hidden.among, erasure.hidden.erased) == (HOSPITALS, 2)
+    assert erasure.hidden.guess == top_guess(erasure.hidden.mu, 6)
+    assert erasure.hidden.hit == pick_guess(erasure.hidden.mu, 4, 2)
+    pairs = [unlearn(run, pair, run.config.method("influence", {"clip": 0.5}), run.history, Meter()).model
+             for pair in combinations(HOSPITALS, 2)]  # fmt: skip
+    assert erasure.hidden.distance == pytest.approx(Span.of(pairs).distance, rel=1e-5)
+    bounded = erased(run, HOSPITALS[1:3], mask={"max_guess": 0.6})
+    assert bounded.hidden is not None
+    assert bounded.hidden.hit == pytest.approx(0.6, abs=1e-6)
+    assert bounded.hidden.guess < 0.3
+    with pytest.raises(FedletheError, match=r"above 2 / 4 = 0\.5"):
+        erased(run, HOSPITALS[1:3], mask={"max_guess": 0.4})
 
 
 def test_more_sets_than_can_be_computed_are_refused() -> None:
@@ -211,19 +224,18 @@ def test_the_floor_under_variances_tells_nothing_of_the_client(run: Run) -> None
 # The secret
 
 
-def test_the_noise_follows_from_the_secret_and_not_from_the_seed(trained: Path, tmp_path: Path) -> None:
+def test_the_noise_follows_from_the_secret_and_not_from_the_seed(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = {}
     for name, secret in (("one", bytes(range(32))), ("again", bytes(range(32))), ("other", bytes(32))):
         folder = Path(shutil.copytree(trained, tmp_path / name))
-        (folder / FILE).write_bytes(secret)
+        monkeypatch.setattr("fedlethe.sealing.secrets.token_bytes", lambda size, secret=secret: secret[:size])
         with opened_run(folder) as run:
-            models[name] = [
-                (folder / "erasures" / erased(run, mask=mask).id / "model.safetensors").read_bytes()
-                for mask in ({"epsilon": 3.0}, {"epsilon": 3.0, "kind": "isotropic"})
-            ]
-    assert models["one"] == models["again"]
-    assert models["one"][0] != models["other"][0]
-    assert models["one"][1] != models["other"][1]
+            models[name] = [model_of(erased(run, mask={"epsilon": 3.0, "kind": kind}), run) for kind in TWO_KINDS]
+    for number in range(2):
+        assert torch.equal(models["one"][number], models["again"][number])
+        assert not torch.equal(models["one"][number], models["other"][number])
 
 
 def test_no_two_releases_share_their_noise(run: Run) -> None:
@@ -238,29 +250,80 @@ def test_no_two_releases_share_their_noise(run: Run) -> None:
     assert np.linalg.norm(points[0] - points[1]) > 0.3
 
 
-def test_the_secret_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
-    first = mask_secret(tmp_path)
+def test_the_secret_is_made_once_for_an_erasure_and_is_its_owners_alone(run: Run) -> None:
+    first = mask_secret(run.history)
     assert len(first) == 32
-    assert mask_secret(tmp_path) == first
-    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
-
-
-def test_a_secret_that_others_can_read_or_that_is_cut_short_is_refused(tmp_path: Path) -> None:
-    mask_secret(tmp_path)
-    (tmp_path / FILE).chmod(0o640)
-    with pytest.raises(FedletheError, match="chmod 600"):
-        mask_secret(tmp_path)
-    (tmp_path / FILE).chmod(0o600)
-    (tmp_path / FILE).write_bytes(bytes(31))
-    with pytest.raises(FedletheError, match="31 bytes"):
-        mask_secret(tmp_path)
-
-
-def test_the_secret_is_in_no_record(run: Run) -> None:
+    assert mask_secret(run.history) == first  # as long as the erasure is not complete
+    (file,) = left_over(run.history)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     erased(run, mask={"epsilon": 3.0})
-    assert FILE not in run.history.ledger.artefacts()
-    run.history.verify()
+    assert left_over(run.history) == []
+    assert not file.exists()
+    (event,) = [one for one in run.history.ledger.events("key") if one.body["client"] == MASKS][1:]
+    assert (event.body["what"], event.body["id"] in file.name) == ("destroyed", True)
+    assert mask_secret(run.history) != first
+
+
+def test_the_secret_lies_where_the_keys_lie(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "keys"))
+    shutil.move(run.path / "keys", tmp_path / "keys" / run.history.ledger.run_id)
+    mask_secret(run.history)
+    (file,) = left_over(run.history)
+    assert tmp_path / "keys" in file.parents
+    assert not list((run.path).glob(f"**/{MASKS}*"))
+    erased(run, decoys=1)
+    assert not file.exists()
+
+
+def test_an_erasure_that_was_cut_off_gives_the_same_bytes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before it is entered, and between that and the destruction of the secret."""
+    monkeypatch.undo()
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    released = []
+    asked: dict[str, Any] = {"mask": {"epsilon": 3.0}, "repair": {"rounds": 1, "clients": 1}}
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        released.append((folder / "erasures" / "0001" / "model.safetensors").read_bytes())
+        raise Killed
+
+    for place in ("fedlethe.experiment.erasure.spent", "fedlethe.experiment.erasure.destroy_spent"):
+        with opened_run(folder) as run, monkeypatch.context() as patch:
+            if place.endswith(".destroy_spent"):
+                patch.setattr(place, lambda history: kill() if run.history.ledger.erasures() else None)
+            else:
+                patch.setattr(place, kill)
+            with pytest.raises(Killed):
+                erased(run, **asked)
+            assert len(left_over(run.history)) == 1
+    assert released[0] == released[1]
+    with opened_run(folder) as run, pytest.raises(FedletheError, match="erased already in this way"):
+        erased(run, **asked)
+    with opened_run(folder) as run:
+        assert left_over(run.history) == []
+
+
+def test_a_secret_that_others_can_read_or_that_is_not_there_is_refused(run: Run) -> None:
+    mask_secret(run.history)
+    (file,) = left_over(run.history)
+    file.chmod(0o640)
+    with pytest.raises(FedletheError, match="chmod 600"):
+        erased(run, mask={"epsilon": 3.0})
+    file.unlink()
+    with pytest.raises(FedletheError, match="set FEDLETHE_KEYS to the folder that holds it"):
+        erased(run, mask={"epsilon": 3.0})
+    assert run.history.ledger.erasures() == {}
+
+
+def test_the_secret_of_all_erasures_that_an_earlier_version_kept_has_to_go(run: Run) -> None:
+    (run.path / FORMER).write_bytes(bytes(32))
+    with pytest.raises(FedletheError, match="overwrite and remove it"):
+        erased(run, mask={"epsilon": 3.0})
+    erased(run)  # draws nothing
 
 
 # Decoys, and the few who repair
@@ -291,9 +354,21 @@ def test_decoys_are_erased_along_and_nothing_tells_them_apart(run: Run) -> None:
     assert run.past(erasure.id).clients == tuple(sorted(set(HOSPITALS) - set(erasure.forget)))
 
 
+def test_of_several_who_ask_with_decoys_both_chances_are_told(run: Run) -> None:
+    hidden = erased(run, HOSPITALS[:2], decoys=1).hidden
+    assert hidden is not None
+    assert hidden.erased == 2
+    assert (hidden.guess, hidden.hit) == pytest.approx((1 / 3, 2 / 3))
+    assert "picks one that asked with a chance of at most 66.7 % (blind, 2 of 3: 66.7 %)" in hidden.statement
+
+
 def test_more_decoys_hold_the_fewer(run: Run) -> None:
+    """What they have in common does not narrow it down, and neither does who asks the second time."""
     one, two = (set(erased(run, decoys=number).forget) for number in (1, 2))
-    assert one < two  # what they have in common does not narrow it down
+    assert one < two
+    for client in sorted(one):
+        with pytest.raises(FedletheError, match="erased already in this way"):
+            erased(run, [client], decoys=1)
 
 
 def test_decoys_hide_with_any_method(run: Run) -> None:
@@ -318,11 +393,20 @@ def test_those_who_repair_are_known_and_the_rest_hide_each_other(run: Run) -> No
 
 def test_who_repairs_does_not_follow_from_who_asked_alone(run: Run) -> None:
     chosen: set[str] = set()
+    built = request(run, ["hospital-1"], "influence", {}, {"epsilon": 1.0}, {"rounds": 1, "clients": 1})
     for number in range(12):
-        (run.path / FILE).write_bytes(number.to_bytes(32, "big"))
-        built = request(run, ["hospital-1"], "influence", {}, {"epsilon": 1.0}, {"rounds": 1, "clients": 1})
-        chosen.update(repairers(run, built, run.history) or ())
+        chosen.update(repairers(run, built, run.history, partial(number.to_bytes, 32, "big")) or ())
     assert chosen == set(HOSPITALS) - {"hospital-1"}
+
+
+def test_those_who_repaired_before_repair_again(run: Run) -> None:
+    """Else who is in both sets of candidates is fewer than who is in each."""
+    among = []
+    for clients, epsilon in ((1, 1.0), (2, 1.0), (1, 2.0)):
+        hidden = erased(run, mask={"epsilon": epsilon}, repair={"rounds": 1, "clients": clients}).hidden
+        assert hidden is not None
+        among.append(set(hidden.among))
+    assert among[1] < among[0] == among[2]
 
 
 def test_what_several_erasures_of_the_same_client_tell_together(run: Run) -> None:
@@ -350,7 +434,7 @@ def test_what_several_erasures_of_the_same_client_tell_together(run: Run) -> Non
         ({"mask": {"sigma": 0.1, "kind": "shaped"}, "method": "retrain", "options": {}}, "cannot be computed"),
         ({"mask": {"max_guess": 0.25}}, "above 1 / 4 = 0.25"),
         ({"mask": {"max_guess": 0.1}}, "above 1 / 4 = 0.25"),
-        ({"mask": {"epsilon": 3.0}, "clients": HOSPITALS[:3], "decoys": 1}, "name fewer"),
+        ({"clients": HOSPITALS[:3], "decoys": 1}, "name fewer"),
         ({"mask": {"epsilon": 3.0}, "decoys": 1}, "give --decoys alone"),
         ({"decoys": 3}, "one must be left"),
         ({"decoys": -1}, "at least 0"),

@@ -78,6 +78,13 @@ def test_a_request_is_carried_out_certified_and_purged(app: App) -> None:
     assert said["nodes"]["identities"]["hospital-1"]["kind"] == "registered key"
     assert said["nodes"]["messages"]["hospital-1"] == {}
     assert said["nodes"]["questions_of_identity"]["hospital-1"] == 0
+    missed = [one.partition(":")[0] for one in said["purge"]["not_reached"]]
+    assert missed == [
+        "Flower's record of its messages (flower-superlink --database)",  # nobody said where it is
+        "the node of hospital-1",
+        "the nodes of hospital-0, hospital-2",
+        "models that were exported or released, and what an experiment tracker, a log or a backup took in",
+    ]
     assert said["nodes"]["messages"]["hospital-0"] == {EVALUATE: 3, TRAIN: 1}
     with opened_folder(app.run) as (_, history):
         assert found(traces, everything(history)) == []

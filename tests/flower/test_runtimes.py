@@ -15,10 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fedlethe import experiment, flags
+from fedlethe import experiment, flags, signing
 from fedlethe.data.phantom import Phantom
 from fedlethe.flower.new import new_app
 from tests.flower.apps import CONFIG, HOSPITALS
+from tests.flower.flower_record import slices
 from tests.flower.machines import DEPLOY, machines, wait_until
 
 pytestmark = pytest.mark.machines
@@ -148,15 +149,22 @@ def test_hospitals_with_keys_and_images_of_their_own(tmp_path: Path) -> None:
         said = held.run(app, {**TRAIN, "run": run})
         held.end("liar")
         trained = (run / TRAINED).read_bytes()
+        assert slices(tmp_path / "state.db", trained) > 50  # Flower's record holds the model that holds hospital-1
         with experiment.opened_run(run) as opened:
             request = experiment.open_request(opened, ["hospital-1"], [], "withdrew its consent", "the tests").id
         cached = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")}
         held.run(app, {**TRAIN, "run": run, "mode": "erase", "request": request, "key": key})
         assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/cache/images/*.npy")} == cached
+        assert slices(tmp_path / "state.db", trained) == 0  # while the SuperLink is running
     assert (trained, (run / ERASED).read_bytes()) == expected
     certificate = run / "erasures/0001/certificate.json"
     assert experiment.verify_certificate(certificate, key.with_suffix(".key.pub"), run).failed == ()
     assert not (run / TRAINED).exists()  # it holds hospital-1
+    purge = json.loads(signing.unchecked(certificate.read_bytes(), certificate))["predicate"]["purge"]
+    assert [said.partition(":")[0] for said in purge["reached"]] == [str(tmp_path / "state.db")]
+    assert not [said for said in purge["not_reached"] if "state.db" in said]
+    assert next(said.partition(":")[0] for said in purge["not_reached"]) == "the node of hospital-1"
+    assert (tmp_path / "state.db").stat().st_mode & 0o077 == 0
     assert len(cached) == 3  # decoded once at each hospital, and only read by the processes after that
     assert "hospital-3 takes no part: answered with an error" in said
     record = json.loads((run / "erasures/0001/nodes.json").read_text())

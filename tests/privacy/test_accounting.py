@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import combinations
 from statistics import NormalDist
 
 import dp_accounting
@@ -12,15 +14,18 @@ import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from fedlethe.privacy.accounting import (
     composed,
+    exceeded,
     gaussian_delta,
     gaussian_epsilon,
     gaussian_sigma,
     guess_bound,
     log_phi,
     mu_of_guess,
+    pick_guess,
     simulated_guess,
     top_guess,
 )
@@ -163,3 +168,119 @@ def test_mu_is_the_largest_that_keeps_to_a_guess(guess: float, count: int) -> No
 def test_a_guess_that_no_noise_or_none_gives_is_refused(guess: float, count: int) -> None:
     with pytest.raises(ValueError, match="the chance of naming the client"):
         mu_of_guess(guess, count)
+
+
+# Several erased at once: a list of candidates, and one client that is picked
+
+
+def attacked(
+    means: np.ndarray, sets: Sequence[tuple[int, ...]], clients: int, draws: int, seed: int
+) -> tuple[float, float]:
+    """The best attacker's chances of naming the set and of picking one of it, means (sets, n) in units of the noise."""
+    generator = np.random.default_rng(seed)
+    holds = np.array([[client in one for one in sets] for client in range(clients)], dtype=float)  # (clients, sets)
+    named = picked = 0.0
+    for mean in means:
+        seen = mean + generator.standard_normal((draws, means.shape[1]))
+        likeness = -((seen[:, None] - means[None]) ** 2).sum(axis=-1) / 2
+        posterior = np.exp(likeness - np.logaddexp.reduce(likeness, axis=1)[:, None])
+        named += float(posterior.max(axis=1).mean()) / len(means)
+        picked += float((posterior @ holds.T).max(axis=1).mean()) / len(means)
+    return named, picked
+
+
+def test_the_chance_of_a_pair_is_not_the_chance_of_one_of_them() -> None:
+    """Two of five at epsilon 3, ten candidates all as far apart: 20 % and 51 %; blind 10 % and 40 %."""
+    mu, sets = 1 / gaussian_sigma(3.0, 1e-5), list(combinations(range(5), 2))
+    named, picked = attacked(np.eye(10) * mu / math.sqrt(2), sets, 5, 40_000, seed=1)
+    assert top_guess(mu, 10) == pytest.approx(0.2013, abs=1e-4)
+    assert named == pytest.approx(top_guess(mu, 10), abs=2e-3)
+    assert picked == pytest.approx(0.508, abs=2e-3)
+    assert picked < pick_guess(mu, 5, 2) < 0.573
+
+
+@pytest.mark.parametrize("clients", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("mu", [0.1, 0.7, 1.7, 3.0])
+def test_nobody_picks_an_erased_client_more_often_than_the_bound(clients: int, mu: float) -> None:
+    """Candidates that add up by clients, in a simplex, in clusters that the pick is made for, and at random."""
+    generator = np.random.default_rng(clients)
+    for erased in range(1, clients):
+        sets = list(combinations(range(clients), erased))
+        holds = np.array([[float(client in one) for client in range(clients)] for one in sets])
+        clusters = np.array([np.eye(clients)[min(one)] for one in sets])
+        for means in (holds, np.eye(len(sets)), clusters, holds[:, :1], generator.standard_normal((len(sets), 3))):
+            widest = float(np.linalg.norm(means[:, None] - means[None], axis=-1).max())
+            named, picked = attacked(mu * means / widest, sets, clients, 1500, seed=erased)
+            assert picked <= pick_guess(mu, clients, erased) + 0.015, (erased, picked)
+            assert named <= top_guess(mu, len(sets)) + 0.015
+        assert erased / clients < pick_guess(mu, clients, erased) <= 1
+        assert top_guess(mu, len(sets)) <= pick_guess(mu, clients, erased) + 1e-12
+
+
+def test_half_of_four_are_picked_as_often_as_the_bound_says() -> None:
+    """By an attacker who was told that it is one of two pairs without a common client: what the bound allows for."""
+    _, picked = attacked(np.array([[0.75], [-0.75]]), [(0, 1), (2, 3)], 4, 200_000, seed=0)
+    assert picked == pytest.approx(pick_guess(1.5, 4, 2), abs=2e-3)
+
+
+@pytest.mark.parametrize(("candidates", "listed"), [(5, 2), (10, 4), (7, 6)])
+def test_a_list_holds_the_true_one_as_often_as_in_a_simulation(candidates: int, listed: int) -> None:
+    mu, trials, generator = 1.1, 100_000, np.random.default_rng(listed)
+    seen = generator.standard_normal((trials, candidates))
+    seen[:, 0] += mu / math.sqrt(2)  # the true one, on a simplex
+    hits = float(((seen[:, 1:] > seen[:, :1]).sum(axis=1) < listed).mean())
+    assert top_guess(mu, candidates, listed) == pytest.approx(hits, abs=4 * math.sqrt(0.25 / trials))
+    assert top_guess(0.0, candidates, listed) == pytest.approx(listed / candidates)
+    assert top_guess(mu, listed, listed) == 1.0
+
+
+@pytest.mark.parametrize(("clients", "erased"), [(5, 1), (5, 2), (5, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize("epsilon", [0.2, 1.0, 3.0])
+def test_what_epsilon_alone_allows_a_pick_by_brute_force(clients: int, erased: int, epsilon: float) -> None:
+    """Over all mechanisms, as a linear programme: which client is picked is all that the outcome has to say."""
+    sets = list(combinations(range(clients), erased))
+    place = {pair: index for index, pair in enumerate((one, pick) for one in sets for pick in range(clients))}
+    hits = np.array([-float(pick in one) / len(sets) for one, pick in place])
+    rows = []
+    for one, other, pick in ((a, b, pick) for a in sets for b in sets for pick in range(clients) if a != b):
+        row = np.zeros(len(place))
+        row[place[one, pick]], row[place[other, pick]] = 1.0, -math.exp(epsilon)
+        rows.append(row)
+    sums = np.array([[float(at[0] == one) for at in place] for one in sets])
+    best = linprog(hits, A_ub=np.array(rows), b_ub=np.zeros(len(rows)), A_eq=sums, b_eq=np.ones(len(sets)))
+    held, missed = math.comb(clients - 1, erased - 1), math.comb(clients - 1, erased)
+    bound = math.exp(epsilon) * held / (math.exp(epsilon) * held + missed)
+    assert guess_bound(epsilon, 0.0, clients, erased) == pytest.approx(bound, rel=1e-12)
+    assert -best.fun == pytest.approx(bound, rel=1e-6)
+
+
+@given(mu=st.floats(0.05, 5.0), epsilon=st.floats(0.01, 12.0), clients=st.integers(2, 12), data=st.data())
+def test_a_pick_is_below_what_epsilon_alone_says(mu: float, epsilon: float, clients: int, data: st.DataObject) -> None:
+    erased = data.draw(st.integers(1, clients - 1))
+    delta = gaussian_delta(epsilon, 1 / mu)
+    assert pick_guess(mu, clients, erased) <= guess_bound(epsilon, delta, clients, erased) + 1e-9
+
+
+@pytest.mark.parametrize(("guess", "clients", "erased"), [(0.41, 5, 2), (0.6, 5, 2), (0.7, 4, 2), (0.95, 20, 7)])
+def test_mu_of_a_pick_keeps_to_both_chances(guess: float, clients: int, erased: int) -> None:
+    mu = mu_of_guess(guess, clients, erased)
+    assert pick_guess(mu, clients, erased) <= guess < pick_guess(1.001 * mu, clients, erased)
+    assert top_guess(mu, math.comb(clients, erased)) <= guess
+
+
+def test_a_pick_below_the_blind_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"above 2 / 5 = 0\.4, the chance of blindly picking one of the 2 among 5"):
+        mu_of_guess(0.4, 5, 2)
+
+
+# What delta is
+
+
+@pytest.mark.parametrize(("epsilon", "times"), [(0.5, 28.6), (1.0, 16.1), (3.0, 6.9), (8.0, 3.6)])
+def test_odds_exceed_epsilon_far_more_often_than_delta(epsilon: float, times: float) -> None:
+    sigma = gaussian_sigma(epsilon, 1e-5)
+    assert exceeded(epsilon, 1 / sigma) / 1e-5 == pytest.approx(times, abs=0.05)
+    mu, draws = 1.3, 400_000
+    loss = mu * (mu + np.random.default_rng(0).standard_normal(draws)) - mu**2 / 2  # log p(x) / q(x), x from p
+    assert exceeded(epsilon, mu) == pytest.approx(float((loss > epsilon).mean()), abs=4e-3)
+    assert exceeded(epsilon, 0.0) == 0.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fedlethe.privacy.accounting import gaussian_epsilon, gaussian_sigma, top_guess
+from fedlethe.privacy.accounting import gaussian_epsilon, gaussian_sigma, pick_guess, top_guess
 from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by, together
 
 
@@ -22,8 +22,8 @@ from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by, together
         ({"epsilon": 1.0, "delta": 1.0}, "delta must be between 0 and 1"),
         ({"sigma": -1.0}, "at least 0"),
         ({"sigma": math.nan}, "finite"),
-        ({"max_guess": 0.0}, "1 / K"),
-        ({"max_guess": 1.0}, "1 / K"),
+        ({"max_guess": 0.0}, "m / K"),
+        ({"max_guess": 1.0}, "m / K"),
         ({"kind": "subspace"}, "no size"),
         ({"delta": 0.001}, "delta says not how much"),
     ],
@@ -82,15 +82,46 @@ def test_candidates_that_coincide_need_no_noise() -> None:
         hidden_by("subspace", ["a", "b"], 1.0, 0.0, DELTA, "all")
 
 
+def test_of_several_both_chances_are_told_beside_their_blind_ones() -> None:
+    found = hidden_by("subspace", list("abcde"), 1.0, gaussian_sigma(3.0, DELTA), DELTA, "all", erased=2)
+    assert (found.blind, found.blind_hit) == (0.1, 0.4)
+    assert found.guess == top_guess(found.mu, 10)
+    assert found.hit == pick_guess(found.mu, 5, 2)
+    assert 0.528 < found.hit < 0.573  # more than attackers get on candidates that add up
+    for words in (
+        "names both clients with a chance of at most 20.1 % (blind among 10 sets: 10.0 %)",
+        f"picks one that is erased with a chance of at most {100 * found.hit:.1f} % (blind, 2 of 5: 40.0 %)",
+    ):
+        assert words in found.statement
+    assert hidden(0.5).hit == hidden(0.5).guess
+
+
+def test_max_guess_holds_for_naming_the_set_and_for_picking_one_of_it() -> None:
+    sigma = Masking(max_guess=0.5).sigma_for(3.0, 5, 2)
+    assert pick_guess(3.0 / sigma, 5, 2) == pytest.approx(0.5, abs=1e-9)
+    assert top_guess(3.0 / sigma, 10) < 0.5
+    with pytest.raises(ValueError, match="above 2 / 5"):
+        Masking(max_guess=0.3).sigma_for(3.0, 5, 2)  # above a blind guess at the pair, below one at one of them
+
+
 def test_several_releases_hide_less_together() -> None:
-    epsilon, guess = together([hidden(0.3), hidden(0.4)])
-    assert guess == pytest.approx(top_guess(0.5, 4))
-    assert epsilon == pytest.approx(gaussian_epsilon(DELTA, 1.0, 0.5))
-    assert together([hidden(0.3)]) == pytest.approx((hidden(0.3).epsilon, hidden(0.3).guess))
-    assert together([hidden(0.0), hidden(0.0)]) == pytest.approx((0.0, 0.25))
+    both = together([hidden(0.3), hidden(0.4)])
+    assert both.guess == both.hit == pytest.approx(top_guess(0.5, 4))
+    assert both.epsilon == pytest.approx(gaussian_epsilon(DELTA, 1.0, 0.5))
+    one = together([hidden(0.3)])
+    assert (one.epsilon, one.guess) == pytest.approx((hidden(0.3).epsilon, hidden(0.3).guess))
+    none = together([hidden(0.0), hidden(0.0)])
+    assert (none.epsilon, none.guess) == pytest.approx((0.0, 0.25))
 
 
 def test_who_is_missing_in_one_release_is_not_the_one() -> None:
-    _, guess = together([hidden(0.3), hidden(0.4, among="abx")])
-    assert guess == pytest.approx(top_guess(0.5, 2))
-    assert together([hidden(0.3), hidden(0.4, among="a")])[1] == 1.0
+    assert together([hidden(0.3), hidden(0.4, among="abx")]).guess == pytest.approx(top_guess(0.5, 2))
+    assert together([hidden(0.3), hidden(0.4, among="a")]).guess == 1.0
+    assert together([hidden(0.3), hidden(0.4, among="xyz")]).hit == 1.0
+
+
+def test_of_releases_that_erase_different_numbers_nothing_is_claimed() -> None:
+    pair = hidden_by("subspace", list("abcd"), 0.3, 1.0, DELTA, "all", erased=2)
+    both = together([pair, hidden(0.4)])
+    assert (both.guess, both.hit) == (1.0, 1.0)
+    assert together([pair, pair]).hit == pytest.approx(pick_guess(math.hypot(0.3, 0.3), 4, 2))

@@ -120,7 +120,7 @@ def guesses(scores: Floats, generator: np.random.Generator) -> npt.NDArray[np.in
 
 
 def clopper_pearson(hits: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
-    """The exact interval of a binomial proportion (Clopper & Pearson, 1934).
+    """The interval of a binomial proportion that holds at any number of trials (Clopper & Pearson, 1934).
 
     Example:
         >>> low, high = clopper_pearson(0, 100, level=0.95)

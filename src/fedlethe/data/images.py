@@ -6,15 +6,18 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import math
 import os
+import struct
 import time
+import tokenize
 import zipfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data import bounds
+from fedlethe.data.bounds import demand_bytes, demand_pixels
 from fedlethe.data.cache import cache_place, cached_array, digest, identity, write_private
 from fedlethe.data.erased import array_name, blank_rows
 from fedlethe.data.holdings import IMAGES, NAMES
@@ -43,6 +48,18 @@ FORMAT = "fedlethe images 1"
 
 IN_FLIGHT = 64
 """Images that are decoded and not yet written, at most: what bounds the memory."""
+
+UNREADABLE = (
+    *(OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, tokenize.TokenError),
+)
+"""What reading a damaged archive raises, or an array in one."""
+
+HEAD = 1 << 20
+"""Bytes of a deflated DICOM file that are unpacked to learn its size."""
+
+BAND = 1 << 20
+"""Pixels that are brought to eight bits at a time: no copy of a whole image is made in floats."""
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this is hashed again next time: a second change could leave its time stamp as it is."""
@@ -80,7 +97,7 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
 
     Sixteen-bit gray images are windowed to eight bits between their least and greatest value; a DICOM image with a
     window is windowed by it (the first one, where it has several) after its modality transformation, and MONOCHROME1
-    is inverted, so that bright is always bright.
+    is inverted, so that bright is always bright. The pixels are counted from the header before anything is decoded.
 
     Args:
         source: A path, or the file's bytes.
@@ -93,10 +110,11 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
 
     Raises:
         FedletheError: The image is missing, empty, truncated, of another form, has several frames, or is compressed
-            in a way for which no decoder is installed.
+            in a way for which no decoder is installed, or has more pixels than $FEDLETHE_MAX_PIXELS.
     """
     if not isinstance(source, bytes):
         name, source = str(source), _content(Path(source))
+    demand_bytes(name, len(source))
     if not source:
         raise FedletheError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
     picture = _dicom(source, name) if source[128:132] == b"DICM" else _picture(source, name)
@@ -161,8 +179,8 @@ def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels
 
         def content_of(member: str) -> bytes:
             try:
-                return file.read(member)
-            except (OSError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                return bounds.member(file, member, f"{archive}: {member}")
+            except UNREADABLE as error:
                 name = f"{archive}: {member}"
                 raise FedletheError(f"{name}: cannot be read ({error}); fetch the archive again") from error
 
@@ -193,7 +211,7 @@ def opened_zip(path: Path) -> zipfile.ZipFile:
     """
     try:
         return zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise FedletheError(f"{path}: cannot be read as an archive ({_reason(error)}); fetch it again") from error
 
 
@@ -338,6 +356,7 @@ def _hashed(path: Path, known: Any) -> list[Any]:
 
 def _content(path: Path) -> bytes:
     try:
+        demand_bytes(str(path), path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
         raise FedletheError(f"{path}: cannot be read ({_reason(error)}); check the path and its rights") from error
@@ -346,15 +365,21 @@ def _content(path: Path) -> bytes:
 def _picture(content: bytes, name: str) -> Image:
     from PIL import Image, UnidentifiedImageError
 
+    demand_pixels(name, *(bounds.sides(content) or (0, 0)))
+    if Image.MAX_IMAGE_PIXELS is not None:  # ours is the limit, where it was set higher
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, bounds.max_pixels())
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as picture:
+            demand_pixels(name, picture.height, picture.width)  # as the decoder understands the header
             picture.load()
             if picture.mode.startswith("I"):  # sixteen bits
-                values = np.asarray(picture, dtype=np.float64)
-                return Image.fromarray(_windowed(values, values.min(), values.max()))
+                values = np.asarray(picture)
+                return Image.fromarray(_windowed(values, float(values.min()), float(values.max())))
             # A palette with transparent entries can be converted to RGBA only.
             shown: Image.Image = picture.convert("RGBA" if picture.mode == "P" else picture.mode)
             return shown
+    except FedletheError:
+        raise
     except UnidentifiedImageError as error:
         raise FedletheError(f"{name}: is not a PNG, JPEG or DICOM image; convert it or leave it out") from error
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
@@ -365,10 +390,9 @@ def _picture(content: bytes, name: str) -> Image:
 
 def _dicom(content: bytes, name: str) -> Image:
     from PIL import Image
-    from pydicom import dcmread
 
     try:
-        dataset = dcmread(io.BytesIO(content))
+        dataset = _dataset(content, name)
         _refuse_unreadable(dataset, name)
         return Image.fromarray(_rendered(dataset))
     except FedletheError:
@@ -379,11 +403,64 @@ def _dicom(content: bytes, name: str) -> Image:
         ) from error
 
 
+def _dataset(content: bytes, name: str) -> Dataset:
+    """The elements of a DICOM file; a deflated one is unpacked no further than an image may take."""
+    from pydicom import dcmread
+    from pydicom.filereader import _read_file_meta_info, read_dataset, read_preamble
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    file = io.BytesIO(content)
+    read_preamble(file, False)
+    meta = _read_file_meta_info(file)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        dataset: Dataset = dcmread(io.BytesIO(content))
+        return dataset
+    packed = content[file.tell() :]
+    head, whole = bounds.inflated(packed, HEAD)
+    if not whole:  # the size stands before the pixels, as a rule within the first few kilobytes
+        with suppress(EOFError, ValueError, struct.error):
+            _demand_size(read_dataset(io.BytesIO(head), False, True, stop_when=_at_pixels), name)
+        head, whole = bounds.inflated(packed, bounds.max_bytes())
+        if not whole:
+            demand_bytes(name, bounds.max_bytes() + 1)
+    dataset = read_dataset(io.BytesIO(head), False, True)
+    dataset.file_meta = meta
+    return dataset
+
+
+def _at_pixels(tag: int, vr: str | None, length: int) -> bool:
+    return tag >= 0x7FE00000
+
+
+def _demand_size(dataset: Dataset, name: str) -> None:
+    """Refuse an image of too many pixels, by the header."""
+    frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
+    demand_pixels(name, max(1, frames), int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0))
+    if samples not in (1, 3):
+        raise FedletheError(f"{name}: has {samples} samples a pixel; only 1 (gray) and 3 (colour) can be read")
+
+
+def _demand_coded_size(dataset: Dataset, name: str) -> None:
+    """Refuse a compressed image whose own header speaks of another size than the DICOM file's."""
+    from pydicom.encaps import get_frame
+
+    sides = bounds.sides(get_frame(dataset.PixelData, 0, number_of_frames=1))
+    if sides is None:
+        return
+    demand_pixels(name, *sides)
+    if sides != (dataset.Rows, dataset.Columns):
+        raise FedletheError(
+            f"{name}: holds pixels of {sides[0]} x {sides[1]}, but says that it is {dataset.Rows} x {dataset.Columns}; "
+            "export it again"
+        )
+
+
 def _refuse_unreadable(dataset: Dataset, name: str) -> None:
     from pydicom.pixels.decoders.base import get_decoder
 
     if "PixelData" not in dataset:
         raise FedletheError(f"{name}: the DICOM file holds no image, or is cut off before it; leave it out")
+    _demand_size(dataset, name)
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         raise FedletheError(
             f"{name}: has {dataset.NumberOfFrames} frames; export the wanted one as an image of its own"
@@ -394,6 +471,8 @@ def _refuse_unreadable(dataset: Dataset, name: str) -> None:
             f"{name}: is compressed as {syntax.name}, for which no decoder is installed; "
             "run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
         )
+    if syntax.is_compressed:
+        _demand_coded_size(dataset, name)
 
 
 def _rendered(dataset: Dataset) -> Pixels:
@@ -405,17 +484,33 @@ def _rendered(dataset: Dataset) -> Pixels:
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
     if pixels.ndim == 3:
-        return pixels.astype(np.uint8) if pixels.dtype == np.uint8 else _windowed(pixels, pixels.min(), pixels.max())
-    values = np.asarray(apply_modality_lut(pixels, dataset), dtype=np.float64)
-    shown = _voi(values, dataset)
-    return 255 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+        if pixels.dtype == np.uint8:
+            return np.asarray(pixels, dtype=np.uint8)
+        return _windowed(pixels, float(pixels.min()), float(pixels.max()))
+
+    def values(part: slice) -> npt.NDArray[np.float64]:
+        return np.asarray(apply_modality_lut(pixels[part], dataset), dtype=np.float64)
+
+    parts = _bands(pixels.shape)
+    extremes = [(float(band.min()), float(band.max())) for band in map(values, parts)] if parts else [(0.0, 0.0)]
+    low, high = min(least for least, _ in extremes), max(most for _, most in extremes)
+    shown = np.empty(pixels.shape, np.uint8)
+    for part in parts:
+        shown[part] = _voi(values(part), low, high, dataset)
+    return np.subtract(255, shown, out=shown) if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
 
 
-def _voi(values: npt.NDArray[np.float64], dataset: Dataset) -> Pixels:
-    """The window of interest, by DICOM PS3.3 C.11.2.1; least to greatest value where there is none."""
+def _bands(shape: tuple[int, ...]) -> list[slice]:
+    """The rows of an image in bands of about BAND pixels."""
+    step = max(1, BAND // max(1, math.prod(shape[1:])))
+    return [slice(start, start + step) for start in range(0, shape[0], step)]
+
+
+def _voi(values: npt.NDArray[np.float64], low: float, high: float, dataset: Dataset) -> Pixels:
+    """The window of interest, by DICOM PS3.3 C.11.2.1; from `low` to `high` where there is none."""
     center, width = _first(dataset.get("WindowCenter")), _first(dataset.get("WindowWidth"))
     if center is None or width is None:
-        return _windowed(values, values.min(), values.max())
+        return _windowed(values, low, high)
     function = str(dataset.get("VOILUTFunction") or "LINEAR")
     if function == "SIGMOID":
         return _windowed(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0))), 0.0, 1.0)
@@ -433,8 +528,11 @@ def _windowed(values: npt.NDArray[Any], low: float, high: float) -> Pixels:
     """`low` to 0, `high` to 255, linear between and clipped outside."""
     if high <= low:
         return np.where(values > low, 255, 0).astype(np.uint8)
-    scaled = (values.astype(np.float64) - low) * 255.0 / (high - low)
-    return np.rint(np.clip(scaled, 0.0, 255.0)).astype(np.uint8)
+    shown = np.empty(values.shape, np.uint8)
+    for part in _bands(values.shape):
+        scaled = (values[part].astype(np.float64) - low) * 255.0 / (high - low)
+        shown[part] = np.rint(np.clip(scaled, 0.0, 255.0))
+    return shown
 
 
 def _reason(error: BaseException) -> str:

@@ -8,19 +8,21 @@ References:
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.bounds import demand_pixels
 from fedlethe.data.cache import cache_place, digest, identity
 from fedlethe.data.federated import LabelledImages, Labels
 from fedlethe.data.images import (
+    UNREADABLE,
     Pixels,
     cached_images,
     check_image_options,
@@ -32,6 +34,9 @@ from fedlethe.data.images import (
 from fedlethe.errors import FedletheError
 
 ZENODO = "https://zenodo.org/records/10519652/files"
+MOST_IMAGES = 10_000_000
+"""Of one split: what bounds the memory of its labels."""
+
 SIZES = (28, 64, 128, 224)
 OFFICIAL_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
@@ -286,10 +291,16 @@ def _labels(file: zipfile.ZipFile, path: Path, split: str, num_classes: int) -> 
     """int64, shape (n,), of one official split."""
     try:
         with file.open(f"{split}_labels.npy") as member:
-            labels: npt.NDArray[np.generic] = np.lib.format.read_array(member, allow_pickle=False)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            shape, _, dtype = _array_header(member)
+            if dtype.kind not in "iu" or math.prod(shape) > MOST_IMAGES:
+                raise ValueError(f"{dtype} {shape} are not at most {MOST_IMAGES:,} whole numbers")
+            content = _exactly(member, dtype.itemsize * math.prod(shape))
+            labels: npt.NDArray[np.generic] = np.frombuffer(content, dtype=dtype).reshape(shape)
+    except FedletheError:
+        raise
+    except UNREADABLE as error:
         raise FedletheError(f"{path}: {split}_labels cannot be read ({error}); fetch the file again") from error
-    if labels.shape not in ((len(labels),), (len(labels), 1)) or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
         raise FedletheError(f"{path}: {split}_labels is not one whole number an image; check flag and file")
     flat = labels.reshape(-1).astype(np.int64)
     if len(flat) and not 0 <= flat.min() <= flat.max() < num_classes:
@@ -303,22 +314,33 @@ def _images(file: zipfile.ZipFile, path: Path, split: str, count: int) -> Iterat
         with file.open(f"{split}_images.npy") as member:
             shape = _image_shape(member, path, split, count)
             for _ in range(count):
-                yield np.frombuffer(_exactly(member, int(np.prod(shape))), dtype=np.uint8).reshape(shape)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                yield np.frombuffer(_exactly(member, math.prod(shape)), dtype=np.uint8).reshape(shape)
+    except FedletheError:
+        raise
+    except UNREADABLE as error:
         raise FedletheError(f"{path}: {split}_images cannot be read ({error}); fetch the file again") from error
 
 
 def _image_shape(member: IO[bytes], path: Path, split: str, count: int) -> tuple[int, ...]:
     """(H, W) or (H, W, 3), from the header of the array."""
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran_order, dtype = read(member)
-    planar = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+    shape, fortran_order, dtype = _array_header(member)
+    planar = (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) and 0 not in shape[1:]
     if fortran_order or dtype != np.uint8 or not planar or shape[0] != count:
         raise FedletheError(
             f"{path}: {split}_images is {dtype} {shape}, not one 2-D image a label; check flag and file"
         )
+    demand_pixels(f"{path}: each image of {split}_images", shape[1], shape[2])
     return tuple(shape[1:])
+
+
+def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type, as an .npy file has them before its values."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran_order, dtype = read(member)
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    return tuple(shape), fortran_order, dtype
 
 
 def _exactly(member: IO[bytes], count: int) -> bytes:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fedlethe.data.cache import digest, identity
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import cached_images
+from fedlethe.data.images import cached_images, check_image_options
 from fedlethe.seeding import numpy_generator
 
 Plane: TypeAlias = npt.NDArray[Any]
@@ -53,6 +53,7 @@ class Phantom:
         for name, least in (("hospitals", 1), ("images_per_hospital", 4), ("size", 16)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        check_image_options(self.size, 1)
 
     def load(self) -> LabelledImages:
         """Draw the images, or take them from the cache: classes 'normal' and 'opacity', sites the hospitals.

@@ -15,6 +15,7 @@ import numpy as np
 
 from fedlethe.data.federated import LabelledImages, Names, Split
 from fedlethe.data.images import cached_files, check_image_options, labelled_fingerprint
+from fedlethe.entered import demand_text, demand_texts
 from fedlethe.errors import FedletheError
 
 Rows: TypeAlias = Sequence[tuple[int, dict[str, str]]]
@@ -147,11 +148,15 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="", strict=True)
             header = list(reader.fieldnames or ())
+            demand_texts(header, f"{path}: its header")
             for column in columns:
                 if column not in header:
                     there = ", ".join(header) or "none"
                     raise FedletheError(f"{path}: has no column '{column}' (it has {there}); add it or name another")
             for row in reader:
+                for column, value in row.items():
+                    if column is not None:
+                        demand_text(value, f"{path}, row {reader.line_num}: column '{column}'")
                 if None in row:
                     raise FedletheError(f"{path}, row {reader.line_num}: has more values than the header; correct it")
                 yield reader.line_num, {column: value.strip() for column, value in row.items()}

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import safetensors.numpy
 
+from fedlethe import tensors
 from fedlethe.errors import FedletheError
 from fedlethe.privacy.accounting import gaussian_sigma
 
@@ -170,10 +170,11 @@ class Statistics:
             FedletheError: The file is not whole, or holds something else.
         """
         try:
-            arrays = safetensors.numpy.load(content)
+            arrays, _ = tensors.read_arrays(content, where)
             found = cls(**arrays)
-        except (safetensors.SafetensorError, TypeError) as error:
-            raise FedletheError(f"{where}: cannot be read as statistics ({error}); make it again") from None
+        except TypeError:
+            held = ", ".join(arrays)[:200]
+            raise FedletheError(f"{where}: holds no statistics (it holds {held or 'nothing'}); make it again") from None
         if any(array.dtype != np.float64 for array in arrays.values()):
             raise FedletheError(f"{where}: its statistics are not float64; make it again")
         return found

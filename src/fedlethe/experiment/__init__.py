@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.cover import with_decoys
 from fedlethe.experiment.demo import Demo, demo
 from fedlethe.experiment.erasure import Erasure, erase
+from fedlethe.experiment.erasure import erasures as _erasures
 from fedlethe.experiment.frontier import EPSILONS, Frontier, frontier
 from fedlethe.experiment.identity import Identity, identity
 from fedlethe.experiment.overview import (
@@ -190,11 +191,12 @@ def request(
         mask: Fields of Masking.
         repair: Fields of Repair.
         after: The erasure from whose result they are erased; None for the run's own model.
-        decoys: How many others are erased along with them, drawn by the run's secret.
+        decoys: How many others are erased along with them, drawn by the erasure's secret.
     """
     if run.config.exact is None and options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     begun = after or run.history.base
-    forget = with_decoys(run, clients, decoys, begun)
-    return request_for(run.config, forget, run.config.recipe(method), options, mask, repair, begun, decoys)
+    before = [one.forget for one in _erasures(run) if decoys and one.decoyed and one.after == begun]
+    asked = request_for(run.config, clients, run.config.recipe(method), options, mask, repair, begun, decoys)
+    return replace(asked, forget=with_decoys(run, clients, decoys, begun, before))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
@@ -30,6 +31,7 @@ from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
 from fedlethe.experiment.run import Run
+from fedlethe.experiment.secret import destroy_spent
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON
@@ -143,6 +145,7 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
         raise FedletheError(
             f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
         )
+    demand_texts(dict(accepted), "--accept-findings")
     moved(ledger, id, "audited", accepted=dict(accepted))
 
 
@@ -165,6 +168,7 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
 def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
+    destroy_spent(run.history)
     request = find(ledger, id)
     if request.state == "withdrawn":
         raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
@@ -280,7 +284,7 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
-    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict)
+    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
 def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from fedlethe import files
+from fedlethe import files, tensors
 from fedlethe.audit import Answers, Task
 from fedlethe.audit.membership import RETAINED
 from fedlethe.audit.relearn import SHORT_TRAININGS
@@ -129,7 +128,11 @@ def read(content: bytes, path: Path) -> Answers:
     Raises:
         FedletheError: It is not whole.
     """
+    arrays, _ = tensors.read_arrays(content, path)
     try:
-        return Answers(**safetensors.numpy.load(content))
-    except (OSError, safetensors.SafetensorError, TypeError) as error:
-        raise FedletheError(f"{path}: cannot be read ({error}); remove it and run the command again") from None
+        return Answers(**arrays)
+    except TypeError:
+        held = ", ".join(arrays)[:200]
+        raise FedletheError(
+            f"{path}: holds no answers of a model (it holds {held or 'nothing'}); remove it and run the command again"
+        ) from None

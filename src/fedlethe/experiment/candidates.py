@@ -58,11 +58,6 @@ def candidate_sets(clients: Sequence[ClientId], size: int) -> list[Clients]:
     return list(combinations(sorted(clients), size))
 
 
-def label(clients: Sequence[ClientId]) -> str:
-    """A candidate in words."""
-    return " + ".join(sorted(clients))
-
-
 def span_of(sets: Sequence[Clients], unlearned: Callable[[Clients], Vector]) -> Span:
     """The span of the candidates; `unlearned` gives the model, shape (P,), without some clients."""
     return Span.of(list(_models(sets, unlearned)))

@@ -22,12 +22,15 @@ import fedlethe
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attested
 from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strongest
+from fedlethe.experiment.elsewhere import reached
 from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
 from fedlethe.experiment.run import Run, erased_images, read_run_document
+from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import IMAGES
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
 from fedlethe.signing import SigningKey, signed
@@ -102,6 +105,7 @@ def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) 
             "audit": audit_facts(attested(run, erasure.id)),
             "accepted_findings": None if request.accepted is None else dict(request.accepted),
             **figures_of(erasure),
+            **_secrets(run, erasure),
             **_nodes(run, erasure.id),
             "purge": _purge(run, request, purged, due),
             "run": _run(run),
@@ -121,6 +125,10 @@ def figures_of(erasure: Erasure) -> dict[str, Any]:
             "figures": dict(erasure.found),
             "evaluation": {"before": _measured(stages[0].evaluation), "after": _measured(stages[-1].evaluation)},
             "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "hiding": {
+                "words": erasure.hiding,
+                "figures": None if erasure.hidden is None else erasure.hidden.figures,
+            },
         }
     )
     return figures
@@ -182,6 +190,19 @@ def _nodes(run: Run, id: str) -> dict[str, Any]:
     return {"nodes": {name: held[name] for name in told}}
 
 
+def _secrets(run: Run, erasure: Erasure) -> dict[str, Any]:
+    """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
+    if not erasure.hiding:
+        return {}
+    left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
+    words = (
+        "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
+        f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "
+        "made of that file while the erasure was under way cannot be known."
+    )
+    return {"secrets": {"left": left, "words": words}}
+
+
 def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
     store = run.history.store
     apart = store.keys.apart
@@ -216,9 +237,11 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         destroyed = folder.store.keys.destroyed()
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
+    done, missed = reached(run.history, request.id)
     taken = [erased_images(folder)[-1] for folder in folders_of(run)]
-    not_reached = list(dict.fromkeys(words for one in taken for words in one.not_reached))
-    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), "not_reached": not_reached}
+    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
+    outside = {"reached": done, "not_reached": not_reached}
+    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
@@ -234,6 +257,11 @@ def _remains(run: Run) -> list[str]:
     if has_influence(run.history):
         kept.append(
             "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
+        )
+    if run.history.store.keys.living(IMAGES):
+        kept.append(
+            "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
+            "whoever holds the run's key of them and has an image can tell whether it was among them"
         )
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")

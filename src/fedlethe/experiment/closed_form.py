@@ -116,7 +116,7 @@ def _settings(prepared: Prepared) -> ExactSettings:
     classes = len(prepared.data.classes)
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise FedletheError(
-            f"exact.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
+            f"closed_form.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
         )
     return settings
 
@@ -287,7 +287,7 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
     if wrong := [client for client in method.join if client not in last.erased]:
         raise FedletheError(
             f"client '{wrong[0]}' was not taken out of {run.path}, so it cannot join again; "
-            "hospitals with new images join by: fedlethe train --learner exact --after ..."
+            "hospitals with new images join by: fedlethe train --learner closed-form --after ..."
         )
     if not method.patients:
         erased = (last.erased | set(forget)) - set(method.join)

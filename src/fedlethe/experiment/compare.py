@@ -32,6 +32,7 @@ from fedlethe.experiment.run import Prepared, Run, from_json, opened_run, prepar
 from fedlethe.experiment.training import train_run
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
+from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, Vector
@@ -362,7 +363,8 @@ def _erase(job: Job) -> Outcome:
         meter = Meter()
         unlearned = unlearn(run, job.forget, request.method, run.history, meter)
         stages: list[str] = []
-        for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}):
+        secret = derive(run.config.seed, "compare").to_bytes(SECRET_BYTES, "big")  # nothing is released
+        for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}, secret=lambda: secret):
             with meter.stopped():
                 last = len(stages) == request.repair.rounds
                 _ask(job, run, name, model, relearn=last)

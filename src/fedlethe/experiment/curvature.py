@@ -8,7 +8,7 @@ With p_c(x; y) the class probabilities of the model at the point y of the span,
 is the curvature of the expected cross-entropy at a model that answers as the labels are distributed. The span has few
 dimensions, so the whole matrix is had from 2 n + 1 passes over the images, by differences of the answers to either side
 of the candidates' mean; a diagonal over all weights would leave out how weights act together. For a linear head on
-features the differences are exact, since the log-odds are linear in the weights.
+features the differences are the derivatives, since the log-odds are linear in the weights.
 
 The matrix must not depend on who is erased: it is taken at the mean of the candidates, from images that are the same
 whoever that is, and from no label.

@@ -4,22 +4,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
 
 from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.experiment import closed_form
+from fedlethe.experiment.candidates import erasable
 from fedlethe.experiment.cover import drawn
+from fedlethe.experiment.left_out import keep_prints
 from fedlethe.experiment.masking import Erased, Masked, decoyed, masked, unclaimed, with_earlier
 from fedlethe.experiment.patients import remaining, retrained
 from fedlethe.experiment.request import Request, named
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
-from fedlethe.experiment.secret import mask_secret
+from fedlethe.experiment.secret import destroy_spent, mask_secret, spent
 from fedlethe.federation.aggregate import contribution
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
@@ -35,6 +39,9 @@ from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, 
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import entered
 from fedlethe.unlearning.retrain import Retrain
+
+Secret: TypeAlias = Callable[[], bytes]
+"""Gives the erasure's secret; it is made when it is first asked for, so not for an erasure that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,11 @@ class Erasure:
     together: str | None = None
 
     @property
+    def decoyed(self) -> bool:
+        """Whether some of the clients are decoys."""
+        return self.hidden is not None and self.hidden.by == "decoys"
+
+    @property
     def hiding(self) -> tuple[str, ...]:
         """What is hidden of who was erased and what is not, in sentences; nothing where nothing is masked."""
         if self.hidden is None:
@@ -106,6 +118,7 @@ def erase(run: Run, request: Request) -> Erasure:
             very request was carried out before; or the mask that is asked for cannot be made.
     """
     with run.history.locked():
+        destroy_spent(run.history)
         if earlier := done(run, request):
             raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
         return erase_locked(run, request)
@@ -125,8 +138,12 @@ def erase_locked(run: Run, request: Request) -> Erasure:
     with bar("erasing, client updates") as advance:
         meter = Meter(notify=advance)
         unlearned = _unlearned(run, request, past, meter)
-        mask = masked_of(run, request, past, unlearned.model)
-        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask):
+
+        def secret() -> bytes:
+            return mask_secret(run.history)
+
+        mask = masked_of(run, request, past, unlearned.model, secret)
+        for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask, secret=secret):
             cost = meter.cost()
             with meter.stopped():
                 stages.append(Stage(name, run.evaluate(model), cost))
@@ -155,8 +172,8 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
-def masked_of(run: Run, request: Request, history: History, model: Vector) -> Masked | None:
-    """The unlearned model, shape (P,), with the request's mask; None where there is none.
+def masked_of(run: Run, request: Request, history: History, model: Vector, secret: Secret) -> Masked | None:
+    """The unlearned model, shape (P,), with the request's mask, drawn by a secret; None where there is none.
 
     Raises:
         FedletheError: See `masking.masked`.
@@ -164,7 +181,9 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
     if not request.mask.adds_noise or (not request.mask.guarantees and not _took_part(request, history)):
         return None
 
-    noise = SecretNoise(mask_secret(run.path), "mask", request.canonical(run.history.store.keys.pseudonym))
+    def noise() -> SecretNoise:
+        return SecretNoise(secret(), "mask", request.canonical(run.history.store.keys.pseudonym))
+
     if request.patients:
         return unclaimed(
             run, history, model, request.mask, noise, "single patients: their client comes back in the repair"
@@ -179,14 +198,14 @@ def masked_of(run: Run, request: Request, history: History, model: Vector) -> Ma
         method=request.method,
         method_name=request.method_name,
         unlearned=unlearned,
-        repairers=repairers(run, request, history),
+        repairers=repairers(run, request, history, secret),
         after=request.after is not None,
     )
     return masked(run, history, erased, request.mask, noise)
 
 
-def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, ...] | None:
-    """Who repairs the model: a few, drawn by the run's secret; None for all who are left, empty for nobody.
+def repairers(run: Run, request: Request, history: History, secret: Secret) -> tuple[ClientId, ...] | None:
+    """Who repairs the model: a few, drawn by a secret; None for all who are left, empty for nobody.
 
     Raises:
         FedletheError: So many are not there, or they would leave nobody to hide among.
@@ -196,7 +215,15 @@ def repairers(run: Run, request: Request, history: History) -> tuple[ClientId, .
     if request.repair.clients is None:
         return None
     left = set(remaining(run, history, request.forget, request.patients).clients) - set(request.forget)
-    return drawn(run.path, request.forget, left, request.repair.clients, spare=1 if request.mask.adds_noise else 0)
+    spare = 1 if request.mask.adds_noise else 0
+    return drawn(secret, request.forget, left, request.repair.clients, spare, _repaired_before(run, request, history))
+
+
+def _repaired_before(run: Run, request: Request, history: History) -> list[set[ClientId]]:
+    """Who repaired, in each earlier masked erasure of the same clients."""
+    known = set(erasable(run, history))
+    same = [one for one in erasures(run) if one.after == request.after and set(one.forget) == set(request.forget)]
+    return [known - set(one.hidden.among) for one in same if one.hidden is not None and not one.decoyed]
 
 
 def _took_part(request: Request, history: History) -> bool:
@@ -211,11 +238,13 @@ def stages_of(
     meter: Meter,
     repaired: dict[ClientId, Vector],
     mask: Masked | None = None,
+    *,
+    secret: Secret,
 ) -> Iterator[tuple[str, Vector]]:
     """The unlearned model, shape (P,), and what the request's mask and repair rounds make of it, each by its name.
 
-    What each client's updates add in the repair rounds is summed up in `repaired`. Clients who took part in no round
-    are not repaired after, unless they are to be hidden among others who are.
+    What each client's updates add in the repair rounds is summed up in `repaired`; `secret` draws who repairs, where
+    few do. Clients who took part in no round are not repaired after, unless they are to be hidden among others who are.
     """
     yield "unlearned", model
     if not (request.mask.guarantees or request.decoys or _took_part(request, history)):
@@ -225,7 +254,7 @@ def stages_of(
         yield "masked", model
     if not request.repair.rounds:
         return
-    for record in repair_rounds(run, request, history, model, repairers(run, request, history), meter):
+    for record in repair_rounds(run, request, history, model, repairers(run, request, history, secret), meter):
         for client, update in record.updates.items():
             added = contribution(update.model, record.before, record.weights[client])
             repaired[client] = repaired[client] + added if client in repaired else added
@@ -289,6 +318,7 @@ def _enter(
     if run.remote is not None:
         nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
         artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
+    artefacts += keep_prints(run, id, request.forget, patients)
     for client in erasure.patients if store.encrypt else ():
         store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
     if Need.INFLUENCE in run.history.keep:
@@ -297,7 +327,8 @@ def _enter(
     for client, statistics in closed_form.revised(run, exact, past).items():
         name = f"erasures/{id}/statistics/{client}"
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))
-    run.history.ledger.add_erasure(id, erasure.request, artefacts)
+    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
+    destroy_spent(run.history)
     return erasure
 
 
@@ -357,7 +388,13 @@ def recorded(run: Run, id: str) -> Erasure:
     """What was entered of an erasure.
 
     Raises:
-        FedletheError: There is no such erasure, or its record is not the one that the ledger names.
+        FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
+            earlier version.
     """
-    held = from_json(run.history.erasure_record(id), Erasure)
+    content = run.history.erasure_record(id)
+    try:
+        held = from_json(content, Erasure)
+    except ValidationError:
+        path = run.path / "erasures" / id / "erasure.json"
+        raise FedletheError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
     return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

@@ -164,7 +164,7 @@ class _Study:
                 unlearned=self.unlearned,
                 repairers=chosen,
             )
-            mask = masked(run, run.past(), erased, request.mask, generator)
+            mask = masked(run, run.past(), erased, request.mask, lambda: generator)
             model, hidden = mask.model, mask.hidden
             likeness = self._likeness(mask, among)
         stage = "masked" if request.mask.adds_noise else "unlearned"

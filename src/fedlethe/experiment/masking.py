@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from typing import TypeAlias
 
 import torch
 
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.candidates import Clients, candidate_sets, erasable, incomputable, label, span_of
+from fedlethe.experiment.candidates import Clients, candidate_sets, erasable, incomputable, span_of
 from fedlethe.experiment.curvature import curvature
 from fedlethe.experiment.frame import Frame, frame_of
 from fedlethe.experiment.run import Run
@@ -24,13 +24,16 @@ from fedlethe.privacy.shape import cheapest
 from fedlethe.privacy.span import Span
 from fedlethe.types import ClientId, Vector
 
+Draw: TypeAlias = Callable[[], Noise]
+"""Gives the noise; what cannot be made does not ask for it."""
+
 RELEASED = "the released model, for whoever knows the trained model, every candidate and how it was masked"
 BEFORE_REPAIR = (
     "the masked model alone, which is not what is released: everybody but the client repairs it, and that shows who is "
     "missing (--repair-rounds 0, or --repair-clients, keeps the cover)"
 )
 BY_DECOYS = "the released model and all that is recorded of the erasure: whichever of them asked, the same was done"
-LEFT_BY_DECOYS = "that one of them asked; who trains later; whoever took the request, or holds the run's secret"
+LEFT_BY_DECOYS = "that one of them asked; who trains later; whoever took the request"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +87,8 @@ def demand_candidates(method: Method, name: str, masking: Masking) -> None:
         raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
 
 
-def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: Noise) -> Masked:
-    """The model with the noise that was asked for.
+def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: Draw) -> Masked:
+    """The model with the noise that was asked for, which is drawn once it is known that there can be a mask.
 
     Raises:
         FedletheError: There is nobody to hide among; max_guess is not above the chance of a blind guess; or the noise
@@ -103,20 +106,22 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
     try:
-        sigma = 0.0 if span.rank == 0 else masking.sigma_for(span.distance, len(sets))
+        sigma = 0.0 if span.rank == 0 else masking.sigma_for(span.distance, len(others), len(erased.forget))
     except ValueError as error:
         raise FedletheError(str(error)) from None
     mask, detail = mask_of(run, masking.chosen, sigma, span, frame)
-    names = [label(clients) for clients in sets]
-    hidden = hidden_by(masking.chosen, names, span.distance, sigma, masking.delta, _covers(erased), detail)
+    hidden = hidden_by(
+        *(masking.chosen, sorted(others), span.distance, sigma, masking.delta, _covers(erased), detail),
+        erased=len(erased.forget),
+    )
     hidden = replace(hidden, released=erased.repairers is not None)
-    model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise))
+    model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise()))
     return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
 
 
-def unclaimed(run: Run, history: History, model: Vector, masking: Masking, noise: Noise, problem: str) -> Masked:
+def unclaimed(run: Run, history: History, model: Vector, masking: Masking, noise: Draw, problem: str) -> Masked:
     """A model, shape (P,), with noise of which nothing is claimed, and why not."""
-    noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(model, noise)
+    noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(model, noise())
     return Masked(finished(run, history, noisy), problem=problem)
 
 
@@ -153,8 +158,8 @@ def finished(run: Run, history: History, model: Vector) -> Vector:
 
 def decoyed(forget: Sequence[ClientId], decoys: int) -> Hidden:
     """What erasing `decoys` other clients along with the one that asked hides: all of `forget` are alike."""
-    sets = list(combinations(sorted(forget), len(forget) - decoys))
-    hidden = hidden_by("decoys", [label(clients) for clients in sets], 0.0, 0.0, DELTA, BY_DECOYS)
+    asked = len(forget) - decoys
+    hidden = hidden_by("decoys", sorted(forget), 0.0, 0.0, DELTA, BY_DECOYS, erased=asked)
     return replace(hidden, leaves=LEFT_BY_DECOYS)
 
 
@@ -165,9 +170,8 @@ def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None]) -> str | 
     names = ", ".join(earlier)
     if bare := [id for id, other in earlier.items() if other is None or not other.released]:
         return f"nothing, from whoever has the model of erasure {', '.join(bare)} as well: it hides nobody"
-    epsilon, guess = together([hidden, *(other for other in earlier.values() if other is not None)])
-    chance = f"a chance of at most {100 * guess:.1f} % to name the client, epsilon {epsilon:.4g}"
-    return f"from whoever has the models of erasures {names} as well: {chance}"
+    found = together([hidden, *(other for other in earlier.values() if other is not None)])
+    return f"whoever has the models of erasures {names} as well {found.chances}; epsilon {found.epsilon:.4g}"
 
 
 def _covers(erased: Erased) -> str:

@@ -2,13 +2,12 @@
 """After an erasure: what is kept of the erased clients goes, and what the next erasure needs is rebased.
 
 What goes: every file of the erased clients; every model that holds them (the global checkpoints from their first
-round on, and the models of other erasures); the retained clients' deltas after the first round; answers of audits,
+round on, and the models of other erasures); the retained clients' deltas and norms; answers of audits,
 and pages with the clients' images; their decoded images and features in the cache; their keys. Tombstones with the
 files' hashes stay in the ledger, as do the numbers: who took part when, with which weight and loss, and evaluations.
 
 What stays: the erasure's model, the initial one, models of rounds before the clients came; and of each retained client
-its influence, rebased on the erasure's model (see `rebased`), with the norms and the first round's delta where they
-are kept. The next erasure begins from there.
+its influence, rebased on the erasure's model (see `rebased`). The next erasure begins from there.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from fedlethe.data.erased import (
 )
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
+from fedlethe.experiment.elsewhere import reach
 from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
 from fedlethe.experiment.remote import REMOTE
@@ -50,6 +50,7 @@ from fedlethe.experiment.run import (
     read_run_document,
     to_json,
 )
+from fedlethe.experiment.secret import MASKS, demand_no_former
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
@@ -148,9 +149,7 @@ def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
     """Whether a retained client's file is not kept beside its rebased influence."""
     if artefact.kind == "erasure":
         return "/repair/" in artefact.path
-    if artefact.kind == "client delta":
-        return artefact.round != 1 or (folder.rounds == 1 and has_influence(folder))
-    return artefact.kind == "influence"
+    return artefact.kind in ("client delta", "norms", "influence")
 
 
 def has_influence(folder: RunFolder) -> bool:
@@ -165,7 +164,7 @@ def _on_hold(folder: RunFolder, request: ErasureRequest) -> set[ClientId]:
 
 
 def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
-    living = {client: folder.store.keys.living(client) for client in request.clients}
+    living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
     # Who stays in part has a new key since the erasure, which seals what came of it.
     stays = request.patients if own else ()
     return {client: tuple(ids[:-1] if client in stays else ids) for client, ids in living.items() if ids}
@@ -180,12 +179,16 @@ def rebased(
     """Each retained client's influence on the erasure's model, shape (P,).
 
     I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, I_j what the retained client j put
-    into it by the rounds and the repairs, and s_k the share of k's weights, summed over the rounds, among the retained.
+    into it by the rounds and the repairs, and s_k the share of k's squared weights among the retained (see `_shares`).
 
     Formal guarantees:
-        w_0 + sum of the I'_k = w', to rounding: what an erasure leaves of the erased client is in the sum of what is
-        kept, as it is in the model, and nowhere else. So what is kept tells no more of it than the model does. Without
-        this, an erasure that takes out three quarters of an influence would leave it to be worked out from the rest.
+        w_0 + sum of the I'_k = w', to rounding. With r = w' - w_0 - sum of the I_j, which holds what is left of the
+        erased client, every kept vector is I'_k = I_k + s_k r: one equation more than there are kept vectors would be
+        needed to solve for r. And where the clients' updates are independent of each other, with equal variances, the
+        best linear estimate of r from all I'_k weighs each by s_k / n_k, which is the same for all: it is the one from
+        their sum, and so from the model alone. Nothing else that is kept may tell an I_k: that is why the deltas, the
+        first round's too, and the norms go (a client that took part in round one alone has p_k delta_k,1 for its
+        influence).
 
     Args:
         history: The run's.
@@ -205,7 +208,7 @@ def rebased(
     rest = final.double() - past.initial().double()
     for client in past.clients:
         rest -= influence(client)
-    for client, share in _shares(past).items():
+    for client, share in _shares(past, patients).items():
         yield client, (influence(client) + share * rest).float()
 
 
@@ -219,13 +222,20 @@ def _summed(past: Succession, client: ClientId) -> Vector:
     return total
 
 
-def _shares(past: Succession) -> dict[ClientId, float]:
-    weights = dict.fromkeys(past.clients, 0.0)
-    for round in range(1, past.rounds + 1):
-        for client, weight in past.weights(round).items():
-            weights[client] += weight
-    total = sum(weights.values())
-    return {client: weight / total if total else 1 / len(weights) for client, weight in weights.items()}
+def _shares(past: Succession, patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
+    """s_k = n_k / sum of the n_j, n_k the sum of a client's squared weights over the rounds that are in its influence.
+
+    n_k is the variance that updates independent of each other give to I_k. In proportion to it, what is put on each
+    client is as well covered by the client's own updates as on any other, and the sum tells all that can be told.
+    """
+    squares = dict.fromkeys(past.clients, 0.0)
+    for part in past.parts:
+        for round in range(1, part.history.rounds + 1):
+            for client, weight in part.history.weights(round).items():
+                if client in squares and client not in patients:
+                    squares[client] += weight**2
+    total = sum(squares.values())
+    return {client: square / total if total else 1 / len(squares) for client, square in squares.items()}
 
 
 # Whose images
@@ -316,6 +326,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     Raises:
         FedletheError: The disk is full, a file cannot be removed, or an earlier run is in use.
     """
+    for folder in folders_of(run):
+        demand_no_former(folder.path)
     done = is_purged(run.history, request.id)
     patients = {} if done else named(run, request.patients)
     own, *earlier = condemned(run, request, base)
@@ -331,6 +343,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
             _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
+    reach(folders_of(run), request.id, request.clients)
 
 
 def abroad(run: Run, request: ErasureRequest) -> str:
@@ -372,6 +385,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         images = ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
         _condemn(target, request, request.id, base, images, made)
     _finish(history)
+    reach([history], request.id, request.clients)
 
 
 def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:

@@ -126,6 +126,8 @@ def _certificate(statement: dict[str, Any]) -> list[Table]:
         *((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]),
         ("purge", f"{purge['state']}; {files} files"),
         ("copies", purge["backups"]),
+        *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
+        *(("not reached", said) for said in purge.get("not_reached", ())),
         ("what stays", "; ".join(purge["remains"])),
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),

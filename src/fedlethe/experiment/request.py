@@ -37,8 +37,8 @@ class Repair:
         ratio: Share of the run's local epochs.
         learning_rate: None for the run's own.
         batch_size: Images in one gradient step, None for the run's own; fewer make more steps of the same images.
-        clients: How many of the retained clients take part, drawn by the run's secret; None for all of them. Those who
-            take part show that they are not gone: with a mask, the others hide each other.
+        clients: How many of the retained clients take part, drawn by the erasure's secret; None for all of them. Those
+            who take part show that they are not gone: with a mask, the others hide each other.
     """
 
     rounds: int = 1
@@ -161,7 +161,7 @@ def request_for(
         if {**recipe.repair, **repair}.get("rounds") == 0:
             raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
     if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
-        raise FedletheError("repair: an erasure in closed form is exact, there is nothing to repair; leave it out")
+        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
     masking = construct(Masking, mask, "mask")
     demand_candidates(method, recipe.method, masking)
     bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}

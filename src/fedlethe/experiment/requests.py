@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from fedlethe.entered import demand_text
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.patients import refuse_known, refuse_named
 from fedlethe.experiment.run import Run, opened_folder
@@ -27,7 +28,7 @@ NOT_AUDITED = "not audited"
 FINDINGS = ("still there", "not useful")
 """Verdicts at which a request stops until somebody decides."""
 
-_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted")
+_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted", "hiding")
 
 LEGAL_GROUND = "GDPR Art. 17(1)"
 """Where none is named."""
@@ -57,6 +58,7 @@ class ErasureRequest:
         note: Why it failed or was withdrawn.
         verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
         accepted: Who went on in spite of what the audits found, and why; None where nobody did.
+        hiding: What hides who was erased, and how well, in sentences; nothing where nothing does.
     """
 
     id: str
@@ -75,6 +77,7 @@ class ErasureRequest:
     note: str = ""
     verdict: str | None = None
     accepted: Mapping[str, str] | None = None
+    hiding: Sequence[str] = ()
 
     @property
     def subject(self) -> str:
@@ -132,7 +135,7 @@ def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
         return replace(request, purge="done")
     known = {name: event.body[name] for name in _MOVED if name in event.body}
     if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
-        known = {"erasure": None, "verdict": None, "accepted": None, **known}
+        known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), **known}
     return replace(request, since=event.at, **known)
 
 
@@ -199,6 +202,9 @@ def open_request(
     """
     if not reason.strip():
         raise FedletheError("--reason: say why, in a few words; it stays on record")
+    told = {"--reason": reason, "--by": by, "--legal-ground": legal_ground, "--deadline": deadline or ""}
+    for option, text in (*told.items(), *(("--patient", patient) for patient in patients)):
+        demand_text(text, option)
     due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
     with run.history.locked():
         ledger = run.history.ledger
@@ -273,6 +279,8 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     Raises:
         FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
     """
+    demand_text(reason, "--reason")
+    demand_text(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
         if request.state not in ("opened", "running", "failed") and not request.stopped:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomlkit
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 import fedlethe
@@ -24,6 +24,7 @@ from fedlethe.document import Document, parse_toml
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import evaluate
 from fedlethe.exact.features import features_of, featurise
+from fedlethe.experiment.beginning import BEGINNING, Beginning
 from fedlethe.experiment.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.federation import Federation
@@ -226,15 +227,15 @@ def prepare_with(
     )
 
 
-def run_document(prepared: Prepared, after: str | None) -> Document:
+def run_document(prepared: Prepared, begun: Beginning) -> Document:
     """What run.toml holds: the configuration in full, and what it was found to be.
 
     Args:
         prepared: The run.
-        after: The folder of the erasure that it begins from, relative to the run's.
+        begun: Where it begins.
     """
     facts = {
-        **({} if after is None else {"after": after}),
+        **({} if begun.after is None else {"after": begun.after, BEGINNING: begun.facts()}),
         "version": fedlethe.__version__,
         "data_fingerprint": prepared.fingerprint,
         "clients": sorted(prepared.data.clients),
@@ -313,6 +314,12 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
 
 
 def erased_images(history: RunFolder) -> tuple[ErasedImages, ...]:
+    """The images that the run must not have: those erased in what it began from, and what its purges took since."""
+    document = read_run_document(history.path) if (history.path / "run.toml").is_file() else {"run": {}}
+    return (*Beginning.of(document["run"]).erased, *purged_images(history))
+
+
+def purged_images(history: RunFolder) -> tuple[ErasedImages, ...]:
     """The images that the run's purges took from it, in their order."""
     names = [event.body["images"] for event in history.ledger.events("purge") if event.body["images"] is not None]
     held = history.store
@@ -379,5 +386,18 @@ def to_json(value: Any, kind: Any) -> str:
 
 
 def from_json(text: str | bytes, kind: type[T]) -> T:
-    """What `to_json` wrote."""
-    return TypeAdapter(kind).validate_json(text)
+    """What `to_json` wrote.
+
+    Raises:
+        FedletheError: It is no JSON, or that of something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as errors:
+        first = errors.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))[:200]
+        name = getattr(kind, "__name__", str(kind))
+        raise FedletheError(
+            f"a record of the run cannot be read as {name} ({place or 'its JSON'}: {first['msg'][:200]}); restore "
+            "the run from a backup"
+        ) from None

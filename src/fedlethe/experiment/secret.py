@@ -1,58 +1,80 @@
 # SPDX-License-Identifier: MIT
-"""The secret that a run's masks are drawn from: RUN/.mask_secret, 32 random bytes that its owner alone can read.
+"""The secret that an erasure's noise, decoys and repairers are drawn from: 32 random bytes for that erasure alone.
 
 The seed in run.toml reproduces the training for whoever is shown it; a mask that followed from it could be taken off
-again. So noise, decoys and those who repair are drawn from a secret of the erasing party's. It is made once, at the
-first mask, so that the same erasure gives the same bytes. It is no artefact of the ledger and is never handed over;
-once a model is released, nothing but doing the same erasure again needs it, and whoever deletes it cannot take the mask
-off either.
+again. So noise, decoys and those who repair are drawn from a secret, kept as the clients' keys are: a file in the
+folder of the keys (`$FEDLETHE_KEYS` where that is set), named in the ledger, readable by its owner alone. It is made
+when it is first needed and stays until the erasure is complete, so that an erasure that was cut off gives the same
+bytes when it is done again. With the erasure the ledger is told that the secret is destroyed, and then it is: nothing
+needs it any more, and without a copy of that file nobody can draw the noise again and take it off.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-from contextlib import suppress
 from pathlib import Path
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import ASIDE
-from fedlethe.privacy.noise import SECRET_BYTES
+from fedlethe.history.chain import Body
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import destruction
+from fedlethe.types import ClientId
 
-FILE = ".mask_secret"
+MASKS: ClientId = "-masks"
+"""Whose key the secret is; no client can have this name."""
+
+FORMER = ".mask_secret"
+"""Where earlier versions kept one secret for all erasures of a run."""
 
 
-def mask_secret(run: Path) -> bytes:
-    """The secret of a run folder; made where it has none.
+def mask_secret(history: RunFolder) -> bytes:
+    """The secret of the erasure that is under way in a run folder, locked; made where there is none.
 
     Raises:
-        FedletheError: The file cannot be made or read, is readable by others, or is not of 32 bytes.
+        FedletheError: The file cannot be made or read, is missing, is readable by others, or is not what was written.
     """
-    path = run / FILE
-    try:
-        if not path.exists():
-            _make(path)
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise FedletheError(f"{path}: others can read it; if they have not, put it right with: chmod 600 {path}")
-        secret = path.read_bytes()
-    except OSError as error:
-        raise FedletheError(f"{path}: cannot be used ({error.strerror}); make {run} writable for yourself") from None
-    if len(secret) != SECRET_BYTES:
-        raise FedletheError(f"{path}: holds {len(secret)} bytes, not {SECRET_BYTES}; restore it, or delete it")
-    return secret
+    demand_no_former(history.path)
+    keys = history.store.keys
+    living = keys.living(MASKS)
+    if not living:
+        return keys.renewed(MASKS).secret
+    if not any(living[-1] in path.name for path in keys.files.files(MASKS)):
+        raise FedletheError(
+            f"{keys.files.folder}: the secret {living[-1]} of an erasure that was cut off is not there; set "
+            "FEDLETHE_KEYS to the folder that holds it, or put it back"
+        )
+    return keys.files.read(MASKS, living[-1]).secret
 
 
-def _make(path: Path) -> None:
-    """Write it beside its place and link it there: whole or not at all, and never over one that is there."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(SECRET_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(aside, path)
-    finally:
-        aside.unlink()
+def spent(history: RunFolder) -> list[tuple[str, Body]]:
+    """The ledger's rows that say that the secret is destroyed, to be entered together with the erasure."""
+    return destruction(MASKS, history.store.keys.living(MASKS))
+
+
+def destroy_spent(history: RunFolder) -> None:
+    """Destroy the secrets that the ledger says are destroyed, where a kill came between.
+
+    Raises:
+        FedletheError: A file cannot be removed.
+    """
+    keys = history.store.keys
+    there = {path.name for path in keys.files.files(MASKS)}
+    gone = keys.destroyed().get(MASKS, [])
+    keys.destroy(MASKS, [id for id in gone if any(id in name for name in there)])
+
+
+def left_over(history: RunFolder) -> list[Path]:
+    """The secrets whose files are there."""
+    return history.store.keys.files.files(MASKS)
+
+
+def demand_no_former(run: Path) -> None:
+    """Refuse a folder with the secret of an earlier version.
+
+    Raises:
+        FedletheError: It has one.
+    """
+    if (run / FORMER).exists():
+        raise FedletheError(
+            f"{run / FORMER}: is of an earlier version, which drew the noise of all erasures from it; nothing needs it "
+            "any more, and whoever has it can take that noise off: overwrite and remove it (shred -u), then go on"
+        )

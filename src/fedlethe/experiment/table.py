@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 import statistics
@@ -16,6 +17,7 @@ from fedlethe.experiment.compare import UNTOUCHED, Comparison, Row
 from fedlethe.report import plots
 from fedlethe.report.comparison import CostPoint, cost_against_gap
 from fedlethe.report.page import Page, Picture, Section, Table, render
+from fedlethe.text import for_cell, shown
 
 HEADER = (
     "method",
@@ -80,7 +82,12 @@ def size(count: int) -> str:
 def markdown(comparison: Comparison) -> str:
     """The table in Markdown."""
     lines = [HEADER, ("---",) * len(HEADER), *(cells(row) for row in comparison.rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    return "\n".join(f"| {' | '.join(map(_in_markdown, line))} |" for line in lines) + "\n"
+
+
+def _in_markdown(cell: str) -> str:
+    text = html.escape(shown(cell), quote=False).replace("\\", "\\\\")
+    return text.replace("|", "\\|")
 
 
 def write(comparison: Comparison) -> Path:
@@ -207,5 +214,5 @@ def _spread(finding: Finding) -> str:
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows([for_cell(cell) for cell in line] for line in lines)
     return text.getvalue()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -15,6 +14,8 @@ from fedlethe.config import RunConfig
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import closed_form
+from fedlethe.experiment.beginning import Beginning, LeftOut
+from fedlethe.experiment.left_out import beginning, held_beginning
 from fedlethe.experiment.run import (
     Prepared,
     begun_after,
@@ -31,9 +32,11 @@ from fedlethe.experiment.run import (
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import NOT_EVALUATED, Participation
+from fedlethe.history.keyring import IMAGES
+from fedlethe.history.ledger import BEGAN, NOT_EVALUATED, Participation
 from fedlethe.progress import bar
-from fedlethe.types import Evaluation, Vector
+from fedlethe.sealing import Key
+from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import to_vector
 
 
@@ -52,6 +55,9 @@ class Trained:
         refused: Updates that were not taken.
         resumed_after: The round after which this command went on; 0 for a fresh run.
         left_out: Reason to the number of images that the source did not take.
+        left_out_erased: Whom and what it did without, since they were erased in what it began from.
+        taken_back: Who was erased there and takes part again.
+        not_checked: What could not be looked for, and why.
     """
 
     run: Path
@@ -65,9 +71,18 @@ class Trained:
     refused: tuple[Participation, ...]
     resumed_after: int
     left_out: dict[str, int]
+    left_out_erased: tuple[LeftOut, ...] = ()
+    taken_back: tuple[ClientId, ...] = ()
+    not_checked: tuple[str, ...] = ()
 
 
-def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: Path | None = None) -> Trained:
+def train_run(
+    config: RunConfig,
+    out: Path,
+    finished_too: bool = False,
+    after: Path | None = None,
+    take_back: Sequence[ClientId] = (),
+) -> Trained:
     """Train into `out`; where it holds an unfinished run of this configuration, go on after its last complete round.
 
     Args:
@@ -75,36 +90,45 @@ def train_run(config: RunConfig, out: Path, finished_too: bool = False, after: P
         out: The run folder.
         finished_too: Take a finished run of this configuration as it is, where it would be refused as taken.
         after: The folder of an erasure, whose model the training begins from; an unfinished run knows its own.
+        take_back: Who was erased in what led to that model, and takes part again; all others who were do not.
 
     Raises:
-        FedletheError: The folder is taken, or holds a run of another configuration, model or data.
+        FedletheError: The folder is taken, or holds a run of another configuration, model or data; or a client to take
+            back was not erased.
     """
     _demand_free_or_run(out)
-    return train_prepared(prepare(config), out, finished_too, after)
+    begun = beginning(config, out, after, take_back)
+    return train_prepared(prepare(config, begun.erased), out, finished_too, begun)
 
 
 def train_prepared(
     prepared: Prepared,
     out: Path,
     finished_too: bool = False,
-    after: Path | None = None,
+    begun: Beginning | None = None,
     evaluated: Callable[[int], bool] = lambda round: True,
+    image_key: Key | None = None,
 ) -> Trained:
-    """As `train_run`, what the configuration stands for being at hand; `evaluated` says after which rounds to evaluate.
+    """As `train_run`, what the configuration stands for being at hand.
 
-    The last round is evaluated in any case.
+    Args:
+        prepared: The run, without whom and what `begun` leaves out.
+        out: The run folder.
+        finished_too: See `train_run`.
+        begun: Where it begins; None where the folder says so, or for a fresh model.
+        evaluated: Says after which rounds to evaluate; the last one is evaluated in any case.
+        image_key: What the clients' fingerprints were made with, to be kept with the run's keys; None where there are
+            none yet.
     """
     config = prepared.config
     _demand_free_or_run(out)
     held = read_run_document(out) if (out / "run.toml").is_file() else None
-    begun = None if after is None else os.path.relpath(after.resolve(), out.resolve())
-    if held is not None and begun is None:
-        begun = held["run"].get("after")
+    begun = begun or held_beginning(out, None, ()) or Beginning()
     document = run_document(prepared, begun)
-    initial = _initial(prepared, out, begun)
+    initial = _initial(prepared, out, begun.after)
     if config.exact is not None:
         with ExitStack() as stack:
-            closed_form.demand_fit(prepared, begun_parts(out, begun, stack))
+            closed_form.demand_fit(prepared, begun_parts(out, begun.after, stack))
     if held is not None:
         _demand_same(out, held, document)
     else:
@@ -114,12 +138,22 @@ def train_prepared(
         if resumed_after >= config.federation.rounds and not finished_too:
             raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(initial, prepared.layout)
+        _enter(history, begun, image_key)
         if config.exact is None:
             _train_rounds(prepared, history, evaluated)
         elif not history.rounds:
             with ExitStack() as stack:
                 closed_form.train(prepared, history, earlier(out, stack))
-        return _summary(history, prepared, resumed_after)
+        return _summary(history, prepared, resumed_after, begun)
+
+
+def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
+    """Enter in the ledger, once, where the training begins: whom it leaves out, and whom it takes back."""
+    if image_key is not None and not history.store.keys.living(IMAGES):
+        history.store.keys.renewed(IMAGES, image_key)
+    if begun.after is not None and not history.ledger.events(BEGAN):
+        facts = begun.facts()
+        history.ledger.append([(BEGAN, {name: value for name, value in facts.items() if name != "positions"})])
 
 
 def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
@@ -148,7 +182,7 @@ def _train_rounds(prepared: Prepared, history: RunFolder, evaluated: Callable[[i
             history.append(record, to_json(prepared.evaluate(record.after), Evaluation) if due else NOT_EVALUATED)
 
 
-def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trained:
+def _summary(history: RunFolder, prepared: Prepared, resumed_after: int, begun: Beginning) -> Trained:
     training, recording = history.ledger.seconds()
     participation = history.ledger.participation()
     return Trained(
@@ -163,6 +197,9 @@ def _summary(history: RunFolder, prepared: Prepared, resumed_after: int) -> Trai
         refused=tuple(entry for entry in participation if entry.refused is not None),
         resumed_after=resumed_after,
         left_out=dict(prepared.data.left_out),
+        left_out_erased=begun.left_out,
+        taken_back=begun.take_back,
+        not_checked=begun.not_checked,
     )
 
 

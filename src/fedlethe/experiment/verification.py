@@ -274,7 +274,7 @@ def _figures(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
     except FedletheError as error:
         return str(error)
     predicate = statement["predicate"]
-    other = [name for name, value in known.items() if predicate[name] != value]
+    other = [name for name, value in known.items() if predicate.get(name) != value]
     return f"its {' and '.join(other)} differ from the run's record" if other else None
 
 

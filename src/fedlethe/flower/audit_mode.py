@@ -56,9 +56,11 @@ def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
 
 
 def demand_network(run: Run) -> None:
-    """Refuse to audit what is exact."""
+    """Refuse to audit an erasure in closed form."""
     if run.config.exact is not None:
-        raise FedletheError("an erasure in closed form is exact; its residual is in erasure.json, and needs no audit")
+        raise FedletheError(
+            "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
+        )
 
 
 def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:

@@ -2,8 +2,9 @@
 """The audits of one erasure over nodes: its model against retrainings that never saw the forgotten clients' images.
 
 Nodes answer with log-probabilities for single images, and their classes; no image leaves them. A node does so only
-where its --node-config allows it. The forgotten clients' own images, on which most audits rest, are theirs: they are
-asked only where the run config says so (`ask-erased`), for a hospital that wants to see for itself that it is gone.
+where its --node-config allows it. That is no boundary against the operator, who sends the app with every run
+(docs/flower.md). The forgotten clients' own images, on which most audits rest, are theirs: they are asked only where
+the run config says so (`ask-erased`), for a hospital that wants to see for itself that it is gone.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from flwr.clientapp import ClientApp
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.config import OF_LEARNER, Learner
 from fedlethe.data.federated import SPLITS
+from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import log_probabilities, metrics, predict
@@ -56,16 +57,18 @@ def client_app(config: Path) -> ClientApp:
         if said is None:
             raise FedletheError("set client-uid in its --node-config, or register its key with --name")
         kind, name = said
-        describe = bool(message.content.config_records["who"]["describe"])
+        asking = message.content.config_records["who"]
+        describe = bool(asking["describe"])
         if not describe and kind == "client-uid":
             return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
         here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
-        return Message(description(here, kind, describe), reply_to=message)
+        return Message(description(here, kind, describe, str(asking.get("key", ""))), reply_to=message)
 
     @app.query("fedlethe_describe")
     def describe(message: Message, context: Context) -> Message:
-        _, here = asked(message, context)
-        return Message(description(here, "registered key", True), reply_to=message)
+        request, here = asked(message, context)
+        key = str(request.options.get("key", ""))
+        return Message(description(here, "registered key", True, key), reply_to=message)
 
     @app.train("fedlethe")
     def train(message: Message, context: Context) -> Message:
@@ -166,13 +169,23 @@ def statistics(here: Site, request: Request) -> Statistics:
     return own.noisy(settings.epsilon, settings.delta, settings.radius, weights, np.random.default_rng())
 
 
-def description(here: Site, kind: str, describe: bool) -> RecordDict:
-    """Who a node is and, where it is wanted, what images it holds."""
+def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordDict:
+    """Who a node is and, where it is wanted, what images it holds.
+
+    Args:
+        here: The node.
+        kind: How it is known.
+        describe: Whether it is wanted.
+        key: Of the images' fingerprints, in hexadecimal (see `data.prints`); "" for none.
+    """
     if not describe:
         return RecordDict({"reply": ConfigRecord({"client": here.client, "kind": kind})})
     data = here.images
     shape = [str(side) for side in data.image_shape]
-    return messages.reply(here.client, here.fingerprint, kind=kind, classes=list(data.classes), image_shape=shape)
+    facts: dict[str, list[str]] = {"classes": list(data.classes), "image_shape": shape}
+    if key:
+        facts["sketch"] = sketch(prints_of(bytes.fromhex(key), data.clients[here.client]))
+    return messages.reply(here.client, here.fingerprint, kind=kind, **facts)
 
 
 def app_document(config: Path, run_config: Mapping[str, object], learner: Learner | None = None) -> Document:

@@ -26,10 +26,13 @@ from flwr.serverapp import Grid
 from fedlethe import unlearning
 from fedlethe.config import build_method
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.elsewhere import reached
+from fedlethe.experiment.flower_state import OWN_RUN
 from fedlethe.experiment.purge import BESIDE, purge_recorded
 from fedlethe.experiment.run import part_of
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
+from fedlethe.flower.begun import LOG, left_out
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Roster
 from fedlethe.flower.named import Named
@@ -67,6 +70,7 @@ class Erasing:
         self.name = method
         self.options = dict(options or {})
         self.method = build_method(method, self.options)
+        self._flower_run: int | None = None
 
     def arrays(self) -> ArrayRecord:
         """The model without the forgotten clients, as the app sends models.
@@ -91,9 +95,11 @@ class Erasing:
 
     def grid(self, grid: Grid) -> RetainedGrid:
         """The nodes without the forgotten clients', and without those that were forgotten before."""
+        run = grid.run
+        self._flower_run = None if run is None else run.run_id
         roster = Roster(grid, strict=False, known=known_identities(self.recorded.path))
         with self.recorded.opened() as history:
-            earlier = set(history.clients) - set(_past(history).clients)
+            earlier = (set(history.clients) - set(_past(history).clients)) | left_out(history)
         return RetainedGrid(grid, {*self.forget, *earlier}, roster)
 
     def enter(self, arrays: ArrayRecord, grid: RetainedGrid) -> Path:
@@ -143,7 +149,13 @@ class Erasing:
             own = [id for request, id in entered.items() if json.loads(request)["forget"] == list(self.forget)]
             if not own:
                 raise FedletheError(f"{history.path}: enter the erasure of {', '.join(self.forget)} first, then purge")
-            purge_recorded(history, self.forget, max(own))
+            token = OWN_RUN.set(self._flower_run)
+            try:
+                purge_recorded(history, self.forget, max(own))
+            finally:
+                OWN_RUN.reset(token)
+            for missed in reached(history, f"erasure-{max(own)}")[1]:
+                LOG.warning("fedlethe: not reached by the purge: %s", missed)
 
 
 def _past(history: RunFolder) -> RunFolder | Succession:
@@ -160,7 +172,7 @@ def _beside_the_model(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any
             raise FedletheError(f"{history.path}: no round is recorded; train first")
     else:
         content = history.store.content(history.store.find(f"erasures/{history.base}/{BESIDE}"))
-    held, plain = unpack(content)
+    held, plain = unpack(content, history.path)
     return dict(held), plain
 
 

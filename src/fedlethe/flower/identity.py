@@ -23,8 +23,10 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedlethe.data.partition import CLIENT_NAME
+from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.flower.messages import WHO
+from fedlethe.text import shown
 from fedlethe.types import ClientId
 
 Kind: TypeAlias = Literal["registered key", "client-uid", "partition-id", "node id"]
@@ -67,6 +69,7 @@ class Roster:
         grid: Where the nodes are.
         strict: Turn away a node that cannot say who it is, where it would else be named by its node id.
         describe: Have strangers say what images they hold in the same answer.
+        image_key: What they make the fingerprints of them with, in hexadecimal (see `data.prints`).
         known: Identities from earlier, by the digest of the node's key.
         nodes: Connected nodes: node id to identity.
         since: Node id to when Flower last saw it start.
@@ -78,6 +81,7 @@ class Roster:
     grid: Grid
     strict: bool = True
     describe: bool = False
+    image_key: str = ""
     known: dict[str, Identity] = field(default_factory=dict)
     nodes: dict[int, Identity] = field(default_factory=dict)
     since: dict[int, str] = field(default_factory=dict)
@@ -126,7 +130,7 @@ class Roster:
         return {one.client: one for one in sorted(everybody, key=lambda identity: identity.client)}
 
     def _ask(self, strangers: set[int]) -> None:
-        content = RecordDict({"who": ConfigRecord({"describe": self.describe})})
+        content = RecordDict({"who": ConfigRecord({"describe": self.describe, "key": self.image_key})})
         messages = [Message(content, dst_node_id=id, message_type=WHO) for id in sorted(strangers)]
         if messages:
             ids = zip(self.grid.push_messages(messages), sorted(strangers), strict=True)
@@ -154,6 +158,7 @@ class Roster:
         kind: Kind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
         identity = Identity(checked_name(str(said["client"])), kind, key)
         if "classes" in said:
+            demand_texts(list(said["classes"]), f"{identity.client}: its classes")  # type: ignore[arg-type]
             self.descriptions[identity.client] = said
         return identity
 
@@ -206,7 +211,7 @@ def checked_name(name: str) -> ClientId:
 
 def one_line(text: str | None) -> str:
     """A text that others wrote, on one line of bounded length."""
-    joined = " ".join(str(text).split())
+    joined = " ".join(shown(text, lines=True).split())
     return joined if len(joined) <= 400 else joined[:400] + " ..."
 
 

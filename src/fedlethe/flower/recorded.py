@@ -16,6 +16,7 @@ from fedlethe import files
 from fedlethe.config import HistorySettings
 from fedlethe.document import Document, construct, parse_toml
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.flower_state import told
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Identity
 from fedlethe.history.disk import RunFolder
@@ -129,6 +130,7 @@ def correspondence(
         },
         "questions_of_identity": {client: grid.roster.questions[client] for client in clients},
         "forgotten": sorted(forgotten),
+        "flower_state": sorted(set(told())),
         "turned_away": {str(node): reason for node, reason in sorted(grid.roster.turned_away.items())},
     }
 

@@ -21,7 +21,9 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.left_out import refuse_taking_back
 from fedlethe.federation.aggregate import refusal
+from fedlethe.flower.begun import arrays_after, begun_grid
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import one_line
 from fedlethe.flower.messages import no_update
@@ -61,6 +63,9 @@ class Recording(Strategy):
         run: The run folder: an absolute path on the server.
         keep: 'needed' keeps what `methods` need; 'everything' every client's model of every round.
         methods: The unlearning methods that must be possible later.
+        after: The folder of an erasure that `Erasing` entered, /srv/run/erasures/0001: the training begins from its
+            model, whatever values `start` is given, and without the nodes of those who were erased on the way there.
+        take_back: Who was erased there and takes part again.
 
     Raises:
         FedletheError: It is no such strategy, the path is not absolute, or a method is not there.
@@ -73,6 +78,8 @@ class Recording(Strategy):
         *,
         keep: Literal["needed", "everything"] = "needed",
         methods: Sequence[str] = ("influence",),
+        after: str | Path | None = None,
+        take_back: Sequence[ClientId] = (),
     ) -> None:
         if not isinstance(inner, Strategy):
             raise FedletheError(
@@ -80,6 +87,10 @@ class Recording(Strategy):
             )
         self.inner = inner
         self.recorded = Recorded.named(Path(run), type(inner).__name__, keep, methods)
+        self.after = None if after is None else Path(after)
+        self.take_back = tuple(dict.fromkeys(take_back))
+        if self.after is None:
+            refuse_taking_back(self.take_back)
         self._fresh = plain_values(inner)
         self._done = 0
         self._history: RunFolder | None = None
@@ -105,8 +116,8 @@ class Recording(Strategy):
         Raises:
             FedletheError: The folder holds the rounds of another model or strategy.
         """
-        self._grid = grid if isinstance(grid, RetainedGrid) else RetainedGrid(grid, ())
         with self._opened(initial_arrays) as arrays:
+            self._grid = begun_grid(self._opened_history, self.after, self.take_back, grid)
             if self._done >= num_rounds:
                 LOG.info("fedlethe: all %d rounds are recorded already", self._done)
                 return Result(arrays=arrays)
@@ -130,6 +141,8 @@ class Recording(Strategy):
         """The run folder, locked, and the arrays to go on from."""
         with self.recorded.opened(create=True) as history, history.locked():
             self._named = Named.of(initial)
+            if self.after is not None and not history.rounds:
+                initial = arrays_after(self.after, self._named)
             self._history = history
             try:
                 history.begin(self._named.vector(initial), self._named.layout)
@@ -145,9 +158,12 @@ class Recording(Strategy):
         content = history.server_state()
         if content is None:
             raise FedletheError(f"{history.path}: holds no state of the strategy, so it cannot go on; begin a new run")
-        arrays, plain = unpack(content)
-        whole = {name: arrays.pop(f"whole:{name}") for name in plain.pop("whole")}
-        plain.pop("names")
+        arrays, plain = unpack(content, history.path / "server_state")
+        try:
+            whole = {name: arrays.pop(f"whole:{name}") for name in plain.pop("whole")}
+            plain.pop("names")
+        except (KeyError, TypeError):
+            raise FedletheError(f"{history.path}: its server_state is no recording's; restore it") from None
         restore(self.inner, arrays, plain)
         return self._of.arrays(history.final(), whole)
 

@@ -63,13 +63,13 @@ class FlowerRemote:
     def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
         """See `Remote.evaluate`: the forgotten clients are not asked."""
         federation = self.federation(config, layout, seed=config.seed, strict=False)
-        return federation.without(self.forget).evaluate(model, split)
+        return federation.without(self.forget & set(self.known["fingerprints"])).evaluate(model, split)
 
     def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
         """See `Remote.class_counts`."""
         if config.exact is not None and config.exact.settings.epsilon is not None:
             raise FedletheError(
-                "exact.epsilon: without class_weights every node would have to tell its counts; set them"
+                "closed_form.epsilon: without class_weights every node would have to tell its counts; set them"
             )
         answers = self._asked(config, COUNT, {})
         return {client: np.array(reply.content.metric_records["counts"]["images"]) for client, reply in answers.items()}

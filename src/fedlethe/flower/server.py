@@ -13,6 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedlethe.config import Learner
 from fedlethe.document import construct
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.flower_state import OWN_RUN
 from fedlethe.flower.audit_mode import audit
 from fedlethe.flower.client import app_document
 from fedlethe.flower.erase_mode import erase, retrain
@@ -21,7 +22,7 @@ from fedlethe.flower.train_mode import train
 
 MODES: dict[str, Callable[[Session], None]] = {
     "train": train,
-    "exact": train,
+    "closed-form": train,
     "erase": erase,
     "retrain": retrain,
     "audit": audit,
@@ -41,11 +42,12 @@ def server_app(config: Path) -> ServerApp:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
+        OWN_RUN.set(context.run_id)
         try:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
                 raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
-            learner: Learner | None = "exact" if options.mode == "exact" else None
+            learner: Learner | None = "closed-form" if options.mode == "closed-form" else None
             document = app_document(config, context.run_config, learner)
             MODES[options.mode](Session(grid=grid, options=options, document=document))
         except FedletheError as error:

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid
 
 from fedlethe.document import Document, construct
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.beginning import Beginning
 from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.run import opened_folder, read_run_document
 from fedlethe.flower.exchange import Exchange, Patience
@@ -30,7 +31,7 @@ class Options:
     """The run config, `[tool.flwr.app.config]` of the app; `flwr run -c 'mode="erase" ...'` lies over it.
 
     Attributes:
-        mode: train; exact, which trains the closed-form federation; erase; retrain; audit.
+        mode: train; closed-form, which trains the closed-form federation; erase; retrain; audit.
         run: The run folder: an absolute path on the server.
         set: Assignments over the app's configuration, such as 'federation.rounds=3 local.epochs=1'.
         clients: So many nodes have to be there before a new run begins; those that are there then are its clients.
@@ -47,6 +48,7 @@ class Options:
             its audit, and `fedlethe erase RUN --request ID --key FILE`, which needs no node, does the rest.
         keep_for: Days for which the erased clients' traces are kept before they are purged.
         after: Erase from the result of this earlier erasure; or, in training, begin from RUN/erasures/ID.
+        take_back: In training after an erasure: who was erased on the way there and takes part again, a,b,c.
         public: A TOML file on the server, whose [data] are unlabelled images that no client owns.
         erasure: The erasure to audit.
         references: Retrainings of other seeds that an erasure is held against, each of them a whole training; 0 for no
@@ -70,10 +72,16 @@ class Options:
     key: str = ""
     keep_for: int = 0
     after: str = ""
+    take_back: str = ""
     public: str = ""
     erasure: str = ""
     references: int = 0
     ask_erased: bool = False
+
+    @property
+    def returning(self) -> tuple[ClientId, ...]:
+        """Who is taken back."""
+        return tuple(name for name in self.take_back.replace(" ", "").split(",") if name)
 
     @property
     def folder(self) -> Path:
@@ -98,10 +106,14 @@ class Session:
     document: Document
 
     def exchange(
-        self, known: Mapping[str, Identity], forget: frozenset[ClientId] = frozenset(), describe: bool = False
+        self,
+        known: Mapping[str, Identity],
+        forget: frozenset[ClientId] = frozenset(),
+        describe: bool = False,
+        image_key: str = "",
     ) -> Exchange:
         """The way to the nodes; the forgotten are not on it. `describe` has strangers say what they hold, too."""
-        roster = Roster(self.grid, known=dict(known), describe=describe)
+        roster = Roster(self.grid, known=dict(known), describe=describe, image_key=image_key)
         values = {name: getattr(self.options, name) for name in ("timeout", "on_absence", "least")}
         return Exchange(RetainedGrid(self.grid, forget, roster), construct(Patience, values, "run config"))
 
@@ -135,8 +147,9 @@ def erasure_facts(path: Path, id: str) -> Document:
 
 
 def earlier_erased(path: Path, after: str | None) -> frozenset[ClientId]:
-    """Who was erased in an erasure and those before it."""
-    gone: set[ClientId] = set()
+    """Who was erased in an erasure and those before it, and in what the run began from."""
+    begun = Beginning.of(read_run_document(path)["run"])
+    gone = {one.client for one in begun.left_out if one.images is None}
     while after is not None:
         facts = erasure_facts(path, after)
         gone |= set(facts["forget"])

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import safetensors.numpy
 from flwr.app import Array, ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
+from fedlethe import tensors
 from fedlethe.errors import FedletheError
 
 PLAIN = (bool, int, float, str, type(None))
@@ -36,11 +37,20 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]], plain: Mapping[str, Any]) -> by
     return safetensors.numpy.save(held, {"plain": json.dumps(dict(plain))})
 
 
-def unpack(content: bytes) -> tuple[Arrays, dict[str, Any]]:
-    """What `pack` made."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    return safetensors.numpy.load(content), json.loads(header["__metadata__"]["plain"])
+def unpack(content: bytes, where: Path) -> tuple[Arrays, dict[str, Any]]:
+    """What `pack` made; `where` names the file in messages.
+
+    Raises:
+        FedletheError: It is not whole, or holds something else.
+    """
+    arrays, metadata = tensors.read_arrays(content, where)
+    try:
+        plain = json.loads(metadata["plain"])
+    except (KeyError, ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise FedletheError(f"{where}: holds no state of a strategy; restore this file from a backup")
+    return arrays, plain
 
 
 def strategies(strategy: Strategy) -> Iterator[tuple[str, Strategy]]:
@@ -126,9 +136,13 @@ def _parts(value: Any) -> tuple[str, Arrays] | None:
 
 
 def _whole(name: str, value: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
-    held = {key: arrays[f"{name}{SEPARATOR}{key}"].copy() for key in value["names"]}
-    if value["form"] == "array":
-        return held[""]
-    if value["form"] == "record":
+    try:
+        form = value["form"]
+        held = {key: arrays[f"{name}{SEPARATOR}{key}"].copy() for key in value["names"]}
+        if form == "array":
+            return held[""]
+    except (KeyError, TypeError):
+        raise FedletheError(f"the record's state lacks the arrays of '{name}'; use another record") from None
+    if form == "record":
         return ArrayRecord({key: Array(array) for key, array in held.items()})
-    return list(held.values()) if value["form"] == "list" else held
+    return list(held.values()) if form == "list" else held

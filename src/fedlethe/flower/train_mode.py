@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""mode = "train" or "exact": train into the run folder, over nodes."""
+"""mode = "train" or "closed-form": train into the run folder, over nodes."""
 
 from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ from flwr.app import Message
 from fedlethe.config import resolve
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.remote import REMOTE, remote_data
-from fedlethe.experiment.run import opened_folder, prepare_with, read_run_document
+from fedlethe.experiment.beginning import Beginning
+from fedlethe.experiment.left_out import held_beginning, refuse_taking_back, relative_to
+from fedlethe.experiment.remote import remote_data
+from fedlethe.experiment.run import begun_parts, opened_folder, prepare_with
 from fedlethe.experiment.training import train_prepared
 from fedlethe.flower.exchange import Exchange
 from fedlethe.flower.grid import POLL
 from fedlethe.flower.messages import DESCRIBE, Computing, Request
 from fedlethe.flower.recorded import known_identities
 from fedlethe.flower.remote import FlowerRemote
-from fedlethe.flower.session import LOG, Session
+from fedlethe.flower.returning import SKETCHES, Returning, lines, sketches_in
+from fedlethe.flower.session import LOG, Session, known_nodes
 from fedlethe.history.store import JSON
+from fedlethe.sealing import Key
 from fedlethe.types import ClientId
 
 SAY_EVERY = 10.0
@@ -32,43 +37,69 @@ SAY_EVERY = 10.0
 def train(session: Session) -> None:
     """Train into the run folder, or go on with what it holds."""
     options, out = session.options, session.options.folder
-    after = Path(options.after) if options.after else None
-    held = read_run_document(out)["run"].get(REMOTE) if (out / "run.toml").is_file() else None
-    exchange = session.exchange(known_identities(out), describe=held is None)
-    known = described(session, exchange) if held is None else held
-    remote = session.remote(exchange, known, frozenset())
+    begun, exchange, known, key = _begun(session, out)
+    for line in lines(begun):
+        LOG.warning("fedlethe: %s", line)
+    remote = session.remote(exchange, known, frozenset(one.client for one in begun.left_out))
     prepared = prepare_with(resolve(session.document), remote_data(known), remote)
     every = options.evaluate_every
-    trained = train_prepared(prepared, out, after=after, evaluated=lambda round: every > 0 and round % every == 0)
+
+    def due(round: int) -> bool:
+        return every > 0 and round % every == 0
+
+    trained = train_prepared(prepared, out, begun=begun, evaluated=due, image_key=key)
     record_nodes(out, remote)
     LOG.info(
         "fedlethe: %d rounds, accuracy %.3f, %s", trained.rounds, trained.evaluation.overall.accuracy, trained.model
     )
 
 
-def described(session: Session, exchange: Exchange) -> Document:
+def _begun(session: Session, out: Path) -> tuple[Beginning, Exchange, Document, Key | None]:
+    """Where the training begins, the way to who takes part, what is known of them, and the key of new fingerprints."""
+    options = session.options
+    after = Path(options.after) if options.after else None
+    if (begun := held_beginning(out, after, options.returning)) is not None:
+        gone = frozenset(one.client for one in begun.left_out)
+        return begun, session.exchange(known_identities(out), gone), known_nodes(out), None
+    relative = relative_to(out, after)
+    if relative is None:
+        refuse_taking_back(options.returning)
+    with ExitStack() as stack:
+        returning = Returning.after(begun_parts(out, relative, stack), options.returning)
+        forget = frozenset(returning.erased.clients)
+        exchange = session.exchange(returning.known, forget, True, returning.key.secret.hex())
+        known = described(session, exchange, returning)
+        return returning.beginning(relative), exchange, known, returning.key
+
+
+def described(session: Session, exchange: Exchange, returning: Returning) -> Document:
     """What a new run has to know of its clients: those that are connected, once enough of them are.
 
-    A node that cannot say what it holds, or holds another client's images, is turned away.
+    Who was erased before is left out. A node that cannot say what it holds, or holds another client's images, is turned
+    away.
 
     Raises:
         FedletheError: Too few are left, or they do not agree on the classes or the shape of the images.
     """
     wait_for(exchange, session.options.clients)
-    roster = exchange.grid.roster
-    clients = sorted(identity.client for identity in roster.nodes.values())
+    roster, grid = exchange.grid.roster, exchange.grid
+    returning.look(grid)
+    clients = sorted({identity.client for identity in roster.nodes.values()} - grid.forget)
     unheard = [client for client in clients if client not in roster.descriptions]
-    contents = {client: Request(client=client, computing=Computing()).records() for client in unheard}
+    asking = {"key": returning.key.secret.hex()}
+    contents = {client: Request(client=client, computing=Computing(), options=asking).records() for client in unheard}
     answers = exchange.ask(contents, DESCRIBE, "description") if contents else {}
-    facts: dict[ClientId, Any] = dict(roster.descriptions)
+    facts: dict[ClientId, Any] = {client: roster.descriptions[client] for client in clients if client not in unheard}
     for client, answer in answers.items():
         if isinstance(answer, Message):
             facts[client] = answer.content.config_records["reply"]
         else:
             roster.turn_away(client, answer)
             LOG.warning("fedlethe: %s takes no part: %s", client, answer)
-    if len(facts) < session.options.clients:
-        turned = "; ".join(roster.turned_away.values())
+    returning.compare(grid, sketches_in(facts))
+    facts = {client: one for client, one in facts.items() if client not in grid.forget}
+    if not facts or len(facts) + len(returning.left_out) < session.options.clients:
+        turned = "; ".join([*roster.turned_away.values(), *map(str, returning.left_out.values())])
         raise FedletheError(f"{len(facts)} of {session.options.clients} clients can begin; {turned}")
     first = min(facts)
     for client in sorted(facts):
@@ -80,6 +111,7 @@ def described(session: Session, exchange: Exchange) -> Document:
         "classes": list(facts[first]["classes"]),
         "image_shape": [int(side) for side in facts[first]["image_shape"]],
         "fingerprints": {client: str(facts[client]["fingerprint"]) for client in sorted(facts)},
+        SKETCHES: sketches_in(facts),
     }
 
 

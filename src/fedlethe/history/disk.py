@@ -14,7 +14,7 @@ its deltas, not its models: a model holds the global one that it began from, and
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
 
 After a purge (see `experiment.purge`) the run's model is that of the erasure, which `final` gives; the influences of
-the retained clients are rebased on it, and neither deltas after the first round nor later global models are there.
+the retained clients are rebased on it, and neither deltas, norms nor later global models are there.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class RunFolder:
         if not self.ledger.events("purge"):
             return self._keep
         influence = {Need.INFLUENCE} if Need.DELTAS in self._keep else frozenset()
-        return self._keep - {Need.DELTAS, Need.GLOBALS} | influence
+        return self._keep - {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS} | influence
 
     @property
     def base(self) -> str | None:

@@ -18,6 +18,8 @@ from fedlethe.types import ClientId
 MADE, DESTROYED = "made", "destroyed"
 PATIENTS: ClientId = "-patients"
 """Whose key makes the patients' pseudonyms; no client can have this name."""
+IMAGES: ClientId = "-images"
+"""Whose key makes the images' fingerprints (see `data.prints`)."""
 
 
 class Keyring:
@@ -77,9 +79,9 @@ class Keyring:
             return Seal(self._key(client, living[-1]), name)
         return Seal(self.renewed(client), name)
 
-    def renewed(self, client: ClientId) -> Key:
-        """A new key of a client, which seals what comes from now on."""
-        key = self.files.create(client)
+    def renewed(self, client: ClientId, key: Key | None = None) -> Key:
+        """A new key of a client, or the one that is given, which seals what comes from now on."""
+        key = self.files.create(client, key)
         self._ledger.append([("key", {"client": client, "id": key.id, "what": MADE})])
         self._held[key.id] = key
         return key
@@ -104,6 +106,15 @@ class Keyring:
         key = self._key(PATIENTS, living[-1]) if living else self.renewed(PATIENTS)
         return hmac.new(key.secret, canonical([client, patient]).encode(), "sha256").hexdigest()[:32]
 
+    def images(self) -> Key | None:
+        """The key of the images' fingerprints; None where none was made yet.
+
+        Raises:
+            FedletheError: Its file is missing or damaged.
+        """
+        living = self.living(IMAGES)
+        return self._key(IMAGES, living[-1]) if living else None
+
     def destroy(self, client: ClientId, ids: Sequence[str]) -> None:
         """Destroy keys of a client that the ledger says are destroyed (see `destruction`)."""
         self.files.destroy(client, ids)
@@ -111,10 +122,13 @@ class Keyring:
             self._held.pop(id, None)
 
     def clear_strays(self) -> None:
-        """Destroy keys that the ledger does not know: made just before a kill, they have sealed nothing."""
-        known = {event.body["id"] for event in self._ledger.events("key")}
+        """Destroy keys that the ledger does not know, or knows as destroyed.
+
+        A kill leaves the former, which have sealed nothing yet, and the latter. What cannot be destroyed stays, and
+        `ledger verify` names it.
+        """
         for client, id in self.files.there():
-            if id not in known:
+            if id not in self.living(client):
                 with suppress(FedletheError):
                     self.files.destroy(client, [id])
 

@@ -4,6 +4,7 @@
 It is an append-only chain of rows (see `chain`); what holds now is what its rows, read in their order, lead to:
 
     run             the run's id, drawn at random, and the format
+    began           which erasure's model the training began from, whom it left out and whom it took back
     round           one complete round
     participation   what one client did in a round
     artefact        a file came to be in its place
@@ -12,6 +13,7 @@ It is an append-only chain of rows (see `chain`); what holds now is what its row
     key             a client's key was made, or destroyed
     request, state  an erasure request was opened; what became of it
     purge           what was kept of its clients is gone, with the tombstones above it
+    elsewhere       what a purge did outside the run folder, and what it could not reach there
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ Kind: TypeAlias = Literal[
     "nodes",
     "server state",
 ]
+
+BEGAN, ELSEWHERE = "began", "elsewhere"
 
 FORMAT = 1
 """Of the rows: raised when they change."""
@@ -275,9 +279,11 @@ class Ledger:
         entries += [("participation", _plain(entry)) for entry in participation]
         self.append([*entries, *removals(replaced, REPLACED), *_entered(added)])
 
-    def add_erasure(self, id: str, request: str, added: Iterable[Artefact]) -> None:
-        """Enter a complete erasure and its files: all of it, or nothing."""
-        self.append([("erasure", {"id": id, "request": request}), *_entered(added)])
+    def add_erasure(
+        self, id: str, request: str, added: Iterable[Artefact], also: Sequence[tuple[str, Body]] = ()
+    ) -> None:
+        """Enter a complete erasure, its files and what else became true with it: all of it, or nothing."""
+        self.append([("erasure", {"id": id, "request": request}), *_entered(added), *also])
 
 
 def demand_as_entered(folder: Path, name: str, content: bytes) -> None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import nn
 
+from fedlethe import files, tensors
 from fedlethe.errors import FedletheError
 
 GROUPS = 32
@@ -62,11 +61,11 @@ def load_imagenet(network: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise FedletheError(f"{path}: there is no such weights file")
-    try:
-        loaded = safetensors.torch.load_file(path)
-    except (safetensors.SafetensorError, OSError):
-        hint = "convert a .pth once with safetensors.torch.save_file, since a pickle can run code when it is opened"
-        raise FedletheError(f"{path}: is not a safetensors file; {hint}") from None
+    loaded = {
+        name: torch.from_numpy(array)
+        for name, array in tensors.read_arrays(files.content_of(path), path)[0].items()
+        if array.dtype.kind == "f"
+    }
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
             if name.endswith("num_batches_tracked") or (name.startswith("fc.") and _differs(loaded, name, tensor)):

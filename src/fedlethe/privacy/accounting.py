@@ -2,24 +2,31 @@
 """Gaussian noise and what it hides: sigma <-> (epsilon, delta) <-> the best guess. Pure functions.
 
 Balle & Wang, 'Improving the Gaussian Mechanism for Differential Privacy', ICML 2018, Theorem 8: with sensitivity D and
-noise sigma, mu = D / sigma, the mechanism is (epsilon, delta)-differentially private exactly for
+noise sigma, mu = D / sigma, the mechanism is (epsilon, delta)-differentially private if and only if
 
     delta >= Phi(mu / 2 - epsilon / mu) - exp(epsilon) Phi(-mu / 2 - epsilon / mu).
 
 mu says all of it (Dong, Roth, Su, 'Gaussian Differential Privacy', JRSS B 2022): releases with independent noise
-compose to the mu of `composed`, exactly.
+compose to the mu of `composed`.
 
-A person understands another figure: K candidates, one of them true, each as likely; how often does the best attacker
-name it? `top_guess(mu, K)` is the answer for K Gaussians whose means lie at distance mu (in units of sigma) from each
-other, and a bound for all that lie no farther apart. Why it bounds: with G ~ N(0, C) the chance is S / K,
-S(C) = E[max_i exp(G_i - C_ii / 2)], which depends on C through the squared distances D_ij = C_ii + C_jj - 2 C_ij alone.
-Put the smooth h(g) = (sum_i exp(beta g_i))^(1/beta), beta > 1, for the maximum of exp(g_i); since h(g + c) = e^c h(g),
+A person understands another figure: K candidates, one of them true, each as likely; how often is it among the t that
+the best attacker lists (t = 1: how often does the attacker name it)? `top_guess(mu, K, t)` is the answer for K
+Gaussians whose means lie at distance mu (in units of sigma) from each other, and a bound for all that lie no farther
+apart. Why it bounds: with G ~ N(0, C) the chance is S / K, S(C) = E[F(exp(G_i - C_ii / 2))], F(x) the sum of the t
+largest x_i, which depends on C through the squared distances D_ij = C_ii + C_jj - 2 C_ij alone. Put the smooth
+h(g) = E F(U_i exp(g_i)) for F, the U_i independent, of a smooth law close to 1; since h(g + c) = e^c h(g),
 sum_j d_ij h = d_i h, and along a line of covariances
 
     dS/dt = 1/2 sum_ij C'_ij E[d_ij h] - 1/2 sum_i C'_ii E[d_i h] = -1/4 sum_ij D'_ij E[d_ij h],
 
-where d_ij h < 0 for i != j. So S grows with every distance (Slepian's argument; beta to infinity), and the regular
-simplex of edge mu is the worst of all candidates within mu of each other.
+where d_ij h <= 0 for i != j: a larger x_j can only push i off the list. So S grows with every distance (Slepian's
+argument; the U_i to 1), and the regular simplex of edge mu is the worst of all candidates within mu of each other.
+
+Where m of K clients are erased at once, the candidates are the sets of m. Naming the set is one thing, and picking one
+client that is erased is an easier one: `pick_guess`. Let the clients stand in a circle in an order drawn at random, and
+tell the attacker the order, and that those erased are one of the K / g arcs of m neighbours that begin at every g-th
+place, g = gcd(K, m). That can only help, leaves these K / g sets equally likely, and puts each client into m / g of
+them: a pick is a list of m / g sets, so it hits at most as often as `top_guess(mu, K / g, m / g)`.
 """
 
 from __future__ import annotations
@@ -100,7 +107,8 @@ def composed(mus: Iterable[float]) -> float:
     """The mu of several releases about one secret, each with noise of its own: the root of the sum of squares.
 
     Formal guarantees:
-        Exact, also where a release was chosen after the ones before it were seen (Dong et al., 2022, Corollary 3.3).
+        Attained; a bound also where a release was chosen after the ones before it were seen (Dong et al., 2022,
+        Corollary 3.3).
 
     Example:
         >>> composed([3.0, 4.0])
@@ -109,11 +117,27 @@ def composed(mus: Iterable[float]) -> float:
     return math.hypot(*mus)
 
 
-def guess_bound(epsilon: float, delta: float, candidates: int) -> float:
-    """The most that (epsilon, delta) alone allows the best guess, K candidates being equally likely.
+def exceeded(epsilon: float, mu: float) -> float:
+    """How often the odds of two candidates at a distance of mu grow by more than e^epsilon: Phi(mu / 2 - epsilon / mu).
 
-    For disjoint events S_i, P_i(S_i) <= exp(epsilon) P_j(S_i) + delta for all j; summed over i and j this gives
-    (e^epsilon + (K - 1) delta) / (e^epsilon + K - 1). Of Gaussian noise more is known: `top_guess` is smaller.
+    Delta is not that: (epsilon, delta) bounds P(S) - e^epsilon P'(S) for every set S of outcomes by delta, which the
+    odds may exceed in many more cases, each time by little: at epsilon 0.5 and delta 1e-5 in 29 times delta.
+
+    Example:
+        >>> round(exceeded(0.5, 1 / gaussian_sigma(0.5, 1e-5)) / 1e-5, 1)
+        28.6
+    """
+    return 0.0 if mu == 0 else math.exp(log_phi(mu / 2 - epsilon / mu))
+
+
+def guess_bound(epsilon: float, delta: float, candidates: int, listed: int = 1) -> float:
+    """The most that (epsilon, delta) alone allows a list of t of K candidates, one of them true, each as likely.
+
+    P_i(A) <= exp(epsilon) P_j(A) + delta for the event A that i is on the list and j is not; summed over all pairs this
+    gives (t e^epsilon + (K - 1) delta) / (t e^epsilon + K - t). With m of K clients erased it also bounds how often one
+    that is picked is erased, t = m: C(K - 1, m - 1) of the sets hold it and C(K - 1, m) do not, and their odds are
+    m : K - m. Without delta it is attained: pick each client that is erased e^epsilon times as often as each that is
+    not. Of Gaussian noise more is known: `top_guess` and `pick_guess` are smaller.
 
     Example:
         >>> round(guess_bound(math.log(3.0), 0.0, 2), 3)
@@ -121,51 +145,80 @@ def guess_bound(epsilon: float, delta: float, candidates: int) -> float:
     """
     if epsilon == math.inf:
         return 1.0
-    others = (candidates - 1) * math.exp(-epsilon)
-    return min(1.0, (1 + delta * others) / (1 + others))
+    others = (candidates - listed) * math.exp(-epsilon)
+    return min(1.0, (listed + (candidates - 1) * delta * math.exp(-epsilon)) / (listed + others))
 
 
-def top_guess(mu: float, candidates: int) -> float:
+def top_guess(mu: float, candidates: int, listed: int = 1) -> float:
     """How often the best attacker names the true one of K equally likely candidates, none farther apart than mu sigma.
 
-    The integral of phi(x - mu / sqrt 2) Phi(x)^(K - 1): attained where all lie at the distance mu from each other.
+    The integral of phi(x - mu / sqrt 2) P(fewer than t of K - 1 others exceed x): attained where all lie at the
+    distance mu from each other.
 
     Args:
         mu: The largest distance over sigma, at least 0; infinity is no noise.
         candidates: K, at least 1.
+        listed: t, how many the attacker may name, one of which is to be the true one; from 1 to K.
 
     Example:
         >>> round(top_guess(0.0, 5), 6), round(top_guess(2.0, 2), 6)  # 1 / K; Phi(mu / 2) for two
         (0.2, 0.841345)
     """
-    if candidates == 1 or mu == math.inf:
+    if candidates <= listed or mu == math.inf:
         return 1.0
     if mu == 0:
-        return 1 / candidates
+        return listed / candidates
     centre = mu / math.sqrt(2)
     step = 2 * _REACH / (_NODES - 1)
     total = 0.0
     for node in range(_NODES):
         z = -_REACH + node * step
-        total += math.exp(-z * z / 2 + (candidates - 1) * log_phi(centre + z))
+        total += math.exp(-z * z / 2) * _fewer_exceed(centre + z, candidates - 1, listed)
     return min(1.0, total * step / math.sqrt(2 * math.pi))
 
 
-def mu_of_guess(guess: float, candidates: int) -> float:
-    """The largest mu for which `top_guess` stays at or below a chance.
+def _fewer_exceed(x: float, others: int, count: int) -> float:
+    """The chance that fewer than `count` of so many standard normal numbers exceed x."""
+    above, below = log_phi(-x), log_phi(x)
+    return sum(math.comb(others, k) * math.exp(k * above + (others - k) * below) for k in range(count))
+
+
+def pick_guess(mu: float, clients: int, erased: int) -> float:
+    """How often one client that the best attacker picks is among the m erased ones, each m of K being as likely.
+
+    A bound for candidates no farther apart than mu sigma (see the module's docstring); of one erased client it is
+    `top_guess`, and it is m / K where nothing is told.
+
+    Args:
+        mu: The largest distance over sigma, at least 0.
+        clients: K, at least 1.
+        erased: m, from 1 to K.
+
+    Example:
+        >>> pick_guess(0.0, 5, 2), pick_guess(0.7, 5, 1) == top_guess(0.7, 5)
+        (0.4, True)
+    """
+    share = math.gcd(clients, erased)
+    return top_guess(mu, clients // share, erased // share)
+
+
+def mu_of_guess(guess: float, clients: int, erased: int = 1) -> float:
+    """The largest mu for which `pick_guess` stays at or below a chance; naming all m at once is rarer still.
 
     Raises:
-        ValueError: The chance is not above 1 / K, which no noise reaches, or not below 1, which needs none.
+        ValueError: The chance is not above m / K, which no noise reaches, or not below 1, which needs none.
     """
-    if not 1 / candidates < guess < 1:
-        least = f"1 / {candidates} = {1 / candidates:.3g}, the chance of a blind guess among {candidates}"
-        raise ValueError(f"the chance of naming the client must be above {least}, and below 1, not {guess}")
+    if not erased / clients < guess < 1:
+        blind = f"{erased} / {clients} = {erased / clients:.3g}"
+        of = f"a blind guess among {clients}" if erased == 1 else f"blindly picking one of the {erased} among {clients}"
+        what = "naming the client" if erased == 1 else "picking a client that is erased"
+        raise ValueError(f"the chance of {what} must be above {blind}, the chance of {of}, and below 1, not {guess}")
     low, high = 0.0, 1.0
-    while top_guess(high, candidates) < guess:
+    while pick_guess(high, clients, erased) < guess:
         high *= 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if top_guess(middle, candidates) <= guess else (low, middle)
+        low, high = (middle, high) if pick_guess(middle, clients, erased) <= guess else (low, middle)
     return low
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from fedlethe.privacy.accounting import (
@@ -14,9 +14,11 @@ from fedlethe.privacy.accounting import (
     gaussian_epsilon,
     gaussian_sigma,
     mu_of_guess,
+    pick_guess,
     top_guess,
 )
 from fedlethe.privacy.mask import demand_sigma
+from fedlethe.types import ClientId
 
 Kind: TypeAlias = Literal["isotropic", "subspace", "shaped"]
 KINDS: tuple[Kind, ...] = ("isotropic", "subspace", "shaped")
@@ -24,8 +26,8 @@ KINDS: tuple[Kind, ...] = ("isotropic", "subspace", "shaped")
 DELTA = 1e-5
 
 LEAVES = (
-    "that somebody was erased; the other files of the run folder and its ledger, which name the client: hand over "
-    "the model alone; who trains later; a second release made from this run"
+    "that somebody was erased, and how many; the other files of the run folder, its ledger and certificates, which "
+    "name the client: hand over the model alone; who trains later; a second release made from this run"
 )
 """What no mask covers."""
 
@@ -39,7 +41,8 @@ class Masking:
         sigma: Standard deviation of the noise; the shaped mask hides what the subspace mask of this sigma does.
         epsilon: No two candidates are told apart better than (epsilon, delta) allows.
         delta: Goes with epsilon; where sigma or max_guess is given, the delta at which their epsilon is told.
-        max_guess: The best attacker's chance of naming the client, K candidates being equally likely: above 1 / K.
+        max_guess: The best attacker's chance of picking a client that is erased, each m of K clients being equally
+            likely: above m / K. Of one client that is the chance of naming it.
     """
 
     kind: Kind | None = None
@@ -58,7 +61,7 @@ class Masking:
             raise ValueError(f"epsilon must be a finite number above 0, not {self.epsilon}")
         if self.max_guess is not None and not 0 < self.max_guess < 1:
             raise ValueError(
-                f"max_guess must be between 1 / K, the chance of a blind guess, and 1, not {self.max_guess}"
+                f"max_guess must be between m / K, the chance of a blind guess at m of K, and 1, not {self.max_guess}"
             )
         demand_delta(self.delta)
         if self.kind is not None and not given:
@@ -81,16 +84,21 @@ class Masking:
         """The kind, resolved."""
         return self.kind or ("subspace" if self.guarantees else "isotropic")
 
-    def sigma_for(self, distance: float, candidates: int) -> float:
-        """The standard deviation that this takes among K candidates at most `distance` apart.
+    def sigma_for(self, distance: float, clients: int, erased: int = 1) -> float:
+        """The standard deviation that this takes where each m of K clients may be erased, at most `distance` apart.
+
+        Args:
+            distance: The largest between two candidates.
+            clients: K.
+            erased: m.
 
         Raises:
-            ValueError: max_guess is not above 1 / K.
+            ValueError: max_guess is not above m / K.
         """
         if self.epsilon is not None:
             return gaussian_sigma(self.epsilon, self.delta, distance)
         if self.max_guess is not None:
-            return distance / mu_of_guess(self.max_guess, candidates)
+            return distance / mu_of_guess(self.max_guess, clients, erased)
         return self.sigma or 0.0
 
     def canonical(self) -> dict[str, Any]:
@@ -104,17 +112,19 @@ class Masking:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """What hides the erased client, how well, and from whom.
+    """What hides the erased clients, how well, and from whom.
 
     Attributes:
         by: 'isotropic', 'subspace' or 'shaped' mask, or 'decoys'.
-        among: The candidates: each is a client, or several joined by ' + ' where several are erased at once.
+        among: The clients that may be the ones. Every `erased` of them are a candidate.
+        erased: How many of them are.
         distance: The largest L2 distance between two candidates.
         sigma: Standard deviation of the noise; of the shaped mask, the subspace mask's that hides as much.
         mu: distance / sigma; 0 where the candidates coincide.
         epsilon: At `delta`.
         delta: In (0, 1).
-        guess: The best attacker's chance of naming the client, all candidates being equally likely.
+        guess: A bound on the best attacker's chance of naming all who are erased, all candidates being equally likely.
+        hit: The same of picking one client that is erased; of one erased client it is `guess`.
         covers: What this holds for.
         leaves: What it does not cover.
         detail: More on how it was made; empty where there is nothing to say.
@@ -122,13 +132,15 @@ class Hidden:
     """
 
     by: str
-    among: tuple[str, ...]
+    among: tuple[ClientId, ...]
+    erased: int
     distance: float
     sigma: float
     mu: float
     epsilon: float
     delta: float
     guess: float
+    hit: float
     covers: str
     leaves: str = LEAVES
     detail: str = ""
@@ -136,26 +148,63 @@ class Hidden:
 
     @property
     def blind(self) -> float:
-        """The chance of a blind guess."""
-        return 1 / len(self.among)
+        """The chance of naming all of them blindly."""
+        return 1 / max(1, math.comb(len(self.among), self.erased))
+
+    @property
+    def blind_hit(self) -> float:
+        """The chance of picking one of them blindly."""
+        return min(1.0, self.erased / max(1, len(self.among)))
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All of it by name, the blind chances beside those of the best attacker."""
+        return {**asdict(self), "guess_blind": self.blind, "hit_blind": self.blind_hit}
 
     @property
     def statement(self) -> str:
         """The numbers in one sentence."""
-        count = len(self.among)
         noise = f"sigma {self.sigma:.4g}" if self.mu else "the candidates coincide, sigma 0 suffices"
         made = "all of them are erased" if self.by == "decoys" else f"{self.by} mask, {noise}"
+        numbers = f"epsilon {self.epsilon:.4g} at delta {self.delta:.3g}"
+        return f"the best attacker {self.chances}; {numbers}; {made}"
+
+    @property
+    def chances(self) -> str:
+        """Both chances of the best attacker, each beside the blind one; of one client they are the same, told once."""
+        who, clients, erased = "asked" if self.by == "decoys" else "is erased", len(self.among), self.erased
+        guess = f"with a chance of at most {100 * self.guess:.1f} %"
+        if erased == 1:
+            return f"names the client that {who} {guess} (blind among {clients}: {100 * self.blind:.1f} %)"
+        sets, count = math.comb(clients, erased), "both" if erased == 2 else f"all {erased}"
         return (
-            f"the best attacker names the client with a chance of at most {100 * self.guess:.1f} % "
-            f"(blind among {count}: {100 * self.blind:.1f} %); epsilon {self.epsilon:.4g} at delta {self.delta:.3g}; "
-            f"{made}"
+            f"names {count} clients {guess} (blind among {sets:,} sets: {100 * self.blind:.1f} %), "
+            f"and picks one that {who} with a chance of at most {100 * self.hit:.1f} % "
+            f"(blind, {erased} of {clients}: {100 * self.blind_hit:.1f} %)"
         )
 
 
 def hidden_by(
-    by: str, among: Sequence[str], distance: float, sigma: float, delta: float, covers: str, detail: str = ""
+    by: str,
+    among: Sequence[ClientId],
+    distance: float,
+    sigma: float,
+    delta: float,
+    covers: str,
+    detail: str = "",
+    erased: int = 1,
 ) -> Hidden:
     """What noise of this sigma hides of candidates at most `distance` apart; 0 apart needs none.
+
+    Args:
+        by: What hides them.
+        among: The clients that may be the ones.
+        distance: The largest between the candidates, each of which is `erased` of the clients.
+        sigma: Of the noise.
+        delta: At which epsilon is told.
+        covers: What it holds for.
+        detail: How it was made.
+        erased: How many of the clients are erased.
 
     Raises:
         ValueError: Candidates differ and there is no noise.
@@ -163,34 +212,37 @@ def hidden_by(
     if distance > 0 and sigma <= 0:
         raise ValueError("without noise nothing is hidden of candidates that differ")
     mu = distance / sigma if distance > 0 else 0.0
-    epsilon = gaussian_epsilon(delta, sigma, distance)
     return Hidden(
         by=by,
         among=tuple(among),
+        erased=erased,
         distance=distance,
         sigma=sigma,
         mu=mu,
-        epsilon=epsilon,
+        epsilon=gaussian_epsilon(delta, sigma, distance),
         delta=delta,
-        guess=top_guess(mu, len(among)),
+        guess=top_guess(mu, math.comb(len(among), erased)),
+        hit=pick_guess(mu, len(among), erased),
         covers=covers,
         detail=detail,
     )
 
 
-def together(releases: Sequence[Hidden]) -> tuple[float, float]:
-    """Epsilon and the best guess for whoever has seen all of these releases about one secret.
+def together(releases: Sequence[Hidden]) -> Hidden:
+    """What several releases about the same clients hide of them, taken together.
 
-    Each was made with noise of its own. The candidates are those that are in all of them: who is missing in one is not
-    the one.
+    Each was made with noise of its own. Who may be the ones is who may be so in each: who is missing in one is not.
+    Of releases that erase different numbers of clients nothing is claimed: the chances are 1.
 
     Args:
         releases: At least one.
 
     Returns:
-        Epsilon at the largest of their deltas, and the chance.
+        Mu and what follows from it, epsilon at the largest of their deltas; `among` is who is left.
     """
-    mu = composed(release.mu for release in releases)
+    mu, first = composed(release.mu for release in releases), releases[0]
+    left = [client for client in first.among if all(client in release.among for release in releases)]
     delta = max(release.delta for release in releases)
-    left = set(releases[0].among).intersection(*(release.among for release in releases))
-    return (gaussian_epsilon(delta, 1.0, mu) if mu > 0 else 0.0), top_guess(mu, max(1, len(left)))
+    found = hidden_by(first.by, left, mu, 1.0, delta, first.covers, erased=first.erased)
+    alike = all(release.erased == first.erased for release in releases)
+    return found if alike else replace(found, guess=1.0, hit=1.0)

@@ -7,12 +7,12 @@ the candidates it was made from. Since the candidates are the observer's already
 sensitivity is the largest distance between two of this run's candidates, not a bound over all data sets.
 
 All three masks release a vector whose law, seen from candidate i against candidate j, is a Gaussian shifted by at most
-mu = distance / sigma standard deviations, so each buys the same (epsilon, delta) and the same best guess
-(`accounting.top_guess`); they differ in what they cost. Whatever is done to the vector afterwards without knowing the
-answer (the floor under running variances, rounding, evaluation) takes nothing away from that.
+mu = distance / sigma standard deviations, so each buys the same (epsilon, delta) and the same bounds on the best guess
+(`accounting.top_guess`, `pick_guess`); they differ in what they cost. Whatever is done to the vector afterwards without
+knowing the answer (the floor under running variances, rounding, evaluation) takes nothing away from that.
 
-Not hidden: that somebody was erased; what a second release made from other noise adds (`accounting.composed`); what
-clients' further training shows, since those who train are not gone.
+Not hidden: that somebody was erased, and how many; what a second release made from other noise adds
+(`accounting.composed`); what clients' further training shows, since those who train are not gone.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class SpanMask:
     """Gaussian noise in the span of the candidates alone: r(u) + Q z, z ~ N(0, S) in n < K dimensions.
 
     Formal guarantees:
-        Candidates i and j are told apart exactly as N(c_i, S) and N(c_j, S) are: mu^2 = (c_i - c_j)' S^-1 (c_i - c_j).
+        Candidates i and j are told apart just as N(c_i, S) and N(c_j, S) are: mu^2 = (c_i - c_j)' S^-1 (c_i - c_j).
         With S = sigma^2 I that is what the isotropic mask of the same sigma hides, since isotropic noise outside the
         span has the same law whoever was erased; but the noise has norm sigma x sqrt(n) rather than sigma x sqrt(P).
         The released vector is a function of c_u + z alone (`Span.at`): neither its rounding nor the numerical rank of

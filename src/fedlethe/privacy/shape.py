@@ -2,7 +2,7 @@
 """The noise that costs least: the covariance of least expected loss among all that hide the candidates equally well.
 
 Noise N(0, S) in the span raises the expected loss by tr(H S) / 2, H the curvature (the first-order term has mean 0).
-Candidates i and j are told apart no better than at mu exactly if d' S^-1 d <= mu^2, d = c_i - c_j. With M = S^-1,
+Candidates i and j are told apart no better than at mu if and only if d' S^-1 d <= mu^2, d = c_i - c_j. With M = S^-1,
 
     minimise tr(H M^-1)   subject to   d_p' M d_p <= mu^2 for every pair p,
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jinja2
 
 from fedlethe.report.plots import OVERALL, Plot
+from fedlethe.text import shown
 from fedlethe.types import ClientId, Metrics, Stage
 
 UNDEFINED = "\N{EN DASH}"
@@ -116,7 +117,12 @@ def render(page: Page) -> str:
     """The page as HTML; whatever the values hold is escaped."""
     loader = jinja2.PackageLoader("fedlethe", "report")
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: shown(value, lines=True) if isinstance(value, str) else value,
     )
     return environment.get_template("page.html.j2").render(page=page, overall=OVERALL)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,14 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fedlethe.files import write_text, written_whole
+from fedlethe.text import for_cell, shown
+
+LONGEST_LINE = 120
+"""Characters of a line in a figure; what is longer is cut, and stands whole in the CSV."""
 
 DPI = 150
 """Pixels per inch of the PNG."""
@@ -79,9 +85,11 @@ class Plot:
 @contextmanager
 def styled() -> Iterator[None]:
     """The package's style, whatever the user's matplotlibrc says; nothing of it stays afterwards."""
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
+        # A letter that the font lacks is drawn as an empty box.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         yield
 
 
@@ -96,17 +104,37 @@ def save(plot: Plot, folder: Path) -> Path:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(plot.header)
-    writer.writerows(plot.rows)
+    writer.writerows([for_cell(cell) for cell in row] for row in (plot.header, *plot.rows))
     write_text(folder / f"{plot.name}.csv", text.getvalue())
     formats: dict[str, dict[str, Any]] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": DPI}}
     with styled():
+        _spell_out(plot.figure)
         plot.figure.draw_without_rendering()
         plot.figure.set_layout_engine("none")  # laid out once: a second pass would move panels by a rounding
         for ending, options in formats.items():
             with written_whole(folder / f"{plot.name}.{ending}") as aside:
                 plot.figure.savefig(aside, format=ending, bbox_inches="tight", pad_inches=0.1, **options)
     return folder / f"{plot.name}.png"
+
+
+def _spell_out(figure: Figure) -> None:
+    """Bring every text of a figure to what an SVG may hold and a page has room for, names on the axes included."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(_drawn(text.get_text()))
+    for axis in (one for panel in figure.axes for one in (panel.xaxis, panel.yaxis)):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, FuncFormatter):  # names at ticks are kept here, and written anew with each drawing
+            formatter.func = _spelled_out(formatter.func)
+
+
+def _spelled_out(func: Callable[..., str]) -> Callable[..., str]:
+    return lambda *place: _drawn(func(*place))
+
+
+def _drawn(text: str) -> str:
+    lines = (line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..." for line in text.split("\n"))
+    return "\n".join(map(shown, lines))
 
 
 def blank(title: str, width: float, height: float, gaps: float = 0.04) -> Figure:

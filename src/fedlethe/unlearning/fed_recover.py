@@ -4,8 +4,8 @@
 Cao, Jia, Zhang, Gong, 'FedRecover: Recovering from Poisoning Attacks in Federated Learning using Historical
 Information', IEEE S&P 2023, Algorithm 1: in round t a retained client's update from w'_(t-1) is estimated as
 delta_k,t + H_k,t (w'_(t-1) - w_(t-1)), with H_k,t an L-BFGS approximation from the last pairs of (w' - w, delta' -
-delta) of exact rounds. Exact are the first `warm_up` rounds, every `every`-th after them, the last `final` ones, and
-those of a client whose estimate holds an entry beyond any that its stored updates had.
+delta) of trained rounds. Clients train in the first `warm_up` rounds, every `every`-th after them, the last `final`
+ones, and a client does whose estimate holds an entry beyond any that its stored updates had.
 
 Departs: the defaults fit trainings of 15 rounds (the paper's had 1,000 and more); the bound on an entry is the
 largest stored one where the paper takes a quantile; a client without usable pairs trains.
@@ -34,9 +34,9 @@ class FedRecover:
     """Estimated replay.
 
     Attributes:
-        warm_up: Exact rounds at the start.
-        every: Between them and the end, every how many rounds one is exact.
-        final: Exact rounds at the end.
+        warm_up: Trained rounds at the start.
+        every: Between them and the end, every how many rounds one is trained.
+        final: Trained rounds at the end.
         pairs: How many pairs the L-BFGS approximation is built from.
     """
 

@@ -8,8 +8,10 @@ that round's share of the squared norms of the aggregates.
 
 Departs: the shares are multiplied by the number of rounds, so that rounds of equal norm are subtracted once each;
 with shares that sum to 1 next to nothing is subtracted from a training of 15 rounds. The paper's noise rests on a
-smoothness that no deep network is known to have, so it is calibrated to the norm of what is subtracted, sigma = norm x
-sqrt(2 log(1.25 / delta)) / epsilon, it is off unless epsilon is given, and no guarantee is claimed of it.
+smoothness that no deep network is known to have. Here its sensitivity is the norm of what is subtracted, and sigma is
+the least that hides that to (epsilon, delta) (Balle & Wang, ICML 2018, Theorem 8; the classical
+sqrt(2 log(1.25 / delta)) / epsilon holds up to epsilon 1 only). It is off unless epsilon is given, and no guarantee is
+claimed of it. It follows from `seed`, which stands in the record: whoever reads that can draw it again.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import torch
 
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History, residual
+from fedlethe.privacy.accounting import gaussian_sigma
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Need
 from fedlethe.unlearning.method import Unlearned
@@ -63,7 +66,7 @@ class FedRecovery:
             if total > 0:
                 removed.add_(residual(history, round, forget), alpha=history.rounds * square / total)
         norm = float(torch.linalg.vector_norm(removed, dtype=torch.float64))
-        sigma = norm * math.sqrt(2 * math.log(1.25 / self.delta)) / self.epsilon
+        sigma = norm * gaussian_sigma(self.epsilon, self.delta) if self.epsilon < math.inf else 0.0
         model = history.final() - removed
         if sigma > 0:
             model += sigma * torch.randn(model.shape, generator=torch_generator(self.seed, "fed_recovery"))

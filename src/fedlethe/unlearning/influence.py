@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Subtract the forgotten clients' influence: w' = w_R - scale x clip_C(I_u), with I_u = sum over t of p_u,t delta_u,t.
 
-Since w_R = w_0 + sum over k of I_k exactly, scale 1 without a clip takes out everything that the clients' updates put
-into the model. What remains of them is indirect: the other clients' updates were taken from models that held theirs.
+Since w_R = w_0 + sum over k of I_k (to rounding), scale 1 without a clip takes out everything that the clients'
+updates put into the model. What remains of them is indirect: the other clients' updates were taken from models that
+held theirs.
 
 Departs from the published scripts, which sum deltas unweighted and so overshoot by 1 / p_u.
 """

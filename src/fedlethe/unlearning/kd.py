@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Subtract the influence, then win the accuracy back by distilling the trained model on public data.
 
-Wu, Zhu, Mitra, 'Federated Unlearning with Knowledge Distillation', 2022 (arXiv 2201.09441): the
-forgotten client's deltas are subtracted, and the server distils from the old global model on unlabelled data at a
-temperature. No client takes part.
+Wu, Zhu, Mitra, 'Federated Unlearning with Knowledge Distillation', 2022 (arXiv 2201.09441): the forgotten client's
+deltas are subtracted, weighted as they entered the mean, and the server distils from the old global model on unlabelled
+data at a temperature. No client takes part.
 
-What to know: the teacher still holds the forgotten client, and teaches what it knows of it. Departs from the paper's
-sum, which does not weight the deltas and so overshoots.
+What to know: the teacher still holds the forgotten client, and teaches what it knows of it. Departs: the weights are
+those that the deltas had in their rounds, by numbers of images; the paper's clients all weigh 1 / N.
 """
 
 from __future__ import annotations

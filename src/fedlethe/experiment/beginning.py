@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""What a run begins from, and whose images it does without because they were erased there, as run.toml holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from fedlethe.data.erased import ErasedImages, Positions
+from fedlethe.types import ClientId
+
+BEGINNING = "beginning"
+"""The table below [run] in run.toml."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """What a training does without, since it was erased before.
+
+    Attributes:
+        client: Whose it is.
+        because: Why.
+        images: How many of its images; None for the client as a whole.
+    """
+
+    client: ClientId
+    because: str
+    images: int | None = None
+
+    def __str__(self) -> str:
+        what = self.client if self.images is None else f"{self.images} images of {self.client}"
+        return f"left out: {what}: {self.because}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """Where a training begins.
+
+    Attributes:
+        after: The folder of the erasure whose model it begins from, relative to the run's; None for a fresh model.
+        take_back: Who was erased, and takes part again because the user said so by name.
+        left_out: What it does without.
+        not_checked: What could not be looked for, and why, in words.
+        positions: Of the clients that are left out in part, which examples those are, by split.
+    """
+
+    after: str | None = None
+    take_back: tuple[ClientId, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    positions: Positions = field(default_factory=dict)
+
+    @property
+    def erased(self) -> tuple[ErasedImages, ...]:
+        """The images that the run must not have; nothing where it does without nobody."""
+        if not self.left_out:
+            return ()
+        whole = tuple(one.client for one in self.left_out if one.images is None)
+        return (ErasedImages(array=None, rows=(), clients=whole, positions=self.positions),)
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values for run.toml and the ledger; none for a fresh model."""
+        if self.after is None:
+            return {}
+        plain: dict[str, Any] = TypeAdapter(Beginning).dump_python(self, mode="json", exclude_none=True)
+        return plain
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Beginning:
+        """What run.toml's table [run] says."""
+        return TypeAdapter(cls).validate_python(facts.get(BEGINNING, {}))
