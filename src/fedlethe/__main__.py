@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ _TYPER_INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     interrupted = "interrupted; what is recorded is whole, and the same command goes on where it can"
+    os.umask(0o077)  # whatever a command writes is its owner's alone
     try:
         _demand_arguments(sys.argv[1:])
         code = app(standalone_mode=False)

@@ -22,7 +22,9 @@ import numpy.typing as npt
 
 from fedlethe.data.cache import cache_folder, cached_array, digest, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
+from fedlethe.errors import FedletheError
 from fedlethe.files import removing
+from fedlethe.names import is_plain_name
 from fedlethe.types import ClientId
 
 Positions: TypeAlias = Mapping[ClientId, Mapping[Split, tuple[int, ...]]]
@@ -49,6 +51,16 @@ class ErasedImages:
     clients: tuple[ClientId, ...] = ()
     positions: Positions = field(default_factory=dict)
     retained: Mapping[ClientId, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse names that lead out of the cache's folders.
+
+        Raises:
+            FedletheError: `array` or one of `features` is no plain name.
+        """
+        for name in (*(() if self.array is None else (self.array,)), *self.features):
+            if not is_plain_name(name):
+                raise FedletheError(f"erased images: '{name[:60]}' is no name of a cached file; restore the run")
 
 
 @contextmanager
