@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ def _demand_arguments(arguments: Sequence[str]) -> None:
 
 
 def _stop(message: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: a second Ctrl-C has nothing to add
     print("fedlethe:", " ".join(shown(message, lines=True).split()), file=sys.stderr)
     sys.exit(2)
 

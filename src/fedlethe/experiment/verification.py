@@ -71,9 +71,7 @@ def verify_ledger(path: Path) -> Verified:
             ),
             _held("strays", _strays(history), "no file is there that the ledger does not name"),
             _pages(history),
-            _held(
-                "keys", _key_problems(history), "all keys are there that should be and open what they sealed; no others"
-            ),
+            _held("keys", _key_problems(history), "all keys are there and open what they sealed; no others are"),
             _held("modes", _open_to_others(history), "files and folders are their owner's alone"),
             _held("certificates", _foreign_heads(history), "every certificate in the run holds a head of this ledger"),
             Check(
@@ -152,7 +150,7 @@ def _pages(history: RunFolder) -> Check:
 def _open_to_others(history: RunFolder) -> Iterator[str]:
     for path in history.path.rglob("*"):
         if not path.is_symlink() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-            yield f"{path}: others than its owner can read or write it (mode {mode:o}); run: chmod -R go= {history.path}"
+            yield f"{path}: others can read or write it (mode {mode:o}); run: chmod -R go= {history.path}"
 
 
 def _key_problems(history: RunFolder) -> Iterator[str]:
