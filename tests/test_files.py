@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def test_sha256_reads_all_of_a_long_file(tmp_path: Path) -> None:
 def test_files_and_new_folders_are_their_owner_s_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        write_text(tmp_path / "a" / "b" / "c.txt", "x")
+        files.write_text(tmp_path / "a" / "b" / "c.txt", "x")
     finally:
         os.umask(before)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "a").rglob("*"))]
