@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Masks in exact mode, and what makes them cheap: `python benchmarks/masks.py --root DATA --ham HAM --out OUT`.
+"""Masks in closed form, and what makes them cheap: `python benchmarks/masks.py --root DATA --ham HAM --out OUT`.
 
 DATA is the folder that holds pneumoniamnist.npz, HAM that of HAM10000 in the layout of ISIC-2019. For each case: the
 mean over all clients erased in turn, ten draws of the noise for each; the shaped mask's expected loss as a share of the
@@ -31,12 +31,12 @@ DRAWS = 10
 def cases(data: Path, ham: Path | None) -> dict[str, Document]:
     """What is trained, by what it is called."""
 
-    def pneumonia(clients: int = 5, **exact: float) -> Document:
+    def pneumonia(clients: int = 5, **settings: float) -> Document:
         return {
-            "learner": "exact",
+            "learner": "closed-form",
             "data": {"source": "medmnist", "flag": "pneumoniamnist", "root": data},
             "partition": {"scheme": "iid", "clients": clients},
-            "exact": exact,
+            "closed_form": settings,
         }
 
     found = {
@@ -54,8 +54,13 @@ def cases(data: Path, ham: Path | None) -> dict[str, Document]:
         for dimension, penalty in ((1024, None), (1024, 1.0), (1024, 10.0), (256, 10.0)):
             chosen = "as chosen" if penalty is None else f"{penalty:g}"
             name = f"HAM10000, 4 sites, {dimension:,} features, penalty {chosen}"
-            exact = {"dimension": dimension} if penalty is None else {"dimension": dimension, "penalty": penalty}
-            found[name] = {"learner": "exact", "data": source, "partition": {"scheme": "site"}, "exact": exact}
+            table = {"dimension": dimension} if penalty is None else {"dimension": dimension, "penalty": penalty}
+            found[name] = {
+                "learner": "closed-form",
+                "data": source,
+                "partition": {"scheme": "site"},
+                "closed_form": table,
+            }
     return found
 
 
@@ -64,9 +69,11 @@ def rows(name: str, document: Document, out: Path) -> list[tuple[str, ...]]:
     folder = out / name.replace(" ", "-").replace(",", "")
     train_run(resolve(document), folder, finished_too=True)
     with opened_run(folder) as run:
-        method = run.config.method("exact", {})
-        found = frontier(run, "exact", {"exact": method}, EPSILONS, ("isotropic", "subspace", "shaped"), (), DRAWS)
-        setting = setting_of(run, "exact", method, found.clients)
+        method = run.config.method("closed-form", {})
+        found = frontier(
+            run, "closed-form", {"closed-form": method}, EPSILONS, ("isotropic", "subspace", "shaped"), (), DRAWS
+        )
+        setting = setting_of(run, "closed-form", method, found.clients)
         shape = cheapest(setting.framed.span.coordinates, setting.hessian, 1.0)
     (unmasked,) = [point for point in found.points if point.mask == "no mask"]
     lines: list[tuple[str, ...]] = [(name, "none", _cell(unmasked, None), "-", "-", "-")]
@@ -113,7 +120,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     header = ("case", "mask", f"accuracy / AUC at epsilon {SHOWN:g} (points)", "expected loss", "epsilon", "guess")
-    table = Table(*header, title="Masks in exact mode; the last two: within 1 point of no mask")
+    table = Table(*header, title="Masks in closed form; the last two: within 1 point of no mask")
     for name, document in cases(arguments.root, arguments.ham).items():
         for row in rows(name, document, arguments.out):
             table.add_row(*row)

@@ -89,3 +89,11 @@ def test_options_reach_their_constructor() -> None:
 def test_what_is_wrong_is_named(wrong: Document, words: str) -> None:
     with pytest.raises(FedletheError, match=words):
         resolve(wrong)
+
+
+@pytest.mark.parametrize("document", [{"learner": "exact"}, {"exact": {"penalty": 1.0}}])
+def test_the_old_name_of_the_closed_form_says_what_to_write(document: dict[str, Any]) -> None:
+    with pytest.raises(
+        FedletheError, match=r"run\.toml: the learner 'exact' is called 'closed-form' now.*\[closed_form\]"
+    ):
+        resolve(document, "run.toml")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_cache import caches
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -118,15 +119,15 @@ def train(
     partition: PartitionFlag = None,
     alpha: AlphaFlag = None,
     max_examples: MaxExamplesFlag = None,
-    learner: Annotated[str | None, typer.Option(help="fedavg, or exact: the closed-form federation.")] = None,
+    learner: Annotated[str | None, typer.Option(help="fedavg, or closed-form: a ridge on frozen features.")] = None,
     features: Annotated[
-        str | None, typer.Option(help="scattering, backbone or torchscript.", rich_help_panel="Learner 'exact'")
+        str | None, typer.Option(help="scattering, backbone or torchscript.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     dimension: Annotated[
-        int | None, typer.Option(help="Project the features to so many.", rich_help_panel="Learner 'exact'")
+        int | None, typer.Option(help="Project the features to so many.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     penalty: Annotated[
-        float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel="Learner 'exact'")
+        float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel="Learner 'closed-form'")
     ] = None,
     model: Annotated[str | None, typer.Option(help="small-cnn, resnet18 or resnet50.")] = None,
     norm: Annotated[str | None, typer.Option(help="batch or group.")] = None,
@@ -163,7 +164,7 @@ def train(
             "data": flags.data(data, root, path, flag, size, channels, download),
             "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
             "features": {"name": features},
-            "exact": {"dimension": dimension, "penalty": penalty},
+            "closed_form": {"dimension": dimension, "penalty": penalty},
             "model": {"name": model, "norm": norm, "weights": weights},
             "federation": {"rounds": rounds, "participation": participation},
             "local": {
@@ -188,7 +189,7 @@ def erase(
     run: RunArgument,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased; give it again for several at once.")] = None,
     patient: Annotated[
-        list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'exact').")
+        list[str] | None, typer.Option(help="Erase only this patient of the client, or of all (learner 'closed-form').")
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="A method or recipe; see: fedlethe methods. Recommended if unset.")
@@ -264,11 +265,11 @@ def join(
     after: Annotated[str, typer.Option(help="The erasure from whose result: 0001.")],
     json: JsonFlag = False,
 ) -> None:
-    """Take a client back in that was erased (learner 'exact'): its statistics are added again, nobody trains."""
+    """Take a client back in that was erased (learner 'closed-form'): its statistics are added again, nobody trains."""
     from fedlethe import console, experiment
 
     with experiment.opened_run(run) as opened:
-        request = experiment.request(opened, (), "exact", {"join": client}, {}, {}, after)
+        request = experiment.request(opened, (), "closed-form", {"join": client}, {}, {}, after)
         console.show(experiment.erase(opened, request), json)
 
 
@@ -319,7 +320,7 @@ def sweep(
     sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -344,7 +345,7 @@ def frontier(
     ] = None,
     clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
     draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -403,7 +404,7 @@ def identity(
 def trace(
     run: RunArgument,
     client: Annotated[str, typer.Option(help="Who is erased at each round.")],
-    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or exact.")] = None,
+    method: Annotated[str | None, typer.Option(help="The unlearning method; influence, or closed-form.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any option of it.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -491,6 +492,7 @@ def report(run: RunArgument, json: JsonFlag = False) -> None:
 app.registered_commands.extend(commands.registered_commands)
 app.add_typer(keys, name="key")
 app.add_typer(ledgers, name="ledger")
+app.add_typer(caches, name="cache")
 flower = typer.Typer(
     no_args_is_help=True, help="The same federation on many machines, by Flower (extra **[flower]**): docs/flower.md."
 )

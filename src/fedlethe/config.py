@@ -29,23 +29,23 @@ from fedlethe.unlearning import METHODS, UnlearningMethod
 
 TABLES = (
     *("data", "partition", "model", "federation", "local", "execution", "history"),
-    *("backdoor", "method", "recipe", "features", "exact"),
+    *("backdoor", "method", "recipe", "features", "closed_form"),
 )
 """The tables that a configuration may have."""
 
-Learner: TypeAlias = Literal["fedavg", "exact"]
+Learner: TypeAlias = Literal["fedavg", "closed-form"]
 """Federated averaging of networks, or the closed-form federation."""
 
 OF_LEARNER: Mapping[Learner, tuple[str, ...]] = {
     "fedavg": ("model", "federation", "local", "history", "method", "recipe"),
-    "exact": ("features", "exact"),
+    "closed-form": ("features", "closed_form"),
 }
 """The tables that one learner alone has."""
 
 Method: TypeAlias = UnlearningMethod | ExactErasure
 """What takes clients out: a method on networks, or the closed-form federation's own."""
 
-EXACT = "exact"
+CLOSED_FORM = "closed-form"
 """The erasure method of the closed-form federation."""
 
 DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
@@ -185,12 +185,12 @@ class RunConfig:
     @property
     def learner(self) -> Learner:
         """Which learner trains."""
-        return "fedavg" if self.exact is None else "exact"
+        return "fedavg" if self.exact is None else "closed-form"
 
     @property
     def usual_method(self) -> str:
         """The method of studies where none is named."""
-        return "influence" if self.exact is None else EXACT
+        return "influence" if self.exact is None else CLOSED_FORM
 
     def document(self) -> Document:
         """The configuration in full, as run.toml holds it."""
@@ -204,7 +204,7 @@ class RunConfig:
         }
         if self.exact is not None:
             features = {"name": self.exact.features_name, **plain(self.exact.features)}
-            return {**common, "learner": self.learner, "features": features, "exact": plain(self.exact.settings)}
+            return {**common, "learner": self.learner, "features": features, "closed_form": plain(self.exact.settings)}
         return {
             **common,
             "model": {"name": self.model_name, **plain(self.model)},
@@ -222,7 +222,7 @@ class RunConfig:
             FedletheError: No method or option has that name, or a value is out of range.
         """
         if self.exact is not None:
-            return construct(entry("method", name, {EXACT: ExactErasure}), options, f"method.{name}")
+            return construct(entry("method", name, {CLOSED_FORM: ExactErasure}), options, f"method.{name}")
         return build_method(name, {**self.method_tables.get(name, {}), **options})
 
     def recipe(self, name: str) -> Recipe:
@@ -234,7 +234,7 @@ class RunConfig:
             FedletheError: No method or recipe has that name.
         """
         if self.exact is not None and name == RECOMMENDED:
-            name = EXACT
+            name = CLOSED_FORM
         recipe = entry("method", name, self.methods())
         table = self.method_tables.get(recipe.method, {}) if name in RECIPES else {}
         return replace(recipe, options={**recipe.options, **table})
@@ -242,7 +242,7 @@ class RunConfig:
     def methods(self) -> dict[str, Recipe]:
         """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
         if self.exact is not None:
-            return {EXACT: Recipe(method=EXACT)}
+            return {CLOSED_FORM: Recipe(method=CLOSED_FORM)}
         return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **self.recipes}
 
 
@@ -261,6 +261,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
     """
+    _refuse_old_words(document, where)
     demand_texts(document, where)
     check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
@@ -305,6 +306,15 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     )
 
 
+def _refuse_old_words(document: Document, where: str) -> None:
+    """The closed form was called 'exact' once, whether its models were or not."""
+    if "exact" in document or document.get("learner") == "exact":
+        raise FedletheError(
+            f"{where}: the learner 'exact' is called 'closed-form' now, and its table [closed_form]: write learner = "
+            '"closed-form" and [closed_form]; a run that was trained under the old name has to be trained again'
+        )
+
+
 def _exact(document: Document, where: str) -> Exact | None:
     """The closed-form learner, where it is asked for; the tables of the other learner are refused."""
     learner: Learner = checked(Learner, document.get("learner", "fedavg"), "learner")
@@ -318,6 +328,5 @@ def _exact(document: Document, where: str) -> Exact | None:
         return None
     name, options = named({"name": "scattering", **document.get("features", {})}, "name", "features")
     features = construct(entry("feature map", name, FEATURES), options, f"features '{name}'")
-    return Exact(
-        settings=construct(ExactSettings, document.get("exact", {}), "exact"), features_name=name, features=features
-    )
+    settings = construct(ExactSettings, document.get("closed_form", {}), "closed_form")
+    return Exact(settings=settings, features_name=name, features=features)

@@ -248,7 +248,7 @@ def test_a_file_that_was_just_written_is_hashed_again(tmp_path: Path, own_cache:
 def test_a_damaged_cache_is_rebuilt(tmp_path: Path, own_cache: Path, damage: str) -> None:
     names = folder_of(tmp_path / "a")
     cached_files(tmp_path / "a", names, size=8, channels=1)
-    (array,) = (own_cache / "images").iterdir()
+    (array,) = (own_cache / "images").glob("*.npy")
     whole = array.read_bytes()
     array.write_bytes({"truncated": whole[:-100], "empty": b"", "longer": whole + b"x", "text": b"text"}[damage])
     pixels, _ = cached_files(tmp_path / "a", names, size=8, channels=1)

@@ -24,7 +24,18 @@ from fedlethe.history.ledger import removals
 from fedlethe.history.statistics import statistics_of
 from tests.experiment.conftest import Fedlethe
 
-EXACT = ["--learner", "exact", "--data", "table", "--size", "16", "--channels", "1", "--set", "features.scales=2"]
+CLOSED_FORM = [
+    "--learner",
+    "closed-form",
+    "--data",
+    "table",
+    "--size",
+    "16",
+    "--channels",
+    "1",
+    "--set",
+    "features.scales=2",
+]
 HOSPITALS = ("north", "south", "west")
 
 
@@ -50,7 +61,7 @@ def images_of(folder: Path, hospitals: tuple[str, ...], seed: int) -> Path:
 def run(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("closed-form")
     table = images_of(folder / "images", HOSPITALS, seed=0)
-    trained = fedlethe("train", *EXACT, "--path", table, "--out", folder / "run")
+    trained = fedlethe("train", *CLOSED_FORM, "--path", table, "--out", folder / "run")
     assert trained["rounds"] == 1
     assert trained["bytes_sent"] == (folder / "run/statistics/north/round_0001.sealed").stat().st_size
     assert trained["auc"] > 0.8
@@ -146,7 +157,7 @@ def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, co
     fedlethe("erase", copy, "--client", "south")
     table = images_of(tmp_path / "more", ("east", "south"), seed=9)
     out = tmp_path / "second"
-    fedlethe("train", *EXACT, "--path", table, "--after", copy / "erasures/0001", "--out", out)
+    fedlethe("train", *CLOSED_FORM, "--path", table, "--after", copy / "erasures/0001", "--out", out)
     with opened_run(out) as opened, opened_run(copy) as before:
         sent = [statistics_of(before.history, client) for client in ("north", "west")]
         sent += [statistics_of(opened.history, client) for client in ("east", "south")]
@@ -180,12 +191,12 @@ def test_what_cannot_be_erased_is_said(copy: Path) -> None:
         refused("'east' was not taken out", after="0001", join=["east"])
         erase(opened, request(opened, (), "recommended", {"patients": ["west1"]}, {}, {}, "0001"))
         refused("'west1' was taken out of west already", after="0002", patients=["west1"])
-        with pytest.raises(FedletheError, match="no method 'influence'; there is exact"):
+        with pytest.raises(FedletheError, match="no method 'influence'; there is closed-form"):
             request(opened, ("west",), "influence", {}, {}, {})
         with pytest.raises(FedletheError, match="nothing to repair"):
-            request(opened, ("west",), "exact", {}, {}, {"rounds": 1})
+            request(opened, ("west",), "closed-form", {}, {}, {"rounds": 1})
         with pytest.raises(FedletheError, match="trained in closed form, in one round"):
-            trace(opened, "exact", opened.config.method("exact", {}), "west")
+            trace(opened, "closed-form", opened.config.method("closed-form", {}), "west")
 
 
 def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_path: Path) -> None:
@@ -194,7 +205,7 @@ def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_pat
         document = opened.config.document()
     for changed, after, match in (
         ({"features": {"name": "scattering", "scales": 2, "log": False}}, "0001", "was trained on other features"),
-        ({"exact": {"class_weights": [1.0]}}, None, "1 weights for 2 classes"),
+        ({"closed_form": {"class_weights": [1.0]}}, None, "1 weights for 2 classes"),
     ):
         folder = None if after is None else copy / "erasures" / after
         with pytest.raises(FedletheError, match=match):
@@ -202,7 +213,7 @@ def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_pat
         assert not (tmp_path / "out").exists()
     for wrong, match in (
         ({"local": {"epochs": 2}}, r"\[local\] is of learner 'fedavg'"),
-        ({"learner": "fedavg"}, r"\[features\] is of learner 'exact'"),
+        ({"learner": "fedavg"}, r"\[features\] is of learner 'closed-form'"),
         ({"features": {"name": "scatering"}}, "did you mean 'scattering'"),
     ):
         with pytest.raises(FedletheError, match=match):
@@ -223,8 +234,8 @@ def test_an_interrupted_training_is_trained_again_to_the_same_bytes(fedlethe: Fe
 
 def test_noise_on_the_statistics_hides_rows_and_still_subtracts(fedlethe: Fedlethe, run: Path, tmp_path: Path) -> None:
     table = run.parent / "images" / "table.csv"
-    noise = ["--set", "exact.epsilon=5.0", "--dimension", "8", "--set", "exact.penalty=1.0"]
-    fedlethe("train", *EXACT, "--path", table, *noise, "--out", tmp_path / "run")
+    noise = ["--set", "closed_form.epsilon=5.0", "--dimension", "8", "--set", "closed_form.penalty=1.0"]
+    fedlethe("train", *CLOSED_FORM, "--path", table, *noise, "--out", tmp_path / "run")
     record = fedlethe("erase", tmp_path / "run", "--client", "west")
     assert record["found"]["retrain_equivalence_residual"] <= 1e-8
     with opened_run(tmp_path / "run") as opened, pytest.raises(FedletheError, match="statistics with noise"):
@@ -234,14 +245,14 @@ def test_noise_on_the_statistics_hides_rows_and_still_subtracts(fedlethe: Fedlet
 def test_compare_finds_the_exact_erasure_gone(fedlethe: Fedlethe, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
-        'learner = "exact"\n[data]\nsize = 16\nhospitals = 3\nimages_per_hospital = 60\n[features]\nscales = 2\n'
+        'learner = "closed-form"\n[data]\nsize = 16\nhospitals = 3\nimages_per_hospital = 60\n[features]\nscales = 2\n'
         '[backdoor]\nclient = "hospital-1"\nfraction = 0.5\n'
     )
     found = fedlethe(
         "compare", config, "--seeds", "0-2", "--references", "3", "--out", tmp_path / "out", "--workers", "1"
     )
     rows = {row["name"]: row for row in found["rows"]}
-    assert set(rows) == {"untouched", "exact"}
+    assert set(rows) == {"untouched", "closed-form"}
     assert rows["untouched"]["verdict"] == "still there"
-    assert rows["exact"]["verdict"] == "gone"
-    assert rows["exact"]["share"] == 0
+    assert rows["closed-form"]["verdict"] == "gone"
+    assert rows["closed-form"]["share"] == 0

@@ -182,7 +182,7 @@ def test_methods_and_audits_are_listed(fedlethe: Fedlethe) -> None:
     from fedlethe.unlearning import METHODS as ALL
 
     listed = {row["name"]: row for row in fedlethe("methods")["rows"]}
-    assert list(listed) == ["recommended", *ALL, "exact"]
+    assert list(listed) == ["recommended", *ALL, "closed-form"]
     assert listed["recommended"]["defaults"] == {"scale": 0.75, "repair rounds": 1, "repair ratio": 0.375}
     assert listed["pga"]["defaults"]["clip"] == 5.0
     assert listed["influence"]["defaults"]["clip"] == "inf"

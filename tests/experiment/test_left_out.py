@@ -188,11 +188,11 @@ def test_an_erased_patient_is_left_out_under_its_own_id_and_another(images: Imag
 
 def test_the_closed_form_federation_leaves_it_out_of_its_sums(images: Images, tmp_path: Path) -> None:
     held = images.table("closed", images.held)["data"]
-    table = {"data": {**held, "size": 16}, "learner": "exact", "features": {"name": "scattering"}}
+    table = {"data": {**held, "size": 16}, "learner": "closed-form", "features": {"name": "scattering"}}
     run = tmp_path / "run"
     train_run(resolve(table), run)
     with opened_run(run) as opened:
-        erase(opened, asked_for(opened, ("south",), "exact", {}, {}, {}))
+        erase(opened, asked_for(opened, ("south",), "closed-form", {}, {}, {}))
     done = _next(run / "erasures/0001", table, tmp_path / "next")
     assert [one.client for one in done.left_out_erased] == ["south"]
     with opened_folder(done.run) as (_, history):
@@ -200,7 +200,7 @@ def test_the_closed_form_federation_leaves_it_out_of_its_sums(images: Images, tm
     assert kept == {"north", "west"}
     # Who joined again after the erasure is not erased.
     with opened_run(run) as opened:
-        erase(opened, asked_for(opened, (), "exact", {"join": ["south"]}, {}, {}, "0001"))
+        erase(opened, asked_for(opened, (), "closed-form", {"join": ["south"]}, {}, {}, "0001"))
     joined = _next(run / "erasures/0002", table, tmp_path / "joined")
     assert joined.left_out_erased == ()
 

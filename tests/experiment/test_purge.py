@@ -253,7 +253,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("closed")
     table = images_of(folder / "images", ("north", "south", "west"), seed=0)
     source = {"source": "table", "path": str(table), "size": 16, "channels": 1}
-    exact = {"learner": "exact", "features": {"scales": 2}, "exact": {"dimension": 48}}
+    exact = {"learner": "closed-form", "features": {"scales": 2}, "closed_form": {"dimension": 48}}
     return trained(folder / "run", {**exact, "data": source})
 
 

@@ -158,9 +158,9 @@ def test_norms_and_first_deltas_are_refused_by_name_after_a_purge(tmp_path: Path
 
 def test_closed_form_statistics_that_stay_do_not_give_those_of_the_erased_away(tmp_path: Path) -> None:
     config = {
-        "learner": "exact",
+        "learner": "closed-form",
         "data": {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 40},
-        "exact": {"dimension": 40},
+        "closed_form": {"dimension": 40},
     }
     run = trained(tmp_path / "run", config)
     truth = _statistics(run)

@@ -328,9 +328,9 @@ def test_a_grid_has_the_interface_that_strategies_use(app: App) -> None:
 def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
     """Trained in closed form and one hospital erased, on nodes and in one process."""
     app = app_in(tmp_path_factory.mktemp("closed"))
-    app.call(mode="exact")
+    app.call(mode="closed-form")
     app.call(mode="erase", erase="hospital-1")
-    document = {"learner": "exact", "data": read_toml(app.config)["data"]}
+    document = {"learner": "closed-form", "data": read_toml(app.config)["data"]}
     out = app.folder / "in process"
     experiment.train_run(experiment.config_for(document), out)
     with experiment.opened_run(out) as run:
@@ -369,18 +369,18 @@ def test_statistics_that_no_images_can_have_are_refused(app: App, caplog: pytest
             record["gram"] = Array(-record["gram"].numpy())
         return reply
 
-    line = app.refused(caplog, app.grid(tamper), mode="exact")
+    line = app.refused(caplog, app.grid(tamper), mode="closed-form")
     assert "hospital-0: the second moments are not positive semi-definite" in line
-    app.call(mode="exact")  # nothing of it was recorded, so the run begins where it was
+    app.call(mode="closed-form")  # nothing of it was recorded, so the run begins where it was
 
 
 def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: pytest.LogCaptureFixture) -> None:
-    noisy = "exact.epsilon=1000.0 exact.dimension=8"
-    assert "set them" in app.refused(caplog, mode="exact", set=noisy)
+    noisy = "closed_form.epsilon=1000.0 closed_form.dimension=8"
+    assert "set them" in app.refused(caplog, mode="closed-form", set=noisy)
     contents = set()
     for name in ("a", "b"):
         run = app.folder / name
-        app.call(mode="exact", run=str(run), set=f"{noisy} 'exact.class_weights=[1.0, 1.0]'")
+        app.call(mode="closed-form", run=str(run), set=f"{noisy} 'closed_form.class_weights=[1.0, 1.0]'")
         contents.add(sent(run, "hospital-0"))
     assert len(contents) == 2
 
@@ -391,7 +391,7 @@ def test_in_the_closed_form_nobody_may_be_missing(app: App, caplog: pytest.LogCa
             raise RuntimeError("no memory")
         return reply
 
-    line = app.refused(caplog, app.grid(fails), mode="exact")
+    line = app.refused(caplog, app.grid(fails), mode="closed-form")
     assert line.startswith("fedlethe: hospital-1: answered with an error: RuntimeError: no memory; see to it")
 
 

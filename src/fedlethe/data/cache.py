@@ -2,15 +2,25 @@
 """The cache folder: arrays that were expensive to make, each under a name that is made of what it depends on.
 
 It is $FEDLETHE_CACHE, or else the user's cache folder. It holds images and features of every client, so it is as
-confidential as the data set itself: it is made readable by its owner alone. It may be deleted at any time.
+confidential as the data set itself: a folder that others can enter is refused, and its files are their owner's alone.
+It may be deleted at any time.
+
+Beside each array lies an index: the checksum, and for each row what it was made of (see `identity`). So an erasure
+finds what stems from an image in every array, whichever run or command made it. An array without its index is made
+again; a purge removes it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +28,21 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import ASIDE, abandoned, removing, written_whole
+from fedlethe.files import ASIDE, abandoned, removing, sha256_of, written_whole
+
+PRIVATE = 0o600
+UNKNOWN = "?"
+"""Stands for a row of which nobody can say what it was made of."""
 
 
 def digest(*parts: str | int) -> str:
     """SHA-256 of the parts, kept apart from each other, in hexadecimal."""
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def identity(*parts: str | int) -> str:
+    """What stands for one image in the index, the same for every size and in every array."""
+    return digest("image", *parts)[:32]
 
 
 def cache_folder() -> Path:
@@ -39,17 +58,42 @@ def cache_place(kind: str, name: str) -> Path:
     """Where something of a kind is kept under a name; the folder is made.
 
     Raises:
-        FedletheError: The folder cannot be made.
+        FedletheError: The folder cannot be made, is another user's, or is open to other users.
     """
     folder = cache_folder() / kind
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+        demand_private(cache_folder())
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise FedletheError(
             f"{folder}: the cache folder cannot be made ({reason}); set FEDLETHE_CACHE to another"
         ) from error
+    demand_private(folder)
     return folder / name
+
+
+def demand_private(folder: Path) -> None:
+    """Refuse a cache folder that somebody else could read, or put images into; one that is not there is none.
+
+    Raises:
+        FedletheError: It is another user's, or its mode lets others in.
+    """
+    try:
+        held = folder.stat()
+    except FileNotFoundError:
+        return
+    if held.st_uid != os.geteuid():
+        raise FedletheError(
+            f"{folder}: the cache folder belongs to another user (uid {held.st_uid}), who could read and change the "
+            "decoded images; set FEDLETHE_CACHE to a folder of your own"
+        )
+    if held.st_mode & 0o077:
+        raise FedletheError(
+            f"{folder}: the cache folder holds decoded images and is open to other users (mode "
+            f"{held.st_mode & 0o777:04o}); run: chmod 700 {folder}"
+        )
 
 
 def sweep(own: bool) -> None:
@@ -67,8 +111,65 @@ def sweep(own: bool) -> None:
                 aside.unlink(missing_ok=True)
 
 
+# The index
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """What is known of a cached array.
+
+    Attributes:
+        source: The kind of its source: files, archive, medmnist, phantom; or the map that made features.
+        made: When.
+        sha256: Of the array's file.
+        rows: Of each row what it was made of (see `identity`); '' where it is blank, UNKNOWN where it cannot be told.
+    """
+
+    source: str
+    made: str
+    sha256: str
+    rows: tuple[str, ...]
+
+
+def index_place(array: Path) -> Path:
+    """Where the index of an array lies."""
+    return array.with_suffix(".json")
+
+
+def index_of(array: Path) -> Index | None:
+    """The index of an array; None where there is none, or it was changed."""
+    try:
+        held = json.loads(index_place(array).read_bytes())
+        index = Index(**{**held["index"], "rows": tuple(held["index"]["rows"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return index if held["check"] == _check(index) else None
+
+
+def _check(index: Index) -> str:
+    return digest(index.source, index.made, index.sha256, *index.rows)
+
+
+def origins(images: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """What rows of an array were made of: known where it is a memory map of the cache, else UNKNOWN."""
+    place = getattr(images, "filename", None)
+    index = None if place is None else index_of(Path(place))
+    if index is None or len(index.rows) != len(images):
+        return (UNKNOWN,) * len(rows)
+    return tuple(index.rows[row] for row in rows.tolist())
+
+
+# Arrays
+
+
 def cached_array(
-    path: Path, shape: tuple[int, ...], dtype: type[np.generic], make: Callable[[], Iterable[npt.NDArray[Any]]]
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: type[np.generic],
+    make: Callable[[], Iterable[npt.NDArray[Any]]],
+    *,
+    source: str,
+    rows: Callable[[], Sequence[str]],
 ) -> npt.NDArray[Any]:
     """An array in the cache folder, made once, in bounded memory.
 
@@ -76,7 +177,10 @@ def cached_array(
         path: Its place (see `cache_place`).
         shape: Its shape.
         dtype: Its type.
-        make: Gives its rows, in pieces of any length, in their order; called only where it is not there whole.
+        make: Gives its rows, in pieces of any length, in their order; called only where it is not there whole, with
+            the bytes that were written.
+        source: See `Index`.
+        rows: Gives what each row is made of, likewise.
 
     Returns:
         A read-only memory map.
@@ -87,27 +191,76 @@ def cached_array(
     array = _opened(path, shape, dtype)
     if array is None:
         sweep(own=False)
-        _write(path, shape, dtype, make())
+        _write(path, shape, dtype, make(), source, tuple(rows()))
         array = _opened(path, shape, dtype)
     if array is None:
         raise FedletheError(f"{path}: is not whole after writing; delete it and check the disk")
     return array
 
 
+def is_whole(path: Path) -> bool:
+    """Whether an array is as it was written, by its checksum."""
+    index = index_of(path)
+    return index is not None and path.is_file() and sha256_of(path) == index.sha256
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file of the cache whole (see `files.written_whole`), for its owner alone."""
+    with written_whole(path) as aside, open(aside, "wb", opener=_private) as file:
+        file.write(content)
+
+
 def _opened(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any] | None:
-    """The cached array, or None where there is none or it is not whole."""
+    """The cached array, or None where there is none or it is not as it was written."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
+        held = path.stat()
     except (OSError, ValueError, EOFError):
         return None
-    whole = isinstance(array, np.memmap) and array.shape == shape and array.dtype == dtype
-    return array if whole and path.stat().st_size == array.offset + array.nbytes else None
+    if not isinstance(array, np.memmap) or array.shape != shape or array.dtype != dtype:
+        return None
+    index = index_of(path)
+    if index is None or held.st_size != array.offset + array.nbytes or len(index.rows) != shape[0]:
+        return None
+    seen = (held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns)
+    return array if _content(path, seen) == index.sha256 else None
 
 
-def _write(path: Path, shape: tuple[int, ...], dtype: type[np.generic], pieces: Iterable[npt.NDArray[Any]]) -> None:
+@lru_cache(maxsize=4096)
+def _content(path: Path, seen: tuple[int, ...]) -> str:
+    """SHA-256 of a file, read once in a process for each of its states (inode, size, times)."""
+    return sha256_of(path)
+
+
+def _write(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: type[np.generic],
+    pieces: Iterable[npt.NDArray[Any]],
+    source: str,
+    rows: tuple[str, ...],
+) -> None:
     # Written, not mapped: on a full disk a write raises, where a store into a memory map ends the process.
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
-    with written_whole(path) as aside, aside.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for piece in pieces:
-            file.write(piece.astype(dtype, copy=False).tobytes())
+    header, sha256 = io.BytesIO(), hashlib.sha256()
+    facts = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, facts)
+    with suppress(FileNotFoundError):  # an index is never beside an array that it is not of
+        index_place(path).unlink()
+    with written_whole(path) as aside, open(aside, "wb", opener=_private) as file:
+        for content in _contents(header.getvalue(), dtype, pieces):
+            file.write(content)
+            sha256.update(content)
+    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    index = Index(source=source, made=now, sha256=sha256.hexdigest(), rows=rows)
+    document = {"index": asdict(index), "check": _check(index)}
+    write_private(index_place(path), json.dumps(document, separators=(",", ":")).encode())
+
+
+def _contents(header: bytes, dtype: type[np.generic], pieces: Iterable[npt.NDArray[Any]]) -> Iterable[bytes]:
+    yield header
+    for piece in pieces:
+        yield piece.astype(dtype, copy=False).tobytes()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE)

@@ -3,7 +3,8 @@
 
 The decoded images of a data set lie in one array in the cache folder. When a client is erased, a copy takes its place
 in which the client's images are blank, under a name of its own; a run that knows whose images are gone is given that
-copy, or has the others' images decoded into it. The array that holds them all is deleted. Another run on the same data
+copy, or has the others' images decoded into it. Every array that holds one of them is deleted, of whatever size, run
+or command, and so are features that were made of them, and all lists of files' names. Another run on the same data
 decodes them again: it has a right of its own to them, or must erase them itself.
 """
 
@@ -20,10 +21,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import cache_folder, cached_array, digest, sweep
+from fedlethe.data.cache import cache_folder, cached_array, digest, index_of, is_whole, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
+from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings
 from fedlethe.errors import FedletheError
-from fedlethe.files import removing
 from fedlethe.names import is_plain_name
 from fedlethe.types import ClientId
 
@@ -39,28 +40,27 @@ class ErasedImages:
     Attributes:
         array: The cached array that they were in, its name without its ending; None where there was none.
         rows: Theirs in it.
-        features: Names of the cached features that were made of them.
         clients: The clients that are gone as a whole.
         positions: Of each other client, which of its examples are gone, by split.
         retained: The fingerprint of each client's data that stay (see `client_fingerprint`).
+        not_reached: Where copies of them may be that the purge does not get, one sentence each.
     """
 
     array: str | None
     rows: tuple[int, ...]
-    features: tuple[str, ...] = ()
     clients: tuple[ClientId, ...] = ()
     positions: Positions = field(default_factory=dict)
     retained: Mapping[ClientId, str] = field(default_factory=dict)
+    not_reached: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that lead out of the cache's folders.
 
         Raises:
-            FedletheError: `array` or one of `features` is no plain name.
+            FedletheError: `array` is no plain name.
         """
-        for name in (*(() if self.array is None else (self.array,)), *self.features):
-            if not is_plain_name(name):
-                raise FedletheError(f"erased images: '{name[:60]}' is no name of a cached file; restore the run")
+        if self.array is not None and not is_plain_name(self.array):
+            raise FedletheError(f"erased images: '{self.array[:60]}' is no name of a cached file; restore the run")
 
 
 @contextmanager
@@ -100,40 +100,70 @@ def array_of(images: npt.NDArray[Any]) -> str | None:
     return Path(place).stem.partition("-")[0]
 
 
+def identities(one: ErasedImages) -> frozenset[str] | None:
+    """What stands for the erased images in the cache's index; None where it cannot be told any more."""
+    if one.array is None or not one.rows:
+        return frozenset()
+    found: set[str] | None = None
+    for path in (cache_folder() / IMAGES).glob(f"{one.array}*.json"):
+        index = index_of(path.with_suffix(".npy"))
+        if index is not None and one.rows[-1] < len(index.rows):
+            found = (found or set()) | {index.rows[row] for row in one.rows}
+    return None if found is None else frozenset(found - {""})
+
+
+def kept_array(erased: Sequence[ErasedImages]) -> Path | None:
+    """The copy that a run keeps after all of its purges; None where the last one had no array."""
+    array = erased[-1].array
+    return None if array is None else cache_folder() / IMAGES / array_name(array, _rows(erased)[array])
+
+
 def scrub(erased: Sequence[ErasedImages]) -> None:
-    """Leave the cache with copies of the arrays in which the erased images are blank, and no others; and no features.
+    """Take the images that were erased from a run last out of the cache; a copy without all of its erased ones stays.
+
+    Nothing is left out for being another run's, of another size, or thinned: what can hold one of them goes (see
+    `holdings.clear`). A call that is cut off is made up for by the next one: what tells whose images these are goes
+    last.
 
     Args:
-        erased: All that were ever erased from a run.
+        erased: All that were ever erased from the run, the last last.
 
     Raises:
-        FedletheError: A copy cannot be written.
+        FedletheError: A copy cannot be written, or something cannot be removed.
     """
     sweep(own=True)
-    folder, before = cache_folder() / "images", _rows(erased[:-1])
-    for array, blank in _rows(erased).items():
-        kept, whole = folder / array_name(array, blank), folder / array_name(array, frozenset())
-        for source in (whole, folder / array_name(array, before.get(array, frozenset()))):
-            if source.is_file():  # another run's copy can lack images that this one keeps
-                _blanked(source, kept, blank)
-        for path in (whole, *folder.glob(f"{array}-*.npy")):
-            if path != kept:
-                with removing(path):
-                    path.unlink(missing_ok=True)
-    for name in {name for one in erased for name in one.features}:
-        place = cache_folder() / "features" / name
-        with removing(place):
-            place.unlink(missing_ok=True)
+    if not erased or (kept := kept_array(erased)) is None:
+        return
+    images, array = identities(erased[-1]), kept.stem.partition("-")[0]
+    blank, before = _rows(erased)[array], _rows(erased[:-1]).get(array, frozenset())
+    own = [cache_folder() / IMAGES / array_name(array, rows) for rows in (frozenset(), before)]
+    for source in own:
+        if source != kept and is_whole(source):
+            _blanked(source, kept, blank)
+            break
+    clear(images, (kept, *own))
+    clear(images, (kept,))
+    if images:
+        _demand_none(images)
+
+
+def _demand_none(images: frozenset[str]) -> None:
+    """Hold the cache against what was to be taken out of it."""
+    if left := [held.path for held in holdings() if held.kind != NAMES and held.may_hold(images)]:
+        raise FedletheError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
 
 
 def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:
     images: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
+    index = index_of(source)
+    assert index is not None
+    rows = tuple("" if row in blank else of for row, of in enumerate(index.rows))
 
-    def rows() -> Iterator[npt.NDArray[Any]]:
+    def made() -> Iterator[npt.NDArray[Any]]:
         for row, image in enumerate(images):
             yield np.zeros_like(image) if row in blank else image
 
-    cached_array(kept, images.shape, np.uint8, rows)
+    cached_array(kept, images.shape, np.uint8, made, source=index.source, rows=lambda: rows)
 
 
 def without(data: FederatedData, erased: Sequence[ErasedImages]) -> FederatedData:
@@ -144,7 +174,15 @@ def without(data: FederatedData, erased: Sequence[ErasedImages]) -> FederatedDat
         for client, positions in one.positions.items():
             if client in clients:
                 clients[client] = _less(clients[client], positions)
-    return replace(data, clients=clients)
+    return replace(data, clients=clients, public=_public_without(data.public, erased))
+
+
+def _public_without(public: Examples | None, erased: Sequence[ErasedImages]) -> Examples | None:
+    if public is None or (array := array_of(public.images)) is None:
+        return public
+    gone = sorted(_rows(erased).get(array, ()))
+    left = public.only(~np.isin(public.indices, gone))
+    return left if len(left) else None
 
 
 def _less(held: ClientData, positions: Mapping[Split, Sequence[int]]) -> ClientData:

@@ -139,6 +139,8 @@ class FederatedData:
         image_shape: (C, H, W).
         left_out: Reason to the number of images not taken.
         public: Unlabelled images that no client owns; None where there are none.
+        owners: Shape (N,): whose each of the source's images is, used or not; '' for nobody's.
+        groups: Shape (N,): the patient or lesion of each, where it is known.
     """
 
     clients: Mapping[ClientId, ClientData]
@@ -147,6 +149,8 @@ class FederatedData:
     source_fingerprint: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     public: Examples | None = None
+    owners: Names | None = None
+    groups: Names | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -176,6 +180,32 @@ class FederatedData:
         if not kept:
             raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
         return replace(self, clients=kept)
+
+    def rows_of(self, client: ClientId, patients: Sequence[str] | None = None) -> Labels:
+        """Rows of the source's array that are a client's, or these patients' of it, in every split and in none.
+
+        Also those that were thinned out, and those of a site that are public.
+
+        Raises:
+            FedletheError: The client or a patient has no image.
+        """
+        owners = np.zeros(0, np.str_) if self.owners is None else self.owners
+        mine = owners == client
+        if not mine.any():
+            raise FedletheError(unknown_client(client, sorted(set(owners.tolist()) - {""})))
+        if patients is None:
+            return np.flatnonzero(mine)
+        if self.groups is None:
+            raise FedletheError(f"client '{client}': the data name no patients; erase the client as a whole")
+        if missing := sorted(set(patients) - set(self.groups[mine].tolist())):
+            raise FedletheError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
+        return np.flatnonzero(mine & np.isin(self.groups, list(patients)))
+
+    def patients_of(self, client: ClientId) -> frozenset[str]:
+        """A client's patients, in every split and in none; none where the data name no patients."""
+        if self.owners is None or self.groups is None:
+            return frozenset()
+        return frozenset(self.groups[self.owners == client].tolist())
 
     def of_patients(self, client: ClientId, patients: Sequence[str]) -> dict[Split, npt.NDArray[np.bool_]]:
         """Which of a client's examples are of these patients, bool, shape (n,), by split.

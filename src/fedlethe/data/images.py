@@ -17,7 +17,9 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -26,10 +28,11 @@ import numpy.typing as npt
 
 from fedlethe.data import bounds
 from fedlethe.data.bounds import demand_bytes, demand_pixels
-from fedlethe.data.cache import cache_place, cached_array, digest
+from fedlethe.data.cache import cache_place, cached_array, digest, identity, write_private
 from fedlethe.data.erased import array_name, blank_rows
+from fedlethe.data.holdings import IMAGES, NAMES
 from fedlethe.errors import FedletheError
-from fedlethe.files import sha256_of, write_text
+from fedlethe.files import sha256_of
 from fedlethe.progress import track
 
 if TYPE_CHECKING:
@@ -60,6 +63,25 @@ BAND = 1 << 20
 
 SETTLED_NS = 2_000_000_000
 """A file younger than this is hashed again next time: a second change could leave its time stamp as it is."""
+
+
+_NAMED: ContextVar[list[tuple[str, ...]] | None] = ContextVar("_NAMED", default=None)
+
+
+@contextmanager
+def only_named() -> Iterator[list[tuple[str, ...]]]:
+    """Have images not decoded but named, by what stands for each in the cache's index (see `cache.identity`).
+
+    Yields:
+        For each array that is asked for in the block the identity of each row; the arrays themselves are blank. Nothing
+        is written to the cache.
+    """
+    named: list[tuple[str, ...]] = []
+    token = _NAMED.set(named)
+    try:
+        yield named
+    finally:
+        _NAMED.reset(token)
 
 
 def check_image_options(size: int, channels: int | None) -> None:
@@ -124,13 +146,25 @@ def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) 
     Raises:
         FedletheError: A file cannot be read (see `read_image`), or the cache folder cannot be written.
     """
-    hashes = content_hashes(root, names)
+    found = _files_hashed(root, names)
+    hashes = found.of(names)
     fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
+    blank = blank_rows(_array(fingerprint, size, channels))
+    found.keep({name for row, name in enumerate(names) if row not in blank})
 
     def decode(name: str) -> Pixels:
         return read_image(root / name, size=size, channels=channels)
 
-    images = cached_images(names, decode, count=len(names), size=size, channels=channels, fingerprint=fingerprint)
+    images = cached_images(
+        names,
+        decode,
+        count=len(names),
+        size=size,
+        channels=channels,
+        fingerprint=fingerprint,
+        source="files",
+        rows=lambda: [identity(content) for content in hashes],
+    )
     return images, digest(fingerprint, size, channels)
 
 
@@ -143,16 +177,28 @@ def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels
     fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name]), *members)
     with opened_zip(archive) as file:
 
-        def decode(member: str) -> Pixels:
-            name = f"{archive}: {member}"
+        def content_of(member: str) -> bytes:
             try:
-                content = bounds.member(file, member, name)
+                return bounds.member(file, member, f"{archive}: {member}")
             except UNREADABLE as error:
+                name = f"{archive}: {member}"
                 raise FedletheError(f"{name}: cannot be read ({error}); fetch the archive again") from error
-            return read_image(content, size=size, channels=channels, name=name)
+
+        def decode(member: str) -> Pixels:
+            return read_image(content_of(member), size=size, channels=channels, name=f"{archive}: {member}")
+
+        def rows() -> list[str]:  # the same as of the files themselves, unpacked
+            return [identity(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
 
         images = cached_images(
-            members, decode, count=len(members), size=size, channels=channels, fingerprint=fingerprint
+            members,
+            decode,
+            count=len(members),
+            size=size,
+            channels=channels,
+            fingerprint=fingerprint,
+            source="archive",
+            rows=rows,
         )
     return images, digest(fingerprint, size, channels)
 
@@ -177,6 +223,8 @@ def cached_images(
     size: int,
     channels: int,
     fingerprint: str,
+    source: str,
+    rows: Callable[[], Sequence[str]],
 ) -> Pixels:
     """Decode every item once, in threads and bounded memory, into one array in the cache folder.
 
@@ -187,6 +235,8 @@ def cached_images(
         size: Height and width, in pixels.
         channels: 1 or 3.
         fingerprint: Of the items' content and order.
+        source: The kind of the source, for the cache's index.
+        rows: Gives what stands for each item in the index (see `cache.identity`).
 
     Returns:
         uint8, shape (count, channels, size, size), a read-only memory map; blank where `erased.blanking` says so.
@@ -195,7 +245,10 @@ def cached_images(
         FedletheError: An item cannot be decoded, or the cache folder cannot be written.
     """
     shape = (count, channels, size, size)
-    array = digest(FORMAT, fingerprint, size, channels)[:40]
+    if (named := _NAMED.get()) is not None:
+        named.append(tuple(rows()))
+        return np.broadcast_to(np.uint8(0), shape)
+    array = _array(fingerprint, size, channels)
     blank = blank_rows(array)
 
     def image_of(row: tuple[int, Item]) -> Pixels:
@@ -204,7 +257,16 @@ def cached_images(
     def make() -> Iterable[Pixels]:
         return track(_decoded(enumerate(items), image_of), count, "decoding images")
 
-    return cached_array(cache_place("images", array_name(array, blank)), shape, np.uint8, make)
+    def made_of() -> list[str]:
+        return ["" if row in blank else of for row, of in enumerate(rows())]
+
+    place = cache_place(IMAGES, array_name(array, blank))
+    return cached_array(place, shape, np.uint8, make, source=source, rows=made_of)
+
+
+def _array(fingerprint: str, size: int, channels: int) -> str:
+    """The name of a cached array, without its blanks and ending."""
+    return digest(FORMAT, fingerprint, size, channels)[:40]
 
 
 def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
@@ -216,15 +278,42 @@ def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
     Raises:
         FedletheError: A file cannot be read, or the cache folder cannot be written.
     """
-    place = cache_place("hashes", f"{digest(str(root.resolve()))[:40]}.json")
+    found = _files_hashed(root, names)
+    found.keep(set(names))
+    return found.of(names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """Files' hashes: those that were known, and what was found now; each is size, time of change and SHA-256."""
+
+    place: Path
+    known: dict[str, list[Any]]
+    entries: dict[str, list[Any]]
+    now: int
+
+    def of(self, names: Sequence[str]) -> list[str]:
+        """SHA-256 of each."""
+        return [self.entries[name][2] for name in names]
+
+    def keep(self, names: set[str]) -> None:
+        """Write down those of these names for next time; the others that were asked for are struck off."""
+        if _NAMED.get() is not None:
+            return
+        settled = {name: entry for name, entry in self.entries.items() if self.now - entry[1] > SETTLED_NS}
+        dropped = self.entries.keys() - names
+        kept = {name: entry for name, entry in {**self.known, **settled}.items() if name not in dropped}
+        if kept != self.known:
+            write_private(self.place, json.dumps(kept, separators=(",", ":")).encode())
+
+
+def _files_hashed(root: Path, names: Sequence[str]) -> _Hashed:
+    place = cache_place(NAMES, f"{digest(str(root.resolve()))[:40]}.json")
     known, now = _known_hashes(place), time.time_ns()
     with ThreadPoolExecutor(_workers()) as pool:
         hashed = pool.map(lambda name: _hashed(root / name, known.get(name)), names)
         entries = dict(zip(names, track(hashed, len(names), "reading files"), strict=True))
-    settled = {name: entry for name, entry in entries.items() if now - entry[1] > SETTLED_NS}
-    if any(known.get(name) != entry for name, entry in settled.items()):
-        write_text(place, json.dumps({**known, **settled}, separators=(",", ":")))
-    return [entries[name][2] for name in names]
+    return _Hashed(place, known, entries, now)
 
 
 def labelled_fingerprint(images: str, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str:

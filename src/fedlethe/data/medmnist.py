@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.bounds import demand_pixels
-from fedlethe.data.cache import cache_folder, digest
+from fedlethe.data.cache import cache_place, digest, identity
 from fedlethe.data.federated import LabelledImages, Labels
 from fedlethe.data.images import (
     UNREADABLE,
@@ -235,6 +235,12 @@ class MedMnist:
                 size=self.size,
                 channels=channels,
                 fingerprint=fingerprint,
+                source="medmnist",
+                rows=lambda: [  # the same for the files of other sizes, which show the same images
+                    identity("medmnist", self.flag, split, row)
+                    for split, part in parts.items()
+                    for row in range(len(part))
+                ],
             )
         return LabelledImages(
             images=images,
@@ -247,7 +253,7 @@ class MedMnist:
     def _file(self) -> Path:
         if self.root is None and not self.download:
             raise FedletheError("medmnist: set root to the .npz file or its folder, or download = true")
-        root = cache_folder() / "medmnist" if self.root is None else Path(self.root).expanduser()
+        root = cache_place("medmnist", "") if self.root is None else Path(self.root).expanduser()
         if root.is_file():
             return root
         wanted = _by_closeness(self.size)

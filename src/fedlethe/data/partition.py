@@ -22,6 +22,7 @@ from fedlethe.data.federated import (
     FederatedData,
     LabelledImages,
     Labels,
+    Names,
     unknown_client,
 )
 from fedlethe.errors import FedletheError
@@ -183,8 +184,20 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
                 source_fingerprint=images.fingerprint,
                 left_out={**images.left_out, **_left_out(images, dealt, clients, int(public[groups.of].sum()))},
                 public=_public_examples(images, np.flatnonzero(public[groups.of])),
+                owners=_owners(everybody if _is_by_site(images, partition) else assignment),
+                groups=images.groups,
             )
     raise FedletheError(problem)
+
+
+def _is_by_site(images: LabelledImages, partition: Partition) -> bool:
+    return partition.scheme == "site" or (partition.scheme is None and images.sites is not None)
+
+
+def _owners(assignment: _Assignment) -> Names:
+    """Whose each image is, shape (N,): at a site's also those that are public; '' for nobody's."""
+    names: Names = np.asarray([*assignment.names, ""])[assignment.clients]
+    return names
 
 
 def _groups(images: LabelledImages) -> _Groups:
@@ -237,7 +250,7 @@ def _official(images: LabelledImages, names: npt.NDArray[np.str_], of: Labels) -
 
 def _assignments(images: LabelledImages, groups: _Groups, partition: Partition, seed: int) -> Iterator[_Assignment]:
     """The assignments to try: one, or several draws for "dirichlet"."""
-    if partition.scheme == "site" or (partition.scheme is None and images.sites is not None):
+    if _is_by_site(images, partition):
         assignment = _by_site(images, groups)
         _refuse_unknown(partition, assignment.names)
         yield assignment

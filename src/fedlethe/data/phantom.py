@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import digest
+from fedlethe.data.cache import digest, identity
 from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import cached_images, check_image_options
 from fedlethe.seeding import numpy_generator
@@ -79,7 +79,14 @@ class Phantom:
         fingerprint = digest("phantom", VERSION, self.hospitals, self.images_per_hospital, self.size, self.seed)
         return LabelledImages(
             images=cached_images(
-                patients, draw, count=len(patients), size=self.size, channels=1, fingerprint=fingerprint
+                patients,
+                draw,
+                count=len(patients),
+                size=self.size,
+                channels=1,
+                fingerprint=fingerprint,
+                source="phantom",
+                rows=lambda: [identity("phantom", VERSION, self.seed, *who) for who in patients],
             ),
             labels=np.array(
                 [opaque(who[0], numpy_generator(self.seed, "phantom", *who)) for who in patients], np.int64

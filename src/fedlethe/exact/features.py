@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedlethe.data.cache import cache_place, cached_array, digest
+from fedlethe.data.cache import cache_place, cached_array, digest, origins
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
 from fedlethe.data.phantom import Phantom
 from fedlethe.errors import FedletheError
@@ -259,7 +259,7 @@ def features_of(examples: Examples, feature_map: FeatureMap, shape: ImageShape) 
 
 
 def cached_features(examples: Examples, feature_map: FeatureMap) -> Path:
-    """Where the features of some images are cached, whether they are or not: to be deleted with a client's images."""
+    """Where the features of some images are cached, whether they are or not."""
     return _place(examples, feature_map.key())
 
 
@@ -267,14 +267,21 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
     if not len(examples):
         return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
 
-    def rows() -> Iterator[npt.NDArray[Any]]:
+    def made() -> Iterator[npt.NDArray[Any]]:
         with torch.inference_mode():
             for images, _ in examples.batches(ROWS_AT_ONCE):
                 yield transform(normalise(images)).numpy()
                 for _ in range(len(images)):
                     advance()
 
-    array = cached_array(_place(examples, key), (len(examples), size), np.float32, rows)
+    array = cached_array(
+        _place(examples, key),
+        (len(examples), size),
+        np.float32,
+        made,
+        source=key,
+        rows=lambda: origins(examples.images, examples.indices),
+    )
     return Examples(
         array.reshape(len(examples), size, 1, 1), np.arange(len(examples)), examples.labels, examples.groups
     )

@@ -13,6 +13,14 @@ from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import act
 from fedlethe.experiment.act import Carried, Plan, Purged, purge_due
+from fedlethe.experiment.caching import (
+    CacheCleared,
+    CacheContent,
+    Cached,
+    cache_content,
+    clear_cache,
+    config_of_run,
+)
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
 from fedlethe.experiment.cover import with_decoys
@@ -52,6 +60,9 @@ class NewKey:
 __all__ = [
     "EPSILONS",
     "SIGMAS",
+    "CacheCleared",
+    "CacheContent",
+    "Cached",
     "Carried",
     "Catalogue",
     "Comparison",
@@ -73,10 +84,13 @@ __all__ = [
     "Trained",
     "Verified",
     "audits",
+    "cache_content",
     "carry_out",
     "cells",
+    "clear_cache",
     "compare",
     "config_for",
+    "config_of_run",
     "data_overview",
     "demo",
     "erase",

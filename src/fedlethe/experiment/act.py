@@ -25,7 +25,7 @@ from fedlethe.experiment.attest import Attested, attest, attested, demand_refere
 from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
 from fedlethe.experiment.lineage import held_by, up_to
-from fedlethe.experiment.patients import named
+from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
 from fedlethe.experiment.purge import purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
@@ -128,6 +128,8 @@ def carry_out(
     """
     with run.history.locked():
         if accepted is not None:
+            patients = find(run.history.ledger, id).patients
+            refuse_known("--accept-findings", accepted["why"], run.history, patients)
             _accept(run.history.ledger, id, accepted)
         request = _until_audited(run, id, plan, audit)
         if request.state != "completed" and not request.stopped:
@@ -214,6 +216,10 @@ def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
     if plan.keep_for < 0:
         raise FedletheError("--keep-for must not be negative")
     demand_references(plan.references)
+    if {"patients", "of"} & set(plan.options):
+        raise FedletheError("--set patients: who is erased is in the request; leave it out")
+    if plan.references:
+        demand_trained_on(run, request.patients)
     if plan.keep_for and request.patients:
         raise FedletheError("--keep-for: not with patients: what is left of their client cannot be told from them")
     now = current(run.history.ledger)
@@ -270,10 +276,10 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     built = _built(run, request, plan)
     try:
         chosen = None if plan.result is None else recorded(run, plan.result)
-        erasure = chosen or done(run, built) or erase_locked(run, built, pseudonymous=True)
+        erasure = chosen or done(run, built) or erase_locked(run, built)
     except FedletheError as error:
         with suppress(FedletheError):  # on a full disk not even that can be written
-            moved(run.history.ledger, request.id, "failed", note=str(error))
+            moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
         raise
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedlethe.audit import AUDITS
-from fedlethe.config import EXACT, RECIPES
+from fedlethe.config import CLOSED_FORM, RECIPES
 from fedlethe.exact.settings import ExactErasure
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -53,7 +53,7 @@ def methods() -> Catalogue:
         for name, recipe in RECIPES.items()
     ]
     rows = (_listed(name, kind) for name, kind in METHODS.items())
-    exact = replace(_listed(EXACT, ExactErasure), needs=("each client's statistics (learner 'exact')",))
+    exact = replace(_listed(CLOSED_FORM, ExactErasure), needs=("each client's statistics (learner 'closed-form')",))
     return Catalogue("Unlearning methods", (*recipes, *rows, exact))
 
 

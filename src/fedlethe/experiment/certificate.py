@@ -238,8 +238,10 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         keys = {client: destroyed[client] for client in request.clients if client in destroyed}
         listed.append({**_listed(folder, files), "keys_destroyed": keys})
     done, missed = reached(run.history, request.id)
-    outside = {"reached": done, "not_reached": missed}
-    return {"at": event.at, "runs": listed, "images": len(erased_images(run.history)[-1].rows), **outside}
+    taken = [erased_images(folder)[-1] for folder in folders_of(run)]
+    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
+    outside = {"reached": done, "not_reached": not_reached}
+    return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from fedlethe.config import EXACT
+from fedlethe.config import CLOSED_FORM
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.history.succession import Part
 from fedlethe.types import ClientId, Guarantee
@@ -46,7 +46,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         erasure: Its record.
         parts: The trainings that its model came from; their rounds are read from their ledgers.
     """
-    if erasure.method == EXACT:
+    if erasure.method == CLOSED_FORM:
         return _of_closed_form(erasure)
     whole = set(erasure.forget) - set(erasure.patients)
     first = first_round(parts, erasure.forget)

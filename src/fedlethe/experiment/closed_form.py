@@ -15,7 +15,7 @@ from functools import reduce
 import numpy as np
 import torch
 
-from fedlethe.data.federated import Examples, Labels, Names
+from fedlethe.data.federated import SPLITS, ClientData, Examples, Labels
 from fedlethe.errors import FedletheError
 from fedlethe.exact.ridge import Head, choose, solve
 from fedlethe.exact.rows import rows
@@ -116,7 +116,7 @@ def _settings(prepared: Prepared) -> ExactSettings:
     classes = len(prepared.data.classes)
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise FedletheError(
-            f"exact.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
+            f"closed_form.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
         )
     return settings
 
@@ -220,7 +220,7 @@ def patients_by_client(run: Run, method: ExactErasure, history: History) -> dict
     if not method.patients:
         return {}
     found = _patients(run, method, history, _last(run, history))
-    return {client: tuple(sorted(set(_groups(taken).tolist()))) for client, taken in found.items()}
+    return {client: tuple(sorted(_there(run.data.clients[client], method.patients))) for client in found}
 
 
 def _guarantee(residual: float, fitted: Fit) -> Guarantee:
@@ -287,7 +287,7 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
     if wrong := [client for client in method.join if client not in last.erased]:
         raise FedletheError(
             f"client '{wrong[0]}' was not taken out of {run.path}, so it cannot join again; "
-            "hospitals with new images join by: fedlethe train --learner exact --after ..."
+            "hospitals with new images join by: fedlethe train --learner closed-form --after ..."
         )
     if not method.patients:
         erased = (last.erased | set(forget)) - set(method.join)
@@ -309,13 +309,8 @@ def _last(run: Run, history: History) -> Part:
     return _past(run, history)[-1]
 
 
-def _groups(examples: Examples) -> Names:
-    assert examples.groups is not None
-    return examples.groups
-
-
 def _patients(run: Run, method: ExactErasure, history: History, last: Part) -> dict[ClientId, Examples]:
-    """The training rows of the patients, by client.
+    """The training rows of the patients, by client; none of a patient that was never trained on.
 
     Raises:
         FedletheError: The data name no patients; one is not there, or was taken out before.
@@ -332,17 +327,32 @@ def _patients(run: Run, method: ExactErasure, history: History, last: Part) -> d
         train = run.data.clients[client].train
         if train.groups is None:
             raise FedletheError(f"{run.path}: its data name no patients; erase whole clients")
-        if twice := sorted(set(method.patients) & last.patients.get(client, frozenset())):
+        if twice := _taken_before(run, client, method.patients, last):
             raise FedletheError(f"patient '{twice[0]}' was taken out of {client} already")
         chosen = np.isin(train.groups, list(method.patients))
         if chosen.all():
             raise FedletheError(f"client '{client}' has no other patients; erase the client instead")
-        if chosen.any():
+        if there := _there(run.data.clients[client], method.patients):  # also who has images to test on alone
             found[client] = train.only(chosen)
-            seen |= set(train.groups[chosen].tolist())
+            seen |= there
     if missing := sorted(set(method.patients) - seen):
-        raise FedletheError(f"patient '{missing[0]}' has no training image at {', '.join(asked)}; nothing was done")
+        raise FedletheError(f"patient '{missing[0]}' has no image at {', '.join(asked)}; nothing was done")
     return found
+
+
+def _there(held: ClientData, patients: Sequence[str]) -> set[str]:
+    """Which of the patients have an image at a client, in any split."""
+    found: set[str] = set()
+    for split in SPLITS:
+        groups = held.split(split).groups
+        found |= set(patients) & set([] if groups is None else groups.tolist())
+    return found
+
+
+def _taken_before(run: Run, client: ClientId, patients: Sequence[str], last: Part) -> list[str]:
+    """Which of the patients an earlier erasure took out, whose record has what stands for them."""
+    keys, gone = run.history.store.keys, last.patients.get(client, frozenset())
+    return sorted(name for name in patients if gone and keys.pseudonym(client, name) in gone)
 
 
 def _again(left: _Left) -> Statistics:

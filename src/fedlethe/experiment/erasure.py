@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
 from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
@@ -56,13 +58,12 @@ class Erasure:
         cost: Of all stages together.
         retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
         after: The erasure that it began from; None for the trained model.
-        patients: Client to its patients that were taken out, where these were not whole clients.
+        patients: Client to what stands for its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
         found: Figures that the method found on the way, by name.
         hidden: What is hidden of who was erased, and from whom; None where nothing is.
         not_hidden: Why not, where there is a mask nevertheless.
         together: What is hidden from whoever has the models of several erasures of the same clients.
-        pseudonymous: Whether the patients' names are not here, but what stands for them.
     """
 
     run: Path
@@ -82,7 +83,6 @@ class Erasure:
     hidden: Hidden | None = None
     not_hidden: str | None = None
     together: str | None = None
-    pseudonymous: bool = False
 
     @property
     def decoyed(self) -> bool:
@@ -105,9 +105,8 @@ class Erasure:
         held = [f"{self._patients(names)} of {client}" for client, names in self.patients.items()]
         return ", ".join([*(client for client in self.forget if client not in self.patients), *held])
 
-    def _patients(self, names: Sequence[str]) -> str:
-        if not self.pseudonymous:
-            return ", ".join(names)
+    @staticmethod
+    def _patients(names: Sequence[str]) -> str:
         return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
@@ -125,8 +124,8 @@ def erase(run: Run, request: Request) -> Erasure:
         return erase_locked(run, request)
 
 
-def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Erasure:
-    """`erase` by who holds the run's lock already; `pseudonymous` if the record is not to name patients."""
+def erase_locked(run: Run, request: Request) -> Erasure:
+    """`erase` by who holds the run's lock already."""
     demand_complete(run)
     if run.config.exact is None:
         demand_clients(run, request.forget)
@@ -148,7 +147,7 @@ def erase_locked(run: Run, request: Request, pseudonymous: bool = False) -> Eras
             cost = meter.cost()
             with meter.stopped():
                 stages.append(Stage(name, run.evaluate(model), cost))
-    return _enter(run, request, past, unlearned, model, stages, repaired, mask, pseudonymous)
+    return _enter(run, request, past, unlearned, model, stages, repaired, mask)
 
 
 def _unlearned(run: Run, request: Request, past: History, meter: Meter) -> Unlearned:
@@ -288,7 +287,6 @@ def _enter(
     stages: list[Stage],
     repaired: Mapping[ClientId, Vector],
     mask: Masked | None,
-    pseudonymous: bool,
 ) -> Erasure:
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
@@ -306,8 +304,7 @@ def _enter(
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
         after=request.after,
-        patients=named(patients, store.keys.pseudonym if pseudonymous else lambda _, name: name),
-        pseudonymous=pseudonymous,
+        patients=named(patients, store.keys.pseudonym),
         joined=exact.join,
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
@@ -391,7 +388,13 @@ def recorded(run: Run, id: str) -> Erasure:
     """What was entered of an erasure.
 
     Raises:
-        FedletheError: There is no such erasure, or its record is not the one that the ledger names.
+        FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
+            earlier version.
     """
-    held = from_json(run.history.erasure_record(id), Erasure)
+    content = run.history.erasure_record(id)
+    try:
+        held = from_json(content, Erasure)
+    except ValidationError:
+        path = run.path / "erasures" / id / "erasure.json"
+        raise FedletheError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
     return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

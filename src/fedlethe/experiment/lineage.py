@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedlethe.config import EXACT
+from fedlethe.config import CLOSED_FORM
 from fedlethe.experiment.run import chain_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
@@ -33,7 +33,7 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
         for _, facts in chain_of(part.history, part.erasure):
             back = set(facts.get("joined", ()))
             erased = (erased | (set(facts["forget"]) - set(facts.get("patients", ())))) - back
-            if facts.get("guarantee") is not None or facts["method"] == EXACT:
+            if facts.get("guarantee") is not None or facts["method"] == CLOSED_FORM:
                 inside -= erased
             inside |= back
     return frozenset(inside)

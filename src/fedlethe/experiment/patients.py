@@ -7,6 +7,7 @@ comes back in the repair rounds with the images of its other patients; or all is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment.run import Run
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned
@@ -43,6 +45,49 @@ def named(run: Run, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
 def _groups(data: FederatedData, client: ClientId, split: str) -> list[str]:
     groups = getattr(data.clients[client], split).groups
     return [] if groups is None else groups.tolist()
+
+
+def unnamed(run: Run, pseudonyms: OfClients, text: str) -> str:
+    """A text that is to stay on record, each of these patients' names in it replaced by what stands for it."""
+    for client, names in named(run, pseudonyms).items():
+        for name in sorted(names, key=len, reverse=True):
+            text = _of_name(name).sub(run.history.store.keys.pseudonym(client, name), text)
+    return text
+
+
+def refuse_named(flag: str, text: str, names: Sequence[str]) -> None:
+    """Refuse a text that is to stay on record where it names one of these patients.
+
+    Raises:
+        FedletheError: It does; the message does not repeat the name.
+    """
+    if any(_of_name(name).search(text) for name in names):
+        raise FedletheError(f"{flag}: names the patient, and stays on record; leave the name out")
+
+
+def refuse_known(flag: str, text: str, history: RunFolder, pseudonyms: OfClients) -> None:
+    """The same where the patients' names are not at hand: each word is held against what stands for them."""
+    for client, known in pseudonyms.items():
+        words = {word.strip(".!?") for word in re.findall(r"[^\s,;:()'\"]+", text)}
+        if any(history.store.keys.pseudonym(client, word) in known for word in words):
+            raise FedletheError(f"{flag}: names the patient, and stays on record; leave the name out")
+
+
+def demand_trained_on(run: Run, pseudonyms: OfClients) -> None:
+    """Refuse to audit the erasure of patients without training images: there is nothing that a model could have kept.
+
+    Raises:
+        FedletheError: None of them has one.
+    """
+    trained = [run.images.of_patients(client, names)["train"] for client, names in named(run, pseudonyms).items()]
+    if trained and not any(mask.any() for mask in trained):
+        raise FedletheError("--references: no model was trained on an image of the patient; leave the audit out")
+
+
+def _of_name(name: str) -> re.Pattern[str]:
+    """Where a name stands in a text: anywhere, or, if it is so short that it is part of many words, by itself."""
+    escaped = re.escape(name)
+    return re.compile(escaped if len(name) >= 4 else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])")
 
 
 def less(data: FederatedData, patients: OfClients) -> FederatedData:

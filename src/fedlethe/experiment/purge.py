@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,17 @@ import numpy.typing as npt
 import torch
 
 from fedlethe.config import RunConfig
-from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, scrub, without
+from fedlethe.data.erased import (
+    ErasedImages,
+    array_of,
+    client_fingerprint,
+    identities,
+    kept_array,
+    scrub,
+    without,
+)
 from fedlethe.data.federated import SPLITS, FederatedData, Split
-from fedlethe.exact.features import cached_features
+from fedlethe.data.holdings import beyond_reach
 from fedlethe.experiment.elsewhere import reach
 from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
@@ -54,6 +63,9 @@ from fedlethe.types import ClientId, Need, Vector
 
 SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/images.csv")
 """Pages and pictures that show the clients' images."""
+
+OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
+"""What a purge says of images that were never on this machine."""
 
 AUDITS = "audits"
 """The folder of what models answered to the clients' images."""
@@ -256,7 +268,7 @@ def _taken(
 ) -> ErasedImages:
     """The images that the purge of a request takes; none of a run on nodes, whose images were never here."""
     if REMOTE in read_run_document(folder.path)["run"]:
-        return ErasedImages(array=None, rows=(), clients=request.clients)
+        return ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
     return _images_of(source(folder), request, patients)
 
 
@@ -273,28 +285,28 @@ def _images_of(source: _Source, request: ErasureRequest, patients: OfClients) ->
             if client in patients:
                 mask = np.isin(np.array([]) if held.groups is None else held.groups, list(patients[client]))
                 positions.setdefault(client, {})[split] = tuple(np.flatnonzero(mask).tolist())
-            rows |= set(held.indices[mask].tolist())
+        rows |= set(plain.rows_of(client, patients.get(client)).tolist())
     found = ErasedImages(
         array=array_of(_array(plain)),
         rows=tuple(sorted(rows)),
-        features=tuple(_features(source, clients)),
         clients=tuple(client for client in clients if client not in patients),
         positions=positions,
     )
     left = without(source.images, [found])
-    return replace(found, retained={client: client_fingerprint(left, client) for client in left.clients})
+    return replace(
+        found,
+        retained={client: client_fingerprint(left, client) for client in left.clients},
+        not_reached=beyond_reach(identities(found), _kept([*source.before, found])),
+    )
+
+
+def _kept(erased: Sequence[ErasedImages]) -> tuple[Path, ...]:
+    kept = kept_array(erased)
+    return () if kept is None else (kept,)
 
 
 def _array(data: FederatedData) -> npt.NDArray[Any]:
     return next(iter(data.clients.values())).train.images
-
-
-def _features(source: _Source, clients: Sequence[ClientId]) -> Iterator[str]:
-    if source.config.exact is not None:
-        for client in clients:
-            for split in SPLITS:
-                held = source.images.clients[client].split(split)
-                yield cached_features(held, source.config.exact.feature_map).name
 
 
 # The purge itself
@@ -379,7 +391,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         target = Condemned(history, tuple(_files(history, (), request, base)), _keys(history, request, True))
         _demand_keys(target)
         made = _influences(history, [part_of(history, base)], request, base)
-        images = ErasedImages(array=None, rows=(), clients=request.clients)
+        images = ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
         _condemn(target, request, request.id, base, images, made)
     _finish(history)
     reach([history], request.id, request.clients)

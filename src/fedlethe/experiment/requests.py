@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from fedlethe.entered import demand_text
 from fedlethe.errors import FedletheError
+from fedlethe.experiment.patients import refuse_known, refuse_named
 from fedlethe.experiment.run import Run, opened_folder
 from fedlethe.history import chain
 from fedlethe.history.chain import Body, Event
@@ -208,6 +209,8 @@ def open_request(
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)
+        for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+            refuse_named(flag, text, patients)
         pseudonyms = _pseudonyms(run, clients, patients)
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
             return same
@@ -233,7 +236,7 @@ def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) 
     if run.remote is not None:
         raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
-    run.data.without_patients(client, patients)
+    run.images.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
 
 
@@ -282,4 +285,5 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
         request = find(history.ledger, id)
         if request.state not in ("opened", "running", "failed") and not request.stopped:
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
+        refuse_known("--reason", reason, history, request.patients)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -37,7 +37,8 @@ def arrays_after(after: Path, named: Named) -> ArrayRecord:
         raise FedletheError(f"{after}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
     with Recorded.of(after.parent.parent).opened() as history:
         model = history.erased_model(after.name)
-        held, plain = unpack(history.store.content(history.store.find(f"erasures/{after.name}/{BESIDE}")))
+        beside = history.store.find(f"erasures/{after.name}/{BESIDE}")
+        held, plain = unpack(history.store.content(beside), history.path / beside.path)
         if difference := history.layout.difference(named.layout.shapes):
             raise FedletheError(f"{after}: holds another model: {difference}")
         return named.arrays(model, {name: held[f"whole:{name}"] for name in plain["whole"]})

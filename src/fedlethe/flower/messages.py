@@ -52,7 +52,7 @@ class Computing:
     Attributes:
         precision: What the server resolved 'auto' to.
         threads: Threads of one operation on a CPU, on which the rounding of sums depends; 0 for each node's own.
-        learner: 'fedavg', or 'exact' for the closed-form federation.
+        learner: 'fedavg', or 'closed-form'.
     """
 
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -69,7 +69,7 @@ class FlowerRemote:
         """See `Remote.class_counts`."""
         if config.exact is not None and config.exact.settings.epsilon is not None:
             raise FedletheError(
-                "exact.epsilon: without class_weights every node would have to tell its counts; set them"
+                "closed_form.epsilon: without class_weights every node would have to tell its counts; set them"
             )
         answers = self._asked(config, COUNT, {})
         return {client: np.array(reply.content.metric_records["counts"]["images"]) for client, reply in answers.items()}

@@ -22,7 +22,7 @@ from fedlethe.flower.train_mode import train
 
 MODES: dict[str, Callable[[Session], None]] = {
     "train": train,
-    "exact": train,
+    "closed-form": train,
     "erase": erase,
     "retrain": retrain,
     "audit": audit,
@@ -47,7 +47,7 @@ def server_app(config: Path) -> ServerApp:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
                 raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
-            learner: Learner | None = "exact" if options.mode == "exact" else None
+            learner: Learner | None = "closed-form" if options.mode == "closed-form" else None
             document = app_document(config, context.run_config, learner)
             MODES[options.mode](Session(grid=grid, options=options, document=document))
         except FedletheError as error:

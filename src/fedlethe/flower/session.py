@@ -31,7 +31,7 @@ class Options:
     """The run config, `[tool.flwr.app.config]` of the app; `flwr run -c 'mode="erase" ...'` lies over it.
 
     Attributes:
-        mode: train; exact, which trains the closed-form federation; erase; retrain; audit.
+        mode: train; closed-form, which trains the closed-form federation; erase; retrain; audit.
         run: The run folder: an absolute path on the server.
         set: Assignments over the app's configuration, such as 'federation.rounds=3 local.epochs=1'.
         clients: So many nodes have to be there before a new run begins; those that are there then are its clients.

@@ -133,10 +133,13 @@ class Keyring:
                 raise FedletheError(f"{problem}; remove the other name first")
 
     def clear_strays(self) -> None:
-        """Destroy keys that the ledger does not know: made just before a kill, they have sealed nothing."""
-        known = {event.body["id"] for event in self._ledger.events("key")}
+        """Destroy keys that the ledger does not know, or knows as destroyed.
+
+        A kill leaves the former, which have sealed nothing yet, and the latter. What cannot be destroyed stays, and
+        `ledger verify` names it.
+        """
         for client, id in self.files.there():
-            if id not in known:
+            if id not in self.living(client):
                 with suppress(FedletheError):
                     self.files.destroy(client, [id])
 

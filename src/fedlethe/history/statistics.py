@@ -73,7 +73,7 @@ def chosen_fit(folder: RunFolder) -> bytes:
         FedletheError: The run is no closed-form one.
     """
     if not folder.store.holds(FIT):
-        raise FedletheError(f"{folder.path}: was not trained in closed form (learner 'exact')")
+        raise FedletheError(f"{folder.path}: was not trained in closed form (learner 'closed-form')")
     return folder.store.content(folder.store.find(FIT))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Exact mode on PneumoniaMNIST, as ratios within this one run: `python benchmarks/exact.py --root DATA`.
+"""The closed form on PneumoniaMNIST, as ratios within this one run: `python benchmarks/closed_form.py --root DATA`.
 
 DATA is the folder that holds pneumoniamnist.npz. The figures, with the bound that the project holds itself to:
 1. Scattering images/s, 28 x 28 padded to 32 x 32.
@@ -59,7 +59,7 @@ def erasing(document: Document, folder: Path) -> tuple[float, int]:
     trained = train_run(resolve(document), folder)
     seconds = []
     with opened_run(folder) as run:
-        method = request(run, (GONE,), "exact", {}, {}, {}).method
+        method = request(run, (GONE,), "closed-form", {}, {}, {}).method
         for _ in range(REPEATS):
             meter = Meter()
             unlearn(run, (GONE,), method, run.history, meter)
@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="the folder that holds pneumoniamnist.npz")
     data = {"source": "medmnist", "flag": "pneumoniamnist", "root": parser.parse_args().root}
-    exact: Document = {"data": data, "learner": "exact"}
+    closed_form: Document = {"data": data, "learner": "closed-form"}
     network = {"data": data, "federation": {"rounds": 15}, "local": {"epochs": 2}}
     title = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     table = Table("what", "measured", "ratio", "bound", title=title)
@@ -122,7 +122,7 @@ def main() -> None:
     table.add_row("ResNet-50, the paper preset, without it", f"{resnet:.1f} images/s: {paper:,.0f} s", "", "")
     for size, bound in ((None, ">= 50x, <= 3 s"), (1024, ">= 1,000x")):
         with tempfile.TemporaryDirectory() as folder:
-            document = exact if size is None else {**exact, "exact": {"dimension": size}}
+            document = closed_form if size is None else {**closed_form, "closed_form": {"dimension": size}}
             seconds, sent = erasing(document, Path(folder) / "run")
         name = f"erasing, {size or 3472:,} features"
         table.add_row(f"{name}, against the small CNN", f"{seconds:.3f} s", f"{slow / seconds:,.0f}x", bound)

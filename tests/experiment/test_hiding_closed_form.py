@@ -26,12 +26,12 @@ pytestmark = pytest.mark.usefixtures("secrets_in_order")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Four hospitals, twelve features."""
-    out = tmp_path_factory.mktemp("hiding-exact") / "run"
+    out = tmp_path_factory.mktemp("hiding-closed-form") / "run"
     document: dict[str, Any] = {
-        "learner": "exact",
+        "learner": "closed-form",
         "data": {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 40},
         "features": {"scales": 2},
-        "exact": {"dimension": 12, "penalty": 1.0},
+        "closed_form": {"dimension": 12, "penalty": 1.0},
     }
     train_run(resolve(document), out)
     with opened_run(out) as opened:
@@ -53,7 +53,7 @@ def standardised(run: Run, model: torch.Tensor) -> np.ndarray:
 
 
 def candidates(run: Run) -> list[torch.Tensor]:
-    method = run.config.method("exact", {})
+    method = run.config.method("closed-form", {})
     return [unlearn(run, [client], method, run.past(), Meter()).model for client in HOSPITALS]
 
 
@@ -73,7 +73,7 @@ def test_the_frame_is_that_of_standardised_features(run: Run) -> None:
 
 @pytest.mark.parametrize("kind", ["subspace", "shaped"])
 def test_distances_and_noise_are_of_that_frame(run: Run, kind: str) -> None:
-    erasure = erase(run, request(run, ["hospital-1"], "exact", {}, {"epsilon": 3.0, "kind": kind}, {}))
+    erasure = erase(run, request(run, ["hospital-1"], "closed-form", {}, {"epsilon": 3.0, "kind": kind}, {}))
     hidden, frame = erasure.hidden, frame_of(run, "subspace")
     assert hidden is not None
     assert hidden.epsilon == pytest.approx(3.0, abs=1e-6)
@@ -87,8 +87,10 @@ def test_distances_and_noise_are_of_that_frame(run: Run, kind: str) -> None:
 
 
 def test_each_mask_is_attacked_in_its_own_coordinates(run: Run) -> None:
-    method = run.config.method("exact", {})
-    found = frontier(run, "exact", {"exact": method}, [16.0], ["isotropic", "subspace", "shaped"], (), draws=1)
+    method = run.config.method("closed-form", {})
+    found = frontier(
+        run, "closed-form", {"closed-form": method}, [16.0], ["isotropic", "subspace", "shaped"], (), draws=1
+    )
     masked = [point for point in found.points if point.epsilon is not None]
     assert [point.mask for point in masked] == ["isotropic", "subspace", "shaped"]
     assert masked[0].sigma != pytest.approx(masked[1].sigma, rel=0.1)
@@ -101,8 +103,10 @@ def test_each_mask_is_attacked_in_its_own_coordinates(run: Run) -> None:
 
 def test_next_to_no_noise_costs_next_to_nothing(run: Run) -> None:
     """The masked vector is brought back from its coordinates before it is asked."""
-    method = run.config.method("exact", {})
-    found = frontier(run, "exact", {"exact": method}, [1e7], ["isotropic", "subspace", "shaped"], (), draws=1)
+    method = run.config.method("closed-form", {})
+    found = frontier(
+        run, "closed-form", {"closed-form": method}, [1e7], ["isotropic", "subspace", "shaped"], (), draws=1
+    )
     bare = next(point for point in found.points if point.mask == "no mask")
     for point in found.points[2:]:
         assert point.accuracy.mean == pytest.approx(bare.accuracy.mean, abs=0.02)
