@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,13 @@ def test_sha256_reads_all_of_a_long_file(tmp_path: Path) -> None:
     content = os.urandom((1 << 22) + 17)
     (tmp_path / "file").write_bytes(content)
     assert files.sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_files_and_new_folders_are_their_owner_s_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        files.write_text(tmp_path / "a" / "b" / "c.txt", "x")
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "a").rglob("*"))]
+    assert [stat.S_IMODE((tmp_path / "a").stat().st_mode), *modes] == [0o700, 0o700, 0o600]

@@ -344,6 +344,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     patients = {} if done else named(run, request.patients)
     own, *earlier = condemned(run, request, base)
     with ExitStack() as stack:
+        for target in (own, *earlier):  # what the ledger calls living must be there before anything is condemned
+            _demand_keys(target)
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
@@ -356,6 +358,12 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
         for target in (own, *earlier):
             _finish(target.folder)
     reach(folders_of(run), request.id, request.clients)
+
+
+def _demand_keys(target: Condemned) -> None:
+    """Refuse to condemn keys that are not there: what is said to be destroyed would live on elsewhere."""
+    for client, ids in target.keys.items():
+        target.folder.store.keys.demand(client, ids)
 
 
 def abroad(run: Run, request: ErasureRequest) -> str:
@@ -393,6 +401,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
     )
     if not is_purged(history, request.id):
         target = Condemned(history, tuple(_files(history, (), request, base)), _keys(history, request, True))
+        _demand_keys(target)
         made = _influences(history, [part_of(history, base)], request, base)
         images = ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
         _condemn(target, request, request.id, base, images, made)
