@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
-from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.by_class import ByClass
 from fedlethe.experiment import answers
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet18
@@ -103,7 +103,7 @@ def test_a_malformed_file_ends_in_one_line_that_names_it(name: str, tmp_path: Pa
     readers = (
         lambda: checkpoint.load(path, layout),
         lambda: checkpoint.layout_of(path),
-        lambda: Statistics.read(BAD[name], path),
+        lambda: ByClass.read(BAD[name], path),
         lambda: answers.read(BAD[name], path),
         lambda: initialise(ResNet18(weights=path), 1, 2, seed=0),
         lambda: read_arrays(BAD[name], path),

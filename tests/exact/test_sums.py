@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedlethe.errors import FedletheError
-from fedlethe.exact.ridge import solve
-from fedlethe.exact.statistics import Statistics, total
+from fedlethe.exact.by_class import ByClass, total
+from fedlethe.exact.ridge import PENALTIES, Head, solve
+from fedlethe.exact.settings import ExactSettings
+from fedlethe.exact.statistics import Statistics
 from fedlethe.exact.sums import LIMIT, Sums, fit
 
 WEIGHTS = (1.9, 0.67)
+FIXED = ExactSettings(penalty=0.1, class_weights=WEIGHTS)
+Rows = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 CLIENTS, PATIENTS, SIZE = 6, 5, 7
 
 
@@ -25,25 +31,49 @@ def rows(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), labels
 
 
-def of(client: int, patients: set[int]) -> Statistics:
+def of(client: int, patients: set[int]) -> ByClass:
     parts = [rows(client, patient) for patient in sorted(patients)]
     x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Statistics.of(x, y, WEIGHTS)
+    return ByClass.of(x, y, 2)
 
 
-def scratch(there: dict[int, set[int]]) -> Statistics:
-    """One set of statistics of all rows that are left, made at once."""
-    parts = [rows(client, patient) for client in sorted(there) for patient in sorted(there[client])]
+def unlike(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose classes are shared out, scaled and separated differently at every client; some have one class alone."""
+    generator = np.random.default_rng(100 + 10 * client + patient)
+    labels = (generator.random(9) < (0.0, 0.05, 0.5, 0.9, 1.0, 0.3)[client]).astype(np.int64)
+    scale = (0.1, 1, 5, 1, 1, 30)[client]
+    features = scale * generator.normal(0, 1, (9, SIZE)) + labels[:, None] * np.arange(SIZE) * (client - 2) / 3
+    return features.astype(np.float32), labels
+
+
+def retrained(
+    parts: list[tuple[np.ndarray, np.ndarray]], settings: ExactSettings
+) -> tuple[Head, float, tuple[float, ...]]:
+    """A training on rows, weighted as rows, that shares no code of the choices."""
     x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Statistics.of(x, y, WEIGHTS)
+    counts = np.bincount(y, minlength=2)
+    weights = settings.class_weights or tuple(float(f"{len(y) / (2 * max(count, 1)):.2g}") for count in counts)
+    whole = Statistics.of(x, y, weights)
+    penalty = settings.penalty or min(PENALTIES, key=lambda one: solve(whole, one).score)
+    return solve(whole, penalty), penalty, weights
 
 
 moves = st.lists(st.tuples(st.integers(0, CLIENTS - 1), st.integers(0, PATIENTS)), min_size=50, max_size=50)
 
 
-@settings(max_examples=40)
-@given(moves=moves)
-def test_after_fifty_joins_erasures_and_returns_it_is_a_fit_from_scratch(moves: list[tuple[int, int]]) -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    moves=moves,
+    made=st.sampled_from([rows, unlike]),
+    chosen=st.sampled_from([ExactSettings(), ExactSettings(penalty=0.1), ExactSettings(class_weights=WEIGHTS)]),
+)
+def test_after_fifty_joins_erasures_and_returns_it_is_a_training_of_who_is_left(
+    moves: list[tuple[int, int]], made: Rows, chosen: ExactSettings
+) -> None:
+    def of(client: int, patients: set[int]) -> ByClass:
+        parts = [made(client, patient) for patient in sorted(patients)]
+        return ByClass.of(*(np.concatenate(part) for part in zip(*parts, strict=True)), 2)
+
     everybody = set(range(PATIENTS))
     there = {0: set(everybody)}
     sums = Sums.of([of(0, everybody)])
@@ -58,28 +88,45 @@ def test_after_fifty_joins_erasures_and_returns_it_is_a_fit_from_scratch(moves: 
         elif len(there) > 1:  # the client leaves, with the patients that it still has
             sums = sums.minus(of(client, held))
             del there[client]
-    found = fit(sums, 0.1, lambda: total([of(client, there[client]) for client in sorted(there)]))
-    expected = solve(scratch(there), 0.1)
-    assert found.head.difference(expected) <= 1e-8
-    x = np.concatenate([rows(client, patient)[0] for client in range(CLIENTS) for patient in range(PATIENTS)])
-    logits, others = (head.logits(x.astype(np.float64)) for head in (found.head, expected))
-    odds, other = (1 / (1 + np.exp(one[:, 0] - one[:, 1])) for one in (logits, others))
-    assert np.abs(odds - other).max() <= 1e-6
+    whole = total([of(client, there[client]) for client in sorted(there)])
+    if (whole.rows == 0).any():
+        return  # no model of one class
+    found = fit(sums, chosen, lambda: whole)
+    parts = [made(client, patient) for client in sorted(there) for patient in sorted(there[client])]
+    head, penalty, weights = retrained(parts, chosen)
+    assert (found.choice.penalty, found.choice.class_weights) == (penalty, weights)
+    assert found.head.difference(head) <= 1e-8
+
+
+def test_choices_are_made_anew_when_an_unlike_client_leaves() -> None:
+    everybody = set(range(PATIENTS))
+    parts = {
+        client: ByClass.of(*(np.concatenate(p) for p in zip(*(unlike(client, k) for k in everybody), strict=True)), 2)
+        for client in range(CLIENTS)
+    }
+    sums = Sums.of(list(parts.values()))
+    before = fit(sums, ExactSettings(), lambda: pytest.fail("not needed"))
+    left = sums.minus(parts[4]).minus(parts[5])
+    after = fit(left, ExactSettings(), lambda: total([parts[client] for client in range(4)]))
+    head, penalty, weights = retrained([unlike(client, k) for client in range(4) for k in everybody], ExactSettings())
+    assert (after.choice.penalty, after.choice.class_weights) == (penalty, weights)
+    assert (after.choice.penalty, after.choice.class_weights) != (before.choice.penalty, before.choice.class_weights)
+    assert after.head.difference(head) <= 1e-8
+    kept = solve(left.total.weighted(before.choice.class_weights), before.choice.penalty)
+    assert kept.difference(head) > 0.01  # what the choices with the erased among the others led to
 
 
 def test_sums_are_made_again_where_rounding_could_show() -> None:
     everybody = set(range(PATIENTS))
-    huge = Statistics.of(
-        rows(5, 0)[0] * np.float32(1e7), rows(5, 0)[1], WEIGHTS
-    )  # beside it the others are lost in rounding
+    huge = ByClass.of(rows(5, 0)[0] * np.float32(1e7), rows(5, 0)[1], 2)  # beside it the others are lost in rounding
     parts = [of(client, everybody) for client in range(2)]
     sums = Sums.of(parts).plus(huge).minus(huge)
-    careless = solve(sums.total, 0.1).difference(solve(total(parts), 0.1))
+    careless = solve(sums.total.weighted(WEIGHTS), 0.1).difference(solve(total(parts).weighted(WEIGHTS), 0.1))
     assert careless > LIMIT
-    found = fit(sums, 0.1, lambda: total(parts))
+    found = fit(sums, FIXED, lambda: total(parts))
     assert found.rebuilt
-    assert found.head.difference(solve(total(parts), 0.1)) == 0
-    assert not fit(found.sums.plus(parts[0]).minus(parts[0]), 0.1, lambda: pytest.fail("not needed")).rebuilt
+    assert found.head.difference(solve(total(parts).weighted(WEIGHTS), 0.1)) == 0
+    assert not fit(found.sums.plus(parts[0]).minus(parts[0]), FIXED, lambda: pytest.fail("not needed")).rebuilt
 
 
 def test_the_bound_is_above_what_rounding_did() -> None:
@@ -87,8 +134,10 @@ def test_the_bound_is_above_what_rounding_did() -> None:
     sums = Sums.of([of(client, everybody) for client in range(CLIENTS)])
     for _ in range(30):
         sums = sums.minus(of(3, everybody)).plus(of(3, everybody))
-    found = fit(sums, 0.1, lambda: pytest.fail("not needed"))
-    real = found.head.difference(solve(total([of(client, everybody) for client in range(CLIENTS)]), 0.1))
+    found = fit(sums, FIXED, lambda: pytest.fail("not needed"))
+    real = found.head.difference(
+        solve(total([of(client, everybody) for client in range(CLIENTS)]).weighted(WEIGHTS), 0.1)
+    )
     assert real <= found.bound <= LIMIT
 
 
@@ -97,4 +146,4 @@ def test_nobody_is_taken_away_who_is_not_there() -> None:
     with pytest.raises(FedletheError, match="never in them"):
         sums.minus(of(1, {0, 1}))
     with pytest.raises(FedletheError, match="do not fit"):
-        sums.plus(Statistics.nothing(3, 2))
+        sums.plus(ByClass.nothing(3, 2))

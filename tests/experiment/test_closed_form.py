@@ -16,10 +16,10 @@ from PIL import Image
 
 from fedlethe.config import resolve
 from fedlethe.errors import FedletheError
-from fedlethe.exact.ridge import solve
-from fedlethe.exact.statistics import Statistics, total
+from fedlethe.exact.by_class import ByClass, total
+from fedlethe.exact.settings import ExactSettings
+from fedlethe.exact.sums import scratch
 from fedlethe.experiment import erase, opened_run, request, trace, train_run
-from fedlethe.experiment.closed_form import chosen_by
 from fedlethe.history.ledger import removals
 from fedlethe.history.statistics import statistics_of
 from tests.experiment.conftest import Fedlethe
@@ -81,7 +81,6 @@ def model(path: Path) -> np.ndarray:
 def naive(run: Path, kept: Callable[[str, str], bool]) -> np.ndarray:
     """The head of the rows that are kept, by client and patient, from the features themselves."""
     with opened_run(run) as opened:
-        chosen = chosen_by(opened.history)
         features, labels = [], []
         for client, data in opened.data.clients.items():
             assert data.train.groups is not None
@@ -89,7 +88,7 @@ def naive(run: Path, kept: Callable[[str, str], bool]) -> np.ndarray:
                 if kept(client, patient):
                     features.append(data.train.images[data.train.indices[index]].ravel())
                     labels.append(data.train.labels[index])
-        head = solve(Statistics.of(np.stack(features), np.array(labels), chosen.class_weights), chosen.penalty)
+        head = scratch(ByClass.of(np.stack(features), np.array(labels), 2), ExactSettings()).head
         return np.concatenate([head.weight.ravel(), head.bias])
 
 
@@ -115,7 +114,7 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
     for number, ((command, *options), kept) in enumerate(steps, start=1):
         record = fedlethe(command, copy, *options)
         assert record["id"] == f"{number:04d}"
-        assert record["guarantee"]["kind"] == "guaranteed"
+        assert record["guarantee"]["kind"] == "exact"
         assert record["found"]["retrain_equivalence_residual"] <= 1e-8
         assert record["examples"] == 0
         expected = naive(copy, kept)
@@ -161,11 +160,10 @@ def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, co
     with opened_run(out) as opened, opened_run(copy) as before:
         sent = [statistics_of(before.history, client) for client in ("north", "west")]
         sent += [statistics_of(opened.history, client) for client in ("east", "south")]
-        penalty = chosen_by(opened.history).penalty
         assert opened.past().clients == ("east", "north", "south", "west")
     for erased, kept in (("north", [1, 2, 3]), ("south", [0, 1, 2])):
         record = fedlethe("erase", out, "--client", erased)
-        expected = solve(total([sent[index] for index in kept]), penalty)
+        expected = scratch(total([sent[index] for index in kept]), ExactSettings()).head
         np.testing.assert_allclose(
             model(Path(record["model"])), np.concatenate([expected.weight.ravel(), expected.bias]), rtol=1e-5, atol=1e-6
         )

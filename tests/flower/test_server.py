@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from fedlethe.experiment.answers import Examination
 from fedlethe.experiment.run import opened_folder
 from fedlethe.federation.train import train
 from fedlethe.flower.local import LocalGrid, LocalNode
-from fedlethe.flower.messages import COUNT, DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO
+from fedlethe.flower.messages import DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO, Computing, Request
 from fedlethe.history.ledger import Participation
 from fedlethe.history.statistics import statistics_of
 from fedlethe.models import initialise
@@ -359,7 +360,7 @@ def test_the_closed_form_federation_gives_the_bytes_of_one_process(closed: tuple
     record = nodes(app.run, "erasures/0001/nodes.json")
     assert record["messages"]["hospital-1"] == {}
     assert record["messages"]["hospital-0"] == {EVALUATE: 2}  # nobody sends anything but how the models do
-    assert nodes(app.run, "nodes/0001.json")["messages"]["hospital-1"] == {COUNT: 1, EVALUATE: 1, STATISTICS: 1}
+    assert nodes(app.run, "nodes/0001.json")["messages"]["hospital-1"] == {EVALUATE: 1, STATISTICS: 1}
 
 
 def test_statistics_that_no_images_can_have_are_refused(app: App, caplog: pytest.LogCaptureFixture) -> None:
@@ -374,15 +375,51 @@ def test_statistics_that_no_images_can_have_are_refused(app: App, caplog: pytest
     app.call(mode="closed-form")  # nothing of it was recorded, so the run begins where it was
 
 
-def test_noise_is_not_drawn_from_a_seed_that_the_server_knows(app: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_noise_is_drawn_once_and_not_from_a_seed_that_the_server_knows(
+    app: App, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "first"))
     noisy = "closed_form.epsilon=1000.0 closed_form.dimension=8"
-    assert "set them" in app.refused(caplog, mode="closed-form", set=noisy)
+    assert "hides nothing" in app.refused(caplog, mode="closed-form", set=f"{noisy} closed_form.noise_seed=1")
     contents = set()
-    for name in ("a", "b"):
-        run = app.folder / name
-        app.call(mode="closed-form", run=str(run), set=f"{noisy} 'closed_form.class_weights=[1.0, 1.0]'")
+    for name in range(10):
+        run = app.folder / f"run-{name}"
+        app.call(mode="closed-form", run=str(run), set=noisy)
         contents.add(sent(run, "hospital-0"))
-    assert len(contents) == 2
+    assert len(contents) == 1  # the second drawing would halve the noise's variance, the tenth leave a tenth of it
+    for other in (
+        "closed_form.epsilon=999.0 closed_form.dimension=8",
+        f"{noisy} closed_form.radius=2.0",
+        f"{noisy} data.size=18",
+    ):
+        line = app.refused(caplog, mode="closed-form", run=str(app.folder / "other"), set=other)
+        assert "this node released statistics" in line
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "second"))
+    app.call(mode="closed-form", run=str(app.folder / "elsewhere"), set=noisy)
+    assert sent(app.folder / "elsewhere", "hospital-0") not in contents
+
+
+def test_a_node_takes_no_weights_from_a_request_and_tells_no_counts(app: App) -> None:
+    grid = app.grid(set="closed_form.epsilon=1.0 closed_form.dimension=8")
+    for weights in ([1e6, 1e6], [1.0, 1.0], [float("nan"), 1.0], [-1.0, 1.0]):
+        options = {"class_weights": weights}
+        content = Request(client="hospital-0", computing=Computing(learner="closed-form"), options=options).records()
+        (reply,) = grid.send_and_receive([Message(content, 102, STATISTICS)])
+        assert reply.has_error()
+        assert "class_weights are refused" in reply.error.reason
+    (reply,) = grid.send_and_receive([Message(content, 102, "query.fedlethe_count")])
+    assert reply.has_error()
+
+
+def test_a_fingerprint_cannot_be_made_from_the_images(closed: tuple[App, Path], tmp_path: Path) -> None:
+    app, in_process = closed
+    known = read_toml(app.run / "run.toml")["run"]["nodes"]["fingerprints"]
+    with experiment.opened_run(in_process) as run:
+        alone = {
+            client: replace(run.images, clients={client: run.images.clients[client]}).fingerprint
+            for client in HOSPITALS
+        }
+    assert all(known[client] != alone[client] for client in HOSPITALS)
 
 
 def test_in_the_closed_form_nobody_may_be_missing(app: App, caplog: pytest.LogCaptureFixture) -> None:

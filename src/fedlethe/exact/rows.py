@@ -4,16 +4,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import secrets
 
 from fedlethe.data.federated import Examples
+from fedlethe.exact.by_class import ByClass
 from fedlethe.exact.settings import ExactSettings
-from fedlethe.exact.statistics import Statistics, clipped
+from fedlethe.exact.statistics import clipped
+from fedlethe.privacy.noise import SECRET_BYTES, Noise, SecretNoise
+from fedlethe.seeding import numpy_generator
+from fedlethe.types import ClientId
 
 
-def rows(examples: Examples, settings: ExactSettings, class_weights: Sequence[float]) -> Statistics:
+def noise_of(settings: ExactSettings, client: ClientId) -> Noise:
+    """Where noise comes from: the operating system, or a seed, for a simulation that is to be reproduced."""
+    if settings.noise_seed is None:
+        return SecretNoise(secrets.token_bytes(SECRET_BYTES), "statistics")
+    return numpy_generator(settings.noise_seed, "statistics", client)
+
+
+def rows(examples: Examples, settings: ExactSettings, classes: int) -> ByClass:
     """The statistics of some rows, without noise."""
     features = examples.images[examples.indices].reshape(len(examples), math.prod(examples.images.shape[1:]))
     if settings.epsilon is not None:
         features = clipped(features, settings.radius)
-    return Statistics.of(features, examples.labels, class_weights)
+    return ByClass.of(features, examples.labels, classes)

@@ -15,14 +15,16 @@ class ExactSettings:
     """The closed-form training.
 
     Attributes:
-        penalty: lambda over the sum of the rows' weights; None for the one that generalised cross-validation chooses.
+        penalty: lambda over the sum of the rows' weights; None for the one that generalised cross-validation chooses
+            of the sums, anew whenever somebody leaves or joins.
         class_weights: Weight of a row by its class, the same at all clients; None for balanced classes, by the counts
-            over all clients, to two digits. Like the penalty they are settings of the training: they are recorded, and
-            an erasure keeps them, as retraining would.
+            over all clients, to two digits, anew whenever somebody leaves or joins.
         dimension: Project the features to so many; None to leave them.
         epsilon: Each client adds Gaussian noise to its statistics, so that no single row shows; None adds none. The
             features are then centred on public images (see `features.Centred`).
         delta: Of that guarantee.
+        noise_seed: Draws the noise, so that a simulation can be reproduced; then it hides nothing, and nothing is
+            claimed of it. None for the operating system's randomness.
         radius: Length that rows are clipped to where there is noise; 1 is 1.5 times what is usual of public images.
     """
 
@@ -32,6 +34,7 @@ class ExactSettings:
     epsilon: float | None = None
     delta: float = 1e-5
     radius: float = 1.0
+    noise_seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("penalty", "epsilon", "radius"):

@@ -1,27 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""What a client sends in the closed-form federation: sums over its rows, which add up and subtract.
+"""What a ridge head is fitted to: weighted sums over rows (made of what clients send, see `by_class`).
 
 A row is an image's features x, shape (d,), its class y and its weight w, which depends on the class alone. The sums are
 those of w, w x, w x x', w y and w x y' (y one-hot), in float64, and the number of rows of each class. A model is made
-of the sums of all clients, so a client, or a patient, is taken out by subtracting its sums.
-
-What they reveal: means and second moments of the features, by class. With few rows, or a row that is known in part,
-that is information about single images; `noisy` hides a row, at a cost.
+of the sums of all clients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
-from fedlethe import tensors
 from fedlethe.errors import FedletheError
-from fedlethe.privacy.accounting import gaussian_sigma
 
 Array = npt.NDArray[np.float64]
 
@@ -71,19 +64,7 @@ class Statistics:
             x *= np.sqrt(w)[:, None]
             gram += x.T @ x
         rows = np.bincount(labels, minlength=classes).astype(np.float64)
-        return cls(rows, weights * rows, sums, _packed(gram), cross)
-
-    @classmethod
-    def nothing(cls, size: int, classes: int) -> Statistics:
-        """The statistics of no rows."""
-        shapes = ((classes,), (classes,), (size,), (size * (size + 1) // 2,), (size, classes))
-        return cls(*(np.zeros(shape) for shape in shapes))
-
-    def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(*(mine + theirs for mine, theirs in zip(self._arrays(), other._arrays(), strict=True)))
-
-    def __sub__(self, other: Statistics) -> Statistics:
-        return Statistics(*(mine - theirs for mine, theirs in zip(self._arrays(), other._arrays(), strict=True)))
+        return cls(rows, weights * rows, sums, packed(gram), cross)
 
     @property
     def size(self) -> int:
@@ -107,10 +88,6 @@ class Statistics:
         lengths = np.arange(self.size, 0, -1)
         diagonal: Array = self.gram[np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)]
         return diagonal
-
-    def fits(self, other: Statistics) -> bool:
-        """Whether both are of as many features and classes."""
-        return all(mine.shape == theirs.shape for mine, theirs in zip(self._arrays(), other._arrays(), strict=True))
 
     def check(self, where: str) -> None:
         """Refuse statistics that no rows can have.
@@ -154,80 +131,11 @@ class Statistics:
                 "make the statistics again"
             )
 
-    def content(self) -> bytes:
-        """They as a safetensors file: what the client sends."""
-        return safetensors.numpy.save({field.name: getattr(self, field.name) for field in fields(self)})
-
-    @classmethod
-    def read(cls, content: bytes, where: Path) -> Statistics:
-        """What `content` gave. Statistics from elsewhere are to be held against `check`, too.
-
-        Args:
-            content: The file's bytes.
-            where: Names the file in messages.
-
-        Raises:
-            FedletheError: The file is not whole, or holds something else.
-        """
-        try:
-            arrays, _ = tensors.read_arrays(content, where)
-            found = cls(**arrays)
-        except TypeError:
-            held = ", ".join(arrays)[:200]
-            raise FedletheError(f"{where}: holds no statistics (it holds {held or 'nothing'}); make it again") from None
-        if any(array.dtype != np.float64 for array in arrays.values()):
-            raise FedletheError(f"{where}: its statistics are not float64; make it again")
-        return found
-
-    def noisy(
-        self,
-        epsilon: float,
-        delta: float,
-        radius: float,
-        class_weights: Sequence[float],
-        generator: np.random.Generator,
-    ) -> Statistics:
-        """The same with Gaussian noise that hides any one row.
-
-        Formal guarantees:
-            (epsilon, delta)-differential privacy of one client's statistics against adding or removing a row, where
-            every row has norm <= radius (see `clipped`) and weight <= 1. Noise is added to the upper triangle of the
-            second moments, the sums by class and the counts, which a row moves by at most sqrt(r^4 + r^2 + 1) in L2.
-            All else is made of these: the sums, the weights, counts rounded and kept from falling below one, and
-            moments brought to the nearest that are positive semi-definite.
-
-        Args:
-            epsilon: Above 0.
-            delta: Between 0 and 1.
-            radius: Bound on the norm of a row.
-            class_weights: w by class.
-            generator: Draws the noise; whoever knows its seed can take the noise away.
-        """
-        sigma = gaussian_sigma(epsilon, delta, (radius**4 + radius**2 + 1) ** 0.5)
-
-        def moved(values: Array) -> Array:
-            noise: Array = values + generator.normal(0, sigma, values.shape)
-            return noise
-
-        rows = np.maximum(np.round(moved(self.rows)), 1.0)
-        weights = rows * np.asarray(class_weights)
-        cross = moved(self.cross)
-        whole = np.zeros((self.size + 1,) * 2)  # of (1, x): see `check`
-        whole[0, 0], whole[0, 1:] = weights.sum(), cross.sum(axis=1)
-        for i, row in self.triangle():
-            whole[i + 1, i + 1 :] = moved(row)
-        values, vectors = np.linalg.eigh(whole, UPLO="U")
-        whole = (vectors * np.maximum(values, 0.0)) @ vectors.T
-        whole *= weights.sum() / whole[0, 0]
-        sums = whole[0, 1:].copy()
-        cross += (sums - cross.sum(axis=1))[:, None] / len(rows)
-        return Statistics(rows, weights, sums, _packed(whole[1:, 1:]), cross)
-
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
-def _packed(matrix: Array) -> Array:
+def packed(matrix: Array) -> Array:
     """The upper triangle of a matrix, shape (d, d), row by row."""
     size = len(matrix)
     packed, start = np.empty(size * (size + 1) // 2), 0
@@ -235,14 +143,6 @@ def _packed(matrix: Array) -> Array:
         packed[start : start + size - i] = matrix[i, i:]
         start += size - i
     return packed
-
-
-def total(parts: Sequence[Statistics]) -> Statistics:
-    """The sum of some statistics, at least one, added in their order."""
-    found = parts[0]
-    for part in parts[1:]:
-        found = found + part
-    return found
 
 
 def clipped(features: npt.NDArray[np.float32], radius: float) -> npt.NDArray[np.float32]:

@@ -9,13 +9,16 @@ bound into one on the head, and where it exceeds LIMIT the sums are made again o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fedlethe.errors import FedletheError
+from fedlethe.exact.by_class import ByClass, total
+from fedlethe.exact.choices import Choice, decide
 from fedlethe.exact.ridge import Head, solve
-from fedlethe.exact.statistics import Array, Statistics, total
+from fedlethe.exact.settings import ExactSettings
+from fedlethe.exact.statistics import Array
 
 LIMIT = 1e-8
 """The most that a head may differ, relatively, from one fitted from scratch."""
@@ -29,29 +32,29 @@ class Sums:
 
     Attributes:
         total: What they came to.
-        passed: Sum over the operations since they were made from scratch of the second moments on the way, shape (d,).
+        passed: Second moments on the way, summed over the operations since they were made from scratch, shape (c, d).
     """
 
-    total: Statistics
+    total: ByClass
     passed: Array
 
     @classmethod
-    def of(cls, parts: Sequence[Statistics]) -> Sums:
+    def of(cls, parts: Sequence[ByClass]) -> Sums:
         """From scratch: the parts, at least one, added in their order."""
         return cls.whole(total(parts))
 
     @classmethod
-    def whole(cls, statistics: Statistics) -> Sums:
+    def whole(cls, statistics: ByClass) -> Sums:
         """Statistics that count as made from scratch."""
-        return cls(statistics, np.zeros(statistics.size))
+        return cls(statistics, np.zeros(statistics.sums.shape))
 
-    def plus(self, part: Statistics) -> Sums:
+    def plus(self, part: ByClass) -> Sums:
         """A client or patient joins."""
         self._demand_fit(part)
         joined = self.total + part
-        return Sums(joined, self.passed + joined.diagonal())
+        return Sums(joined, self.passed + joined.diagonals())
 
-    def minus(self, part: Statistics) -> Sums:
+    def minus(self, part: ByClass) -> Sums:
         """A client or patient leaves.
 
         Raises:
@@ -63,9 +66,9 @@ class Sums:
                 f"the sums hold {self.total.rows.tolist()} rows by class, fewer than the {part.rows.tolist()} to be "
                 "taken away; those rows were never in them"
             )
-        return Sums(self.total - part, self.passed + self.total.diagonal())
+        return Sums(self.total - part, self.passed + self.total.diagonals())
 
-    def _demand_fit(self, part: Statistics) -> None:
+    def _demand_fit(self, part: ByClass) -> None:
         if not self.total.fits(part):
             raise FedletheError(f"statistics of {part.size} features do not fit sums of {self.total.size}")
 
@@ -76,26 +79,36 @@ class Fit:
 
     Attributes:
         head: The model.
+        choice: The settings that it was fitted with.
         sums: What it is a function of.
         rebuilt: Whether the sums were made again, since rounding could have exceeded LIMIT.
         bound: On the head's relative difference from one fitted from scratch; 0 where it was.
     """
 
     head: Head
+    choice: Choice
     sums: Sums
     rebuilt: bool
     bound: float
 
 
-def fit(sums: Sums, penalty: float, rebuild: Callable[[], Statistics]) -> Fit:
-    """Fit a head, from sums made again by `rebuild` where rounding could move it by more than LIMIT.
+def fit(sums: Sums, settings: ExactSettings, rebuild: Callable[[], ByClass]) -> Fit:
+    """Choose and fit, from sums made again by `rebuild` where rounding could move the head by more than LIMIT.
 
     Raises:
         FedletheError: No rows can have these sums.
     """
-    head = solve(sums.total, penalty)
-    bound = HALF_UNIT * float(sums.passed @ head.sensitivity)
-    if bound <= LIMIT:
-        return Fit(head, sums, False, bound)
-    again = Sums.whole(rebuild())
-    return Fit(solve(again.total, penalty), again, True, 0.0)
+    fitted = _fit(sums, settings)
+    return fitted if fitted.bound <= LIMIT else scratch(rebuild(), settings, rebuilt=True)
+
+
+def scratch(sums: ByClass, settings: ExactSettings, rebuilt: bool = False) -> Fit:
+    """The fit of a training on these sums, every choice made of them."""
+    return replace(_fit(Sums.whole(sums), settings), rebuilt=rebuilt)
+
+
+def _fit(sums: Sums, settings: ExactSettings) -> Fit:
+    choice = decide(sums.total, settings)
+    head = solve(sums.total.weighted(choice.class_weights), choice.penalty)
+    passed = np.asarray(choice.class_weights) @ sums.passed  # (d,)
+    return Fit(head, choice, sums, False, HALF_UNIT * float(passed @ head.sensitivity))

@@ -15,13 +15,15 @@ from functools import reduce
 import numpy as np
 import torch
 
-from fedlethe.data.federated import SPLITS, ClientData, Examples, Labels
+from fedlethe.data.federated import SPLITS, ClientData, Examples
 from fedlethe.errors import FedletheError
-from fedlethe.exact.ridge import Head, choose, solve
-from fedlethe.exact.rows import rows
+from fedlethe.exact.by_class import ByClass, total
+from fedlethe.exact.choices import Choice
+from fedlethe.exact.ridge import Head
+from fedlethe.exact.rows import noise_of, rows
 from fedlethe.exact.settings import ExactErasure, ExactSettings
-from fedlethe.exact.statistics import Statistics, total
-from fedlethe.exact.sums import LIMIT, Fit, Sums, fit
+from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.sums import LIMIT, Fit, Sums, fit, scratch
 from fedlethe.experiment.run import Prepared, Run, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
@@ -29,7 +31,6 @@ from fedlethe.history.history import History
 from fedlethe.history.statistics import append_statistics, chosen_fit, statistics_of, statistics_sums
 from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.progress import track
-from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector
 from fedlethe.unlearning import Unlearned
 
@@ -66,13 +67,12 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
     """
     start = time.perf_counter()
     settings = _settings(prepared)
-    weights = chosen_by(earlier[-1].history).class_weights if earlier else _class_weights(prepared, settings)
-    parts = dict(_parts(prepared, weights))
+    parts = dict(_parts(prepared))
     own = total([parts[client] for client in sorted(parts)])
     sums = own if not earlier else total([sums_of(earlier).total, own])
-    penalty, scores = (settings.penalty, {}) if settings.penalty is not None else choose(sums)
-    model = vector_of(prepared, solve(sums, penalty))
-    chosen = Chosen(_feature_key(prepared), own.size, tuple(weights), penalty, scores)
+    fitted = scratch(sums, settings)
+    model, choice = vector_of(prepared, fitted.head), fitted.choice
+    chosen = Chosen(_feature_key(prepared), own.size, choice.class_weights, choice.penalty, choice.scores)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
     append_statistics(history, model, parts, own, to_json(chosen, Chosen), seconds, evaluation)
@@ -92,13 +92,10 @@ def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
 
 
 def retrain(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:
-    """The model of a training without these clients, shape (P,), with the settings that the whole federation chose."""
-    settings = _settings(prepared)
-    weights = _class_weights(prepared, settings)
-    parts = {client: _statistics(prepared, client, weights) for client in sorted(prepared.data.clients)}
-    penalty = choose(total(list(parts.values())))[0] if settings.penalty is None else settings.penalty
-    kept = [part for client, part in parts.items() if client not in forget]
-    return vector_of(prepared, solve(total(kept), penalty))
+    """The model of a training without these clients, shape (P,), every choice its own."""
+    kept = [client for client in sorted(prepared.data.clients) if client not in forget]
+    sums = total([_statistics(prepared, client) for client in kept])
+    return vector_of(prepared, scratch(sums, _settings(prepared)).head)
 
 
 def vector_of(prepared: Prepared, head: Head) -> Vector:
@@ -126,43 +123,23 @@ def _feature_key(prepared: Prepared) -> str:
     return prepared.config.exact.feature_map.key()
 
 
-def _class_weights(prepared: Prepared, settings: ExactSettings) -> tuple[float, ...]:
-    """Those that are asked for, or n / (c n_class) to two digits; 1 at the most where noise is made for that."""
-    if settings.class_weights is not None:
-        return settings.class_weights
-    counts = _class_counts(prepared)
-    balanced = counts.sum() / (len(counts) * np.maximum(counts, 1))
-    weights = balanced / balanced.max() if settings.epsilon is not None else balanced
-    return tuple(float(f"{weight:.2g}") for weight in weights)
-
-
-def _class_counts(prepared: Prepared) -> Labels:
-    """Training images of each class, over all clients, shape (c,)."""
-    classes = len(prepared.data.classes)
-    if prepared.remote is not None:
-        counts: Labels = np.stack(list(prepared.remote.class_counts(prepared.config).values())).sum(axis=0)
-        return counts
-    labels = np.concatenate([held.train.labels for held in prepared.data.clients.values()])
-    return np.bincount(labels, minlength=classes)
-
-
-def _parts(prepared: Prepared, class_weights: Sequence[float]) -> Iterator[tuple[ClientId, Statistics]]:
+def _parts(prepared: Prepared) -> Iterator[tuple[ClientId, ByClass]]:
     """What each client sends."""
     if prepared.remote is not None:
-        yield from prepared.remote.statistics(prepared.config, class_weights).items()
+        yield from prepared.remote.statistics(prepared.config).items()
         return
     for client in track(sorted(prepared.data.clients), len(prepared.data.clients), "statistics, clients"):
-        yield client, _statistics(prepared, client, class_weights)
+        yield client, _statistics(prepared, client)
 
 
-def _statistics(prepared: Prepared, client: ClientId, class_weights: Sequence[float]) -> Statistics:
-    """What a client sends."""
+def _statistics(prepared: Prepared, client: ClientId) -> ByClass:
+    """What a client sends; noise is drawn from the operating system, or from the seed that the user set for it."""
     settings = _settings(prepared)
-    own = rows(prepared.data.clients[client].train, settings, class_weights)
+    own = rows(prepared.data.clients[client].train, settings, len(prepared.data.classes))
     if settings.epsilon is None:
         return own
-    generator = numpy_generator(prepared.config.seed, "statistics", client)
-    return own.noisy(settings.epsilon, settings.delta, settings.radius, class_weights, generator)
+    noise = noise_of(settings, client)
+    return own.noisy(settings.epsilon, settings.delta, settings.radius, noise)
 
 
 # Erasing
@@ -179,7 +156,7 @@ class _Left:
     """
 
     sums: Sums
-    revised: Mapping[ClientId, Statistics]
+    revised: Mapping[ClientId, ByClass]
     parts: tuple[Part, ...]
 
 
@@ -187,32 +164,32 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: ExactErasure, history:
     """Take clients or patients out, or clients back in, and hold the head against one fitted from scratch.
 
     Formal guarantees:
-        The model is the one that training on what is left leads to, with the penalty and the class weights of this
-        run; the record holds by how much the head differs, which rounding alone can cause, and where that is more
-        than LIMIT the head fitted from scratch is taken. With noise on the statistics this holds of the noisy ones.
+        The model is the one that a training on what is left leads to, its class weights and its penalty chosen
+        from what is left, save where the user fixed them. The record holds by how much the head differs from one
+        chosen and fitted from scratch, which rounding alone can cause; where that is more than LIMIT, or the choices differ, the
+        one from scratch is taken. With noise on the statistics this holds of the noisy ones, which a training anew
+        would draw again: then less than 'exact' is claimed.
 
     Raises:
         FedletheError: A patient or client is not there, or nobody would be left.
     """
-    chosen = chosen_by(run.history)
-    left = _left(run, forget, method, history, chosen)
-    fitted = fit(left.sums, chosen.penalty, lambda: _again(left))
+    settings, left = _settings(run), _left(run, forget, method, history)
+    fitted = fit(left.sums, settings, lambda: _again(left))
     with meter.stopped():
-        scratch = Sums.whole(_again(left))
-        anew = solve(scratch.total, chosen.penalty)
-        if fitted.head.difference(anew) > LIMIT:
-            fitted = Fit(anew, scratch, True, 0.0)
-        residual = fitted.head.difference(anew)
+        anew = scratch(_again(left), settings, rebuilt=True)
+        if not _same(fitted.choice, anew.choice) or fitted.head.difference(anew.head) > LIMIT:
+            fitted = anew
+        residual = fitted.head.difference(anew.head)
     return Unlearned(
         model=vector_of(run, fitted.head),
-        guarantee=_guarantee(residual, fitted),
-        found=_found(residual, fitted, chosen),
+        guarantee=_guarantee(residual, fitted, settings),
+        found=_found(residual, fitted),
     )
 
 
-def revised(run: Run, method: ExactErasure, history: History) -> Mapping[ClientId, Statistics]:
+def revised(run: Run, method: ExactErasure, history: History) -> Mapping[ClientId, ByClass]:
     """The statistics of the clients whose patients are taken out, without these patients."""
-    return _left(run, (), method, history, chosen_by(run.history)).revised if method.patients else {}
+    return _left(run, (), method, history).revised if method.patients else {}
 
 
 def patients_by_client(run: Run, method: ExactErasure, history: History) -> dict[ClientId, tuple[str, ...]]:
@@ -223,21 +200,31 @@ def patients_by_client(run: Run, method: ExactErasure, history: History) -> dict
     return {client: tuple(sorted(_there(run.data.clients[client], method.patients))) for client in found}
 
 
-def _guarantee(residual: float, fitted: Fit) -> Guarantee:
+def _same(one: Choice, other: Choice) -> bool:
+    return (one.class_weights, one.penalty) == (other.class_weights, other.penalty)
+
+
+def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarantee:
     how = "summed again" if fitted.rebuilt else "subtracted"
-    return Guarantee(
-        "guaranteed",
-        f"{how}; the head equals one fitted from scratch on what is left, with the same penalty and class "
-        f"weights, to a relative difference of {residual:.1e} (measured)",
-    )
+    which = {"class weights": settings.class_weights, "penalty": settings.penalty}
+    anew = [f"{name} chosen anew" for name, value in which.items() if value is None]
+    fixed = [f"{name} as the user set" for name, value in which.items() if value is not None]
+    choices = " and ".join([*anew, *fixed])
+    statement = f"{how}; the head equals one fitted from scratch on what is left, {choices}, to a relative difference "
+    statement += f"of {residual:.1e} (measured)"
+    if settings.epsilon is not None:
+        return Guarantee("guaranteed", f"{statement}; of the statistics with the noise that was drawn in training")
+    return Guarantee("exact" if residual <= LIMIT else "guaranteed", statement)
 
 
-def _found(residual: float, fitted: Fit, chosen: Chosen) -> dict[str, float]:
+def _found(residual: float, fitted: Fit) -> dict[str, float]:
+    weights = {f"class_weight_{label}": weight for label, weight in enumerate(fitted.choice.class_weights)}
     return {
         "retrain_equivalence_residual": residual,
         "rounding_bound": fitted.bound,
         "rebuilt": float(fitted.rebuilt),
-        "penalty": chosen.penalty,
+        "penalty": fitted.choice.penalty,
+        **weights,
         "rows": float(fitted.sums.total.count),
     }
 
@@ -249,6 +236,11 @@ def chosen_by(history: History) -> Chosen:
         FedletheError: It is no closed-form one.
     """
     return from_json(chosen_fit(_folder(history)), Chosen)
+
+
+def statistics_before(run: Run) -> Statistics:
+    """The weighted sums of the run's model as it was trained, the weights those that it chose."""
+    return sums_of(run.parts()).total.weighted(chosen_by(run.history).class_weights)
 
 
 def sums_of(parts: Sequence[Part]) -> Sums:
@@ -280,7 +272,7 @@ def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) ->
     return own
 
 
-def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: History, chosen: Chosen) -> _Left:
+def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: History) -> _Left:
     *before, last = _past(run, history)
     if wrong := [client for client in method.join if client in history.clients]:
         raise FedletheError(f"client '{wrong[0]}' is in the model already; nothing was done")
@@ -295,7 +287,7 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
         return _Left(sums_of(parts), {}, parts)
     sums, revised = sums_of((*before, last)), {}
     for client, taken in _patients(run, method, history, last).items():
-        own = rows(taken, _settings(run), chosen.class_weights)
+        own = rows(taken, _settings(run), len(run.data.classes))
         sums = sums.minus(own)
         revised[client] = _of(last, client) - own
     return _Left(sums, revised, (*before, last))
@@ -355,7 +347,7 @@ def _taken_before(run: Run, client: ClientId, patients: Sequence[str], last: Par
     return sorted(name for name in patients if gone and keys.pseudonym(client, name) in gone)
 
 
-def _again(left: _Left) -> Statistics:
+def _again(left: _Left) -> ByClass:
     """The sums of who is left, from scratch."""
     parts = []
     for index, (part, gone) in enumerate(zip(left.parts, gone_after(left.parts), strict=True)):
@@ -365,7 +357,7 @@ def _again(left: _Left) -> Statistics:
     return total(parts)
 
 
-def _of(part: Part, client: ClientId) -> Statistics:
+def _of(part: Part, client: ClientId) -> ByClass:
     """A client's statistics, less the patients that were taken out of them."""
     return statistics_of(_folder(part.history), client, part.revised.get(client))
 

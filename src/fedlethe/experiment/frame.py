@@ -70,7 +70,7 @@ def frame_of(run: Run, kind: Kind) -> Frame:
     """The coordinates of a mask: isotropic noise is added to the weights as they are."""
     if run.config.exact is None or kind == "isotropic":
         return Frame(run.layout)
-    sums = closed_form.sums_of(run.parts()).total
+    sums = closed_form.statistics_before(run)
     rows = float(sums.weights.sum())
     mean = sums.sums / rows
     variance = np.maximum(sums.diagonal() / rows - mean**2, 0.0)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from fedlethe.config import RunConfig
-from fedlethe.data.federated import ClientData, Examples, FederatedData, Labels, Split
+from fedlethe.data.federated import ClientData, Examples, FederatedData, Split
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
-from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.by_class import ByClass
 from fedlethe.federation.federation import Federation
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -34,11 +34,7 @@ class Remote(Protocol):
         """A model, shape (P,), on the images of every client that can be reached."""
         ...
 
-    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
-        """Each client's training images of each class, shape (c,), for a closed-form federation."""
-        ...
-
-    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+    def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
         """Each client's statistics in a closed-form federation, checked."""
         ...
 
@@ -71,11 +67,7 @@ class OutOfReach:
         """See `Remote.evaluate`."""
         raise self._error()
 
-    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
-        """See `Remote.class_counts`."""
-        raise self._error()
-
-    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+    def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
         """See `Remote.statistics`."""
         raise self._error()
 

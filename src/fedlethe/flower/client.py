@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedlethe.audit.relearn import SHORT_TRAININGS
@@ -21,12 +21,13 @@ from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import log_probabilities, metrics, predict
+from fedlethe.exact.by_class import ByClass
 from fedlethe.exact.rows import rows
-from fedlethe.exact.statistics import Statistics
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
+from fedlethe.flower.release import released
 from fedlethe.flower.site import Site, own_name, site
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
@@ -73,6 +74,7 @@ def client_app(config: Path) -> ClientApp:
     @app.train("fedlethe")
     def train(message: Message, context: Context) -> Message:
         request, here = asked(message, context)
+        refuse_beside_noise(here, "trains nothing, and tells no number of training images")
         federation = here.computing(request.computing, int(request.options["seed"]))
         (update,) = federation.train(
             request.models["model"],
@@ -87,6 +89,8 @@ def client_app(config: Path) -> ClientApp:
     def evaluate(message: Message, context: Context) -> Message:
         request, here = asked(message, context)
         content = messages.reply(here.client, here.fingerprint)
+        if request.options["split"] == "train":
+            refuse_beside_noise(here, "tells no counts of its training images")
         content["counts"] = counts(here, request, request.models["model"]).record()
         return Message(content, reply_to=message)
 
@@ -99,16 +103,8 @@ def client_app(config: Path) -> ClientApp:
                 "this node gives no answers to single images; add audit=true to its --node-config to allow audits"
             )
         content = messages.reply(here.client, here.fingerprint)
+        refuse_beside_noise(here, "gives no answers to training images")
         content["answers"] = answers(here, request)
-        return Message(content, reply_to=message)
-
-    @app.query("fedlethe_count")
-    def count(message: Message, context: Context) -> Message:
-        _, here = asked(message, context)
-        content = messages.reply(here.client, here.fingerprint)
-        labels = here.images.clients[here.client].train.labels
-        held = np.bincount(labels, minlength=len(here.images.classes)).tolist()
-        content["counts"] = MetricRecord({"images": held})
         return Message(content, reply_to=message)
 
     @app.query("fedlethe_statistics")
@@ -118,6 +114,16 @@ def client_app(config: Path) -> ClientApp:
         return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
 
     return app
+
+
+def refuse_beside_noise(here: Site, what: str) -> None:
+    """Refuse what would tell of the training images that the noise on the statistics hides.
+
+    Raises:
+        FedletheError: There is noise.
+    """
+    if here.exact is not None and here.exact.settings.epsilon is not None:
+        raise FedletheError(f"closed_form.epsilon: beside statistics with noise this node {what}")
 
 
 def answers(here: Site, request: Request) -> ArrayRecord:
@@ -153,20 +159,20 @@ def relearning(federation: SimulatedFederation, client: ClientId, model: Vector)
     return np.array(losses)
 
 
-def statistics(here: Site, request: Request) -> Statistics:
-    """What the client sends in a closed-form federation.
+def statistics(here: Site, request: Request) -> ByClass:
+    """What the client sends in a closed-form federation, with noise one release alone (see `flower.release`).
 
-    The noise, where there is to be some, is drawn from the operating system: whoever knows a seed could take it away,
-    and the server knows the run's.
+    Raises:
+        FedletheError: The request brings weights: they are no matter of a node's.
     """
     assert here.exact is not None
-    settings, weights = here.exact.settings, request.options["class_weights"]
-    assert isinstance(weights, list)
-    federation = here.computing(request.computing)
-    own = rows(federation.data.clients[here.client].train, settings, weights)
+    if "class_weights" in request.options:
+        raise FedletheError("statistics are sent by class, without weights; the request's class_weights are refused")
+    settings = here.exact.settings
+    data = here.computing(request.computing).data
     if settings.epsilon is None:
-        return own
-    return own.noisy(settings.epsilon, settings.delta, settings.radius, weights, np.random.default_rng())
+        return rows(data.clients[here.client].train, settings, len(data.classes))
+    return released(here.client, data, settings)
 
 
 def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordDict:

@@ -18,7 +18,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedlethe.config import Learner
 from fedlethe.errors import FedletheError
-from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.by_class import ByClass
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.objective import (
     Ascent,
@@ -36,7 +36,6 @@ EVALUATE = "evaluate.fedlethe"
 WHO = "query.fedlethe_who"
 DESCRIBE = "query.fedlethe_describe"
 ANSWER = "query.fedlethe_answer"
-COUNT = "query.fedlethe_count"
 STATISTICS = "query.fedlethe_statistics"
 
 OBJECTIVES: dict[str, type[Any]] = {
@@ -197,14 +196,14 @@ def no_update(client: ClientId, problem: str) -> Update:
     return Update(client, torch.empty(0), 0, 0, 0, 0.0, problem)
 
 
-def with_statistics(content: RecordDict, statistics: Statistics) -> RecordDict:
+def with_statistics(content: RecordDict, statistics: ByClass) -> RecordDict:
     """A reply to a request for statistics, as they are: float64."""
     named = {field.name: getattr(statistics, field.name) for field in dataclasses.fields(statistics)}
     content["statistics"] = ArrayRecord({name: Array(np.ascontiguousarray(one)) for name, one in named.items()})
     return content
 
 
-def statistics_of(client: ClientId, content: RecordDict) -> Statistics:
+def statistics_of(client: ClientId, content: RecordDict) -> ByClass:
     """The statistics in a reply, held against what any rows can have.
 
     Raises:
@@ -212,12 +211,12 @@ def statistics_of(client: ClientId, content: RecordDict) -> Statistics:
     """
     try:
         record = content.array_records["statistics"]
-        held = {field.name: record[field.name].numpy() for field in dataclasses.fields(Statistics)}
+        held = {field.name: record[field.name].numpy() for field in dataclasses.fields(ByClass)}
     except (KeyError, ValueError) as error:
         raise FedletheError(f"{client}: its answer holds no statistics ({type(error).__name__}: {error})") from None
     if wrong := next((name for name, array in held.items() if array.dtype != np.float64), None):
         raise FedletheError(f"{client}: its statistics are not float64 ('{wrong}' is {held[wrong].dtype})")
-    found = Statistics(**held)
+    found = ByClass(**held)
     found.check(client)
     return found
 

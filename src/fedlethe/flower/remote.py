@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flwr.app import Message
 
 from fedlethe.config import RunConfig, resolve
-from fedlethe.data.federated import Examples, FederatedData, Labels, Split
+from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.document import Document, read_toml
 from fedlethe.errors import FedletheError
-from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.by_class import ByClass
 from fedlethe.experiment.remote import remote_data
 from fedlethe.experiment.run import prepare_with
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.exchange import Exchange
 from fedlethe.flower.federation import FlowerFederation, problem_of
-from fedlethe.flower.messages import COUNT, STATISTICS, Computing, Request, statistics_of
+from fedlethe.flower.messages import STATISTICS, Computing, Request, statistics_of
 from fedlethe.flower.recorded import correspondence
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -65,18 +64,9 @@ class FlowerRemote:
         federation = self.federation(config, layout, seed=config.seed, strict=False)
         return federation.without(self.forget & set(self.known["fingerprints"])).evaluate(model, split)
 
-    def class_counts(self, config: RunConfig) -> Mapping[ClientId, Labels]:
-        """See `Remote.class_counts`."""
-        if config.exact is not None and config.exact.settings.epsilon is not None:
-            raise FedletheError(
-                "closed_form.epsilon: without class_weights every node would have to tell its counts; set them"
-            )
-        answers = self._asked(config, COUNT, {})
-        return {client: np.array(reply.content.metric_records["counts"]["images"]) for client, reply in answers.items()}
-
-    def statistics(self, config: RunConfig, class_weights: Sequence[float]) -> Mapping[ClientId, Statistics]:
+    def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
         """See `Remote.statistics`; they are held against what any rows can have."""
-        answers = self._asked(config, STATISTICS, {"class_weights": list(class_weights)})
+        answers = self._asked(config, STATISTICS, {})
         found = {client: statistics_of(client, reply.content) for client, reply in answers.items()}
         first = next(iter(found))
         for client, held in found.items():

@@ -27,6 +27,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.exact.features import featurise
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.messages import Computing
+from fedlethe.flower.release import keyed
 from fedlethe.models import initialise
 from fedlethe.types import ClientId
 from fedlethe.vector import Layout
@@ -53,8 +54,8 @@ class Site:
 
     @property
     def fingerprint(self) -> str:
-        """Of its images and their division."""
-        return self.images.fingerprint
+        """Of its images and their division, with a key of the node's: nobody else can try images against it."""
+        return keyed(self.images.fingerprint)
 
     def computing(self, how: Computing, seed: int = 0) -> SimulatedFederation:
         """The client with this seed, at the precision and with the number of threads that all nodes are asked for."""

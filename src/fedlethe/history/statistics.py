@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 
 from fedlethe.errors import FedletheError
-from fedlethe.exact.statistics import Statistics
+from fedlethe.exact.by_class import ByClass
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Participation
 from fedlethe.history.store import JSON, of_round
@@ -25,8 +25,8 @@ SUMS = "statistics/round_0001"
 def append_statistics(
     folder: RunFolder,
     model: Vector,
-    parts: Mapping[ClientId, Statistics],
-    sums: Statistics,
+    parts: Mapping[ClientId, ByClass],
+    sums: ByClass,
     fit: str,
     seconds: float,
     evaluation: str,
@@ -56,12 +56,12 @@ def append_statistics(
     folder.ledger.add_round(1, taken, evaluation, participation, added, [])
 
 
-def statistics_of(folder: RunFolder, client: ClientId, name: str | None = None) -> Statistics:
+def statistics_of(folder: RunFolder, client: ClientId, name: str | None = None) -> ByClass:
     """What a client sent, or the later version of it that is in the file `name` (without its ending)."""
     return _read(folder, name or _name(client))
 
 
-def statistics_sums(folder: RunFolder) -> Statistics | None:
+def statistics_sums(folder: RunFolder) -> ByClass | None:
     """The sums of all clients; None where they are not kept any more."""
     return _read(folder, SUMS) if folder.store.holds(SUMS) else None
 
@@ -81,6 +81,6 @@ def _name(client: ClientId) -> str:
     return of_round("statistics", 1, client)
 
 
-def _read(folder: RunFolder, name: str) -> Statistics:
+def _read(folder: RunFolder, name: str) -> ByClass:
     artefact = folder.store.find(name)
-    return Statistics.read(folder.store.content(artefact), folder.path / artefact.path)
+    return ByClass.read(folder.store.content(artefact), folder.path / artefact.path)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""A node's one release of statistics with noise: drawn once, kept in its cache folder, and sent again as it was.
+
+Noise that is drawn anew for every request averages out. So a node keeps what it sent, with what it was made of. Of the
+same images and settings it sends the same bytes; of anything else (the server's configuration may ask for another size,
+dimension or epsilon) it refuses, since a second release tells more than epsilon says. Who accepts that moves the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from fedlethe.data.cache import cache_place, digest
+from fedlethe.data.federated import FederatedData
+from fedlethe.errors import FedletheError
+from fedlethe.exact.by_class import ByClass
+from fedlethe.exact.rows import noise_of, rows
+from fedlethe.exact.settings import ExactSettings
+from fedlethe.files import ASIDE
+from fedlethe.types import ClientId
+
+KEY_BYTES = 32
+
+
+def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> ByClass:
+    """The statistics with noise that this node sends, the same however often it is asked.
+
+    Raises:
+        FedletheError: It sent others before, the server would know the noise, or the file cannot be used.
+    """
+    if settings.epsilon is None or settings.noise_seed is not None:
+        raise FedletheError(
+            "closed_form.noise_seed: noise from a seed that the server knows hides nothing; leave it out"
+        )
+    own = rows(data.clients[client].train, settings, len(data.classes))
+    made_of = {"rows": hashlib.sha256(own.content()).hexdigest(), "features": data.fingerprint, **_noise(settings)}
+    made = digest(json.dumps(made_of, sort_keys=True))
+    place = cache_place("releases", f"{digest(client)[:40]}.release")
+    if place.is_file():
+        return _kept(place, made)
+    noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))
+    _once(place, bytes.fromhex(made) + noisy.content())
+    return _kept(place, made)
+
+
+def _noise(settings: ExactSettings) -> dict[str, object]:
+    return {name: value for name, value in asdict(settings).items() if name in ("epsilon", "delta", "radius")}
+
+
+def _kept(place: Path, made: str) -> ByClass:
+    content = place.read_bytes()
+    if content[:32].hex() != made:
+        raise FedletheError(
+            f"{place}: this node released statistics of other images or with other settings before, and a further "
+            "release adds to what is told of each image; where the hospital accepts that, it moves this file away"
+        )
+    return ByClass.read(content[32:], place)
+
+
+def keyed(fingerprint: str) -> str:
+    """A fingerprint of images that only this node can make: an HMAC with a key that is kept in its cache folder."""
+    place = cache_place("releases", "fingerprint.key")
+    if not place.is_file():
+        _once(place, secrets.token_bytes(KEY_BYTES))
+    return hmac.new(place.read_bytes(), fingerprint.encode(), "sha256").hexdigest()
+
+
+def _once(place: Path, content: bytes) -> None:
+    """Write it beside its place and link it there: whole or not at all, and never over one that is there."""
+    aside = place.with_name(f"{place.name}.{os.getpid()}-{secrets.token_hex(4)}{ASIDE}")
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, place)
+    except OSError as error:
+        raise FedletheError(f"{place}: cannot be written ({error.strerror}); set FEDLETHE_CACHE to another") from None
+    finally:
+        aside.unlink(missing_ok=True)
