@@ -20,10 +20,12 @@ check: .venv/installed  ## Style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed  ## Speed and bytes, as ratios within one run; kills and resumes of trainings and of erasure requests
+bench: .venv/installed  ## Speed and bytes, as ratios within one run; kills, failing disks and flipped bytes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/kill_and_resume.py
 	$(BIN)/python benchmarks/kill_an_erasure.py
+	FEDLETHE_EVERY_FAULT=1 FEDLETHE_FLIPS=16000 \
+	  $(BIN)/pytest -p no:cacheprovider tests/experiment/test_faults.py tests/experiment/test_flipped_bytes.py
 
 install: .venv/installed  ## The virtual environment alone
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +21,7 @@ _TYPER_INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     interrupted = "interrupted; what is recorded is whole, and the same command goes on where it can"
+    os.umask(0o077)  # whatever a command writes is its owner's alone
     try:
         _demand_arguments(sys.argv[1:])
         code = app(standalone_mode=False)
@@ -45,6 +48,7 @@ def _demand_arguments(arguments: Sequence[str]) -> None:
 
 
 def _stop(message: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: a second Ctrl-C has nothing to add
     print("fedlethe:", " ".join(shown(message, lines=True).split()), file=sys.stderr)
     sys.exit(2)
 

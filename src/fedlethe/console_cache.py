@@ -54,8 +54,16 @@ def _(result: CacheContent) -> Iterable[Table | str]:
         counts = ", ".join(f"{client} {count}" for client, count in entry.clients.items())
         size = " x ".join(map(str, held.shape)) or "-"
         images = "-" if held.rows is None else str(facts["images"])
-        row = (held.kind, held.source or "unknown", size, images, str(held.blank), str(held.size), held.made or "-")
-        table.add_row(*map(escape, (*row, counts or "-", held.path.name)))
+        row = (
+            held.kind,
+            held.source or "unknown",
+            size,
+            images,
+            str(held.blank),
+            str(held.size),
+            (held.made or "-")[:10],
+        )
+        table.add_row(*map(escape, (*row, counts or "-", held.path.name[:8])))
     yield table
 
 

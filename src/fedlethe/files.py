@@ -32,8 +32,9 @@ def written_whole(path: Path) -> Iterator[Path]:
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield aside
+        aside.chmod(0o600)  # clients' names, images and models are nobody else's to read
         _fsync(aside)
         aside.replace(path)
         sync_folder(path.parent)
@@ -44,6 +45,17 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, for their owner alone; durable when it returns."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _fsync(folder.parent)
 
 
 @contextmanager
@@ -72,7 +84,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _opened_lock(folder: Path) -> FileIO:
     try:
-        return (folder / ".lock").open("ab+", buffering=0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        return FileIO(os.open(folder / ".lock", flags, 0o600), "ab+")
     except OSError as error:
         hint = "make room, or make it writable"
         raise FedletheError(f"{folder}: cannot be written ({error.strerror or error}); {hint}") from None

@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import sync_folder
+from fedlethe.files import make_folder, sync_folder
 from fedlethe.types import ClientId
 
 SEALED = ".sealed"
@@ -137,6 +137,10 @@ def _authenticated(head: bytes, name: str) -> bytes:
     return head[: START - NONCE] + name.encode()
 
 
+def _text(key: Key) -> bytes:
+    return base64.b64encode(key.secret) + b"\n"
+
+
 class Keys:
     """The key files of a run.
 
@@ -160,10 +164,10 @@ class Keys:
         key = Key(secrets.token_bytes(SECRET)) if key is None else key
         path = self._path(client, key.id)
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
-                file.write(base64.b64encode(key.secret) + b"\n")
+                file.write(_text(key))
                 file.flush()
                 os.fsync(descriptor)
             sync_folder(self.folder)
@@ -182,8 +186,10 @@ class Keys:
         """
         path = self._path(client, id)
         try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            key = Key(base64.b64decode(path.read_bytes(), validate=False))
+            if path.is_symlink():
+                raise FedletheError(f"{path}: is a link, and no key file; put the key file itself in its place")
+            mode, content = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
+            key = Key(base64.b64decode(content, validate=False))
         except FileNotFoundError:
             raise FedletheError(
                 f"{path}: this key of {client} is missing, so what it sealed cannot be read; put the file back, or set "
@@ -193,7 +199,7 @@ class Keys:
             raise FedletheError(f"{path}: cannot be read as a key ({error}); put the right key file back") from None
         if mode & 0o077:
             raise FedletheError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
-        if len(key.secret) != SECRET or key.id != id:
+        if len(key.secret) != SECRET or key.id != id or content != _text(key):
             raise FedletheError(f"{path}: holds another key than its name says; put the right key file back")
         return key
 
@@ -209,6 +215,8 @@ class Keys:
     def destroy(self, client: ClientId, ids: Iterable[str]) -> None:
         """Overwrite and remove keys of a client; those that are gone already are no matter.
 
+        Whether they are there is asked before a purge condemns anything (see `Keyring.demand`).
+
         Edge cases:
             A drive that writes elsewhere than it is told to (flash, copy on write) may keep the old block for a while.
 
@@ -218,7 +226,8 @@ class Keys:
         for id in ids:
             path = self._path(client, id)
             try:
-                with path.open("r+b") as file:
+                # A link is not followed: what it leads to is not this run's to overwrite.
+                with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
                     file.write(b"\0" * path.stat().st_size)
                     file.flush()
                     os.fsync(file.fileno())
@@ -230,6 +239,12 @@ class Keys:
                 raise FedletheError(
                     f"{path}: this key must be destroyed and cannot be ({error.strerror or error}); make it writable"
                 ) from None
+
+    def copied(self, client: ClientId, id: str) -> str | None:
+        """That a key's file goes by another name, too, so that removing this one leaves it there; None if not."""
+        path = self._path(client, id)
+        names = path.lstat().st_nlink
+        return f"{path}: this key has {names} names (hard links)" if names > 1 else None
 
     def _path(self, client: ClientId, id: str) -> Path:
         return self.folder / f"{client}.{id}.key"

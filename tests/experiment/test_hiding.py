@@ -354,6 +354,14 @@ def test_decoys_are_erased_along_and_nothing_tells_them_apart(run: Run) -> None:
     assert run.past(erasure.id).clients == tuple(sorted(set(HOSPITALS) - set(erasure.forget)))
 
 
+def test_of_several_who_ask_with_decoys_both_chances_are_told(run: Run) -> None:
+    hidden = erased(run, HOSPITALS[:2], decoys=1).hidden
+    assert hidden is not None
+    assert hidden.erased == 2
+    assert (hidden.guess, hidden.hit) == pytest.approx((1 / 3, 2 / 3))
+    assert "picks one that asked with a chance of at most 66.7 % (blind, 2 of 3: 66.7 %)" in hidden.statement
+
+
 def test_more_decoys_hold_the_fewer(run: Run) -> None:
     """What they have in common does not narrow it down, and neither does who asks the second time."""
     one, two = (set(erased(run, decoys=number).forget) for number in (1, 2))

@@ -20,7 +20,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.experiment import erase, opened_run
 from fedlethe.experiment import request as asked_for
 from fedlethe.experiment.act import Plan
-from fedlethe.experiment.erasure import Erasure, unlearn
+from fedlethe.experiment.erasure import Erasure, recorded, unlearn
 from fedlethe.federation.metered import Meter
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.privacy.span import Span
@@ -158,3 +158,15 @@ def test_a_former_secret_stops_a_purge(run: Path, tmp_path: Path) -> None:
         acting.erased(other, "hospital-1")
     (other / ".mask_secret").unlink()
     acting.carry(other, "R0001")
+
+
+def test_a_record_of_an_earlier_version_is_named_in_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several that were erased at once it told the candidates in words, and one chance."""
+    with opened_run(run) as opened:
+        erase(opened, asked_for(opened, HOSPITALS[:2], "influence", {}, {"epsilon": 3.0}, {}))
+        facts = json.loads(opened.history.erasure_record("0001"))
+        for name in ("erased", "hit"):
+            del facts["hidden"][name]
+        monkeypatch.setattr(type(opened.history), "erasure_record", lambda *_: json.dumps(facts))
+        with pytest.raises(FedletheError, match=r"0001/erasure\.json: is of an earlier version"):
+            recorded(opened, "0001")

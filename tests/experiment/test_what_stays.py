@@ -136,10 +136,33 @@ def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() 
     squares = {
         client: sum(history.weights(round).get(client, 0.0) ** 2 for round in (1, 2, 3)) for client in past.clients
     }
-    shares = _shares(past, {})
+    shares = _shares(past, ("d",), {})
     assert sum(shares.values()) == pytest.approx(1)
     best = 1 / sum(shares[client] ** 2 / squares[client] for client in squares)
     assert best == pytest.approx(sum(squares.values()))
+
+
+def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it() -> None:
+    """w_2 - w_0, which somebody may have, is what 'a' and 'b' did: of 'a', who was there later, it tells a part."""
+    from fedlethe.experiment.purge import _shares
+    from fedlethe.history.succession import Part, Succession
+    from tests.fakes import linear_federation, trained_history
+
+    history = trained_history(linear_federation(), [(1, "ab"), (2, "ab"), (3, "ac")])
+    part = Part(history=history, keep=history.keep, erased=frozenset("c"))
+    assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 1.0, "b": 0.0}
+
+
+def test_a_client_that_came_late_where_everything_is_kept(tmp_path: Path) -> None:
+    federation = {"rounds": 6, "participation": 0.4}
+    run = trained(tmp_path / "run", document(hospitals=5, federation=federation))
+    with opened_folder(run) as (_, history):
+        rounds = [set(history.weights(round)) for round in range(1, 7)]
+        came = {client: min(r for r in range(6) if client in rounds[r]) for client in set().union(*rounds)}
+    truth, late = _influences(run), max(came, key=lambda client: (came[client], client))
+    assert came[late] >= 1
+    erased(run, late, plan=BARE)
+    _demand_nothing_told([run], truth, {late})
 
 
 def test_norms_and_first_deltas_are_refused_by_name_after_a_purge(tmp_path: Path) -> None:

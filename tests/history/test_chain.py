@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlethe.errors import FedletheError
+from fedlethe.history import chain as chain_module
 from fedlethe.history.chain import BEFORE_ALL, Chain, Head, canonical
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -25,6 +27,11 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("artefact", {"path": "influence/a/round_0001.sealed", "sha256": "00ff", "round": None}),
     ("request", {"clients": ["a", "b"], "reason": "Art. 17"}),
 ]
+ANY_TYPE = (
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, at, kind, body, hash)",
+    "INSERT INTO events SELECT seq, at, kind, CASE WHEN seq = 2 THEN x'00' ELSE body END, hash FROM other",
+)
+"""The table anew, with bytes in one of its rows."""
 COLUMNS = ("seq", "at", "kind", "body", "hash")
 
 
@@ -144,9 +151,11 @@ def test_any_byte_of_the_file_in_which_a_row_is_stored(whole: Path, data: st.Dat
         _read(ledger)
 
 
-@pytest.mark.parametrize("content", [None, "", "5", "6 " + "0" * 64, "5 " + "0" * 64, "five x"])
+@pytest.mark.parametrize("content", [None, "", "5", "6 " + "0" * 64, "5 " + "0" * 64, "five x", "tab"])
 def test_the_head_beside_it_is_part_of_it(ledger: Path, content: str | None) -> None:
     head = ledger.with_name("ledger.head")
+    if content == "tab":  # it reads the same, and is not what was written
+        content = head.read_text().replace(" ", "\t")
     head.unlink() if content is None else head.write_text(content)
     with pytest.raises(FedletheError, match=r"ledger\.head"):
         _read(ledger)
@@ -160,6 +169,65 @@ def test_a_head_that_a_kill_left_behind_is_caught_up_with(ledger: Path) -> None:
     (added,) = chain.append(Head(5, events[-1].hash), WHEN, [("purge", {})])
     chain.close()
     assert ledger.with_name("ledger.head").read_text() == f"6 {added.hash}\n"
+
+
+def test_the_head_is_caught_up_with_where_nothing_is_added(ledger: Path) -> None:
+    events = _read(ledger)
+    ledger.with_name("ledger.head").write_text(f"3 {events[2].hash}\n")
+    chain = Chain(ledger)
+    chain.catch_up(Head(5, events[4].hash))
+    chain.close()
+    assert ledger.with_name("ledger.head").read_text() == f"5 {events[4].hash}\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("SELECT 1", r"its table or what keeps rows"),  # the triggers are gone: `_tampered` drops them
+        ("CREATE TABLE more (a)", r"its table or what keeps rows"),
+    ],
+)
+def test_what_guards_the_rows_is_looked_at(ledger: Path, statement: str, found: str) -> None:
+    chain = Chain(ledger)
+    assert list(chain.damage()) == []
+    chain.close()
+    _tampered(ledger, statement)
+    chain = Chain(ledger)
+    assert any(re.search(found, problem) for problem in chain.damage())
+    chain.close()
+
+
+@pytest.mark.parametrize("place", [18, 27, 43, 60, 75, 96])
+def test_a_header_that_is_not_as_it_was_made(ledger: Path, place: int) -> None:
+    content = bytearray(ledger.read_bytes())
+    content[place] ^= 0x40 if place == 96 else 3
+    ledger.write_bytes(content)
+    try:
+        chain = Chain(ledger)
+    except FedletheError:
+        return
+    try:
+        assert any("header" in problem for problem in chain.damage())
+    except FedletheError as error:
+        assert "ledger.db" in str(error)  # noqa: PT017
+    finally:
+        chain.close()
+
+
+def test_a_value_that_is_no_text_is_no_row(tmp_path: Path) -> None:
+    path = _written(tmp_path / "ledger.db")
+    _tampered(path, "CREATE TABLE other AS SELECT * FROM events", "DROP TABLE events", *ANY_TYPE)
+    with pytest.raises(FedletheError, match="row 2 is not made of text"):
+        _read(path)
+
+
+def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(chain_module, "_SCHEMA", ("CREATE TABLE events (a)", "no statement"))
+        with pytest.raises(FedletheError, match="ledger cannot be used"):
+            Chain(tmp_path / "ledger.db", create=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.head"]
+    Chain(tmp_path / "ledger.db", create=True).close()
 
 
 def test_a_clock_that_goes_backwards_does_not_take_time_back(ledger: Path) -> None:

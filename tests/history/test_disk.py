@@ -14,6 +14,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.train import train
 from fedlethe.history.chain import row_hash
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import destruction
 from fedlethe.types import EVERYTHING, Need
 from tests.fakes import LAYOUT, linear_federation, trained_history
 
@@ -127,6 +128,20 @@ def test_what_the_ledger_does_not_name_is_cleared_away_before_writing(tmp_path: 
     with folder.locked():
         assert _files(folder) == named
         assert not list(folder.path.rglob("*.part"))
+    folder.close()
+
+
+def test_keys_that_the_ledger_does_not_know_are_destroyed_before_writing(tmp_path: Path) -> None:
+    folder = _recorded(tmp_path / "run", INFLUENCE, encrypt=True)
+    keys = folder.store.keys
+    held = {client: keys.living(client) for client in CLIENTS}
+    made_before_a_kill = keys.files.create("a").id
+    destroyed = keys.renewed("b").id
+    folder.ledger.append(destruction("b", [destroyed]))  # and killed before it was done
+    with folder.locked():
+        there = [id for _, id in keys.files.there()]
+        assert sorted(there) == sorted(id for ids in held.values() for id in ids)
+        assert not {made_before_a_kill, destroyed} & set(there)
     folder.close()
 
 

@@ -83,3 +83,26 @@ def test_the_environment_says_where_the_keys_are(
     (folder.path / "keys").rename(elsewhere / folder.ledger.run_id)
     assert torch.equal(again.influence("a"), folder.influence("a"))
     again.close()
+
+
+def test_a_key_that_is_missing_changed_or_has_another_name_is_not_destroyed(folder: RunFolder, tmp_path: Path) -> None:
+    (id,) = folder.store.keys.living("a")
+    path = folder.path / "keys" / f"a.{id}.key"
+    content = path.read_bytes()
+    folder.store.keys.demand("a", [id])
+    (folder.path / "copy").hardlink_to(path)
+    with pytest.raises(FedletheError, match="2 names"):
+        folder.store.keys.demand("a", [id])
+    (folder.path / "copy").unlink()
+    path.write_bytes(content + b"\n")
+    with pytest.raises(FedletheError, match="holds another key"):
+        folder.store.keys.demand("a", [id])
+    path.rename(folder.path / "moved")
+    with pytest.raises(FedletheError, match="missing"):
+        folder.store.keys.demand("a", [id])
+    path.symlink_to(folder.path / "moved")
+    with pytest.raises(FedletheError, match="is a link"):
+        folder.store.keys.demand("a", [id])
+    with pytest.raises(FedletheError, match="cannot be"):
+        folder.store.keys.files.destroy("a", [id])
+    assert (folder.path / "moved").read_bytes() == content + b"\n"  # what a link leads to is not overwritten

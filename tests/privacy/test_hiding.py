@@ -89,7 +89,7 @@ def test_of_several_both_chances_are_told_beside_their_blind_ones() -> None:
     assert found.hit == pick_guess(found.mu, 5, 2)
     assert 0.528 < found.hit < 0.573  # more than attackers get on candidates that add up
     for words in (
-        "names all 2 clients with a chance of at most 20.1 % (blind among 10 sets: 10.0 %)",
+        "names both clients with a chance of at most 20.1 % (blind among 10 sets: 10.0 %)",
         f"picks one that is erased with a chance of at most {100 * found.hit:.1f} % (blind, 2 of 5: 40.0 %)",
     ):
         assert words in found.statement

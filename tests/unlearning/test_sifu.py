@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """SIFU, by hand: without c the steps of test_influence.py are 3 and 2.75, not 0.5 and 0.25: 2.5 sqrt 3 away each.
 
-The bound is the largest sensitivity that the noise hides: at epsilon 10 and delta 0.01, SIFU's own, 2.8564 sigma.
+The bound is the largest sensitivity that the noise hides: at the defaults, epsilon 10 and delta 0.01, 2.8564 sigma.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from fedlethe.data.cache import cache_folder, cached_array, digest, index_of, is
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
 from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings
 from fedlethe.errors import FedletheError
+from fedlethe.names import is_plain_name
 from fedlethe.types import ClientId
 
 Positions: TypeAlias = Mapping[ClientId, Mapping[Split, tuple[int, ...]]]
@@ -51,6 +52,15 @@ class ErasedImages:
     positions: Positions = field(default_factory=dict)
     retained: Mapping[ClientId, str] = field(default_factory=dict)
     not_reached: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names that lead out of the cache's folders.
+
+        Raises:
+            FedletheError: `array` is no plain name.
+        """
+        if self.array is not None and not is_plain_name(self.array):
+            raise FedletheError(f"erased images: '{self.array[:60]}' is no name of a cached file; restore the run")
 
 
 @contextmanager

@@ -7,7 +7,6 @@ at two sites.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +26,7 @@ from fedlethe.data.federated import (
     unknown_client,
 )
 from fedlethe.errors import FedletheError
+from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId
 
@@ -37,8 +37,6 @@ TRAIN, TEST = SPLITS.index("train"), SPLITS.index("test")
 NOBODY = -1
 DRAWS = 200
 """How often Dirichlet proportions are drawn before giving up."""
-
-CLIENT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,11 +268,8 @@ def _by_site(images: LabelledImages, groups: _Groups) -> _Assignment:
         raise FedletheError('partition: this data set names no sites; use scheme = "iid", "dirichlet" or "quantity"')
     sites, clients = np.unique(images.sites, return_inverse=True)
     for name in sites.tolist():
-        if not CLIENT_NAME.fullmatch(name):
-            raise FedletheError(
-                f"client '{name}': the name must be letters, digits, '.', '_' and '-', and not begin with '.' or '-'; "
-                "rename the site in the data"
-            )
+        demand_client_name(name)
+    demand_apart(sites.tolist())
     held = np.zeros((len(groups.sizes), len(sites)), dtype=np.int64)
     np.add.at(held, (groups.of, clients), 1)
     return _Assignment(tuple(sites.tolist()), clients.astype(np.int64), held.argmax(axis=1))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pydantic import ValidationError
+
 from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
@@ -386,7 +388,13 @@ def recorded(run: Run, id: str) -> Erasure:
     """What was entered of an erasure.
 
     Raises:
-        FedletheError: There is no such erasure, or its record is not the one that the ledger names.
+        FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
+            earlier version.
     """
-    held = from_json(run.history.erasure_record(id), Erasure)
+    content = run.history.erasure_record(id)
+    try:
+        held = from_json(content, Erasure)
+    except ValidationError:
+        path = run.path / "erasures" / id / "erasure.json"
+        raise FedletheError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
     return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

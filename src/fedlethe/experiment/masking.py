@@ -17,7 +17,7 @@ from fedlethe.experiment.frame import Frame, frame_of
 from fedlethe.experiment.run import Run
 from fedlethe.history.history import History
 from fedlethe.privacy.accounting import Array
-from fedlethe.privacy.hiding import DELTA, Hidden, Kind, Masking, chances, hidden_by, together
+from fedlethe.privacy.hiding import DELTA, Hidden, Kind, Masking, hidden_by, together
 from fedlethe.privacy.mask import IsotropicMask, Mask, SpanMask, shaped, subspace
 from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.shape import cheapest
@@ -171,8 +171,7 @@ def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None]) -> str | 
     if bare := [id for id, other in earlier.items() if other is None or not other.released]:
         return f"nothing, from whoever has the model of erasure {', '.join(bare)} as well: it hides nobody"
     found = together([hidden, *(other for other in earlier.values() if other is not None)])
-    told = chances(found.guess, found.hit, len(found.among), found.erased)
-    return f"whoever has the models of erasures {names} as well {told}; epsilon {found.epsilon:.4g}"
+    return f"whoever has the models of erasures {names} as well {found.chances}; epsilon {found.epsilon:.4g}"
 
 
 def _covers(erased: Erased) -> str:

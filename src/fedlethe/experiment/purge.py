@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """After an erasure: what is kept of the erased clients goes, and what the next erasure needs is rebased.
 
-What goes: every file of the erased clients; every model that holds them (the global checkpoints from their first
-round on, and the models of other erasures); the retained clients' deltas and norms; answers of audits,
-and pages with the clients' images; their decoded images and features in the cache; their keys. Tombstones with the
-files' hashes stay in the ledger, as do the numbers: who took part when, with which weight and loss, and evaluations.
+What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
+round on, and where influences are kept all but the initial one; the models of other erasures); the retained clients'
+deltas and norms; answers of audits, and pages with the clients' images; their decoded images and features in the cache;
+their keys. Tombstones with the files' hashes stay in the ledger, as do the numbers: who took part when, with which
+weight and loss, and evaluations.
 
-What stays: the erasure's model, the initial one, models of rounds before the clients came; and of each retained client
+What stays: the erasure's model, the initial one, models that never held the clients; and of each retained client
 its influence, rebased on the erasure's model (see `rebased`). The next erasure begins from there.
 """
 
@@ -35,6 +36,7 @@ from fedlethe.data.erased import (
 )
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
+from fedlethe.experiment.claims import first_round
 from fedlethe.experiment.elsewhere import reach
 from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
@@ -118,6 +120,8 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
     holding = models_holding(folder, before, gone)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
+    # A model from before the client came less the initial one is the influence of those who took part alone until then.
+    since = min(first, 1) if has_influence(folder) and first <= folder.rounds else first
     held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
@@ -131,7 +135,7 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
         elif artefact.kind == "answers":
             yield artefact
         elif artefact.kind == "global checkpoint":
-            if artefact.round is not None and artefact.round >= first:
+            if artefact.round is not None and artefact.round >= since:
                 yield artefact
         elif name == SUMS or artefact.kind == "server state":
             if first <= folder.rounds:
@@ -174,7 +178,11 @@ def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientI
 
 
 def rebased(
-    history: RunFolder, parts: Sequence[Part], base: str, patients: Mapping[ClientId, object]
+    history: RunFolder,
+    parts: Sequence[Part],
+    base: str,
+    gone: Sequence[ClientId],
+    patients: Mapping[ClientId, object],
 ) -> Iterator[tuple[ClientId, Vector]]:
     """Each retained client's influence on the erasure's model, shape (P,).
 
@@ -194,6 +202,7 @@ def rebased(
         history: The run's.
         parts: All trainings that led to the erasure's model.
         base: The erasure whose model stays.
+        gone: Who is erased.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
     final = history.erased_model(base)
@@ -208,7 +217,7 @@ def rebased(
     rest = final.double() - past.initial().double()
     for client in past.clients:
         rest -= influence(client)
-    for client, share in _shares(past, patients).items():
+    for client, share in _shares(past, gone, patients).items():
         yield client, (influence(client) + share * rest).float()
 
 
@@ -222,17 +231,20 @@ def _summed(past: Succession, client: ClientId) -> Vector:
     return total
 
 
-def _shares(past: Succession, patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
-    """s_k = n_k / sum of the n_j, n_k the sum of a client's squared weights over the rounds that are in its influence.
+def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
+    """s_k = n_k / sum of the n_j, n_k the sum of a client's squared weights over the rounds since the erased one came.
 
-    n_k is the variance that updates independent of each other give to I_k. In proportion to it, what is put on each
-    client is as well covered by the client's own updates as on any other, and the sum tells all that can be told.
+    n_k is the variance that updates independent of each other give to that part of I_k. In proportion to it, what is
+    put on each client is as well covered by the client's own updates as on any other, and the sum tells all that can
+    be told. Rounds before do not count: what a run held then can be known from its models, and covers nothing.
     """
-    squares = dict.fromkeys(past.clients, 0.0)
+    first = first_round(past.parts, gone) or 1
+    squares, number = dict.fromkeys(past.clients, 0.0), 0
     for part in past.parts:
         for round in range(1, part.history.rounds + 1):
+            number += 1
             for client, weight in part.history.weights(round).items():
-                if client in squares and client not in patients:
+                if number >= first and client in squares and client not in patients:
                     squares[client] += weight**2
     total = sum(squares.values())
     return {client: square / total if total else 1 / len(squares) for client, square in squares.items()}
@@ -332,6 +344,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     patients = {} if done else named(run, request.patients)
     own, *earlier = condemned(run, request, base)
     with ExitStack() as stack:
+        for target in (own, *earlier):  # what the ledger calls living must be there before anything is condemned
+            _demand_keys(target)
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
@@ -344,6 +358,12 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
         for target in (own, *earlier):
             _finish(target.folder)
     reach(folders_of(run), request.id, request.clients)
+
+
+def _demand_keys(target: Condemned) -> None:
+    """Refuse to condemn keys that are not there: what is said to be destroyed would live on elsewhere."""
+    for client, ids in target.keys.items():
+        target.folder.store.keys.demand(client, ids)
 
 
 def abroad(run: Run, request: ErasureRequest) -> str:
@@ -381,6 +401,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
     )
     if not is_purged(history, request.id):
         target = Condemned(history, tuple(_files(history, (), request, base)), _keys(history, request, True))
+        _demand_keys(target)
         made = _influences(history, [part_of(history, base)], request, base)
         images = ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
         _condemn(target, request, request.id, base, images, made)
@@ -393,7 +414,7 @@ def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureReque
         return []
     return [
         history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
-        for client, vector in rebased(history, parts, base, request.patients)
+        for client, vector in rebased(history, parts, base, request.clients, request.patients)
     ]
 
 

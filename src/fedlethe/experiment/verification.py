@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,7 @@ from fedlethe.experiment.requests import requests_of
 from fedlethe.experiment.run import earlier, from_json, part_of, read_run_document
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.store import FOLDERS
+from fedlethe.sealing import SEALED
 
 Result: TypeAlias = Literal["ok", "failed", "not checked"]
 
@@ -69,7 +70,9 @@ def verify_ledger(path: Path) -> Verified:
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
             _held("strays", _strays(history), "no file is there that the ledger does not name"),
-            _held("keys", _key_problems(history), "all keys are there that should be, and none that should not"),
+            _pages(history),
+            _held("keys", _key_problems(history), "all keys are there and open what they sealed; no others are"),
+            _held("modes", _open_to_others(history), "files and folders are their owner's alone"),
             _held("certificates", _foreign_heads(history), "every certificate in the run holds a head of this ledger"),
             Check(
                 "the whole chain",
@@ -94,32 +97,93 @@ def _ledger_and_files(path: Path) -> Iterator[RunFolder]:
 
 def _held(what: str, problems: Iterator[str], words: str) -> Check:
     found = list(problems)
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return Check(what, "failed", found[0] + more) if found else Check(what, "ok", words)
+    return Check(what, "failed", "; ".join(found)) if found else Check(what, "ok", words)
+
+
+OWN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.head", ".lock")
+"""What lies in a run folder and is not entered in its ledger: the ledger itself, and the lock."""
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Everything below a folder that is no folder: files, links (which are not followed), and special files."""
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _entries(entry)
+        else:
+            yield entry
 
 
 def _strays(history: RunFolder) -> Iterator[str]:
-    known = history.ledger.artefacts().keys() | history.ledger.tombstones().keys()
-    for folder in FOLDERS.values():
-        for path in sorted((history.path / folder).rglob("*")):
-            name = path.relative_to(history.path).as_posix()
-            if path.suffix in (".safetensors", ".sealed") and name not in known:
-                yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
+    known, keys = history.ledger.artefacts(), history.store.keys.files.folder
+    for path in _entries(history.path):
+        name = path.relative_to(history.path).as_posix()
+        if path.is_symlink():
+            yield f"{path}: is a link, which fedlethe does not make"
+        elif not path.is_file():
+            yield f"{path}: is no plain file"
+        elif name not in known and name not in OWN and path.parent != keys and not _is_page(name, path):
+            yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
+
+
+_PAGE = re.compile(r"report/([0-9]{4}/)?(index\.html|[a-z][A-Za-z0-9._-]*\.(png|svg|csv))")
+_FIRST = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<?xml", ".html": b"<!"}
+
+
+def _is_page(name: str, path: Path) -> bool:
+    """Whether a file is, by its name and how it begins, one that `report` makes."""
+    if not _PAGE.fullmatch(name):
+        return False
+    if path.suffix != ".csv":
+        with path.open("rb") as file:
+            return file.read(8).startswith(_FIRST[path.suffix])
+    return b"\0" not in path.read_bytes()
+
+
+def _pages(history: RunFolder) -> Check:
+    known = history.ledger.artefacts()
+    names = [path.relative_to(history.path).as_posix() for path in _entries(history.path / "report")]
+    found = [name for name in names if name not in known and _PAGE.fullmatch(name)]
+    words = f"{len(found)} pages and pictures in report/ are known by their names: nobody entered what they hold"
+    return Check("pages", "not checked", words)
+
+
+def _open_to_others(history: RunFolder) -> Iterator[str]:
+    for path in history.path.rglob("*"):
+        if not path.is_symlink() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+            yield f"{path}: others can read or write it (mode {mode:o}); run: chmod -R go= {history.path}"
 
 
 def _key_problems(history: RunFolder) -> Iterator[str]:
     keys = history.store.keys
     made = {event.body["client"] for event in history.ledger.events("key")}
+    expected = set[str]()
     for client in sorted(made):
-        there = {path.name.split(".")[-2]: path for path in keys.files.files(client)}
         for id in keys.living(client):
-            if id not in there:
-                yield f"{keys.files.folder}: the key {client}.{id}.key is missing"
-            elif stat.S_IMODE(there[id].stat().st_mode) & 0o077:
-                yield f"{there[id]}: others than its owner can read this key"
-        for id in keys.destroyed().get(client, ()):
-            if id in there:
-                yield f"{there[id]}: is there, though the ledger says that it was destroyed"
+            expected.add(f"{client}.{id}.key")
+            try:
+                keys.files.read(client, id)
+                if (copied := keys.files.copied(client, id)) is not None:
+                    yield copied
+            except FedletheError as error:
+                yield str(error)
+    gone = {f"{client}.{id}.key" for client, ids in keys.destroyed().items() for id in ids}
+    for path in _entries(keys.files.folder):
+        if path.name in gone:
+            yield f"{path}: is there, though the ledger says that it was destroyed"
+        elif path.parent != keys.files.folder or path.name not in expected:
+            yield f"{path}: is there, though the ledger knows no such key"
+    yield from _unopened(history)
+
+
+def _unopened(history: RunFolder) -> Iterator[str]:
+    """Sealed files that the key of their client does not open; a missing or changed file is named elsewhere."""
+    for artefact in history.ledger.artefacts().values():
+        path = history.path / artefact.path
+        if artefact.path.endswith(SEALED) and path.is_file() and sha256_of(path) == artefact.sha256:
+            try:
+                history.store.content(artefact)
+            except FedletheError as error:
+                yield str(error)
 
 
 def _foreign_heads(history: RunFolder) -> Iterator[str]:

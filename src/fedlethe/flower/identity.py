@@ -22,10 +22,10 @@ from typing import Literal, Protocol, TypeAlias
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedlethe.data.partition import CLIENT_NAME
 from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.flower.messages import WHO
+from fedlethe.names import demand_client_name
 from fedlethe.text import shown
 from fedlethe.types import ClientId
 
@@ -201,12 +201,7 @@ def checked_name(name: str) -> ClientId:
     Raises:
         FedletheError: It cannot.
     """
-    if not CLIENT_NAME.fullmatch(name):
-        raise FedletheError(
-            f"client '{name}': the name must be letters, digits, '.', '_' and '-', and not begin with '.' or '-'; "
-            "register the node, or set its client-uid, under another"
-        )
-    return name
+    return demand_client_name(name, "register the node, or set its client-uid, under another")
 
 
 def one_line(text: str | None) -> str:

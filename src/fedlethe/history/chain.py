@@ -140,7 +140,7 @@ class Chain:
                     raise self._broken(last.seq + 1, f"is missing (row {seq} follows row {last.seq})")
                 if hash != row_hash(last.hash, seq, at, kind, body):
                     raise self._broken(seq, "is not what was written, or not in its place")
-                events.append(Event(seq, at, kind, json.loads(body), hash))
+                events.append(Event(seq, at, kind, self._value(seq, body), hash))
                 last = Head(seq, hash)
                 if seq == anchor.seq and hash != anchor.hash:
                     raise self._broken(seq, f"is not the one that {self._anchor_path.name} names")
@@ -216,6 +216,16 @@ class Chain:
                 f"{self._anchor_path}: is missing or damaged, so rows may have been taken off the ledger's end; "
                 "restore it from a backup"
             ) from None
+
+    def _value(self, seq: int, body: str) -> dict[str, Any]:
+        """What a body holds, if it is written as `append` writes: no NaN, no field twice, one object."""
+        try:
+            value = json.loads(body)
+            if isinstance(value, dict) and canonical(value) == body:
+                return value
+        except (ValueError, RecursionError):
+            pass
+        raise self._broken(seq, "does not hold one JSON object, written as this program writes it")
 
     def _broken(self, seq: int, what: str) -> FedletheError:
         return FedletheError(f"{self.path}: row {seq} {what}; the ledger was changed: restore it from a backup")

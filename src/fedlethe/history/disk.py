@@ -93,6 +93,7 @@ class RunFolder:
         """
         with locked(self.path):
             self.ledger.catch_up()
+            self.store.demand_no_links()
             self.store.clear_strays()
             yield
 

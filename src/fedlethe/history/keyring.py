@@ -121,11 +121,25 @@ class Keyring:
         for id in ids:
             self._held.pop(id, None)
 
+    def demand(self, client: ClientId, ids: Sequence[str]) -> None:
+        """Refuse to destroy keys of a client that are not there, or not what was made: they would live on elsewhere.
+
+        Raises:
+            FedletheError: A key file is missing, a link, has a second name, or is not the key that it should be.
+        """
+        for id in ids:
+            self.files.read(client, id)
+            if (problem := self.files.copied(client, id)) is not None:
+                raise FedletheError(f"{problem}; remove the other name first")
+
     def clear_strays(self) -> None:
-        """Destroy keys that the ledger does not know: made just before a kill, they have sealed nothing."""
-        known = {event.body["id"] for event in self._ledger.events("key")}
+        """Destroy keys that the ledger does not know, or knows as destroyed.
+
+        A kill leaves the former, which have sealed nothing yet, and the latter. What cannot be destroyed stays, and
+        `ledger verify` names it.
+        """
         for client, id in self.files.there():
-            if id not in known:
+            if id not in self.living(client):
                 with suppress(FedletheError):
                     self.files.destroy(client, [id])
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from fedlethe.errors import FedletheError
-from fedlethe.history import chain
+from fedlethe.history import chain, rows
 from fedlethe.history.chain import Body, Chain, Event, Head
 from fedlethe.types import ClientId
 
@@ -125,8 +125,28 @@ class _State:
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     tombstones: dict[str, Tombstone] = field(default_factory=dict)
     erasures: dict[str, str] = field(default_factory=dict)
+    keys: dict[tuple[ClientId, str], bool] = field(default_factory=dict)
     others: list[Event] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
+
+    def contradicts(self, event: Event) -> str | None:
+        """How a row contradicts those before it; None where it does not."""
+        body, known = event.body, self.keys
+        if event.kind == "round" and body["round"] != len(self.rounds) + 1:
+            return f"is of round {body['round']}, after {len(self.rounds)} rounds"
+        if event.kind == "artefact" and body["path"] in self.artefacts:
+            return f"enters {body['path']}, which is entered already"
+        if event.kind == "removed" and body["path"] not in self.artefacts:
+            return f"removes {body['path']}, which is not there"
+        if event.kind == "erasure" and body["id"] in self.erasures.values():
+            return f"enters erasure {body['id']}, which is entered already"
+        if event.kind == "key":
+            key = (body["client"], body["id"])
+            if (body["what"] == "made") == (key in known):
+                return f"has the key {body['client']}.{body['id']} {body['what']}, which it cannot be by the rows above"
+            if body["what"] == "destroyed" and not known[key]:
+                return f"destroys the key {body['client']}.{body['id']} again"
+        return None
 
     def take(self, event: Event) -> None:
         body = event.body
@@ -145,6 +165,8 @@ class _State:
         elif event.kind == "run":
             self.run_id = body["id"]
         else:
+            if event.kind == "key":
+                self.keys[body["client"], body["id"]] = body["what"] == "made"
             self.others.append(event)
         self.hashes.append(event.hash)
         self.head, self.at = Head(event.seq, event.hash), event.at
@@ -181,6 +203,11 @@ class Ledger:
     def _state(self) -> _State:
         try:
             for event in self._chain.read(self._known.head):
+                if (found := rows.problem(event) or self._known.contradicts(event)) is not None:
+                    raise FedletheError(
+                        f"{self.path}: row {event.seq} ({event.kind[:40]}) {found}; use a newer fedlethe if one wrote "
+                        "it, else the ledger was changed: restore it from a backup"
+                    )
                 self._known.take(event)
         except (KeyError, TypeError):
             row = self._known.head.seq + 1

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,11 @@ from fedlethe.errors import FedletheError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
+from fedlethe.history.rows import FOLDERS
 from fedlethe.sealing import SEALED
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
-FOLDERS: Mapping[Kind, str] = {
-    "global checkpoint": "global_checkpoints",
-    "client delta": "client_deltas",
-    "norms": "norms",
-    "influence": "influence",
-    "statistics": "statistics",
-    "erasure": "erasures",
-    "picture": "erasures",
-    "answers": "audits",
-    "nodes": "nodes",
-    "server state": "server_state",
-}
 CHECKPOINT, JSON = ".safetensors", ".json"
 ENDINGS = (SEALED, CHECKPOINT, JSON)
 WRITTEN = frozenset({*ENDINGS, ".csv", ".png", ".svg", ASIDE})
@@ -79,7 +68,7 @@ class Store:
             ending: Of its name, where it is not sealed.
         """
         name += SEALED if client is not None and self.encrypt else ending
-        digest = checkpoint.write(self.path / name, parts, self.keys.seal(client, name))
+        digest = checkpoint.write(self.place(name), parts, self.keys.seal(client, name))
         return self.artefact(kind, name, client, round, digest)
 
     def artefact(
@@ -130,7 +119,30 @@ class Store:
         """Remove files that the ledger does not name any more."""
         for path in paths:
             with removing(self.path / path):
-                (self.path / path).unlink(missing_ok=True)
+                self.place(path).unlink(missing_ok=True)
+
+    def place(self, name: str) -> Path:
+        """Where a file of the run lies.
+
+        Raises:
+            FedletheError: A folder on the way is a link, so that the file would be another folder's.
+        """
+        place = self.path / name
+        for folder in place.parents:
+            if folder == self.path:
+                break
+            if folder.is_symlink():
+                raise FedletheError(f"{folder}: is a link out of the run folder; put the folder itself in its place")
+        return place
+
+    def demand_no_links(self) -> None:
+        """Refuse a run folder with a folder that is a link: what is removed there would be somebody else's.
+
+        Raises:
+            FedletheError: One is.
+        """
+        for folder in (*sorted(set(FOLDERS.values())), SHOWN, "keys"):
+            self.place(f"{folder}/-")
 
     def prune(self) -> None:
         """Remove folders that are empty, and make all removals durable."""

@@ -26,8 +26,8 @@ KINDS: tuple[Kind, ...] = ("isotropic", "subspace", "shaped")
 DELTA = 1e-5
 
 LEAVES = (
-    "that somebody was erased; the other files of the run folder and its ledger, which name the client: hand over "
-    "the model alone; who trains later; a second release made from this run"
+    "that somebody was erased, and how many; the other files of the run folder, its ledger and certificates, which "
+    "name the client: hand over the model alone; who trains later; a second release made from this run"
 )
 """What no mask covers."""
 
@@ -149,12 +149,12 @@ class Hidden:
     @property
     def blind(self) -> float:
         """The chance of naming all of them blindly."""
-        return 1 / math.comb(len(self.among), self.erased)
+        return 1 / max(1, math.comb(len(self.among), self.erased))
 
     @property
     def blind_hit(self) -> float:
         """The chance of picking one of them blindly."""
-        return self.erased / len(self.among)
+        return min(1.0, self.erased / max(1, len(self.among)))
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -166,28 +166,22 @@ class Hidden:
         """The numbers in one sentence."""
         noise = f"sigma {self.sigma:.4g}" if self.mu else "the candidates coincide, sigma 0 suffices"
         made = "all of them are erased" if self.by == "decoys" else f"{self.by} mask, {noise}"
-        told = chances(self.guess, self.hit, len(self.among), self.erased)
-        return f"the best attacker {told}; epsilon {self.epsilon:.4g} at delta {self.delta:.3g}; {made}"
+        numbers = f"epsilon {self.epsilon:.4g} at delta {self.delta:.3g}"
+        return f"the best attacker {self.chances}; {numbers}; {made}"
 
-
-def chances(guess: float, hit: float, clients: int, erased: int) -> str:
-    """Both chances of the best attacker, each beside the blind one, where `erased` of so many clients are.
-
-    Args:
-        guess: The bound on naming all of them.
-        hit: The bound on picking one of them.
-        clients: Among how many.
-        erased: How many; of one both chances are the same, and are told once.
-    """
-    if erased == 1:
-        blind = f"blind among {clients}: {100 / clients:.1f} %"
-        return f"names the client with a chance of at most {100 * guess:.1f} % ({blind})"
-    sets = math.comb(clients, erased)
-    return (
-        f"names all {erased} clients with a chance of at most {100 * guess:.1f} % (blind among {sets:,} sets: "
-        f"{100 / sets:.1f} %), and picks one that is erased with a chance of at most {100 * hit:.1f} % (blind, "
-        f"{erased} of {clients}: {100 * erased / clients:.1f} %)"
-    )
+    @property
+    def chances(self) -> str:
+        """Both chances of the best attacker, each beside the blind one; of one client they are the same, told once."""
+        who, clients, erased = "asked" if self.by == "decoys" else "is erased", len(self.among), self.erased
+        guess = f"with a chance of at most {100 * self.guess:.1f} %"
+        if erased == 1:
+            return f"names the client that {who} {guess} (blind among {clients}: {100 * self.blind:.1f} %)"
+        sets, count = math.comb(clients, erased), "both" if erased == 2 else f"all {erased}"
+        return (
+            f"names {count} clients {guess} (blind among {sets:,} sets: {100 * self.blind:.1f} %), "
+            f"and picks one that {who} with a chance of at most {100 * self.hit:.1f} % "
+            f"(blind, {erased} of {clients}: {100 * self.blind_hit:.1f} %)"
+        )
 
 
 def hidden_by(

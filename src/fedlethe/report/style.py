@@ -29,6 +29,9 @@ from fedlethe.text import for_cell, shown
 LONGEST_LINE = 120
 """Characters of a line in a figure; what is longer is cut, and stands whole in the CSV."""
 
+LONGEST_NAME = 40
+"""Characters of a name beside a panel, which takes its room from the panel."""
+
 DPI = 150
 """Pixels per inch of the PNG."""
 
@@ -88,8 +91,9 @@ def styled() -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
-        # A letter that the font lacks is drawn as an empty box.
+        # A letter that the font lacks is drawn as an empty box; names that leave no room for panels overlap them.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         yield
 
 
@@ -121,7 +125,8 @@ def _spell_out(figure: Figure) -> None:
     """Bring every text of a figure to what an SVG may hold and a page has room for, names on the axes included."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        text.set_text(_drawn(text.get_text()))
+        beside = text.get_rotation() == 0 and text.get_horizontalalignment() == "right"  # a name at the left
+        text.set_text(_drawn(text.get_text(), LONGEST_NAME if beside else LONGEST_LINE))
     for axis in (one for panel in figure.axes for one in (panel.xaxis, panel.yaxis)):
         formatter = axis.get_major_formatter()
         if isinstance(formatter, FuncFormatter):  # names at ticks are kept here, and written anew with each drawing
@@ -129,11 +134,11 @@ def _spell_out(figure: Figure) -> None:
 
 
 def _spelled_out(func: Callable[..., str]) -> Callable[..., str]:
-    return lambda *place: _drawn(func(*place))
+    return lambda *place: _drawn(func(*place), LONGEST_NAME)
 
 
-def _drawn(text: str) -> str:
-    lines = (line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..." for line in text.split("\n"))
+def _drawn(text: str, longest: int = LONGEST_LINE) -> str:
+    lines = (line if len(line) <= longest else f"{line[:longest]} ..." for line in text.split("\n"))
     return "\n".join(map(shown, lines))
 
 
