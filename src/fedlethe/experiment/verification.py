@@ -161,8 +161,9 @@ def _key_problems(history: RunFolder) -> Iterator[str]:
         for id in keys.living(client):
             expected.add(f"{client}.{id}.key")
             try:
-                keys.files.read(client, id)
-                if (copied := keys.files.copied(client, id)) is not None:
+                holder = keys.holder(client, id)
+                holder.read(client, id)
+                if (copied := holder.copied(client, id)) is not None:
                     yield copied
             except FedletheError as error:
                 yield str(error)
@@ -268,7 +269,11 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
         ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
         ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
-        ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
+        (
+            "purge",
+            _purge,
+            "the files are gone, tombstones hold their hashes, and the destroyed keys are in none of their folders",
+        ),
     )
     for what, check, words in checks:
         problem = check(statement, path, history)
@@ -392,7 +397,7 @@ def _purge(statement: dict[str, Any], path: Path, history: RunFolder) -> str | N
         if (history.path / file["path"]).exists():
             return f"{history.path / file['path']}: is there"
     for client, ids in own["keys_destroyed"].items():
-        there = {key.name.split(".")[-2] for key in history.store.keys.files.files(client)}
-        if left := there & set(ids):
+        keys = history.store.keys
+        if left := set(ids) - set(keys.missing(client, ids)):
             return f"{client}.{min(left)}.key: this key is there"
     return None
