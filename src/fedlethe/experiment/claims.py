@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from fedlethe.config import CLOSED_FORM
-from fedlethe.experiment.closed_form import LIMIT, RESIDUAL
+from fedlethe.exact.sums import LIMIT, RESIDUAL
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.history.succession import Part
 from fedlethe.types import ClientId, Guarantee
