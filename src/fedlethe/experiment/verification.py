@@ -281,6 +281,9 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
             yield Check(what, "not checked", problem.removeprefix("not checked: "))
         else:
             yield Check(what, "ok" if problem is None else "failed", problem or words)
+    if others := [one["run"] for one in predicate["purge"].get("runs", ()) if one["run"] != ledger.run_id]:
+        words = f"what it says of the runs that this one began from ({', '.join(others)}): verify each of their ledgers"
+        yield Check("earlier runs", "not checked", words)
     yield _held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
 
 
