@@ -37,7 +37,7 @@ from fedlethe.signing import SigningKey, signed
 from fedlethe.types import Evaluation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:fedlethe:erasure:1"
+PREDICATE = "urn:fedlethe:erasure:2"
 BEFORE, FINAL = "certificate-before-purge", "certificate"
 """The files, beside the erasure's model, without their ending."""
 

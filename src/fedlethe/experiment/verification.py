@@ -220,15 +220,26 @@ def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
     except OSError as error:
         raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
     statement = _statement(signing.opened(content, key, path), path)
-    checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}..."), _form(statement)]
-    if run is None:
-        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
-        checks.append(Check("the run", "not checked", words))
-    else:
-        with _ledger_and_files(run) as history:
-            checks += _of_run(statement, path, history)
+    checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}...")]
+    try:
+        checks += _said(statement, path, run)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise FedletheError(
+            f"{path}: is signed, but is not written as this version writes certificates; use the version that wrote it"
+        ) from None
     checks.append(Check("what nobody can check here", "not checked", "copies elsewhere; the audits' figures; the data"))
     return Verified(path, tuple(checks))
+
+
+def _said(statement: dict[str, Any], path: Path, run: Path | None) -> Iterator[Check]:
+    """What a certificate says by itself, and of a run."""
+    yield _form(statement)
+    if run is None:
+        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
+        yield Check("the run", "not checked", words)
+    else:
+        with _ledger_and_files(run) as history:
+            yield from _of_run(statement, path, history)
 
 
 def _statement(payload: bytes, path: Path) -> dict[str, Any]:
