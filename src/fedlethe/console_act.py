@@ -84,7 +84,7 @@ def _(result: Carried) -> Iterable[Table | str]:
             table.add_row(finding.audit, finding.verdict, finding.statement)
         yield table
     if result.request.stopped:
-        yield from (f"to go on: {way}" for way in _ways_on(result.request.id))
+        yield from (f"to go on: {way}" for way in _ways_on(result.request.id, result.erasure.method))
         return
     yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
     yield f"certificate: {result.certificate}"
@@ -100,10 +100,11 @@ def _first_line(request: ErasureRequest) -> str:
     return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
 
 
-def _ways_on(id: str) -> tuple[str, ...]:
+def _ways_on(id: str, method: str) -> tuple[str, ...]:
     erase = f"fedlethe erase RUN --request {id} --key KEY"
+    other = "--references MORE" if method in ("closed-form", "retrain") else "--method retrain (or another method)"
     return (
-        f"{erase} --method retrain (or another method, or more --references)",
+        f"{erase} {other}",
         f'{erase} --accept-findings "why" (it stays on record)',
         f'fedlethe withdraw RUN {id} --reason "why"',
     )

@@ -162,7 +162,7 @@ class Keys:
             FedletheError: The folder cannot be written.
         """
         key = Key(secrets.token_bytes(SECRET)) if key is None else key
-        path = self._path(client, key.id)
+        path = self.path(client, key.id)
         try:
             make_folder(self.folder)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -184,7 +184,7 @@ class Keys:
         Raises:
             FedletheError: The key file is missing, readable by others, damaged, or holds another key.
         """
-        path = self._path(client, id)
+        path = self.path(client, id)
         try:
             if path.is_symlink():
                 raise FedletheError(f"{path}: is a link, and no key file; put the key file itself in its place")
@@ -205,7 +205,7 @@ class Keys:
 
     def files(self, client: ClientId) -> list[Path]:
         """All key files of a client that are there."""
-        return [self._path(client, id) for one, id in self.there() if one == client]
+        return [self.path(client, id) for one, id in self.there() if one == client]
 
     def there(self) -> list[tuple[ClientId, str]]:
         """Client and id of every key file that is there."""
@@ -224,7 +224,7 @@ class Keys:
             FedletheError: A file cannot be removed.
         """
         for id in ids:
-            path = self._path(client, id)
+            path = self.path(client, id)
             try:
                 # A link is not followed: what it leads to is not this run's to overwrite.
                 with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
@@ -242,15 +242,16 @@ class Keys:
 
     def has(self, client: ClientId, id: str) -> bool:
         """Whether something lies where a key's file would."""
-        return os.path.lexists(self._path(client, id))
+        return os.path.lexists(self.path(client, id))
 
     def copied(self, client: ClientId, id: str) -> str | None:
         """That a key's file goes by another name, too, so that removing this one leaves it there; None if not."""
-        path = self._path(client, id)
+        path = self.path(client, id)
         names = path.lstat().st_nlink
         return f"{path}: this key has {names} names (hard links)" if names > 1 else None
 
-    def _path(self, client: ClientId, id: str) -> Path:
+    def path(self, client: ClientId, id: str) -> Path:
+        """Where a key's file lies, or would."""
         return self.folder / f"{client}.{id}.key"
 
 

@@ -27,7 +27,7 @@ from fedlethe.experiment.run import Run
 from tests.experiment.acting import KEY, document, request, trained
 
 GONE = "hospital-1"
-NOTHING = Plan(method="influence", options={"scale": 0.0}, mask={}, repair={"rounds": 0}, references=3)
+NOTHING = Plan(method="influence", options={"scale": 1e-4}, mask={}, repair={"rounds": 0}, references=3)
 BACKDOOR = """
 [data]
 source = "phantom"
@@ -149,6 +149,14 @@ def test_it_can_be_withdrawn(run: Path) -> None:
     assert request(run, GONE) == "R0002"
 
 
+def test_a_model_that_is_the_same_as_before_is_no_erasure(run: Path) -> None:
+    with pytest.raises(FedletheError, match="the model after is the model before"):
+        _carry(run, replace(NOTHING, options={"scale": 0.0}, references=0))
+    assert listed(run).requests[0].state == "failed"
+    assert not list(run.rglob("certificate*"))
+    assert _carry(run, replace(NOTHING, options={"scale": 1.0}, references=0)).request.state == "completed"
+
+
 @pytest.mark.parametrize("references", [1, 2, -1])
 def test_fewer_retrainings_than_an_audit_takes_are_refused(run: Path, references: int) -> None:
     with pytest.raises(FedletheError, match="--references"):
@@ -170,7 +178,7 @@ def test_a_real_audit_of_a_real_backdoor_from_the_command_line(tmp_path: Path) -
     assert fedlethe("train", "--config", config, "--out", run)[0] == 0
     assert fedlethe("request", run, "--client", GONE, "--reason", "withdrew")[0] == 0
     act = ("erase", run, "--request", "R0001", "--key", key)
-    nothing = ("--method", "influence", "--set", "scale=0", "--repair-rounds", "0", "--references", "3")
+    nothing = ("--method", "influence", "--set", "scale=0.0001", "--repair-rounds", "0", "--references", "3")
     code, output = fedlethe(*act, *nothing)
     assert code == 3
     assert output.startswith("STOPPED: the audits found the client ('still there')")

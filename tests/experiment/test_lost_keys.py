@@ -91,6 +91,32 @@ def test_nothing_is_signed_or_purged_while_a_key_is_not_what_it_should_be(run: P
     assert not verify_ledger(run).failed
 
 
+@pytest.mark.parametrize("place", ["keys/sub/a.key", "erasures/notes.txt", ".hidden"])
+def test_a_copy_of_the_key_in_the_run_folder_stops_the_purge(run: Path, place: str) -> None:
+    id, path = request(run, GONE), _key_file(run)
+    (run / place).parent.mkdir(exist_ok=True)
+    (run / place).write_bytes(path.read_bytes())
+    with pytest.raises(FedletheError, match="is a copy of a key"):
+        carry(run, id, PLAIN)
+    assert path.exists()
+    (run / place).unlink()
+    assert carry(run, id).request.state == "completed"
+
+
+def test_keys_copied_to_a_vault_are_destroyed_in_the_run_folder_too(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_folder(run) as (_, history):
+        vault = tmp_path / "vault" / history.ledger.run_id
+    path = _key_file(run)
+    shutil.copytree(run / "keys", vault)
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+    carry(run, request(run, GONE), PLAIN)
+    assert not path.exists()
+    assert not (vault / path.name).exists()
+    assert list(_keys(run)["keys_destroyed"]) == [GONE]
+
+
 def test_a_key_that_is_said_to_be_lost_is_certified_as_that(run: Path) -> None:
     id, path = request(run, GONE), _key_file(run)
     with opened_run(run) as opened:

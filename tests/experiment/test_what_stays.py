@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from fedlethe.config import resolve
 from fedlethe.errors import FedletheError
@@ -151,6 +152,22 @@ def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it(
     history = trained_history(linear_federation(), [(1, "ab"), (2, "ab"), (3, "ac")])
     part = Part(history=history, keep=history.keep, erased=frozenset("c"))
     assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 1.0, "b": 0.0}
+
+
+def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(tmp_path: Path) -> None:
+    """Round 1 is hospital-3's, round 2 that of hospital-2, who is erased; the others' influence is known to be zero."""
+    config = document(rounds=2, federation={"rounds": 2, "participation": 0.25}, seed=12)
+    run = trained(tmp_path / "run", config)
+    with opened_folder(run) as (_, history):
+        assert [set(history.weights(round)) for round in (1, 2)] == [{"hospital-3"}, {"hospital-2"}]
+    truth = _influences(run)["hospital-2"]
+    erased(run, "hospital-2", plan=BARE)
+    with opened_folder(run) as (_, history):
+        assert not history.influence("hospital-0").any()
+        assert not history.influence("hospital-1").any()
+        released = (history.final() - history.initial()).double().numpy()
+        torch.testing.assert_close(history.influence("hospital-3").double().numpy(), released, atol=1e-7, rtol=0)
+    assert _residual([released], truth) > 0.05
 
 
 def test_a_client_that_came_late_where_everything_is_kept(tmp_path: Path) -> None:

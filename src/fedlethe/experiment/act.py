@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
+
 from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
@@ -283,10 +285,21 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
         with suppress(FedletheError):  # on a full disk not even that can be written
             moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
         raise
+    _demand_another_model(run, request, erasure)
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
     return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
+
+
+def _demand_another_model(run: Run, request: ErasureRequest, erasure: Erasure) -> None:
+    """Refuse an erasure that left the model as it was, bit for bit, where nothing is certain of it."""
+    if erasure.guarantee is None and torch.equal(run.past(erasure.after).final(), run.history.erased_model(erasure.id)):
+        error = (
+            f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
+        )
+        moved(run.history.ledger, request.id, "failed", note=error)
+        raise FedletheError(error)
 
 
 def _certified(

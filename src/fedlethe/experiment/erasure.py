@@ -302,7 +302,9 @@ def _enter(
         guarantee=certain(unlearned.guarantee, stages),
         stages=tuple(stages),
         cost=stages[-1].cost,
-        retraining_examples=retraining_examples(run, set(request.forget) - set(request.patients), request.after),
+        retraining_examples=retraining_examples(
+            run, set(request.forget) - set(request.patients), request.after, exact.join
+        ),
         after=request.after,
         patients=named(patients, store.keys.pseudonym),
         joined=exact.join,
@@ -362,11 +364,20 @@ def _of_the_same(run: Run, request: Request) -> dict[str, Hidden | None]:
     return {one.id: one.hidden for one in same if gone <= set(one.forget) or gone >= set(one.forget)}
 
 
-def retraining_examples(run: Run, forget: Iterable[ClientId], after: str | None = None) -> int:
-    """Images that retraining without these clients, and without those erased before, puts through a gradient step."""
+def retraining_examples(
+    run: Run, forget: Iterable[ClientId], after: str | None = None, joined: Iterable[ClientId] = ()
+) -> int:
+    """Images that retraining without these clients, and without those erased before, puts through a gradient step.
+
+    Args:
+        run: The run.
+        forget: Who is erased.
+        after: The erasure that it begins from.
+        joined: Who was erased before, and comes back.
+    """
     gone, total = set(forget), 0
     for part in reversed(run.parts(after)):
-        gone |= part.erased
+        gone = (gone | part.erased) - set(joined)
         if isinstance(part.history, RunFolder):
             entries = part.history.ledger.participation()
             total += sum(entry.examples_processed or 0 for entry in entries if entry.client not in gone)

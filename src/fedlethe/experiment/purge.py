@@ -236,9 +236,21 @@ def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[Client
 
     n_k is the variance that updates independent of each other give to that part of I_k. In proportion to it, what is
     put on each client is as well covered by the client's own updates as on any other, and the sum tells all that can
-    be told. Rounds before do not count: what a run held then can be known from its models, and covers nothing.
+    be told. Rounds before do not count: what a run held then can be known from its models, and covers nothing. Where
+    nobody who stays took part since, all rounds count. A client that took part in nothing carries nothing: its I_k is
+    known to be zero.
     """
-    first = first_round(past.parts, gone) or 1
+    since = _squares(past, first_round(past.parts, gone) or 1, patients)
+    squares = since if any(since.values()) else _squares(past, 1, patients)
+    if not any(squares.values()):
+        repairers = {client for part in past.parts for client in part.repair}
+        squares = {client: float(client in repairers or not repairers) for client in squares}
+    total = sum(squares.values())
+    return {client: square / total for client, square in squares.items()}
+
+
+def _squares(past: Succession, first: int, patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
+    """Each client's squared weights, summed over the rounds from `first` on, which are counted over all parts."""
     squares, number = dict.fromkeys(past.clients, 0.0), 0
     for part in past.parts:
         for round in range(1, part.history.rounds + 1):
@@ -246,8 +258,7 @@ def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[Client
             for client, weight in part.history.weights(round).items():
                 if number >= first and client in squares and client not in patients:
                     squares[client] += weight**2
-    total = sum(squares.values())
-    return {client: square / total if total else 1 / len(squares) for client, square in squares.items()}
+    return squares
 
 
 # Whose images

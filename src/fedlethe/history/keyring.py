@@ -49,7 +49,7 @@ class Keyring:
     @property
     def places(self) -> list[Keys]:
         """Every folder that may hold keys of the run: that of new ones first, then the others that the ledger names."""
-        folders = {self.files.folder.resolve(): self.files}
+        folders = {keys.folder.resolve(): keys for keys in (self.files, Keys(self._path / "keys"))}
         for event in self._ledger.events("keys"):
             keys = self._keys_in(event.body["place"])
             folders.setdefault(keys.folder.resolve(), keys)
@@ -73,7 +73,8 @@ class Keyring:
 
     def out_of_sight(self) -> list[Path]:
         """Folders that held keys, by the ledger, and cannot be looked into now."""
-        return [keys.folder for keys in self.places if not keys.folder.is_dir() and keys.folder != self.files.folder]
+        named = {self._keys_in(event.body["place"]).folder for event in self._ledger.events("keys")}
+        return sorted(folder for folder in named if not folder.is_dir())
 
     def living(self, client: ClientId) -> list[str]:
         """The ids of the client's keys that were made and not destroyed, the newest last."""
@@ -198,6 +199,18 @@ class Keyring:
                     ) from None
                 if (problem := keys.copied(client, id)) is not None:
                     raise FedletheError(f"{problem}; remove the other name first")
+                self._demand_no_copy(keys, client, id)
+
+    def _demand_no_copy(self, keys: Keys, client: ClientId, id: str) -> None:
+        """Refuse where the run folder, or a folder of its keys, holds the key under another name."""
+        content, own = keys.path(client, id).read_bytes(), {one.path(client, id).resolve() for one in self.places}
+        for folder in {self._path.resolve(), *(one.folder.resolve() for one in self.places)}:
+            for path in sorted(folder.rglob("*")):
+                alike = not path.is_symlink() and path.is_file() and path.stat().st_size == len(content)
+                if alike and path.resolve() not in own and path.read_bytes() == content:
+                    raise FedletheError(
+                        f"{path}: is a copy of a key of {client} that is to be destroyed; remove it first"
+                    )
 
     def missing(self, client: ClientId, ids: Sequence[str]) -> list[str]:
         """Those of a client's keys that are in none of the folders that may hold them."""
