@@ -7,6 +7,8 @@ folder can chain rows of their own. So paths, names and ids of a row lead nowher
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -36,6 +38,8 @@ FOLDERS: Mapping[str, str] = {
 CONFIGURATIONS = ("run.toml", "recording.toml")
 _STUDY = re.compile(r"report/[A-Za-z0-9_-][A-Za-z0-9._-]*\.json")
 _OWN_KEY = re.compile(r"-[a-z]+")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00")
+STATES = ("opened", "running", "audited", "completed", "failed", "withdrawn")
 
 
 def _hex(digits: int) -> Test:
@@ -96,8 +100,41 @@ def _is_left_out(value: Any) -> bool:
     )
 
 
-def _anything(value: Any) -> bool:
-    return True
+def _is_json(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and _is_plain(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_json_object(text: Any) -> bool:
+    return _is_json(text) and isinstance(json.loads(text), dict)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value holds no NaN and no infinity, wherever they are in it."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return all(map(_is_plain, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and dt.date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return _TIME.fullmatch(value) is not None and dt.datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _fields(must: Mapping[str, Test], may: Mapping[str, Test]) -> Test:
+    shape = _Shape(must, may)
+    return lambda value: shape.problem(value) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +158,16 @@ class _Shape:
         return None
 
 
+_PLAN = _fields(
+    {"method": _is_text, "options": _is_object, "mask": _is_object, "repair": _is_object},
+    {
+        "after": _optional(_is_id),
+        "references": _is_count,
+        "keep_for": _is_count,
+        "result": _optional(_is_id),
+    },
+)
+
 _SHAPES: Mapping[str, _Shape] = {
     "run": _Shape({"id": _hex(32), "format": _is_count}, {}),
     "began": _Shape(
@@ -128,7 +175,7 @@ _SHAPES: Mapping[str, _Shape] = {
         {"not_checked": _list_of(_is_text)},
     ),
     "round": _Shape(
-        {"round": _is_count, "evaluation": _is_text, "seconds": _is_number, "recording_seconds": _is_number}, {}
+        {"round": _is_count, "evaluation": _is_json, "seconds": _is_number, "recording_seconds": _is_number}, {}
     ),
     "participation": _Shape(
         {"round": _is_count, "client": _is_client},
@@ -153,7 +200,7 @@ _SHAPES: Mapping[str, _Shape] = {
         {},
     ),
     "removed": _Shape({"path": is_plain_path, "because": _is_text}, {}),
-    "erasure": _Shape({"id": _is_id, "request": _is_text}, {}),
+    "erasure": _Shape({"id": _is_id, "request": _is_json_object}, {}),
     "key": _Shape({"client": _has_key, "id": _hex(16), "what": lambda what: what in ("made", "destroyed")}, {}),
     "request": _Shape(
         {
@@ -163,21 +210,21 @@ _SHAPES: Mapping[str, _Shape] = {
             "reason": _is_text,
             "by": _is_text,
             "legal_ground": _is_text,
-            "deadline": _is_text,
+            "deadline": _is_date,
         },
         {},
     ),
     "state": _Shape(
-        {"request": _is_id, "state": _is_text},
+        {"request": _is_id, "state": lambda state: state in STATES},
         {
-            "plan": _optional(_is_object),
+            "plan": _optional(_PLAN),
             "erasure": _optional(_is_id),
-            "purge": _optional(_is_text),
+            "purge": _optional(lambda purge: purge == "done" or _is_date(purge)),
             "note": _optional(_is_text),
             "verdict": _optional(_is_text),
-            "accepted": _optional(_is_object),
+            "accepted": _optional(_fields({"why": _is_text, "by": _is_text}, {})),
             "by": _optional(_is_text),
-            "hiding": _anything,
+            "hiding": _list_of(_is_text),
         },
     ),
     "purge": _Shape(
@@ -202,6 +249,8 @@ def problem(event: Event) -> str | None:
         return f"is of a kind '{event.kind[:40]}' that this version does not know"
     if (found := _SHAPES[event.kind].problem(event.body)) is not None:
         return found
+    if not _is_time(event.at):
+        return f"was written at '{event.at[:40]}', which is no time"
     if event.kind == "artefact" and not _in_its_place(event.body["kind"], event.body["path"]):
         return f"names a file '{event.body['path'][:60]}' that is not where a {event.body['kind'][:40]} lies"
     if (event.kind == "run") != (event.seq == 1):
