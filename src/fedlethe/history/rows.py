@@ -70,8 +70,9 @@ def _has_key(value: Any) -> bool:
     return _is_client(value) or (isinstance(value, str) and _OWN_KEY.fullmatch(value) is not None)
 
 
-def _is_id(value: Any) -> bool:
-    return is_plain_path(value) and "/" not in value
+def _matches(pattern: str) -> Test:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 
 
 def _optional(test: Test) -> Test:
@@ -158,13 +159,15 @@ class _Shape:
         return None
 
 
+_ERASURE, _REQUEST = _matches("[0-9]{4,9}"), _matches("R[0-9]{4,9}")
+
 _PLAN = _fields(
     {"method": _is_text, "options": _is_object, "mask": _is_object, "repair": _is_object},
     {
-        "after": _optional(_is_id),
+        "after": _optional(_ERASURE),
         "references": _is_count,
         "keep_for": _is_count,
-        "result": _optional(_is_id),
+        "result": _optional(_ERASURE),
     },
 )
 
@@ -200,11 +203,11 @@ _SHAPES: Mapping[str, _Shape] = {
         {},
     ),
     "removed": _Shape({"path": is_plain_path, "because": _is_text}, {}),
-    "erasure": _Shape({"id": _is_id, "request": _is_json_object}, {}),
+    "erasure": _Shape({"id": _ERASURE, "request": _is_json_object}, {}),
     "key": _Shape({"client": _has_key, "id": _hex(16), "what": lambda what: what in ("made", "destroyed")}, {}),
     "request": _Shape(
         {
-            "id": _is_id,
+            "id": _REQUEST,
             "clients": _list_of(_is_client),
             "patients": _are_patients,
             "reason": _is_text,
@@ -215,10 +218,10 @@ _SHAPES: Mapping[str, _Shape] = {
         {},
     ),
     "state": _Shape(
-        {"request": _is_id, "state": lambda state: state in STATES},
+        {"request": _REQUEST, "state": lambda state: state in STATES},
         {
             "plan": _optional(_PLAN),
-            "erasure": _optional(_is_id),
+            "erasure": _optional(_ERASURE),
             "purge": _optional(lambda purge: purge == "done" or _is_date(purge)),
             "note": _optional(_is_text),
             "verdict": _optional(_is_text),
@@ -230,7 +233,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "purge": _Shape(
         {
             "request": _is_text,
-            "erasure": _optional(_is_id),
+            "erasure": _optional(_ERASURE),
             "clients": _list_of(_is_client),
             "images": _optional(is_plain_path),
         },
