@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fedlethe.experiment.verification import verify_ledger
 
@@ -164,3 +166,26 @@ def test_all_that_commands_write_is_its_owner_s_alone(tmp_path: Path) -> None:
     assert open_to_others == {}
     for name in ("to/run/report/index.html", "to/pictures", "to/out/table.csv", "cached/here/images", "keys/k"):
         assert tmp_path / name in found
+
+
+@pytest.mark.parametrize(
+    ("clients", "message"),
+    [(("A", "a"), "'A' and 'a' differ by capitals alone"), (("x" * 101, "y"), "has 101 characters, at most 100")],
+)
+def test_names_that_cannot_be_folders_are_refused_with_nothing_written(
+    clients: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    rows = [f"{client},i{number}.png,{number % 2}" for client in clients for number in range(8)]
+    (tmp_path / "table.csv").write_text("\n".join(["client,path,label", *rows]) + "\n")
+    for number in range(8):
+        Image.fromarray(np.full((16, 16), 20 * number, np.uint8)).save(tmp_path / f"i{number}.png")
+    command = ["train", "--data", "table", "--path", str(tmp_path / "table.csv"), "--size", "16", "--rounds", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fedlethe", *command, "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
+from typer.main import get_command
 
 from fedlethe.cli import app
 from fedlethe.errors import FedletheError
@@ -23,6 +24,7 @@ from tests.experiment.rechaining import rechained
 
 VICTIM = "hospital-1"
 OUTSIDE = "outside"
+COMMAND_LINE = get_command(app)
 
 Attack = Callable[[Path, Path], None]
 
@@ -230,7 +232,7 @@ def test_nothing_outside_the_run_is_touched(attack: Attack, run: Path) -> None:
     before = _held(outside)
     ended = {}
     for command in _commands(run):
-        done = CliRunner().invoke(app, command, standalone_mode=False)
+        done = CliRunner().invoke(COMMAND_LINE, command, standalone_mode=False)
         ended[" ".join(part for part in command[:3] if part.islower() and part != str(run))] = done.exception
         # What ends otherwise than by a FedletheError would end in a traceback.
         assert done.exception is None or isinstance(done.exception, FedletheError), (command, done.exception)
