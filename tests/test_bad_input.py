@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -20,6 +21,8 @@ import torch
 from PIL import Image
 
 from fedlethe.__main__ import main
+from fedlethe.files import sha256_of
+from fedlethe.history.ledger import REPLACED, Artefact, Ledger, removals
 
 TINY = ["--set", "data.size=16", "--set", "data.hospitals=3", "--set", "data.images_per_hospital=40", "--rounds", "2"]
 
@@ -79,6 +82,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(template: Path, tmp_path: Path) -> Path:
     """A copy of the finished run, to be damaged."""
     return Path(shutil.copytree(template, tmp_path / "run"))
+
+
+def rewritten(run: Path, old: str, new: str) -> None:
+    """Change run.toml as one who can write the ledger, too."""
+    path = run / "run.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with closing(Ledger(run / "ledger.db")) as ledger:
+        ledger.append(removals(["run.toml"], REPLACED))
+        ledger.add_artefacts([Artefact("run.toml", "configuration", None, None, path.stat().st_size, sha256_of(path))])
 
 
 # The command line and the configuration
@@ -324,14 +336,12 @@ def test_a_checkpoint_that_is_damaged(name: str, damage: str, refused: Refused, 
 
 
 def test_a_run_of_other_data(refused: Refused, trained: Path) -> None:
-    text = (trained / "run.toml").read_text()
-    (trained / "run.toml").write_text(text.replace("images_per_hospital = 40", "images_per_hospital = 41"))
+    rewritten(trained, "images_per_hospital = 40", "images_per_hospital = 41")
     refused(["evaluate", trained], "fingerprint")
 
 
 def test_a_run_of_another_model(refused: Refused, trained: Path) -> None:
-    text = (trained / "run.toml").read_text()
-    (trained / "run.toml").write_text(text.replace('norm = "group"', 'norm = "batch"'))
+    rewritten(trained, 'norm = "group"', 'norm = "batch"')
     refused(["evaluate", trained], "another model")
 
 
@@ -372,7 +382,7 @@ def test_a_run_that_kept_too_little_or_is_not_finished(
     assert run(["train", *TINY, "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
     refused(["trace", out, "--client", "hospital-1"], "--keep everything")
     refused(["erase", out, "--client", "hospital-1"], "--keep everything")
-    (out / "run.toml").write_text((out / "run.toml").read_text().replace("rounds = 1", "rounds = 9"))
+    rewritten(out, "rounds = 1", "rounds = 9")
     refused(["erase", out, "--client", "hospital-1", "--method", "retrain"], "only 1 of 9 rounds", "fedlethe train")
 
 

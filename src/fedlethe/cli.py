@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, RunArgument, commands, keys, ledgers
+from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, LostKeysFlag, RunArgument, commands, keys, ledgers
 from fedlethe.cli_cache import caches
 
 app = typer.Typer(
@@ -224,6 +224,7 @@ def erase(
     accept_findings: Annotated[
         str | None, typer.Option(metavar="WHY", help="Go on in spite of what the audits found.", rich_help_panel=ACT)
     ] = None,
+    lost_keys: LostKeysFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
@@ -241,15 +242,15 @@ def erase(
         flags.refuse_decoys(decoys)
         given = (method, options, masking, repair, after, references, keep_for, result)
         plan = (method or "recommended", *given[1:]) if any(given) else None
-        accepted = None if accept_findings is None else {"why": accept_findings, "by": flags.user(None)}
+        accepted = flags.said(accept_findings)
         signer = experiment.signing_key(key)
         with experiment.opened_run(run) as opened:
-            carried = experiment.carry_out(opened, request, plan, signer, accepted)
+            carried = experiment.carry_out(opened, request, plan, signer, accepted, flags.said(lost_keys))
         console_act.show(carried, json)
         if carried.request.stopped:
             raise typer.Exit(STOPPED)
         return
-    of_requests = {"result": result, "accept_findings": accept_findings}
+    of_requests = {"result": result, "accept_findings": accept_findings, "lost_keys": lost_keys}
     flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with experiment.opened_run(run) as opened:

@@ -19,6 +19,12 @@ KeyFlag = Annotated[
         envvar="FEDLETHE_SIGNING_KEY", help="Signs the certificate; make one: fedlethe key new.", rich_help_panel=ACT
     ),
 ]
+LostKeysFlag = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHY", help="Keys to be destroyed that cannot be found are lost; it is certified.", rich_help_panel=ACT
+    ),
+]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The request.", show_default=False)]
 ByFlag = Annotated[str | None, typer.Option(help="Who; your user name if unset.")]
 
@@ -69,13 +75,13 @@ def withdraw(
 
 
 @commands.command(epilog="Example: fedlethe purge RUN --key erasure.key")
-def purge(run: RunArgument, key: KeyFlag = None, json: JsonFlag = False) -> None:
+def purge(run: RunArgument, key: KeyFlag = None, lost_keys: LostKeysFlag = None, json: JsonFlag = False) -> None:
     """Carry out the purges that were to wait (erase --keep-for) and whose date has come."""
-    from fedlethe import console_act, experiment
+    from fedlethe import console_act, experiment, flags
 
     signer = experiment.signing_key(key)
     with experiment.opened_run(run) as opened:
-        console_act.show(experiment.purge_due(opened, signer), json)
+        console_act.show(experiment.purge_due(opened, signer, flags.said(lost_keys)), json)
 
 
 @commands.command(epilog="Example: fedlethe verify RUN/erasures/0001/certificate.json --key erasure.key.pub --run RUN")

@@ -121,6 +121,11 @@ def repair(
     return given({"rounds": rounds, "epochs": epochs, "learning_rate": learning_rate, "clients": clients})
 
 
+def said(why: str | None) -> dict[str, str] | None:
+    """Who says something that stays on record, and why; None where nobody does."""
+    return None if why is None else {"why": why, "by": user(None)}
+
+
 def refuse_of_requests(**given: object) -> None:
     """Refuse the flags of erasure requests where no request is named; each by its name.
 

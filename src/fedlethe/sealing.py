@@ -240,6 +240,10 @@ class Keys:
                     f"{path}: this key must be destroyed and cannot be ({error.strerror or error}); make it writable"
                 ) from None
 
+    def has(self, client: ClientId, id: str) -> bool:
+        """Whether something lies where a key's file would."""
+        return os.path.lexists(self._path(client, id))
+
     def copied(self, client: ClientId, id: str) -> str | None:
         """That a key's file goes by another name, too, so that removing this one leaves it there; None if not."""
         path = self._path(client, id)

@@ -220,6 +220,18 @@ def test_any_flipped_byte_of_a_certificate(done: Path, data: st.DataObject) -> N
         verify_certificate(flipped, done.parent / "key.pub", None)
 
 
+@pytest.mark.parametrize("lacking", ["claim", "audit", "request", "erasure", "ledger", "purge", "run"])
+def test_a_statement_that_is_signed_and_lacks_a_part_is_refused_in_one_line(
+    lacking: str, done: Path, tmp_path: Path
+) -> None:
+    statement = _statement(done / "erasures/0001/certificate.json")
+    del statement["predicate"][lacking]
+    path = tmp_path / "short.json"
+    path.write_bytes(signing.signed(chain.canonical(statement).encode(), KEY))
+    with pytest.raises(FedletheError, match="not written as this version"):
+        verify_certificate(path, done.parent / "key.pub", done)
+
+
 def test_a_certificate_of_another_run_does_not_hold(done: Path, tmp_path: Path) -> None:
     twin = trained(tmp_path / "twin", document(rounds=2))  # the same seed, the same models
     erased(twin, GONE)

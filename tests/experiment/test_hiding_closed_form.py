@@ -105,7 +105,7 @@ def test_next_to_no_noise_costs_next_to_nothing(run: Run) -> None:
     """The masked vector is brought back from its coordinates before it is asked."""
     method = run.config.method("closed-form", {})
     found = frontier(
-        run, "closed-form", {"closed-form": method}, [1e7], ["isotropic", "subspace", "shaped"], (), draws=1
+        run, "closed-form", {"closed-form": method}, [1e9], ["isotropic", "subspace", "shaped"], (), draws=1
     )
     bare = next(point for point in found.points if point.mask == "no mask")
     for point in found.points[2:]:

@@ -23,6 +23,9 @@ from fedlethe.exact.statistics import Array
 LIMIT = 1e-8
 """The most that a head may differ, relatively, from one fitted from scratch."""
 
+RESIDUAL = "retrain_equivalence_residual"
+"""The figure that says how much it differs."""
+
 HALF_UNIT = float(np.finfo(np.float64).eps) / 2
 
 

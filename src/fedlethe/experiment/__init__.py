@@ -150,9 +150,10 @@ def carry_out(
     asked: tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], str | None, int, int, str | None] | None,
     key: SigningKey,
     accepted: Mapping[str, str] | None = None,
+    lost: Mapping[str, str] | None = None,
 ) -> Carried:
     """Carry a request out as it is asked for (the fields of `act.Plan`), or go on with it; see `act.carry_out`."""
-    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key, accepted=accepted)
+    return act.carry_out(run, id, None if asked is None else Plan.of(*asked), key, accepted=accepted, lost=lost)
 
 
 def signing_key(path: Path | None) -> SigningKey:

@@ -26,7 +26,7 @@ from fedlethe.experiment.certificate import BEFORE, FINAL, issue
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
 from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
-from fedlethe.experiment.purge import purge
+from fedlethe.experiment.purge import demand_keys, purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
@@ -111,6 +111,7 @@ def carry_out(
     key: SigningKey,
     audit: Audit = attest,
     accepted: Mapping[str, str] | None = None,
+    lost: Mapping[str, str] | None = None,
 ) -> Carried:
     """Carry a request out, or go on with one that was cut off or that stopped.
 
@@ -121,6 +122,7 @@ def carry_out(
         key: Signs the certificates.
         audit: Audits the erasure.
         accepted: Who goes on in spite of what the audits found ('by'), and why ('why'); None where nobody does.
+        lost: Who says that keys that are to be destroyed and cannot be found are lost, and why; None where nobody does.
 
     Raises:
         FedletheError: The request is withdrawn or begun in another way, another one is under way, or what `erase`,
@@ -133,7 +135,7 @@ def carry_out(
             _accept(run.history.ledger, id, accepted)
         request = _until_audited(run, id, plan, audit)
         if request.state != "completed" and not request.stopped:
-            request = _certified(run, request, key)
+            request = _certified(run, request, key, lost)
         return _told(run, request)
 
 
@@ -287,12 +289,15 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
-def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
+def _certified(
+    run: Run, request: ErasureRequest, key: SigningKey, lost: Mapping[str, str] | None = None
+) -> ErasureRequest:
     """The certificate, the purge unless it is to wait, and the certificate that holds the purge, too."""
     assert request.erasure is not None
     assert request.plan is not None
     days = Plan(**request.plan).keep_for
     due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
+    demand_keys(run, request, request.erasure, lost)
     if not run.history.store.holds(f"erasures/{request.erasure}/{BEFORE}"):
         issue(run, request, key, BEFORE, due)
     if due is not None:
@@ -310,12 +315,13 @@ def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReques
     return moved(ledger, request.id, "completed", purge="done")
 
 
-def purge_due(run: Run, key: SigningKey) -> Purged:
+def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) -> Purged:
     """Carry out the purges that were to wait, and whose date has come; going on with one that was cut off.
 
     Args:
         run: The run.
         key: Signs the certificates.
+        lost: See `carry_out`.
 
     Raises:
         FedletheError: What the purge raises, or the clock is behind.
@@ -332,6 +338,7 @@ def purge_due(run: Run, key: SigningKey) -> Purged:
             if request.purge != "done" and request.purge > today:
                 waiting.append(request)
             else:
+                demand_keys(run, request, current(ledger) or "", lost)
                 carried.append(_told(run, _purged(run, request, key)))
         return Purged(run.path, tuple(carried), tuple(waiting))
 

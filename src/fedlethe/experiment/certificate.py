@@ -30,14 +30,14 @@ from fedlethe.experiment.run import Run, erased_images, read_run_document
 from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.keyring import IMAGES
+from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
 from fedlethe.signing import SigningKey, signed
 from fedlethe.types import Evaluation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:fedlethe:erasure:1"
+PREDICATE = "urn:fedlethe:erasure:2"
 BEFORE, FINAL = "certificate-before-purge", "certificate"
 """The files, beside the erasure's model, without their ending."""
 
@@ -234,14 +234,27 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
         name = request.id if folder is run.history else abroad(run, request)
         tombstones = folder.ledger.tombstones().items()
         files = {path: gone.artefact.sha256 for path, gone in tombstones if gone.because == because_of(name)}
-        destroyed = folder.store.keys.destroyed()
-        keys = {client: destroyed[client] for client in request.clients if client in destroyed}
-        listed.append({**_listed(folder, files), "keys_destroyed": keys})
+        listed.append({**_listed(folder, files), **_keys_of(folder, request)})
     done, missed = reached(run.history, request.id)
     taken = [erased_images(folder)[-1] for folder in folders_of(run)]
     not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
     outside = {"reached": done, "not_reached": not_reached}
     return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
+
+
+def _keys_of(folder: RunFolder, request: ErasureRequest) -> dict[str, Any]:
+    """What became of the keys of a request's clients, and where keys may lie that could not be looked into."""
+    keys = folder.store.keys
+
+    def of_clients(*what: str) -> dict[str, list[str]]:
+        said = keys.confirmed(*what)
+        return {client: said[client] for client in request.clients if client in said}
+
+    return {
+        "keys_destroyed": of_clients(OVERWRITTEN),
+        "keys_not_found": {"when the purge was resumed": of_clients(GONE), "said to be lost": of_clients(LOST)},
+        "keys_elsewhere": [str(place) for place in keys.out_of_sight()],
+    }
 
 
 def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ learner, what came after the unlearning step, and who took part in which round.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from fedlethe.config import CLOSED_FORM
+from fedlethe.exact.sums import LIMIT, RESIDUAL
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.history.succession import Part
 from fedlethe.types import ClientId, Guarantee
@@ -46,8 +48,10 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         erasure: Its record.
         parts: The trainings that its model came from; their rounds are read from their ledgers.
     """
+    later = {stage.name for stage in erasure.stages} - {"before", "unlearned"}
     if erasure.method == CLOSED_FORM:
-        return _of_closed_form(erasure)
+        equal = erasure.found.get(RESIDUAL, math.inf) <= LIMIT
+        return "exact" if equal and not later else "guaranteed"
     whole = set(erasure.forget) - set(erasure.patients)
     first = first_round(parts, erasure.forget)
     untouched = first is None and not set(erasure.forget) & set().union(*(part.repair for part in parts))
@@ -55,12 +59,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
     if not (untouched or erasure.method in RETRAINS or (went_back and whole)):
         return "evidence"
-    later = {stage.name for stage in erasure.stages} - {"before", "unlearned"}
     return "guaranteed" if later else "exact"
-
-
-def _of_closed_form(erasure: Erasure) -> Claim:
-    return claim_of(erasure.guarantee)
 
 
 def first_round(parts: Sequence[Part], clients: Sequence[ClientId]) -> int | None:

@@ -23,7 +23,7 @@ from fedlethe.exact.ridge import Head
 from fedlethe.exact.rows import noise_of, rows
 from fedlethe.exact.settings import ExactErasure, ExactSettings
 from fedlethe.exact.statistics import Statistics
-from fedlethe.exact.sums import LIMIT, Fit, Sums, fit, scratch
+from fedlethe.exact.sums import LIMIT, RESIDUAL, Fit, Sums, fit, scratch
 from fedlethe.experiment.run import Prepared, Run, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
@@ -220,7 +220,7 @@ def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarant
 def _found(residual: float, fitted: Fit) -> dict[str, float]:
     weights = {f"class_weight_{label}": weight for label, weight in enumerate(fitted.choice.class_weights)}
     return {
-        "retrain_equivalence_residual": residual,
+        RESIDUAL: residual,
         "rounding_bound": fitted.bound,
         "rebuilt": float(fitted.rebuilt),
         "penalty": fitted.choice.penalty,

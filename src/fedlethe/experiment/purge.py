@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ from fedlethe.experiment.secret import MASKS, demand_no_former
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.keyring import destruction
+from fedlethe.history.keyring import LOST, destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
 from fedlethe.history.statistics import SUMS
 from fedlethe.history.store import JSON
@@ -360,6 +360,31 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     reach(folders_of(run), request.id, request.clients)
 
 
+def demand_keys(run: Run, request: ErasureRequest, base: str, lost: Mapping[str, str] | None = None) -> None:
+    """Refuse a purge whose keys are not all there, before anything of it is signed.
+
+    Args:
+        run: The run, locked.
+        request: Whose purge it is; nothing is asked of one that is begun.
+        base: The erasure whose model stays.
+        lost: Who says that keys that cannot be found are lost ('by'), and why ('why'): that is entered instead.
+
+    Raises:
+        FedletheError: A key is missing, damaged, or goes by another name, too.
+    """
+    if is_purged(run.history, request.id):
+        return
+    for target in condemned(run, request, base) if lost is not None else ():
+        keys = target.folder.store.keys
+        gone = [(client, id) for client, ids in target.keys.items() for id in keys.missing(client, ids)]
+        rows = [("key", {"client": client, "id": id, "what": LOST, **(lost or {})}) for client, id in gone]
+        if rows:
+            with nullcontext() if target.folder is run.history else target.folder.locked():
+                target.folder.ledger.append(rows)
+    for target in condemned(run, request, base):
+        _demand_keys(target)
+
+
 def _demand_keys(target: Condemned) -> None:
     """Refuse to condemn keys that are not there: what is said to be destroyed would live on elsewhere."""
     for client, ids in target.keys.items():
@@ -438,8 +463,7 @@ def _finish(folder: RunFolder) -> None:
     """Remove what is condemned; durable when it returns."""
     store = folder.store
     store.remove([name for name, gone in folder.ledger.tombstones().items() if gone.because != REPLACED])
-    for client, ids in store.keys.destroyed().items():
-        store.keys.destroy(client, ids)
+    store.keys.finish()
     store.remove(SHOWN)
     with removing(folder.path / AUDITS):
         if (folder.path / AUDITS).exists():

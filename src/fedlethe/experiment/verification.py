@@ -175,8 +175,9 @@ def _key_problems(history: RunFolder) -> Iterator[str]:
         for id in keys.living(client):
             expected.add(f"{client}.{id}.key")
             try:
-                keys.files.read(client, id)
-                if (copied := keys.files.copied(client, id)) is not None:
+                holder = keys.holder(client, id)
+                holder.read(client, id)
+                if (copied := holder.copied(client, id)) is not None:
                     yield copied
             except FedletheError as error:
                 yield str(error)
@@ -233,15 +234,26 @@ def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
     except OSError as error:
         raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
     statement = _statement(signing.opened(content, key, path), path)
-    checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}..."), _form(statement)]
-    if run is None:
-        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
-        checks.append(Check("the run", "not checked", words))
-    else:
-        with _ledger_and_files(run) as history:
-            checks += _of_run(statement, path, history)
+    checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}...")]
+    try:
+        checks += _said(statement, path, run)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise FedletheError(
+            f"{path}: is signed, but is not written as this version writes certificates; use the version that wrote it"
+        ) from None
     checks.append(Check("what nobody can check here", "not checked", "copies elsewhere; the audits' figures; the data"))
     return Verified(path, tuple(checks))
+
+
+def _said(statement: dict[str, Any], path: Path, run: Path | None) -> Iterator[Check]:
+    """What a certificate says by itself, and of a run."""
+    yield _form(statement)
+    if run is None:
+        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
+        yield Check("the run", "not checked", words)
+    else:
+        with _ledger_and_files(run) as history:
+            yield from _of_run(statement, path, history)
 
 
 def _statement(payload: bytes, path: Path) -> dict[str, Any]:
@@ -282,7 +294,11 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
         ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
         ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
-        ("purge", _purge, "the files are gone, their tombstones hold the hashes, and no key of the clients is left"),
+        (
+            "purge",
+            _purge,
+            "the files are gone, tombstones hold their hashes, and the destroyed keys are in none of their folders",
+        ),
     )
     for what, check, words in checks:
         problem = check(statement, path, history)
@@ -290,6 +306,9 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
             yield Check(what, "not checked", problem.removeprefix("not checked: "))
         else:
             yield Check(what, "ok" if problem is None else "failed", problem or words)
+    if others := [one["run"] for one in predicate["purge"].get("runs", ()) if one["run"] != ledger.run_id]:
+        words = f"what it says of the runs that this one began from ({', '.join(others)}): verify each of their ledgers"
+        yield Check("earlier runs", "not checked", words)
     yield _held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
 
 
@@ -406,7 +425,7 @@ def _purge(statement: dict[str, Any], path: Path, history: RunFolder) -> str | N
         if (history.path / file["path"]).exists():
             return f"{history.path / file['path']}: is there"
     for client, ids in own["keys_destroyed"].items():
-        there = {key.name.split(".")[-2] for key in history.store.keys.files.files(client)}
-        if left := there & set(ids):
+        keys = history.store.keys
+        if left := set(ids) - set(keys.missing(client, ids)):
             return f"{client}.{min(left)}.key: this key is there"
     return None

@@ -15,7 +15,13 @@ from fedlethe.history.ledger import Artefact, Ledger
 from fedlethe.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
 from fedlethe.types import ClientId
 
-MADE, DESTROYED = "made", "destroyed"
+MADE, DESTROYED, OVERWRITTEN, GONE, LOST = "made", "destroyed", "overwritten", "gone", "lost"
+"""What a row says of a key: it was made; it is to be destroyed; then that its file was overwritten and removed, or was
+not there any more when an interrupted purge was resumed; or that somebody says that it is lost."""
+
+IN_THE_RUN = "run"
+"""Stands for the folder `keys` of the run folder, where a row says where keys lie."""
+
 PATIENTS: ClientId = "-patients"
 """Whose key makes the patients' pseudonyms; no client can have this name."""
 IMAGES: ClientId = "-images"
@@ -41,9 +47,33 @@ class Keyring:
         return keys_of(self._path, self._ledger.run_id)
 
     @property
+    def places(self) -> list[Keys]:
+        """Every folder that may hold keys of the run: that of new ones first, then the others that the ledger names."""
+        folders = {self.files.folder.resolve(): self.files}
+        for event in self._ledger.events("keys"):
+            keys = self._keys_in(event.body["place"])
+            folders.setdefault(keys.folder.resolve(), keys)
+        return list(folders.values())
+
+    def _keys_in(self, place: str) -> Keys:
+        if place == IN_THE_RUN:
+            return Keys(self._path / "keys")
+        folder = Path(place)
+        if not folder.is_absolute() or folder.name != self._ledger.run_id:
+            raise FedletheError(
+                f"{self._ledger.path}: says that keys lie in {place}, which is no folder for this run's"
+            )
+        return Keys(folder)
+
+    @property
     def apart(self) -> bool:
-        """Whether they lie outside the run folder, so that a copy of it does not hold them."""
-        return self._path.resolve() not in self.files.folder.resolve().parents
+        """Whether all of them lie outside the run folder, so that a copy of it does not hold them."""
+        folders = [keys.folder.resolve() for keys in self.places if keys.there()] or [self.files.folder.resolve()]
+        return all(self._path.resolve() not in folder.parents for folder in folders)
+
+    def out_of_sight(self) -> list[Path]:
+        """Folders that held keys, by the ledger, and cannot be looked into now."""
+        return [keys.folder for keys in self.places if not keys.folder.is_dir() and keys.folder != self.files.folder]
 
     def living(self, client: ClientId) -> list[str]:
         """The ids of the client's keys that were made and not destroyed, the newest last."""
@@ -56,10 +86,17 @@ class Keyring:
         return list(ids)
 
     def destroyed(self) -> dict[ClientId, list[str]]:
-        """Client to the ids of the keys that the ledger says are destroyed."""
+        """Client to the ids of the keys that the ledger says are destroyed, or are to be."""
+        return self._said((DESTROYED,))
+
+    def confirmed(self, *what: str) -> dict[ClientId, list[str]]:
+        """Client to the ids of the keys of which the ledger says so: OVERWRITTEN, GONE or LOST."""
+        return self._said(what)
+
+    def _said(self, what: Sequence[str]) -> dict[ClientId, list[str]]:
         found: dict[ClientId, list[str]] = {}
         for event in self._ledger.events("key"):
-            if event.body["what"] == DESTROYED:
+            if event.body["what"] in what:
                 found.setdefault(event.body["client"], []).append(event.body["id"])
         return found
 
@@ -81,8 +118,11 @@ class Keyring:
 
     def renewed(self, client: ClientId, key: Key | None = None) -> Key:
         """A new key of a client, or the one that is given, which seals what comes from now on."""
-        key = self.files.create(client, key)
-        self._ledger.append([("key", {"client": client, "id": key.id, "what": MADE})])
+        key, here = self.files.create(client, key), self.files.folder
+        place = IN_THE_RUN if here == self._path / "keys" else str(here.resolve())
+        known = any(event.body["place"] == place for event in self._ledger.events("keys"))
+        row = ("key", {"client": client, "id": key.id, "what": MADE})
+        self._ledger.append([row] if known else [("keys", {"place": place}), row])
         self._held[key.id] = key
         return key
 
@@ -115,11 +155,31 @@ class Keyring:
         living = self.living(IMAGES)
         return self._key(IMAGES, living[-1]) if living else None
 
-    def destroy(self, client: ClientId, ids: Sequence[str]) -> None:
-        """Destroy keys of a client that the ledger says are destroyed (see `destruction`)."""
-        self.files.destroy(client, ids)
+    def destroy(self, client: ClientId, ids: Sequence[str]) -> list[str]:
+        """Destroy keys of a client that the ledger says are destroyed, wherever it says that keys lie.
+
+        Returns:
+            The ids of those whose file was there.
+        """
+        found = []
         for id in ids:
+            there = [keys for keys in self.places if keys.has(client, id)]
+            for keys in there:
+                keys.destroy(client, [id])
+            if there:
+                found.append(id)
             self._held.pop(id, None)
+        return found
+
+    def finish(self) -> None:
+        """Destroy every key that the ledger says is to be, and enter of each client's whether it was there."""
+        settled = {id for ids in self.confirmed(OVERWRITTEN, GONE).values() for id in ids}
+        for client, ids in self.destroyed().items():
+            found = self.destroy(client, ids)
+            new = [id for id in ids if id not in settled and not client.startswith("-")]
+            rows = [{"client": client, "id": id, "what": OVERWRITTEN if id in found else GONE} for id in new]
+            if rows:
+                self._ledger.append([("key", row) for row in rows])
 
     def demand(self, client: ClientId, ids: Sequence[str]) -> None:
         """Refuse to destroy keys of a client that are not there, or not what was made: they would live on elsewhere.
@@ -128,9 +188,20 @@ class Keyring:
             FedletheError: A key file is missing, a link, has a second name, or is not the key that it should be.
         """
         for id in ids:
-            self.files.read(client, id)
-            if (problem := self.files.copied(client, id)) is not None:
-                raise FedletheError(f"{problem}; remove the other name first")
+            for keys in [keys for keys in self.places if keys.has(client, id)] or self.places[:1]:
+                try:
+                    keys.read(client, id)
+                except FedletheError as error:
+                    raise FedletheError(
+                        f"{error}. It is to be destroyed, and nothing is signed or purged before it is found; if it is "
+                        'lost for good, say so: --lost-keys "why"'
+                    ) from None
+                if (problem := keys.copied(client, id)) is not None:
+                    raise FedletheError(f"{problem}; remove the other name first")
+
+    def missing(self, client: ClientId, ids: Sequence[str]) -> list[str]:
+        """Those of a client's keys that are in none of the folders that may hold them."""
+        return [id for id in ids if not any(keys.has(client, id) for keys in self.places)]
 
     def clear_strays(self) -> None:
         """Destroy keys that the ledger does not know, or knows as destroyed.
@@ -138,14 +209,20 @@ class Keyring:
         A kill leaves the former, which have sealed nothing yet, and the latter. What cannot be destroyed stays, and
         `ledger verify` names it.
         """
+        with suppress(FedletheError):
+            self.finish()
         for client, id in self.files.there():
             if id not in self.living(client):
                 with suppress(FedletheError):
                     self.files.destroy(client, [id])
 
+    def holder(self, client: ClientId, id: str) -> Keys:
+        """The folder that has a key, or that should have it."""
+        return next((keys for keys in self.places if keys.has(client, id)), self.files)
+
     def _key(self, client: ClientId, id: str) -> Key:
         if id not in self._held:
-            self._held[id] = self.files.read(client, id)
+            self._held[id] = self.holder(client, id).read(client, id)
         return self._held[id]
 
 

@@ -204,7 +204,15 @@ _SHAPES: Mapping[str, _Shape] = {
     ),
     "removed": _Shape({"path": is_plain_path, "because": _is_text}, {}),
     "erasure": _Shape({"id": _ERASURE, "request": _is_json_object}, {}),
-    "key": _Shape({"client": _has_key, "id": _hex(16), "what": lambda what: what in ("made", "destroyed")}, {}),
+    "keys": _Shape({"place": _is_text}, {}),
+    "key": _Shape(
+        {
+            "client": _has_key,
+            "id": _hex(16),
+            "what": lambda what: what in ("made", "destroyed", "overwritten", "gone", "lost"),
+        },
+        {"why": _is_text, "by": _is_text},
+    ),
     "request": _Shape(
         {
             "id": _REQUEST,
