@@ -68,6 +68,16 @@ def test_sha256_reads_all_of_a_long_file(tmp_path: Path) -> None:
     assert files.sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
 
 
+def test_a_link_that_waits_where_a_file_is_written_aside_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("somebody else's")
+    for name in ("a", f"a.{os.getpid()}{files.ASIDE}"):
+        (tmp_path / name).symlink_to(tmp_path / "other")
+    files.write_text(tmp_path / "a", "x")
+    assert (tmp_path / "other").read_text() == "somebody else's"
+    assert (tmp_path / "a").read_text() == "x"
+    assert not (tmp_path / "a").is_symlink()
+
+
 def test_files_and_new_folders_are_their_owner_s_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

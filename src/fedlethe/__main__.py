@@ -1,56 +1,76 @@
 # SPDX-License-Identifier: MIT
-"""The entry point: what a user can put right ends in one line on stderr and exit code 2."""
+"""The entry point: what a user can put right ends in one line on stderr and exit code 2.
+
+Little is imported before Ctrl-C is taken care of: all the rest comes with the command line.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from types import FrameType
 
-import click
+INTERRUPTED = "interrupted; what is recorded is whole, and the same command goes on where it can"
+_STOPPED = 130
 
-from fedlethe.cli import app
-from fedlethe.entered import demand_text
-from fedlethe.errors import FedletheError
-from fedlethe.text import shown
 
-_TYPER_INTERRUPTED = 130
+class _Interrupts:
+    """What Ctrl-C does: it stops the command once; one more soon after would only break off the stopping.
+
+    An interrupt that falls into code of which Python takes no exception (a finaliser, a callback of the imports) is
+    not lost with a traceback: it comes again a moment later.
+    """
+
+    PATIENCE = 3.0
+    """Seconds in which a second Ctrl-C has nothing to add; after them it interrupts what still goes on."""
+
+    def __init__(self) -> None:
+        self._last = -self.PATIENCE
+        self._unraisable = sys.unraisablehook
+
+    def take(self) -> None:
+        """Answer Ctrl-C from now on, if somebody listens to it at all: a shell's background job ignores it."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+            sys.unraisablehook = self._swallowed
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if time.monotonic() - self._last >= self.PATIENCE:
+            self._last = time.monotonic()
+            raise KeyboardInterrupt
+
+    def _swallowed(self, what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            self._unraisable(what)
+            return
+        self._last = -self.PATIENCE
+        again = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+        again.daemon = True
+        again.start()
 
 
 def main() -> None:
     """Run the command line."""
-    interrupted = "interrupted; what is recorded is whole, and the same command goes on where it can"
-    os.umask(0o077)  # whatever a command writes is its owner's alone
     try:
-        _demand_arguments(sys.argv[1:])
-        code = app(standalone_mode=False)
-    except FedletheError as error:
-        _stop(str(error))
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "fedlethe"
-        _stop(f"{error.format_message()} See: {command} --help")
-    except (KeyboardInterrupt, click.Abort):
-        _stop(interrupted)
-    except OSError as error:
-        _stop(f"{error.filename or 'file'}: {error.strerror or error}")
-    if code == _TYPER_INTERRUPTED:
-        _stop(interrupted)
-    sys.exit(code if isinstance(code, int) else 0)
+        interrupts = _Interrupts()
+        interrupts.take()
+        os.umask(0o077)  # whatever a command writes is its owner's alone
+        from fedlethe.entry import run
 
-
-def _demand_arguments(arguments: Sequence[str]) -> None:
-    """Refuse control characters in whatever was typed; what an option means by its text is its own to check."""
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        name, equals, _ = argument.partition("=")
-        option = name if equals and name.startswith("--") else before if before.startswith("-") else "the command line"
-        demand_text(argument, option, longest=sys.maxsize)
-
-
-def _stop(message: str) -> None:
+        code, message = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code, message = _STOPPED, None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: a second Ctrl-C has nothing to add
-    print("fedlethe:", " ".join(shown(message, lines=True).split()), file=sys.stderr)
-    sys.exit(2)
+    if code == _STOPPED:
+        code, message = 2, INTERRUPTED
+    if message is not None:
+        from fedlethe.text import shown
+
+        print("fedlethe:", " ".join(shown(message, lines=True).split()), file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

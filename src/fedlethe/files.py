@@ -33,6 +33,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     aside = path.with_name(f"{path.name}.{os.getpid()}{ASIDE}")
     try:
         make_folder(path.parent)
+        aside.unlink(missing_ok=True)  # a link that waits there would be written through
         yield aside
         aside.chmod(0o600)  # clients' names, images and models are nobody else's to read
         _fsync(aside)

@@ -226,6 +226,24 @@ def test_two_nodes_under_one_name_are_refused() -> None:
         roster.refresh()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_two_nodes_whose_names_differ_by_capitals_alone_are_refused(known: bool) -> None:
+    """On many a disk they would share a folder; also where the other one was here earlier, and has left."""
+    grid = Scripted([Node(1, "A", b"1")], saying({2: "a"}))
+    roster = Roster(grid)
+    assert settled(roster) == {1: "A"}
+    grid.nodes = [Node(2, public_key=b"2")] if known else [*grid.nodes, Node(2, public_key=b"2")]
+    with pytest.raises(FedletheError, match="'A' and 'a' differ by capitals alone; register"):
+        settled(roster)
+
+
+def test_a_name_of_more_than_a_hundred_characters_is_turned_away_without_being_repeated() -> None:
+    roster = Roster(Scripted([Node(1), Node(2)], saying({1: "a" * 101, 2: "b" * 100})))
+    assert settled(roster) == {2: "b" * 100}
+    assert "has 101 characters, at most 100" in roster.turned_away[1]
+    assert len(roster.turned_away[1]) < 200
+
+
 @pytest.mark.parametrize("stranger", [1, 9])
 def test_a_self_asserted_name_does_not_take_the_place_of_a_registered_one(stranger: int) -> None:
     grid = Scripted([Node(5, "a")], saying({stranger: "a"}))

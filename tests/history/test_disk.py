@@ -15,7 +15,7 @@ from fedlethe.federation.train import train
 from fedlethe.history.chain import row_hash
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
-from fedlethe.types import EVERYTHING, Need
+from fedlethe.types import EVERYTHING, Need, RoundRecord
 from tests.fakes import LAYOUT, linear_federation, trained_history
 
 CLIENTS = ("a", "b", "c")
@@ -186,6 +186,21 @@ def test_a_round_is_in_the_ledger_whole_or_not_at_all(tmp_path: Path, monkeypatc
     assert folder.rounds == 3
     assert folder.ledger.artefacts() == before
     folder.verify()
+    folder.close()
+
+
+@pytest.mark.parametrize("name", ["A", "../b", "x" * 101, "b."])
+def test_a_round_of_a_client_that_cannot_have_a_folder_writes_nothing(name: str, tmp_path: Path) -> None:
+    """Of a recording, whose clients are not known before they answer; `a` is one of the others."""
+    folder = _recorded(tmp_path / "run", EVERYTHING)
+    (record, *_) = train(linear_federation(), folder.final(), SCHEDULE)
+    before, head = _files(folder), folder.ledger.head()
+    round = folder.rounds + 1
+    refused = RoundRecord(round, record.before, record.after, record.updates, record.weights, {name: "x"}, 0.0)
+    with pytest.raises(FedletheError, match="client") as error:
+        folder.append(refused, "{}")
+    assert len(str(error.value)) < 250
+    assert (_files(folder), folder.ledger.head()) == (before, head)
     folder.close()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from fedlethe.data.erased import ErasedImages, Positions
+from fedlethe.errors import FedletheError
 from fedlethe.types import ClientId
 
 BEGINNING = "beginning"
@@ -70,5 +71,16 @@ class Beginning:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Beginning:
-        """What run.toml's table [run] says."""
-        return TypeAdapter(cls).validate_python(facts.get(BEGINNING, {}))
+        """What run.toml's table [run] says.
+
+        Raises:
+            FedletheError: It says something that cannot be.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(facts.get(BEGINNING, {}))
+        except ValidationError as errors:
+            first = errors.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))[:200]
+            raise FedletheError(
+                f"run.toml: [run.{BEGINNING}] {place}: {first['msg'][:200]}; restore the file from a backup"
+            ) from None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,10 +34,14 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.succession import Part, Succession
 from fedlethe.models import initialise
+from fedlethe.names import demand_client_name
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
 
 T = TypeVar("T")
+
+_ERASURE = re.compile(r"(.*/)?erasures/[0-9]{4,9}")
+"""The folder of an erasure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +165,11 @@ def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str,
         facts = json.loads(history.erasure_record(after))
         chain.append((after, facts))
         after = facts.get("after")
+        if after is not None and not (isinstance(after, str) and after < chain[-1][0]):
+            raise FedletheError(
+                f"{history.path}: erasure {chain[-1][0]} cannot come after '{str(after)[:40]}'; restore the run from a "
+                "backup"
+            )
     return chain[::-1]
 
 
@@ -259,7 +269,23 @@ def read_run_document(path: Path) -> Document:
     document = parse_toml(content, path / "run.toml")
     if not isinstance(document.get("run"), dict):
         raise FedletheError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
+    if (problem := _facts_problem(document["run"])) is not None:
+        raise FedletheError(f"{path / 'run.toml'}: the table [run] {problem}; restore the file from a backup")
     return document
+
+
+def _facts_problem(facts: Document) -> str | None:
+    """Why a table [run] cannot be one that a training wrote; None where it can."""
+    clients, after = facts.get("clients"), facts.get("after")
+    if not isinstance(clients, list) or not all(isinstance(client, str) for client in clients):
+        return "names no clients"
+    for client in clients:
+        demand_client_name(client)
+    if not all(isinstance(facts.get(name), str) for name in ("version", "data_fingerprint")):
+        return "has no text as its version or its data_fingerprint"
+    if after is not None and not (isinstance(after, str) and _ERASURE.fullmatch(after)):
+        return "begins after something that is no erasure's folder, such as RUN/erasures/0001"
+    return None
 
 
 def config_of(path: Path) -> RunConfig:
@@ -277,6 +303,7 @@ def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig,
     config = resolve(document, str(path / "run.toml"))
     history = RunFolder(path, clients, config.history.needs(), create, config.encrypt)
     try:
+        history.store.demand_no_links()
         yield config, history
     finally:
         history.close()
@@ -340,7 +367,7 @@ def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, st
         FedletheError: The folder is no erasure's.
     """
     folder = (path / after).resolve()
-    if folder.parent.name != "erasures":
+    if not _ERASURE.fullmatch(str(folder)):
         raise FedletheError(f"{folder}: is not an erasure's folder; name one such as RUN/erasures/0001")
     _, history = stack.enter_context(opened_folder(folder.parent.parent))
     return history, folder.name
@@ -352,11 +379,22 @@ def earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
 
 
 def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, ...]:
-    """The same for a run that is to begin after an erasure, whose folder is given relative to the run's."""
-    if after is None:
-        return ()
-    history, id = begun_after(path, after, stack)
-    return (*earlier(history.path, stack), part_of(history, id))
+    """The same for a run that is to begin after an erasure, whose folder is given relative to the run's.
+
+    Raises:
+        FedletheError: The folder is no erasure's, or the runs began from each other in a circle.
+    """
+    parts: list[Part] = []
+    passed = [path.resolve()]
+    while after is not None:
+        history, id = begun_after(path, after, stack)
+        path = history.path
+        if path in passed:
+            raise FedletheError(f"{path}: its run.toml leads back to itself (after = '{after}'); restore it")
+        passed.append(path)
+        parts.append(part_of(history, id))
+        after = read_run_document(path)["run"].get("after")
+    return tuple(parts[::-1])
 
 
 def demand_complete(run: Run) -> None:

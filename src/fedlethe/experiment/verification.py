@@ -100,8 +100,20 @@ def _held(what: str, problems: Iterator[str], words: str) -> Check:
     return Check(what, "failed", "; ".join(found)) if found else Check(what, "ok", words)
 
 
-OWN = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.head", ".lock")
+OWN = ("ledger.db", "ledger.head", "ledger.db-shm", "ledger.db-wal", ".lock")
 """What lies in a run folder and is not entered in its ledger: the ledger itself, and the lock."""
+
+_LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""How SQLite's write-ahead log begins (https://www.sqlite.org/fileformat.html#the_write_ahead_log)."""
+
+
+def _is_own(name: str, path: Path) -> bool:
+    """Whether a file is one of OWN, by its name and, where nothing else is held against it, by how it begins."""
+    if name == ".lock":
+        return re.fullmatch(rb"[0-9]{0,20}", path.read_bytes()[:21]) is not None
+    if name == "ledger.db-wal":
+        return path.stat().st_size == 0 or path.read_bytes()[:4] in _LOG
+    return name in OWN
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -121,7 +133,7 @@ def _strays(history: RunFolder) -> Iterator[str]:
             yield f"{path}: is a link, which fedlethe does not make"
         elif not path.is_file():
             yield f"{path}: is no plain file"
-        elif name not in known and name not in OWN and path.parent != keys and not _is_page(name, path):
+        elif name not in known and not _is_own(name, path) and path.parent != keys and not _is_page(name, path):
             yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
 
 
@@ -143,8 +155,10 @@ def _pages(history: RunFolder) -> Check:
     known = history.ledger.artefacts()
     names = [path.relative_to(history.path).as_posix() for path in _entries(history.path / "report")]
     found = [name for name in names if name not in known and _PAGE.fullmatch(name)]
-    words = f"{len(found)} pages and pictures in report/ are known by their names: nobody entered what they hold"
-    return Check("pages", "not checked", words)
+    if not found:
+        return Check("pages", "ok", "no pages or pictures lie in report/ that the ledger does not name")
+    words = f"{len(found)} pages and pictures are known by their names, and nobody entered what they hold"
+    return Check("pages", "not checked", f"{words}: {', '.join(found)}")
 
 
 def _open_to_others(history: RunFolder) -> Iterator[str]:
@@ -184,7 +198,7 @@ def _unopened(history: RunFolder) -> Iterator[str]:
             try:
                 history.store.content(artefact)
             except FedletheError as error:
-                yield str(error)
+                yield str(error) if str(error).startswith(f"{path}: ") else f"{path}: cannot be opened: {error}"
 
 
 def _foreign_heads(history: RunFolder) -> Iterator[str]:

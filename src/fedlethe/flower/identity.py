@@ -25,7 +25,7 @@ from flwr.serverapp import Grid
 from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.flower.messages import WHO
-from fedlethe.names import demand_client_name
+from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.text import shown
 from fedlethe.types import ClientId
 
@@ -95,7 +95,7 @@ class Roster:
         """Look who is connected, take in what strangers said, and ask new ones; it does not wait for answers.
 
         Raises:
-            FedletheError: Two connected nodes are the same client.
+            FedletheError: Two connected nodes are the same client, or two clients differ by capitals alone.
         """
         connected: dict[int, Node] = {node.node_id: node for node in self.grid.get_nodes()}
         self._hear(connected)
@@ -113,6 +113,7 @@ class Roster:
         self._ask(set(connected) - set(found) - set(self.turned_away) - set(self._asked.values()))
         self.since = {id: node.last_activated_at for id, node in connected.items()}
         self.nodes = self._without_doubles(found)
+        demand_apart(self.identities(), "register one of the nodes, or set its client-uid, under another name")
         self.known |= {identity.key: identity for identity in self.nodes.values() if identity.key is not None}
 
     @property

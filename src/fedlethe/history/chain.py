@@ -43,6 +43,9 @@ _MADE = [
 ]
 """What SQLite keeps of it: number, type, name, table, first page, statement."""
 
+_BESIDE = ("-journal", "-wal", "-shm")
+"""Ends the names of the files that SQLite makes beside its own."""
+
 _RESTORE = "restore it from a backup"
 
 
@@ -96,7 +99,7 @@ class Chain:
         create: Whether it may be made.
 
     Raises:
-        FedletheError: The file is missing, no such log, or cannot be opened.
+        FedletheError: The file is missing, a link, no such log, or cannot be opened.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
@@ -104,6 +107,9 @@ class Chain:
             raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
         self._anchor_path = path.with_suffix(".head")
+        for beside in (path, self._anchor_path, *(path.with_name(path.name + ending) for ending in _BESIDE)):
+            if beside.is_symlink():
+                raise FedletheError(f"{beside}: is a link, which would be written through; put the file in its place")
         with self._errors():
             if create and not path.exists():
                 write_text(self._anchor_path, _anchor_text(Head()))
@@ -277,7 +283,7 @@ def _make(path: Path) -> None:
                 if database.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                     raise sqlite3.OperationalError("it takes no write-ahead log")  # which SQLite itself keeps quiet
         finally:
-            for ending in ("-journal", "-wal", "-shm"):
+            for ending in _BESIDE:
                 aside.with_name(aside.name + ending).unlink(missing_ok=True)
 
 

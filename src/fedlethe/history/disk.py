@@ -34,6 +34,7 @@ from fedlethe.files import locked
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger, Participation, removals
 from fedlethe.history.store import JSON, Store, of_round
+from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.vector import Layout
 
@@ -114,8 +115,14 @@ class RunFolder:
             evaluation: Of the global model after it, as JSON.
             server_state: What the server needs beside the model to go on after it, such as an optimiser's moments, as
                 the content of a safetensors file; that of the last round is kept.
+
+        Raises:
+            FedletheError: A client cannot name a folder, or cannot beside another one; nothing is written.
         """
         start, round = time.perf_counter(), record.round
+        for client in (clients := {*self.clients, *record.updates, *record.refused}):
+            demand_client_name(client, "name it otherwise")
+        demand_apart(clients, "name one of them otherwise")
         added = [self._save("global checkpoint", None, round, record.after)]
         replaced = []
         if Need.GLOBALS not in self.keep and round > 1:

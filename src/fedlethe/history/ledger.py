@@ -138,8 +138,10 @@ class _State:
             return f"enters {body['path']}, which is entered already"
         if event.kind == "removed" and body["path"] not in self.artefacts:
             return f"removes {body['path']}, which is not there"
-        if event.kind == "erasure" and body["id"] in self.erasures.values():
-            return f"enters erasure {body['id']}, which is entered already"
+        if event.kind == "erasure" and body["id"] != f"{len(self.erasures) + 1:04d}":
+            return f"enters erasure {body['id']}, after {len(self.erasures)} erasures"
+        if event.kind == "request" and body["id"] != f"R{sum(one.kind == 'request' for one in self.others) + 1:04d}":
+            return f"opens request {body['id']}, which is not the next"
         if event.kind == "key":
             key = (body["client"], body["id"])
             if (body["what"] == "made") == (key in known):

@@ -7,6 +7,8 @@ folder can chain rows of their own. So paths, names and ids of a row lead nowher
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -36,6 +38,8 @@ FOLDERS: Mapping[str, str] = {
 CONFIGURATIONS = ("run.toml", "recording.toml")
 _STUDY = re.compile(r"report/[A-Za-z0-9_-][A-Za-z0-9._-]*\.json")
 _OWN_KEY = re.compile(r"-[a-z]+")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\+00:00")
+STATES = ("opened", "running", "audited", "completed", "failed", "withdrawn")
 
 
 def _hex(digits: int) -> Test:
@@ -66,8 +70,9 @@ def _has_key(value: Any) -> bool:
     return _is_client(value) or (isinstance(value, str) and _OWN_KEY.fullmatch(value) is not None)
 
 
-def _is_id(value: Any) -> bool:
-    return is_plain_path(value) and "/" not in value
+def _matches(pattern: str) -> Test:
+    compiled = re.compile(pattern)
+    return lambda value: isinstance(value, str) and compiled.fullmatch(value) is not None
 
 
 def _optional(test: Test) -> Test:
@@ -96,8 +101,41 @@ def _is_left_out(value: Any) -> bool:
     )
 
 
-def _anything(value: Any) -> bool:
-    return True
+def _is_json(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and _is_plain(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_json_object(text: Any) -> bool:
+    return _is_json(text) and isinstance(json.loads(text), dict)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value holds no NaN and no infinity, wherever they are in it."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return all(map(_is_plain, value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and dt.date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return _TIME.fullmatch(value) is not None and dt.datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _fields(must: Mapping[str, Test], may: Mapping[str, Test]) -> Test:
+    shape = _Shape(must, may)
+    return lambda value: shape.problem(value) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +159,18 @@ class _Shape:
         return None
 
 
+_ERASURE, _REQUEST = _matches("[0-9]{4,9}"), _matches("R[0-9]{4,9}")
+
+_PLAN = _fields(
+    {"method": _is_text, "options": _is_object, "mask": _is_object, "repair": _is_object},
+    {
+        "after": _optional(_ERASURE),
+        "references": _is_count,
+        "keep_for": _is_count,
+        "result": _optional(_ERASURE),
+    },
+)
+
 _SHAPES: Mapping[str, _Shape] = {
     "run": _Shape({"id": _hex(32), "format": _is_count}, {}),
     "began": _Shape(
@@ -128,7 +178,7 @@ _SHAPES: Mapping[str, _Shape] = {
         {"not_checked": _list_of(_is_text)},
     ),
     "round": _Shape(
-        {"round": _is_count, "evaluation": _is_text, "seconds": _is_number, "recording_seconds": _is_number}, {}
+        {"round": _is_count, "evaluation": _is_json, "seconds": _is_number, "recording_seconds": _is_number}, {}
     ),
     "participation": _Shape(
         {"round": _is_count, "client": _is_client},
@@ -153,7 +203,7 @@ _SHAPES: Mapping[str, _Shape] = {
         {},
     ),
     "removed": _Shape({"path": is_plain_path, "because": _is_text}, {}),
-    "erasure": _Shape({"id": _is_id, "request": _is_text}, {}),
+    "erasure": _Shape({"id": _ERASURE, "request": _is_json_object}, {}),
     "keys": _Shape({"place": _is_text}, {}),
     "key": _Shape(
         {
@@ -165,33 +215,33 @@ _SHAPES: Mapping[str, _Shape] = {
     ),
     "request": _Shape(
         {
-            "id": _is_id,
+            "id": _REQUEST,
             "clients": _list_of(_is_client),
             "patients": _are_patients,
             "reason": _is_text,
             "by": _is_text,
             "legal_ground": _is_text,
-            "deadline": _is_text,
+            "deadline": _is_date,
         },
         {},
     ),
     "state": _Shape(
-        {"request": _is_id, "state": _is_text},
+        {"request": _REQUEST, "state": lambda state: state in STATES},
         {
-            "plan": _optional(_is_object),
-            "erasure": _optional(_is_id),
-            "purge": _optional(_is_text),
+            "plan": _optional(_PLAN),
+            "erasure": _optional(_ERASURE),
+            "purge": _optional(lambda purge: purge == "done" or _is_date(purge)),
             "note": _optional(_is_text),
             "verdict": _optional(_is_text),
-            "accepted": _optional(_is_object),
+            "accepted": _optional(_fields({"why": _is_text, "by": _is_text}, {})),
             "by": _optional(_is_text),
-            "hiding": _anything,
+            "hiding": _list_of(_is_text),
         },
     ),
     "purge": _Shape(
         {
             "request": _is_text,
-            "erasure": _optional(_is_id),
+            "erasure": _optional(_ERASURE),
             "clients": _list_of(_is_client),
             "images": _optional(is_plain_path),
         },
@@ -210,6 +260,8 @@ def problem(event: Event) -> str | None:
         return f"is of a kind '{event.kind[:40]}' that this version does not know"
     if (found := _SHAPES[event.kind].problem(event.body)) is not None:
         return found
+    if not _is_time(event.at):
+        return f"was written at '{event.at[:40]}', which is no time"
     if event.kind == "artefact" and not _in_its_place(event.body["kind"], event.body["path"]):
         return f"names a file '{event.body['path'][:60]}' that is not where a {event.body['kind'][:40]} lies"
     if (event.kind == "run") != (event.seq == 1):

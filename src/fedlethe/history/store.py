@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -141,8 +142,11 @@ class Store:
         Raises:
             FedletheError: One is.
         """
-        for folder in (*sorted(set(FOLDERS.values())), SHOWN, "keys"):
-            self.place(f"{folder}/-")
+        for top in (*sorted(set(FOLDERS.values())), SHOWN, "keys"):
+            self.place(f"{top}/-")
+            for folder, below, _ in os.walk(self.path / top):
+                for name in below:
+                    self.place(f"{Path(folder, name).relative_to(self.path).as_posix()}/-")
 
     def prune(self) -> None:
         """Remove folders that are empty, and make all removals durable."""
