@@ -75,14 +75,27 @@ def test_the_environment_says_where_the_keys_are(
     assert not folder.store.keys.apart
     elsewhere = tmp_path_factory.mktemp("vault")
     monkeypatch.setenv("FEDLETHE_KEYS", str(elsewhere))
-    assert folder.store.keys.apart
     assert folder.store.keys.files.folder == elsewhere / folder.ledger.run_id
+    assert not folder.store.keys.apart  # new keys will be; those that were made lie in the run folder still
+    again = RunFolder(folder.path, CLIENTS, KEEP)
+    assert torch.equal(again.influence("a"), folder.influence("a"))  # the ledger says where
+    again.close()
+    (folder.path / "keys").rename(elsewhere / folder.ledger.run_id)
+    assert folder.store.keys.apart
+    again = RunFolder(folder.path, CLIENTS, KEEP)
+    assert torch.equal(again.influence("a"), folder.influence("a"))
+    again.close()
+    (elsewhere / folder.ledger.run_id).rename(elsewhere / "moved")
     again = RunFolder(folder.path, CLIENTS, KEEP)
     with pytest.raises(FedletheError, match=f"{elsewhere}.*FEDLETHE_KEYS"):
         again.influence("a")
-    (folder.path / "keys").rename(elsewhere / folder.ledger.run_id)
-    assert torch.equal(again.influence("a"), folder.influence("a"))
     again.close()
+
+
+def test_a_ledger_that_names_a_folder_of_others_for_keys_is_refused(folder: RunFolder, tmp_path: Path) -> None:
+    folder.ledger.append([("keys", {"place": str(tmp_path)})])
+    with pytest.raises(FedletheError, match="no folder of this run's keys"):
+        folder.store.keys.destroy("a", folder.store.keys.living("a"))
 
 
 def test_a_key_that_is_missing_changed_or_has_another_name_is_not_destroyed(folder: RunFolder, tmp_path: Path) -> None:
