@@ -94,7 +94,7 @@ def test_the_environment_says_where_the_keys_are(
 
 def test_a_ledger_that_names_a_folder_of_others_for_keys_is_refused(folder: RunFolder, tmp_path: Path) -> None:
     folder.ledger.append([("keys", {"place": str(tmp_path)})])
-    with pytest.raises(FedletheError, match="no folder of this run's keys"):
+    with pytest.raises(FedletheError, match="no folder for this run's"):
         folder.store.keys.destroy("a", folder.store.keys.living("a"))
 
 
