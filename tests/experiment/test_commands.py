@@ -112,7 +112,7 @@ def test_the_history_is_checked_and_rebuilt(fedlethe: Fedlethe, finished: Path, 
         "norms": 9,
         "influence": 3,
         "picture": 3,
-        "erasure": 4,  # the model, its record, and what the repair round of two hospitals added
+        "erasure": 5,  # the model, its record, fingerprints, and what the repair round of two hospitals added
     }
     assert overview["check"]["rounds_rebuilt"] == 3
     assert overview["check"]["influence_residual"] <= overview["check"]["influence_bound"] < 1e-6

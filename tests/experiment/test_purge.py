@@ -272,7 +272,7 @@ def test_statistics_and_features_go_and_the_sums_are_made_of_the_others(
         assert found(traces, everything(opened.history))
     result = erased(run, "south")
     assert result.erasure.guarantee is not None
-    assert result.erasure.guarantee.kind == "guaranteed"
+    assert result.erasure.guarantee.kind == "exact"
     with opened_folder(run) as (_, history):
         assert found(traces, everything(history)) == []
         assert not history.store.holds("statistics/round_0001")  # their sum less the others' is the erased client's

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +20,11 @@ from fedlethe.experiment import erase, opened_run
 from fedlethe.experiment import request as asked_for
 from fedlethe.experiment.act import Plan
 from fedlethe.experiment.erasure import Erasure, recorded, unlearn
+from fedlethe.experiment.secret import MASKS
 from fedlethe.federation.metered import Meter
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.privacy.span import Span
+from fedlethe.sealing import Key, Keys
 from tests.experiment import acting
 
 MASKED = Plan(method="influence", options={"clip": 0.5}, mask={"epsilon": 3.0}, repair={})
@@ -32,16 +33,16 @@ HOSPITALS = tuple(f"hospital-{number}" for number in range(4))
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """All secrets of 32 bytes that are made, as they are made."""
+    """All secrets of masks that are made, as they are made."""
     made: list[bytes] = []
 
-    def token_bytes(size: int, plain: Any = secrets.token_bytes) -> bytes:
-        token: bytes = plain(size)
-        if size == 32:
-            made.append(token)
-        return token
+    def create(keys: Keys, client: str, key: Key | None = None, plain: Any = Keys.create) -> Key:
+        new: Key = plain(keys, client, key)
+        if client == MASKS:
+            made.append(new.secret)
+        return new
 
-    monkeypatch.setattr(secrets, "token_bytes", token_bytes)
+    monkeypatch.setattr(Keys, "create", create)
     return made
 
 

@@ -32,7 +32,7 @@ def run(fedlethe: Fedlethe, finished: Path, tmp_path_factory: pytest.TempPathFac
 def returned(fedlethe: Fedlethe, run: Path) -> Path:
     """A second training after 0001, hospital-1 in it again, all with other images."""
     out = run.parent / "returned"
-    after = ["--after", run / "erasures" / "0001", "--set", "data.seed=7"]
+    after = ["--after", run / "erasures" / "0001", "--set", "data.seed=7", "--take-back", "hospital-1"]
     fedlethe("train", *TINY, "--rounds", "2", "--keep", "everything", *after, "--out", out)
     return out
 

@@ -287,8 +287,8 @@ def test_what_is_kept_of_who_was_erased_is_purged_and_the_next_is_erased_from_th
         rest = history.erased_model("0001") - history.initial() - theirs["a"] - theirs["c"]
         torch.testing.assert_close(
             rest, theirs["b"] / 2
-        )  # what the erasure left of b, now the others' by their weights
-        for client, share in {"a": 1 / 3, "c": 2 / 3}.items():
+        )  # what the erasure left of b, now the others' by their squared weights
+        for client, share in {"a": 1 / 5, "c": 4 / 5}.items():
             torch.testing.assert_close(history.influence(client), theirs[client] + share * rest)
         after = float(history.erased_model("0001")[0] - history.influence("a")[0])
     again = Erasing(run=run, forget=["a"], options={"scale": 1.0})

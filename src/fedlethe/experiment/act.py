@@ -324,7 +324,8 @@ def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReques
     base = request.erasure if request.purge is None else current(ledger)
     assert base is not None
     purge(run, request, base)
-    issue(run, request, key, FINAL, None)
+    if not run.history.store.holds(f"erasures/{request.erasure}/{FINAL}"):  # there already where a kill came after it
+        issue(run, request, key, FINAL, None)
     return moved(ledger, request.id, "completed", purge="done")
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pydantic import ValidationError
-
 from fedlethe import files, unlearning
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
@@ -405,7 +403,7 @@ def recorded(run: Run, id: str) -> Erasure:
     content = run.history.erasure_record(id)
     try:
         held = from_json(content, Erasure)
-    except ValidationError:
+    except FedletheError:
         path = run.path / "erasures" / id / "erasure.json"
         raise FedletheError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
     return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")
