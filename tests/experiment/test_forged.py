@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,9 @@ from fedlethe.experiment.requests import listed
 from fedlethe.experiment.studies import saved_sweep, sweep
 from fedlethe.experiment.verification import verify_certificate, verify_ledger
 from fedlethe.files import sha256_of
-from fedlethe.history.chain import BEFORE_ALL, canonical, row_hash
 from fedlethe.unlearning.influence import Influence
 from tests.experiment.acting import KEY, certified, document, erased, request, trained
+from tests.experiment.rechaining import rechained
 
 GONE = "hospital-1"
 HELD = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0}, references=3, keep_for=1)
@@ -191,22 +189,6 @@ def test_a_study_that_was_edited_is_not_drawn(tmp_path: Path) -> None:
 # Who can write the folder can make the whole ledger anew: then the claim is still worked out again before it is signed
 
 
-def _made_anew(run: Path, change: Callable[[str, dict[str, Any]], None]) -> None:
-    database = sqlite3.connect(run / "ledger.db")
-    database.executescript("DROP TRIGGER unchanged")
-    previous = BEFORE_ALL
-    rows = database.execute("SELECT seq, at, kind, body FROM events ORDER BY seq").fetchall()
-    for seq, at, kind, text in rows:
-        body = json.loads(text)
-        change(kind, body)
-        text = canonical(body)
-        previous = row_hash(previous, seq, at, kind, text)
-        database.execute("UPDATE events SET body = ?, hash = ? WHERE seq = ?", (text, previous, seq))
-    database.commit()
-    database.close()
-    (run / "ledger.head").write_text(f"{rows[-1][0]} {previous}\n")
-
-
 def test_a_claim_in_a_ledger_that_was_made_anew_is_not_signed(audited: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(audited, tmp_path / "run"))
     place = run / "erasures/0001/erasure.json"
@@ -218,7 +200,7 @@ def test_a_claim_in_a_ledger_that_was_made_anew_is_not_signed(audited: Path, tmp
         if kind == "artefact" and body["path"] == "erasures/0001/erasure.json":
             body |= {"sha256": sha256_of(place), "bytes": place.stat().st_size}
 
-    _made_anew(run, change)
+    rechained(run, change)
     accepted = {"why": "x", "by": "y"} if listed(run).requests[0].stopped else None
     with opened_run(run) as opened, pytest.raises(FedletheError, match=r"claims 'exact'.*'evidence' at most"):
         carry_out(opened, "R0001", None, KEY, accepted=accepted)
