@@ -391,7 +391,12 @@ def test_a_run_that_kept_too_little_or_is_not_finished(
 
 def _started(arguments: Sequence[str | Path]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "fedlethe", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+
+
+def heard() -> None:
+    """Ctrl-C is heard, also where these tests are a shell's job in the background, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_a_folder_that_cannot_be_written(refused: Refused) -> None:

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fedlethe.experiment.verification import verify_ledger
+from tests.test_bad_input import heard
 
 TINY = (
     *("--set", "data.size=16", "--set", "data.hospitals=3", "--set", "data.images_per_hospital=24"),
@@ -48,7 +49,8 @@ def test_a_second_interrupt_prints_no_traceback(
 ) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "fedlethe", "train", *TINY, "--rounds", "3000", "--out", str(run)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    out = subprocess.PIPE
+    with subprocess.Popen(command, stdout=out, stderr=out, text=True, preexec_fn=heard) as process:
         deadline = time.monotonic() + 60
         while not reached(run, process.pid) and time.monotonic() < deadline:
             time.sleep(0.005)
