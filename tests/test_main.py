@@ -88,7 +88,8 @@ main()
 
 
 def test_an_interrupt_that_falls_into_a_finaliser_is_not_lost_and_prints_no_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=20, check=False)
+    command = [sys.executable, "-c", SWALLOWED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, preexec_fn=heard)
     assert done.returncode == 2
     assert done.stderr.startswith("fedlethe: interrupted")
     assert done.stderr.count("\n") == 1
