@@ -23,6 +23,7 @@ def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FEDLETHE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FEDLETHE_STATE", str(tmp_path_factory.mktemp("state")))
         patch.setenv("FLWR_HOME", str(tmp_path_factory.mktemp("flwr")))
         patch.delenv("FEDLETHE_FLOWER_STATE", raising=False)
         yield

@@ -60,22 +60,35 @@ def cache_place(kind: str, name: str) -> Path:
     Raises:
         FedletheError: The folder cannot be made, is another user's, or is open to other users.
     """
-    folder = cache_folder() / kind
+    return private_place(cache_folder(), kind, "decoded images", "FEDLETHE_CACHE") / name
+
+
+def private_place(base: Path, kind: str, holds: str, variable: str) -> Path:
+    """A folder that is this user's alone, in one that is this user's alone; both are made.
+
+    Args:
+        base: The outer folder.
+        kind: The inner one's name.
+        holds: What lies there, in words.
+        variable: The environment variable that names another outer folder.
+
+    Raises:
+        FedletheError: A folder cannot be made, is another user's, or is open to other users.
+    """
     try:
-        cache_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-        demand_private(cache_folder())
-        folder.mkdir(mode=0o700, exist_ok=True)
+        for folder, parents in ((base, True), (base / kind, False)):
+            folder.mkdir(mode=0o700, parents=parents, exist_ok=True)
+            demand_private(folder, holds, variable)
     except OSError as error:
         reason = error.strerror or error
         raise FedletheError(
-            f"{folder}: the cache folder cannot be made ({reason}); set FEDLETHE_CACHE to another"
+            f"{base / kind}: the folder for {holds} cannot be made ({reason}); set {variable} to another"
         ) from error
-    demand_private(folder)
-    return folder / name
+    return base / kind
 
 
-def demand_private(folder: Path) -> None:
-    """Refuse a cache folder that somebody else could read, or put images into; one that is not there is none.
+def demand_private(folder: Path, holds: str = "decoded images", variable: str = "FEDLETHE_CACHE") -> None:
+    """Refuse a folder that somebody else could read, or put files into; one that is not there is none.
 
     Raises:
         FedletheError: It is another user's, or its mode lets others in.
@@ -86,13 +99,13 @@ def demand_private(folder: Path) -> None:
         return
     if held.st_uid != os.geteuid():
         raise FedletheError(
-            f"{folder}: the cache folder belongs to another user (uid {held.st_uid}), who could read and change the "
-            "decoded images; set FEDLETHE_CACHE to a folder of your own"
+            f"{folder}: the folder for {holds} belongs to another user (uid {held.st_uid}), who could read and change "
+            f"them; set {variable} to a folder of your own"
         )
     if held.st_mode & 0o077:
         raise FedletheError(
-            f"{folder}: the cache folder holds decoded images and is open to other users (mode "
-            f"{held.st_mode & 0o777:04o}); run: chmod 700 {folder}"
+            f"{folder}: the folder for {holds} is open to other users (mode {held.st_mode & 0o777:04o}); run: chmod "
+            f"700 {folder}"
         )
 
 

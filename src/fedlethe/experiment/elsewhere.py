@@ -70,7 +70,8 @@ def _on_nodes(records: Sequence[dict[str, Any]], clients: Sequence[ClientId]) ->
     for client in sorted(set(clients) & {*identities, *asked}):
         yield (
             f"the node of {client}: decoded images, features and names of files in its cache ($FEDLETHE_CACHE there); "
-            "the hospital removes them by: fedlethe cache clear"
+            "the hospital removes them by: fedlethe cache clear; and statistics with noise, where it sent such, in "
+            "$FEDLETHE_STATE there, so that it never draws that noise anew"
         )
     if others := sorted(asked - set(clients)):
         yield (

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A node's one release of statistics with noise: drawn once, kept in its cache folder, and sent again as it was.
+"""A node's one release of statistics with noise: drawn once, kept, and sent again as it was.
 
 Noise that is drawn anew for every request averages out. So a node keeps what it sent, with what it was made of. Of the
 same images and settings it sends the same bytes; of anything else (the server's configuration may ask for another size,
 dimension or epsilon) it refuses, since a second release tells more than epsilon says. Who accepts that moves the file.
+
+It lies in $FEDLETHE_STATE, or else in the user's folder for state, and not in the cache: a cache may be emptied at any
+time, and after that the node would draw noise anew.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from fedlethe.data.cache import cache_place, digest
+from fedlethe.data.cache import digest, private_place
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import FedletheError
 from fedlethe.exact.by_class import ByClass
@@ -27,6 +30,16 @@ from fedlethe.files import ASIDE
 from fedlethe.types import ClientId
 
 KEY_BYTES = 32
+STATE = "FEDLETHE_STATE"
+
+
+def state_folder() -> Path:
+    """$FEDLETHE_STATE, or else the folder that the operating system has for what a program must not forget."""
+    if chosen := os.environ.get(STATE):
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("fedlethe"))
 
 
 def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> ByClass:
@@ -42,7 +55,7 @@ def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> 
     own = rows(data.clients[client].train, settings, len(data.classes))
     made_of = {"rows": hashlib.sha256(own.content()).hexdigest(), "features": data.fingerprint, **_noise(settings)}
     made = digest(json.dumps(made_of, sort_keys=True))
-    place = cache_place("releases", f"{digest(client)[:40]}.release")
+    place = _place(f"{digest(client)[:40]}.release")
     if place.is_file():
         return _kept(place, made)
     noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))
@@ -65,11 +78,15 @@ def _kept(place: Path, made: str) -> ByClass:
 
 
 def keyed(fingerprint: str) -> str:
-    """A fingerprint of images that only this node can make: an HMAC with a key that is kept in its cache folder."""
-    place = cache_place("releases", "fingerprint.key")
+    """A fingerprint of images that only this node can make: an HMAC with a key that it keeps."""
+    place = _place("fingerprint.key")
     if not place.is_file():
         _once(place, secrets.token_bytes(KEY_BYTES))
     return hmac.new(place.read_bytes(), fingerprint.encode(), "sha256").hexdigest()
+
+
+def _place(name: str) -> Path:
+    return private_place(state_folder(), "releases", "released statistics", STATE) / name
 
 
 def _once(place: Path, content: bytes) -> None:
@@ -83,6 +100,6 @@ def _once(place: Path, content: bytes) -> None:
         with suppress(FileExistsError):
             os.link(aside, place)
     except OSError as error:
-        raise FedletheError(f"{place}: cannot be written ({error.strerror}); set FEDLETHE_CACHE to another") from None
+        raise FedletheError(f"{place}: cannot be written ({error.strerror}); set {STATE} to another") from None
     finally:
         aside.unlink(missing_ok=True)
