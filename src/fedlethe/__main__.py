@@ -64,6 +64,9 @@ def main() -> None:
     except KeyboardInterrupt:
         code, message = _STOPPED, None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: a second Ctrl-C has nothing to add
+    # Ctrl-C inside an `exec` or `eval` of a library leaves a mark, at which Python ends itself by a signal after all is
+    # done, instead of with our exit code. The next `eval` clears it.
+    eval("None")
     if code == _STOPPED:
         code, message = 2, INTERRUPTED
     if message is not None:

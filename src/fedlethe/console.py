@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from fedlethe.audit.identity import ATTACKERS
@@ -156,9 +155,9 @@ def tables(result: Any) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Trained) -> Iterable[Table | str]:
-    yield from (escape(str(one)) for one in result.left_out_erased)
-    yield from (escape(f"taken back, though erased before: {client}") for client in result.taken_back)
-    yield from (escape(f"not checked: {problem}") for problem in result.not_checked)
+    yield from map(str, result.left_out_erased)
+    yield from (f"taken back, though erased before: {client}" for client in result.taken_back)
+    yield from (f"not checked: {problem}" for problem in result.not_checked)
     yield _evaluations("Test images", {"final model": result.evaluation})
     for entry in result.refused:
         yield f"round {entry.round}: the update of {entry.client} was refused: {entry.refused}"

@@ -35,6 +35,7 @@ def _(result: Carried) -> dict[str, Any]:
         "verdict": result.request.verdict,
         "stopped": result.request.stopped,
         "audit": None if result.audit is None else dataclasses.asdict(result.audit),
+        "unnamed": list(result.unnamed),
     }
 
 
@@ -45,7 +46,8 @@ def _(result: ErasureRequest) -> dict[str, Any]:
 
 @as_object.register
 def _(result: Requests) -> dict[str, Any]:
-    return {"run": result.run, "requests": [as_object(request) for request in result.requests]}
+    requests = [as_object(request) for request in result.requests]
+    return {"run": result.run, "requests": requests, "problems": list(result.problems)}
 
 
 @as_object.register
@@ -53,6 +55,7 @@ def _(result: Purged) -> dict[str, Any]:
     return {
         "run": result.run,
         "carried": [as_object(one.request) for one in result.carried],
+        "unnamed": sorted({words for one in result.carried for words in one.unnamed}),
         "waiting": [as_object(request) for request in result.waiting],
     }
 
@@ -64,6 +67,11 @@ def _(result: Verified) -> dict[str, Any]:
 
 @tables.register
 def _(result: ErasureRequest) -> Iterable[Table | str]:
+    if result.namesakes:
+        yield (
+            f"a patient of this name has images at {', '.join(result.namesakes)}, too, which this request leaves there; "
+            "if it is the same person, open a request for each"
+        )
     yield from _listed(f"Request {result.id}", [result])
     if result.state == "opened":
         yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
@@ -71,12 +79,15 @@ def _(result: ErasureRequest) -> Iterable[Table | str]:
 
 @tables.register
 def _(result: Requests) -> Iterable[Table | str]:
+    yield from (f"PROBLEM: {words}; restore it from a backup" for words in result.problems)
     yield from _listed(f"{result.run}: erasure requests", result.requests)
 
 
 @tables.register
 def _(result: Carried) -> Iterable[Table | str]:
-    yield _first_line(result.request)
+    left = f"; {_count(result.unnamed)} left in the run folder" if result.unnamed else ""
+    yield _first_line(result.request) + left
+    yield from _unnamed(result.unnamed)
     yield from tables(result.erasure)
     if result.audit is not None:
         table = Table("audit", "verdict", "why", title=f"Against {result.audit.references} retrainings")
@@ -100,6 +111,19 @@ def _first_line(request: ErasureRequest) -> str:
     return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
 
 
+def _unnamed(found: Iterable[str]) -> Iterable[str]:
+    """What fedlethe did not touch, since it does not know what it is."""
+    listed = sorted(set(found))
+    if listed:
+        yield f"{_count(listed)} left in the run folder, as copies of what was erased could be; see what they are:"
+        yield from (f"  {words}" for words in listed)
+
+
+def _count(found: Iterable[str]) -> str:
+    count = len(set(found))
+    return "1 file that no ledger names was" if count == 1 else f"{count} files that no ledger names were"
+
+
 def _ways_on(id: str, method: str) -> tuple[str, ...]:
     erase = f"fedlethe erase RUN --request {id} --key KEY"
     other = "--references MORE" if method in ("closed-form", "retrain") else "--method retrain (or another method)"
@@ -114,6 +138,7 @@ def _ways_on(id: str, method: str) -> tuple[str, ...]:
 def _(result: Purged) -> Iterable[Table | str]:
     if result.carried:
         yield from _listed("Purged", [one.request for one in result.carried])
+        yield from _unnamed(words for one in result.carried for words in one.unnamed)
     else:
         yield "no purge is due"
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)

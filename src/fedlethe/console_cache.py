@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 
 from fedlethe.console import as_object, show, tables
@@ -48,7 +47,7 @@ def _(result: CacheCleared) -> dict[str, Any]:
 @tables.register
 def _(result: CacheContent) -> Iterable[Table | str]:
     names = ("kind", "source", "size", "images", "erased", "bytes", "made", "clients", "file")
-    table = Table(*(Column(name, overflow="fold") for name in names), title=escape(str(result.folder)))
+    table = Table(*(Column(name, overflow="fold") for name in names), title=str(result.folder))
     for entry in result.entries:
         held, facts = entry.held, _entry(entry)
         counts = ", ".join(f"{client} {count}" for client, count in entry.clients.items())
@@ -63,12 +62,12 @@ def _(result: CacheContent) -> Iterable[Table | str]:
             str(held.size),
             (held.made or "-")[:10],
         )
-        table.add_row(*map(escape, (*row, counts or "-", held.path.name[:8])))
+        table.add_row(*(*row, counts or "-", held.path.name[:8]))
     yield table
 
 
 @tables.register
 def _(result: CacheCleared) -> Iterable[Table | str]:
-    yield f"removed from {escape(str(result.folder))}: {len(result.removed)} files"
-    yield from (f"  {escape(str(path))}" for path in result.removed)
-    yield from (f"not reached: {escape(words)}" for words in result.not_reached)
+    yield f"removed from {result.folder}: {len(result.removed)} files"
+    yield from (f"  {path}" for path in result.removed)
+    yield from (f"not reached: {words}" for words in result.not_reached)

@@ -31,6 +31,17 @@ def demand_text(text: str, where: str, longest: int = LONGEST) -> str:
     return text
 
 
+def demand_said(text: str, where: str) -> str:
+    """The same of a text that must say something.
+
+    Raises:
+        FedletheError: See `demand_text`; or it is blank.
+    """
+    if not demand_text(text, where).strip():
+        raise FedletheError(f"{where}: is blank; say it in a few words, they stay on record")
+    return text
+
+
 def demand_texts(value: Any, where: str) -> None:
     """The same for all keys and texts of tables and lists, one in the other.
 

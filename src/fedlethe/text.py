@@ -13,8 +13,12 @@ import re
 from typing import Any
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_CONTROL = f"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff{_BIDI}\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
-"""C0, C1, line separators, byte-order mark, bidirectional controls, annotations, non-characters, lone surrogates."""
+_UNSEEN = "\xad\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+"""What takes no room, so that two names look the same: soft hyphens, zero-width spaces, fillers, tags. The zero-width
+joiners are not among them: Persian and Indian names are written with them."""
+_CONTROL = f"\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff{_BIDI}{_UNSEEN}\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+"""C0, C1, line separators, byte-order mark, bidirectional controls, what cannot be seen, annotations, non-characters,
+lone surrogates."""
 
 _FORBIDDEN = re.compile(f"[{_CONTROL}]")
 _FORBIDDEN_IN_LINES = re.compile(f"(?![\t\n])[{_CONTROL}]")
@@ -61,4 +65,4 @@ def for_cell(value: Any) -> Any:
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -143,6 +143,21 @@ def test_another_method_is_audited_anew(run: Path) -> None:
     assert not (run / "erasures/0001/model.safetensors").exists()  # it may hold the client
 
 
+def test_what_an_audit_found_is_not_lost_by_trying_again_without_one(run: Path) -> None:
+    _carry(run, NOTHING, "still there")
+    again = _carry(run, Plan(method="retrain", options={}, mask={}, repair={}), "still there")
+    assert again.request.stopped
+    assert (again.request.plan or {})["references"] == NOTHING.references
+    withdraw(run, "R0001", "it stays", "the officer")
+    request(run, GONE)
+    with opened_run(run) as opened:
+        with pytest.raises(FedletheError, match=r"found erasure 0002 'still there' \(request R0001\).*--references"):
+            carry_out(opened, "R0002", Plan(method="fine_tune", options={}, mask={}, repair={}), KEY)
+        plan = Plan(method="fine_tune", options={}, mask={}, repair={}, references=3)
+        found = _predicate(carry_out(opened, "R0002", plan, KEY, _finds("gone")))["earlier_findings"]
+    assert [(one["erasure"], one["verdict"]) for one in found] == [("0001", "still there"), ("0002", "still there")]
+
+
 def test_it_can_be_withdrawn(run: Path) -> None:
     _carry(run, NOTHING, "still there")
     assert withdraw(run, "R0001", "it stays", "the officer").state == "withdrawn"

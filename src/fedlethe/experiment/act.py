@@ -13,7 +13,7 @@ far that is. Nothing is purged before the new model and its certificate are in t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,17 +21,26 @@ from typing import Any, TypeAlias
 
 import torch
 
-from fedlethe.entered import demand_texts
+from fedlethe.entered import demand_said
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
-from fedlethe.experiment.certificate import BEFORE, FINAL, issue
+from fedlethe.experiment.certificate import BEFORE, FINAL, issue, not_in_ledger
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
 from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
-from fedlethe.experiment.purge import demand_keys, purge
+from fedlethe.experiment.purge import demand_keys, enter_lost, purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
-from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, demand_clock, find, moved, requests_of
+from fedlethe.experiment.requests import (
+    FINDINGS,
+    NOT_AUDITED,
+    ErasureRequest,
+    demand_clock,
+    find,
+    findings_about,
+    moved,
+    requests_of,
+)
 from fedlethe.experiment.run import Run
 from fedlethe.experiment.secret import destroy_spent
 from fedlethe.history import chain
@@ -83,12 +92,14 @@ class Carried:
         erasure: What was done.
         certificate: The newest certificate; None where the request stopped at what the audits found.
         audit: What they found; None where it was not audited.
+        unnamed: What lies in the run folders and is in no ledger, as it was looked up now; see `not_in_ledger`.
     """
 
     request: ErasureRequest
     erasure: Erasure
     certificate: Path | None
     audit: Attested | None = None
+    unnamed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +144,23 @@ def carry_out(
     with run.history.locked():
         if accepted is not None:
             patients = find(run.history.ledger, id).patients
-            refuse_known("--accept-findings", accepted["why"], run.history, patients)
+            for flag, name in (("--accept-findings", "why"), ("--by", "by")):
+                refuse_known(flag, accepted[name], run.history, patients)
             _accept(run.history.ledger, id, accepted)
+        if lost is not None:
+            _enter_lost(run, [find(run.history.ledger, id)], lost)
         request = _until_audited(run, id, plan, audit)
         if request.state != "completed" and not request.stopped:
-            request = _certified(run, request, key, lost)
+            request = _certified(run, request, key)
         return _told(run, request)
+
+
+def _enter_lost(run: Run, requests: Sequence[ErasureRequest], lost: Mapping[str, str]) -> None:
+    for text in lost.values():
+        demand_said(text, "--lost-keys")
+        for request in requests:
+            refuse_known("--lost-keys", text, run.history, request.patients)
+    enter_lost(run, lost)
 
 
 def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
@@ -149,7 +171,8 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
         raise FedletheError(
             f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
         )
-    demand_texts(dict(accepted), "--accept-findings")
+    for text in accepted.values():
+        demand_said(text, "--accept-findings")
     moved(ledger, id, "audited", accepted=dict(accepted))
 
 
@@ -208,6 +231,8 @@ def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureReque
     held = None if request.plan is None else Plan(**request.plan)
     if request.state in ("opened", "failed") or anew:
         plan = plan or held or Plan(method="recommended", options={}, mask={}, repair={})
+        if anew and held is not None and not plan.references:  # what audits found is not got rid of by not asking
+            plan = replace(plan, references=held.references)
         plan = _checked(run, request, plan)
         facts = {name: getattr(plan, name) for name in Plan.__slots__}
         return moved(ledger, request.id, "running", plan=facts)
@@ -220,6 +245,12 @@ def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
     if plan.keep_for < 0:
         raise FedletheError("--keep-for must not be negative")
     demand_references(plan.references)
+    if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
+        last = found[-1]
+        raise FedletheError(
+            f"request {request.id}: an audit found erasure {last['erasure']} '{last['verdict']}' (request "
+            f"{last['request']}), so another one is audited, too: add --references N"
+        )
     if {"patients", "of"} & set(plan.options):
         raise FedletheError("--set patients: who is erased is in the request; leave it out")
     if plan.references:
@@ -302,15 +333,14 @@ def _demand_another_model(run: Run, request: ErasureRequest, erasure: Erasure) -
         raise FedletheError(error)
 
 
-def _certified(
-    run: Run, request: ErasureRequest, key: SigningKey, lost: Mapping[str, str] | None = None
-) -> ErasureRequest:
+def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
     """The certificate, the purge unless it is to wait, and the certificate that holds the purge, too."""
     assert request.erasure is not None
     assert request.plan is not None
+    _demand_decided(run, request)
     days = Plan(**request.plan).keep_for
     due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
-    demand_keys(run, request, request.erasure, lost)
+    demand_keys(run, request, request.erasure)
     if not run.history.store.holds(f"erasures/{request.erasure}/{BEFORE}"):
         issue(run, request, key, BEFORE, due)
     if due is not None:
@@ -318,8 +348,26 @@ def _certified(
     return _purged(run, request, key)
 
 
+def _demand_decided(run: Run, request: ErasureRequest) -> None:
+    """Refuse to sign or purge where the record of the audit says otherwise than the request, or nobody has decided.
+
+    Raises:
+        FedletheError: It does.
+    """
+    found = attested(run, request.erasure or "")
+    verdict = NOT_AUDITED if found is None else found.verdict
+    if verdict != request.verdict:
+        raise FedletheError(
+            f"request {request.id}: the ledger says '{request.verdict}' of its audit, and the audit's record "
+            f"'{verdict}'; nothing is signed. Restore the run from a backup"
+        )
+    if verdict in FINDINGS and request.accepted is None:
+        raise FedletheError(f"request {request.id}: its audit found '{verdict}', and nobody has accepted that")
+
+
 def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
     assert request.erasure is not None
+    _demand_decided(run, request)
     ledger = run.history.ledger
     base = request.erasure if request.purge is None else current(ledger)
     assert base is not None
@@ -344,6 +392,8 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
         ledger = run.history.ledger
         demand_clock(ledger)
         today, carried, waiting = chain.clock()[:10], [], []
+        if lost is not None:
+            _enter_lost(run, list(requests_of(ledger).values()), lost)
         for request in requests_of(ledger).values():
             newest = newest_certificate(run, request)
             finished = request.purge == "done" and newest is not None and newest.name == f"{FINAL}{JSON}"
@@ -352,7 +402,7 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
             if request.purge != "done" and request.purge > today:
                 waiting.append(request)
             else:
-                demand_keys(run, request, current(ledger) or "", lost)
+                demand_keys(run, request, current(ledger) or "")
                 carried.append(_told(run, _purged(run, request, key)))
         return Purged(run.path, tuple(carried), tuple(waiting))
 
@@ -360,7 +410,10 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
 def _told(run: Run, request: ErasureRequest) -> Carried:
     assert request.erasure is not None
     erasure = recorded(run, request.erasure)
-    return Carried(request, erasure, newest_certificate(run, request), attested(run, erasure.id))
+    found, certificate = attested(run, erasure.id), newest_certificate(run, request)
+    if certificate is not None:
+        run.history.store.demand(certificate.relative_to(run.path).as_posix())
+    return Carried(request, erasure, certificate, found, tuple(not_in_ledger(run)))
 
 
 def newest_certificate(run: Run, request: ErasureRequest) -> Path | None:

@@ -16,6 +16,9 @@ from fedlethe.types import ClientId
 BEGINNING = "beginning"
 """The table below [run] in run.toml."""
 
+IMAGES = ("positions", "array", "rows", "retained")
+"""What of it is about single images, and stands in run.toml alone."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeftOut:
@@ -46,6 +49,9 @@ class Beginning:
         left_out: What it does without.
         not_checked: What could not be looked for, and why, in words.
         positions: Of the clients that are left out in part, which examples those are, by split.
+        array: The cached array that the left-out images were decoded into; None where there is none.
+        rows: Theirs in it.
+        retained: See `ErasedImages`: so that the run can be opened when they are not in the data any more.
     """
 
     after: str | None = None
@@ -53,6 +59,9 @@ class Beginning:
     left_out: tuple[LeftOut, ...] = ()
     not_checked: tuple[str, ...] = ()
     positions: Positions = field(default_factory=dict)
+    array: str | None = None
+    rows: tuple[int, ...] = ()
+    retained: Mapping[ClientId, str] = field(default_factory=dict)
 
     @property
     def erased(self) -> tuple[ErasedImages, ...]:
@@ -60,7 +69,14 @@ class Beginning:
         if not self.left_out:
             return ()
         whole = tuple(one.client for one in self.left_out if one.images is None)
-        return (ErasedImages(array=None, rows=(), clients=whole, positions=self.positions),)
+        erased = ErasedImages(
+            array=self.array, rows=self.rows, clients=whole, positions=self.positions, retained=self.retained
+        )
+        return (erased,)
+
+    def entry(self) -> dict[str, Any]:
+        """What the ledger keeps of it: less than run.toml, which says which images those are."""
+        return {name: value for name, value in self.facts().items() if name not in IMAGES}
 
     def facts(self) -> dict[str, Any]:
         """Plain values for run.toml and the ledger; none for a fresh model."""

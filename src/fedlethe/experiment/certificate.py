@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,8 +24,9 @@ from fedlethe.experiment.attest import Attested, attested
 from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strongest
 from fedlethe.experiment.elsewhere import reached
 from fedlethe.experiment.erasure import Erasure, recorded
+from fedlethe.experiment.folder_checks import demand_sound, pages, stray_keys, strays
 from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
-from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest
+from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.experiment.run import Run, erased_images, read_run_document
 from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
@@ -33,7 +34,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
-from fedlethe.signing import SigningKey, signed
+from fedlethe.signing import SigningKey, opened, signed
 from fedlethe.types import Evaluation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -72,11 +73,37 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
         FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
     for folder in folders_of(run):
-        folder.verify()
+        demand_sound(folder)
     store = run.history.store
-    content = signed(canonical(statement(run, request, name == FINAL, due)).encode(), key)
+    said = statement(run, request, name == FINAL, due)
+    if name == FINAL:
+        _demand_as_before(run, request, said, key)
+    content = signed(canonical(said).encode(), key)
     artefact = store.write("erasure", f"erasures/{request.erasure}/{name}", None, [content], ending=JSON)
     run.history.ledger.add_artefacts([artefact])
+
+
+CHANGING = ("purge", "run", "ledger", "secrets")
+"""What the final certificate may say otherwise than the one before the purge."""
+
+
+def _demand_as_before(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> None:
+    """Refuse a final certificate that differs from the first one in more than the purge: the run's record was changed.
+
+    Raises:
+        FedletheError: It does, or the first one was signed with another key.
+    """
+    store = run.history.store
+    held = store.find(f"erasures/{request.erasure}/{BEFORE}")
+    path = run.path / held.path
+    first = json.loads(opened(store.content(held), key.public, path))
+    one, other = ({**whole["predicate"], "subject": whole["subject"]} for whole in (first, said))
+    names = sorted({*one, *other} - {*CHANGING})
+    if changed := [name for name in names if one.get(name) != other.get(name)]:
+        raise FedletheError(
+            f"{path}: says otherwise of {', '.join(changed)} than the run's record does now, which was changed since; "
+            "nothing is signed. Restore the run from a backup"
+        )
 
 
 def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
@@ -103,6 +130,9 @@ def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) 
             "request": _request(request),
             "erasure": {"id": erasure.id, **json.loads(erasure.request)},
             "audit": audit_facts(attested(run, erasure.id)),
+            "earlier_findings": [
+                one for one in findings_about(run.history.ledger, request.clients) if one["erasure"] != erasure.id
+            ],
             "accepted_findings": None if request.accepted is None else dict(request.accepted),
             **figures_of(erasure),
             **_secrets(run, erasure),
@@ -216,6 +246,7 @@ def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> 
         "keys_apart": apart,
         "backups": backups if store.encrypt else "The files were not encrypted: copies of them can be read.",
         "remains": list(_remains(run)),
+        "unnamed": list(not_in_ledger(run)),
     }
     if purged:
         return {"state": "done", **facts, **_gone(run, request)}
@@ -224,6 +255,23 @@ def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> 
     found = condemned(run, request, request.erasure)
     listed = [_listed(one.folder, {held.path: held.sha256 for held in one.artefacts}) for one in found]
     return {"state": state, "until": due, **facts, "runs": listed}
+
+
+def not_in_ledger(run: Run) -> Iterator[str]:
+    """What lies in the folders of a run and of those that it began from, and is not in their ledgers, in words.
+
+    It may be a copy of anything. The pages of `report` are among it until the purge removes them: nobody entered what
+    they hold.
+    """
+    for folder in folders_of(run):
+        yield from _not_in(folder)
+
+
+def _not_in(folder: RunFolder) -> Iterator[str]:
+    where = f"run {folder.ledger.run_id}: "
+    for words in (*strays(folder), *stray_keys(folder)):
+        yield where + words.removeprefix(f"{folder.path}/")
+    yield from (f"{where}{name}: a page of `report`; nobody entered what it holds" for name in pages(folder))
 
 
 def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
@@ -275,6 +323,11 @@ def _remains(run: Run) -> list[str]:
         kept.append(
             "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
             "whoever holds the run's key of them and has an image can tell whether it was among them"
+        )
+    if any(request.patients for request in requests_of(run.history.ledger).values()):
+        kept.append(
+            "a pseudonym of each erased patient, in the ledger and here: whoever holds the run's key of them can try "
+            "names until one fits"
         )
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")

@@ -18,7 +18,7 @@ import torch
 from fedlethe.data.federated import SPLITS, ClientData, Examples
 from fedlethe.errors import FedletheError
 from fedlethe.exact.by_class import ByClass, total
-from fedlethe.exact.choices import Choice
+from fedlethe.exact.choices import Choice, decide
 from fedlethe.exact.ridge import Head
 from fedlethe.exact.rows import noise_of, rows
 from fedlethe.exact.settings import ExactErasure, ExactSettings
@@ -28,7 +28,8 @@ from fedlethe.experiment.run import Prepared, Run, from_json, to_json
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
-from fedlethe.history.statistics import append_statistics, chosen_fit, statistics_of, statistics_sums
+from fedlethe.history.keyring import LOST
+from fedlethe.history.statistics import append_statistics, kept_features, statistics_of, statistics_sums
 from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.progress import track
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector
@@ -36,22 +37,31 @@ from fedlethe.unlearning import Unlearned
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """What a closed-form training settled on, as statistics/fit.json holds it.
+class Features:
+    """The features of a closed-form training, as statistics/features.json holds them.
 
     Attributes:
         features: Names the feature map.
-        size: d, the number of features.
-        class_weights: Weight of a row by its class.
-        penalty: lambda over the sum of the weights.
-        scores: Penalty to its score of generalised cross-validation.
+        size: d, their number.
     """
 
     features: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a closed-form training chose, as statistics/chosen.json holds it.
+
+    The scores of the penalties are not kept: to all their digits they are nine equations in the rows that were erased.
+
+    Attributes:
+        class_weights: Weight of a row by its class.
+        penalty: lambda over the sum of the weights.
+    """
+
     class_weights: tuple[float, ...]
     penalty: float
-    scores: Mapping[float, float]
 
 
 # Training
@@ -72,10 +82,11 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
     sums = own if not earlier else total([sums_of(earlier).total, own])
     fitted = scratch(sums, settings)
     model, choice = vector_of(prepared, fitted.head), fitted.choice
-    chosen = Chosen(_feature_key(prepared), own.size, choice.class_weights, choice.penalty, choice.scores)
+    features = to_json(Features(_feature_key(prepared), own.size), Features)
+    chosen = to_json(Chosen(choice.class_weights, choice.penalty), Chosen)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
-    append_statistics(history, model, parts, own, to_json(chosen, Chosen), seconds, evaluation)
+    append_statistics(history, model, parts, own, features, chosen, seconds, evaluation)
 
 
 def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
@@ -86,9 +97,9 @@ def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
     """
     _settings(prepared)
     for part in earlier:
-        chosen = chosen_by(part.history)
-        if (chosen.features, chosen.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
-            raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({chosen.features})")
+        had = features_of(part.history)
+        if (had.features, had.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
+            raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({had.features})")
 
 
 def retrain(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:
@@ -220,8 +231,8 @@ def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarant
 def _found(residual: float, fitted: Fit) -> dict[str, float]:
     weights = {f"class_weight_{label}": weight for label, weight in enumerate(fitted.choice.class_weights)}
     return {
-        RESIDUAL: residual,
-        "rounding_bound": fitted.bound,
+        RESIDUAL: _digits(residual),
+        "rounding_bound": _digits(fitted.bound),
         "rebuilt": float(fitted.rebuilt),
         "penalty": fitted.choice.penalty,
         **weights,
@@ -229,18 +240,24 @@ def _found(residual: float, fitted: Fit) -> dict[str, float]:
     }
 
 
-def chosen_by(history: History) -> Chosen:
-    """What a training settled on.
+def _digits(value: float) -> float:
+    """Two digits of a figure: all of them are an equation in the rows that were erased, to hold a guess against."""
+    return float(f"{value:.1e}")
+
+
+def features_of(history: History) -> Features:
+    """The features of a training.
 
     Raises:
         FedletheError: It is no closed-form one.
     """
-    return from_json(chosen_fit(_folder(history)), Chosen)
+    return from_json(kept_features(_folder(history)), Features)
 
 
 def statistics_before(run: Run) -> Statistics:
-    """The weighted sums of the run's model as it was trained, the weights those that it chose."""
-    return sums_of(run.parts()).total.weighted(chosen_by(run.history).class_weights)
+    """The weighted sums of the run's model, the weights those that a training on these sums chooses."""
+    sums = sums_of(run.parts()).total
+    return sums.weighted(decide(sums, _settings(run)).class_weights)
 
 
 def sums_of(parts: Sequence[Part]) -> Sums:
@@ -260,10 +277,13 @@ def _own_sums(parts: Sequence[Part]) -> list[Sums]:
 
 
 def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) -> Sums:
-    """The sums of those of one training that are left: by subtraction, or anew where the sums of all are not kept."""
+    """The sums of those of one training that are left: by subtraction, or anew where that cannot be.
+
+    It cannot be where the sums of all are not kept, or the key of who left is lost.
+    """
     folder = _folder(part.history)
-    sums = statistics_sums(folder)
-    if sums is None:
+    sums, lost = statistics_sums(folder), folder.store.keys.confirmed(LOST)
+    if sums is None or trained & gone & set(lost):
         return Sums.of([_of(part, client) for client in sorted(trained - gone)])
     own = Sums.whole(sums)
     for client in sorted(trained & (gone | set(part.revised))):
@@ -287,10 +307,19 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
         return _Left(sums_of(parts), {}, parts)
     sums, revised = sums_of((*before, last)), {}
     for client, taken in _patients(run, method, history, last).items():
-        own = rows(taken, _settings(run), len(run.data.classes))
-        sums = sums.minus(own)
-        revised[client] = _of(last, client) - own
+        sums = sums.minus(rows(taken, _settings(run), len(run.data.classes)))
+        revised[client] = _of_images(run, client, last, method.patients)
     return _Left(sums, revised, (*before, last))
+
+
+def _of_images(run: Run, client: ClientId, last: Part, without: Sequence[str] = ()) -> ByClass:
+    """A client's statistics made anew of its images, without patients that are taken out or were before."""
+    train = run.data.clients[client].train
+    chosen = np.ones(len(train), np.bool_)
+    if train.groups is not None:
+        names = sorted(set(train.groups.tolist()))
+        chosen = ~np.isin(train.groups, [*without, *_taken_before(run, client, names, last)])
+    return rows(train.only(chosen), _settings(run), len(run.data.classes))
 
 
 def _past(run: Run, history: History) -> tuple[Part, ...]:

@@ -19,8 +19,8 @@ from fedlethe.history.store import JSON
 from fedlethe.types import ClientId
 
 OUT_OF_SIGHT = (
-    "models that were exported or released, and what an experiment tracker, a log or a backup took in: fedlethe keeps "
-    "no record of them"
+    "models that were exported or released, files of `history --unseal`, pictures of `fedlethe data --out`, and what "
+    "an experiment tracker, a log or a backup took in: fedlethe keeps no record of them"
 )
 
 NODES = f"nodes{JSON}"

@@ -11,14 +11,14 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from fedlethe.config import RunConfig
-from fedlethe.data.erased import without
+from fedlethe.data.erased import array_of, client_fingerprint, without
 from fedlethe.data.federated import SPLITS, ClientData, FederatedData, Split
 from fedlethe.data.prints import SHARE, prints, prints_of
 from fedlethe.errors import FedletheError
@@ -28,6 +28,7 @@ from fedlethe.experiment.run import (
     Run,
     begun_parts,
     chain_of,
+    divided,
     load_data,
     purged_images,
     read_run_document,
@@ -214,7 +215,32 @@ def beginning(config: RunConfig, out: Path, after: Path | None, take_back: Seque
         return Beginning()
     with ExitStack() as stack:
         erased = Erased.before(begun_parts(out, relative, stack))
-        return _compared(load_data(config), erased, relative, tuple(dict.fromkeys(take_back)))
+        data = load_data(config)
+        begun = _compared(data, erased, relative, tuple(dict.fromkeys(take_back)))
+        return _located(begun, data, divided(config)) if begun.left_out else begun
+
+
+def _located(begun: Beginning, planted: FederatedData, data: FederatedData) -> Beginning:
+    """The same, with the places in the cache of the images that are left out; `data` are those without a backdoor."""
+    stay = without(planted, begun.erased)
+    begun = replace(begun, retained={client: client_fingerprint(stay, client) for client in stay.clients})
+    rows = set[int]()
+    for one in begun.left_out:
+        if (positions := begun.positions.get(one.client)) is None:
+            rows |= set(data.rows_of(one.client).tolist())
+            continue
+        left, others = set[str](), set[str]()
+        for split in SPLITS:
+            held = data.clients[one.client].split(split)
+            mask = np.zeros(len(held), np.bool_)
+            mask[list(positions.get(split, ()))] = True
+            rows |= set(held.indices[mask].tolist())
+            if held.groups is not None:
+                left, others = left | set(held.groups[mask].tolist()), others | set(held.groups[~mask].tolist())
+        if left - others:  # their images that were thinned out, too
+            rows |= set(data.rows_of(one.client, sorted(left - others)).tolist())
+    array = array_of(next(iter(data.clients.values())).train.images)
+    return begun if array is None or not rows else replace(begun, array=array, rows=tuple(sorted(rows)))
 
 
 def held_beginning(out: Path, after: Path | None, take_back: Sequence[ClientId]) -> Beginning | None:

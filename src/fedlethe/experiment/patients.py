@@ -8,7 +8,7 @@ comes back in the repair rounds with the images of its other patients; or all is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fedlethe.data.federated import SPLITS, FederatedData
@@ -24,6 +24,12 @@ from fedlethe.unlearning.retrain import Retrain
 
 OfClients = Mapping[ClientId, Sequence[str]]
 """Client to its patients."""
+
+INSIDE = 4
+"""A name of so many letters is looked for inside words, too; a shorter one is part of many."""
+
+LONGEST_NAME = 64
+"""Letters of a name that can be found where only its pseudonym is known."""
 
 
 def named(run: Run, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
@@ -66,11 +72,21 @@ def refuse_named(flag: str, text: str, names: Sequence[str]) -> None:
 
 
 def refuse_known(flag: str, text: str, history: RunFolder, pseudonyms: OfClients) -> None:
-    """The same where the patients' names are not at hand: each word is held against what stands for them."""
+    """The same where the patients' names are not at hand: every piece of the text is held against what stands for them.
+
+    Raises:
+        FedletheError: One is a patient's name; the message does not repeat it.
+    """
     for client, known in pseudonyms.items():
-        words = {word.strip(".!?") for word in re.findall(r"[^\s,;:()'\"]+", text)}
-        if any(history.store.keys.pseudonym(client, word) in known for word in words):
+        if any(history.store.keys.pseudonym(client, piece) in known for piece in _pieces(text)):
             raise FedletheError(f"{flag}: names the patient, and stays on record; leave the name out")
+
+
+def long_names(run: Run, clients: Sequence[ClientId]) -> list[str]:
+    """The names of these clients' patients that are too long to be a part of other words by chance."""
+    held = [client for client in clients if client in run.images.clients]
+    names = {name for client in held for split in SPLITS for name in _groups(run.images, client, split)}
+    return sorted(name for name in names if len(name) >= INSIDE)
 
 
 def demand_trained_on(run: Run, pseudonyms: OfClients) -> None:
@@ -87,7 +103,20 @@ def demand_trained_on(run: Run, pseudonyms: OfClients) -> None:
 def _of_name(name: str) -> re.Pattern[str]:
     """Where a name stands in a text: anywhere, or, if it is so short that it is part of many words, by itself."""
     escaped = re.escape(name)
-    return re.compile(escaped if len(name) >= 4 else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])")
+    return re.compile(escaped if len(name) >= INSIDE else rf"(?<!\w){escaped}(?!\w)", re.IGNORECASE)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Every part of a text that a name can be: of at least INSIDE letters anywhere, a shorter one by itself."""
+    edges = {place for place in range(len(text) + 1) if not (_lettered(text, place - 1) and _lettered(text, place))}
+    for start in range(len(text)):
+        for end in range(start + 1, min(start + LONGEST_NAME, len(text)) + 1):
+            if end - start >= INSIDE or {start, end} <= edges:
+                yield text[start:end]
+
+
+def _lettered(text: str, place: int) -> bool:
+    return 0 <= place < len(text) and (text[place].isalnum() or text[place] == "_")
 
 
 def less(data: FederatedData, patients: OfClients) -> FederatedData:

@@ -36,8 +36,10 @@ from fedlethe.data.erased import (
 )
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
+from fedlethe.errors import FedletheError
 from fedlethe.experiment.claims import first_round
 from fedlethe.experiment.elsewhere import reach
+from fedlethe.experiment.folder_checks import pages
 from fedlethe.experiment.lineage import held_by, models_holding
 from fedlethe.experiment.patients import OfClients, named
 from fedlethe.experiment.remote import REMOTE
@@ -58,13 +60,10 @@ from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import LOST, destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
-from fedlethe.history.statistics import SUMS
+from fedlethe.history.statistics import CHOSEN, SUMS
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Part, Succession
 from fedlethe.types import ClientId, Need, Vector
-
-SHOWN = ("report/index.html", "report/images.png", "report/images.svg", "report/images.csv")
-"""Pages and pictures that show the clients' images."""
 
 OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
 """What a purge says of images that were never on this machine."""
@@ -137,7 +136,7 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
         elif artefact.kind == "global checkpoint":
             if artefact.round is not None and artefact.round >= since:
                 yield artefact
-        elif name == SUMS or artefact.kind == "server state":
+        elif name in (SUMS, CHOSEN) or artefact.kind == "server state":
             if first <= folder.rounds:
                 yield artefact
         elif _is_model(artefact) and name not in kept and name.split("/")[1] in holding:
@@ -357,6 +356,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     with ExitStack() as stack:
         for target in (own, *earlier):  # what the ledger calls living must be there before anything is condemned
             _demand_keys(target)
+            _demand_one_name(target)
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
@@ -371,35 +371,59 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     reach(folders_of(run), request.id, request.clients)
 
 
-def demand_keys(run: Run, request: ErasureRequest, base: str, lost: Mapping[str, str] | None = None) -> None:
+def enter_lost(run: Run, lost: Mapping[str, str]) -> None:
+    """Enter of every key of the run, and of those that it began from, that cannot be found: somebody says it is lost.
+
+    Args:
+        run: The run, locked.
+        lost: Who says so ('by'), and why ('why').
+    """
+    for folder in folders_of(run):
+        keys = folder.store.keys
+        owners = sorted({event.body["client"] for event in folder.ledger.events("key")})
+        gone = [(client, id) for client in owners for id in keys.missing(client, keys.living(client))]
+        if gone:
+            with nullcontext() if folder is run.history else folder.locked():
+                folder.ledger.append(
+                    [("key", {"client": client, "id": id, "what": LOST, **lost}) for client, id in gone]
+                )
+
+
+def demand_keys(run: Run, request: ErasureRequest, base: str) -> None:
     """Refuse a purge whose keys are not all there, before anything of it is signed.
 
     Args:
         run: The run, locked.
         request: Whose purge it is; nothing is asked of one that is begun.
         base: The erasure whose model stays.
-        lost: Who says that keys that cannot be found are lost ('by'), and why ('why'): that is entered instead.
 
     Raises:
-        FedletheError: A key is missing, damaged, or goes by another name, too.
+        FedletheError: A key is missing, damaged, or goes by another name, too; or a file has another name.
     """
     if is_purged(run.history, request.id):
         return
-    for target in condemned(run, request, base) if lost is not None else ():
-        keys = target.folder.store.keys
-        gone = [(client, id) for client, ids in target.keys.items() for id in keys.missing(client, ids)]
-        rows = [("key", {"client": client, "id": id, "what": LOST, **(lost or {})}) for client, id in gone]
-        if rows:
-            with nullcontext() if target.folder is run.history else target.folder.locked():
-                target.folder.ledger.append(rows)
     for target in condemned(run, request, base):
         _demand_keys(target)
+        _demand_one_name(target)
 
 
 def _demand_keys(target: Condemned) -> None:
     """Refuse to condemn keys that are not there: what is said to be destroyed would live on elsewhere."""
     for client, ids in target.keys.items():
         target.folder.store.keys.demand(client, ids)
+
+
+def _demand_one_name(target: Condemned) -> None:
+    """Refuse to condemn files that go by another name, too, and would live on under it."""
+    for artefact in target.artefacts:
+        path = target.folder.store.place(artefact.path)
+        if path.is_symlink():
+            raise FedletheError(f"{path}: is a link, which fedlethe does not make; put the file itself in its place")
+        if path.exists() and (names := path.stat().st_nlink) > 1:
+            raise FedletheError(
+                f"{path}: has {names - 1} other names (hard links), under which the purge would leave it; remove them "
+                f"first: find / -xdev -samefile {path}"
+            )
 
 
 def abroad(run: Run, request: ErasureRequest) -> str:
@@ -438,6 +462,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
     if not is_purged(history, request.id):
         target = Condemned(history, tuple(_files(history, (), request, base)), _keys(history, request, True))
         _demand_keys(target)
+        _demand_one_name(target)
         made = _influences(history, [part_of(history, base)], request, base)
         images = ErasedImages(array=None, rows=(), clients=request.clients, not_reached=(OF_NODES,))
         _condemn(target, request, request.id, base, images, made)
@@ -475,7 +500,7 @@ def _finish(folder: RunFolder) -> None:
     store = folder.store
     store.remove([name for name, gone in folder.ledger.tombstones().items() if gone.because != REPLACED])
     store.keys.finish()
-    store.remove(SHOWN)
+    store.remove(pages(folder))  # they show the clients' images and whose classes are whose; `report` makes them anew
     with removing(folder.path / AUDITS):
         if (folder.path / AUDITS).exists():
             shutil.rmtree(folder.path / AUDITS)

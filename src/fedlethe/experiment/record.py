@@ -123,11 +123,16 @@ def _certificate(statement: dict[str, Any]) -> list[Table]:
         ("file", statement["path"]),
         ("claim", f"{claim['kind']}. {claim['words']}"),
         ("the method's statement", claim["method"] or "none"),
+        *(
+            ("an earlier erasure", f"{one['erasure']}: its audit found '{one['verdict']}'")
+            for one in predicate["earlier_findings"]
+        ),
         *((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]),
         ("purge", f"{purge['state']}; {files} files"),
         ("copies", purge["backups"]),
         *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
         *(("not reached", said) for said in purge.get("not_reached", ())),
+        *(("in the run folder, and not in its ledger", said) for said in purge.get("unnamed", ())),
         ("what stays", "; ".join(purge["remains"])),
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from fedlethe.entered import demand_text
+from fedlethe.entered import demand_said, demand_text
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.patients import refuse_known, refuse_named
+from fedlethe.experiment.patients import long_names, refuse_known, refuse_named
 from fedlethe.experiment.run import Run, opened_folder
 from fedlethe.history import chain
 from fedlethe.history.chain import Body, Event
@@ -58,6 +58,7 @@ class ErasureRequest:
         note: Why it failed or was withdrawn.
         verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
         accepted: Who went on in spite of what the audits found, and why; None where nobody did.
+        namesakes: Other clients that have images of a patient of that name, as it was looked up when it was opened.
         hiding: What hides who was erased, and how well, in sentences; nothing where nothing does.
     """
 
@@ -78,6 +79,7 @@ class ErasureRequest:
     verdict: str | None = None
     accepted: Mapping[str, str] | None = None
     hiding: Sequence[str] = ()
+    namesakes: Sequence[ClientId] = ()
 
     @property
     def subject(self) -> str:
@@ -98,10 +100,17 @@ class ErasureRequest:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """All requests of a run."""
+    """All requests of a run.
+
+    Attributes:
+        run: The run folder.
+        requests: In the order in which they were opened.
+        problems: Certificates that are missing or have other bytes than the ledger names, in words.
+    """
 
     run: Path
     requests: tuple[ErasureRequest, ...]
+    problems: tuple[str, ...] = ()
 
 
 def requests_of(ledger: Ledger) -> dict[str, ErasureRequest]:
@@ -110,8 +119,10 @@ def requests_of(ledger: Ledger) -> dict[str, ErasureRequest]:
     for event in ledger.events("request", "state", "purge"):
         if event.kind == "request":
             found[event.body["id"]] = _opened(event)
-        elif (id := event.body["request"]) in found:  # a purge can be of a later run's request
+        elif (id := event.body["request"]) in found:
             found[id] = _moved(found[id], event)
+        elif event.kind == "state":  # a purge can be of a later run's request
+            raise FedletheError(f"{ledger.path}: row {event.seq} is of request {id[:20]}, which was never opened")
     return found
 
 
@@ -149,6 +160,27 @@ def find(ledger: Ledger, id: str) -> ErasureRequest:
     if id not in known:
         raise FedletheError(f"{ledger.path}: there is no request '{id}'; there is {', '.join(known) or 'none'}")
     return known[id]
+
+
+def findings_about(ledger: Ledger, clients: Sequence[ClientId], until: int | None = None) -> list[dict[str, str]]:
+    """What audits found of erasures of these clients, in whichever request, in the order in which they found it.
+
+    Args:
+        ledger: The run's.
+        clients: Of whom.
+        until: The last row that counts; None for all.
+
+    Returns:
+        Of each finding 'request', 'erasure', 'verdict' (one of FINDINGS) and 'at'.
+    """
+    known = requests_of(ledger)
+    return [
+        {"request": event.body["request"], "erasure": event.body["erasure"] or "", "verdict": verdict, "at": event.at}
+        for event in ledger.events("state")
+        if (verdict := event.body.get("verdict")) in FINDINGS
+        and (until is None or event.seq <= until)
+        and not set(known[event.body["request"]].clients).isdisjoint(clients)
+    ]
 
 
 def moved(ledger: Ledger, id: str, state: State, **details: Any) -> ErasureRequest:
@@ -200,24 +232,25 @@ def open_request(
         FedletheError: A client or patient is not there or gone already, no client would be left, or another open
             request names it; or the clock is behind.
     """
-    if not reason.strip():
-        raise FedletheError("--reason: say why, in a few words; it stays on record")
-    told = {"--reason": reason, "--by": by, "--legal-ground": legal_ground, "--deadline": deadline or ""}
-    for option, text in (*told.items(), *(("--patient", patient) for patient in patients)):
+    for option, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+        demand_said(text, option)
+    for option, text in (("--deadline", deadline or ""), *(("--patient", patient) for patient in patients)):
         demand_text(text, option)
     due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)
         for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
-            refuse_named(flag, text, patients)
+            refuse_named(flag, text, patients or long_names(run, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
+        others = [client for client in run.data.clients if client not in clients]
+        namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
-            return same
+            return replace(same, namesakes=namesakes)
         id = f"R{len(requests_of(ledger)) + 1:04d}"
         facts = {"reason": reason, "by": by, "legal_ground": legal_ground, "deadline": due}
         ledger.append([("request", {"id": id, "clients": sorted(clients), "patients": pseudonyms, **facts})])
-        return find(ledger, id)
+        return replace(find(ledger, id), namesakes=namesakes)
 
 
 def _date(text: str) -> str:
@@ -270,7 +303,9 @@ def _demand_free(
 def listed(path: Path) -> Requests:
     """All requests of a run, without its data."""
     with opened_folder(path) as (_, history):
-        return Requests(path, tuple(requests_of(history.ledger).values()))
+        held = [one for one in history.ledger.artefacts().values() if "/certificate" in one.path]
+        problems = [words for one in held if (words := history.store.problem(one)) is not None]
+        return Requests(path, tuple(requests_of(history.ledger).values()), tuple(problems))
 
 
 def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
@@ -279,11 +314,12 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     Raises:
         FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
     """
-    demand_text(reason, "--reason")
-    demand_text(by, "--by")
+    demand_said(reason, "--reason")
+    demand_said(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
         if request.state not in ("opened", "running", "failed") and not request.stopped:
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
-        refuse_known("--reason", reason, history, request.patients)
+        for flag, text in (("--reason", reason), ("--by", by)):
+            refuse_known(flag, text, history, request.patients)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.config import RunConfig
+from fedlethe.data.erased import scrub
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment import closed_form
@@ -98,6 +99,7 @@ def train_run(
     """
     _demand_free_or_run(out)
     begun = beginning(config, out, after, take_back)
+    scrub(begun.erased)  # to be compared they were decoded, and lie in the cache
     return train_prepared(prepare(config, begun.erased), out, finished_too, begun)
 
 
@@ -152,8 +154,7 @@ def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
     if image_key is not None and not history.store.keys.living(IMAGES):
         history.store.keys.renewed(IMAGES, image_key)
     if begun.after is not None and not history.ledger.events(BEGAN):
-        facts = begun.facts()
-        history.ledger.append([(BEGAN, {name: value for name, value in facts.items() if name != "positions"})])
+        history.ledger.append([(BEGAN, begun.entry())])
 
 
 def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ from fedlethe.experiment.attest import attested_in
 from fedlethe.experiment.certificate import PREDICATE, STATEMENT, audit_facts, figures_of, plain_json
 from fedlethe.experiment.claims import CLAIMS, claim_of, stronger, strongest
 from fedlethe.experiment.erasure import Erasure
-from fedlethe.experiment.requests import requests_of
+from fedlethe.experiment.folder_checks import foreign_heads, key_problems, pages, stray_keys, strays
+from fedlethe.experiment.requests import FINDINGS, findings_about, requests_of
 from fedlethe.experiment.run import earlier, from_json, part_of, read_run_document
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
-from fedlethe.sealing import SEALED
 
 Result: TypeAlias = Literal["ok", "failed", "not checked"]
 
@@ -69,11 +69,15 @@ def verify_ledger(path: Path) -> Verified:
             _held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
-            _held("strays", _strays(history), "no file is there that the ledger does not name"),
+            _held("strays", strays(history), "no file is there that the ledger does not name"),
             _pages(history),
-            _held("keys", _key_problems(history), "all keys are there and open what they sealed; no others are"),
+            _held(
+                "keys",
+                (*key_problems(history), *stray_keys(history)),
+                "all keys are there and open what they sealed; no others are",
+            ),
             _held("modes", _open_to_others(history), "files and folders are their owner's alone"),
-            _held("certificates", _foreign_heads(history), "every certificate in the run holds a head of this ledger"),
+            _held("certificates", foreign_heads(history), "every certificate in the run holds a head of this ledger"),
             Check(
                 "the whole chain",
                 "not checked",
@@ -95,67 +99,13 @@ def _ledger_and_files(path: Path) -> Iterator[RunFolder]:
         history.close()
 
 
-def _held(what: str, problems: Iterator[str], words: str) -> Check:
+def _held(what: str, problems: Iterable[str], words: str) -> Check:
     found = list(problems)
     return Check(what, "failed", "; ".join(found)) if found else Check(what, "ok", words)
 
 
-OWN = ("ledger.db", "ledger.head", "ledger.db-shm", "ledger.db-wal", ".lock")
-"""What lies in a run folder and is not entered in its ledger: the ledger itself, and the lock."""
-
-_LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""How SQLite's write-ahead log begins (https://www.sqlite.org/fileformat.html#the_write_ahead_log)."""
-
-
-def _is_own(name: str, path: Path) -> bool:
-    """Whether a file is one of OWN, by its name and, where nothing else is held against it, by how it begins."""
-    if name == ".lock":
-        return re.fullmatch(rb"[0-9]{0,20}", path.read_bytes()[:21]) is not None
-    if name == "ledger.db-wal":
-        return path.stat().st_size == 0 or path.read_bytes()[:4] in _LOG
-    return name in OWN
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that is no folder: files, links (which are not followed), and special files."""
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _entries(entry)
-        else:
-            yield entry
-
-
-def _strays(history: RunFolder) -> Iterator[str]:
-    known, keys = history.ledger.artefacts(), history.store.keys.files.folder
-    for path in _entries(history.path):
-        name = path.relative_to(history.path).as_posix()
-        if path.is_symlink():
-            yield f"{path}: is a link, which fedlethe does not make"
-        elif not path.is_file():
-            yield f"{path}: is no plain file"
-        elif name not in known and not _is_own(name, path) and path.parent != keys and not _is_page(name, path):
-            yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
-
-
-_PAGE = re.compile(r"report/([0-9]{4}/)?(index\.html|[a-z][A-Za-z0-9._-]*\.(png|svg|csv))")
-_FIRST = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<?xml", ".html": b"<!"}
-
-
-def _is_page(name: str, path: Path) -> bool:
-    """Whether a file is, by its name and how it begins, one that `report` makes."""
-    if not _PAGE.fullmatch(name):
-        return False
-    if path.suffix != ".csv":
-        with path.open("rb") as file:
-            return file.read(8).startswith(_FIRST[path.suffix])
-    return b"\0" not in path.read_bytes()
-
-
 def _pages(history: RunFolder) -> Check:
-    known = history.ledger.artefacts()
-    names = [path.relative_to(history.path).as_posix() for path in _entries(history.path / "report")]
-    found = [name for name in names if name not in known and _PAGE.fullmatch(name)]
-    if not found:
+    if not (found := pages(history)):
         return Check("pages", "ok", "no pages or pictures lie in report/ that the ledger does not name")
     words = f"{len(found)} pages and pictures are known by their names, and nobody entered what they hold"
     return Check("pages", "not checked", f"{words}: {', '.join(found)}")
@@ -165,52 +115,6 @@ def _open_to_others(history: RunFolder) -> Iterator[str]:
     for path in history.path.rglob("*"):
         if not path.is_symlink() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
             yield f"{path}: others can read or write it (mode {mode:o}); run: chmod -R go= {history.path}"
-
-
-def _key_problems(history: RunFolder) -> Iterator[str]:
-    keys = history.store.keys
-    made = {event.body["client"] for event in history.ledger.events("key")}
-    expected = set[str]()
-    for client in sorted(made):
-        for id in keys.living(client):
-            expected.add(f"{client}.{id}.key")
-            try:
-                holder = keys.holder(client, id)
-                holder.read(client, id)
-                if (copied := holder.copied(client, id)) is not None:
-                    yield copied
-            except FedletheError as error:
-                yield str(error)
-    gone = {f"{client}.{id}.key" for client, ids in keys.destroyed().items() for id in ids}
-    for path in _entries(keys.files.folder):
-        if path.name in gone:
-            yield f"{path}: is there, though the ledger says that it was destroyed"
-        elif path.parent != keys.files.folder or path.name not in expected:
-            yield f"{path}: is there, though the ledger knows no such key"
-    yield from _unopened(history)
-
-
-def _unopened(history: RunFolder) -> Iterator[str]:
-    """Sealed files that the key of their client does not open; a missing or changed file is named elsewhere."""
-    for artefact in history.ledger.artefacts().values():
-        path = history.path / artefact.path
-        if artefact.path.endswith(SEALED) and path.is_file() and sha256_of(path) == artefact.sha256:
-            try:
-                history.store.content(artefact)
-            except FedletheError as error:
-                yield str(error) if str(error).startswith(f"{path}: ") else f"{path}: cannot be opened: {error}"
-
-
-def _foreign_heads(history: RunFolder) -> Iterator[str]:
-    for name in history.ledger.artefacts():
-        if "/certificate" in name:
-            path = history.path / name
-            try:
-                head = json.loads(signing.unchecked(path.read_bytes(), path))["predicate"]["ledger"]
-                if history.ledger.hash_of(head["seq"]) != head["hash"]:
-                    yield f"{path}: holds a head that is not in the ledger"
-            except (OSError, ValueError, KeyError, TypeError, FedletheError):
-                yield f"{path}: cannot be read as a certificate"
 
 
 # A certificate
@@ -237,7 +141,7 @@ def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
     checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}...")]
     try:
         checks += _said(statement, path, run)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         raise FedletheError(
             f"{path}: is signed, but is not written as this version writes certificates; use the version that wrote it"
         ) from None
@@ -274,6 +178,8 @@ def _form(statement: dict[str, Any]) -> Check:
     words = f"{', '.join(request['clients'])} erased by request {request['id']}; claim: {claim['kind']}; {held}"
     if accepted is not None:
         words += f"; what the audit found was accepted by {accepted['by']}: {accepted['why']}"
+    if found := [f"{one['erasure']} '{one['verdict']}'" for one in predicate["earlier_findings"]]:
+        words += f"; earlier erasures, by their audits: {', '.join(found)}"
     return Check("statement", "ok", words)
 
 
@@ -310,6 +216,14 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         words = f"what it says of the runs that this one began from ({', '.join(others)}): verify each of their ledgers"
         yield Check("earlier runs", "not checked", words)
     yield _held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
+    yield _held("certificates", foreign_heads(history), "every certificate in the run holds a head of this ledger")
+    left = [*strays(history), *stray_keys(history), *pages(history)]
+    nothing = "nothing lies in the run folder that the ledger does not name"
+    yield (
+        Check("other files", "not checked", f"what they hold: {'; '.join(left)}")
+        if left
+        else Check("other files", "ok", nothing)
+    )
 
 
 def _head(statement: dict[str, Any], path: Path, history: RunFolder) -> str | None:
@@ -338,6 +252,9 @@ def _request(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
             return f"its {name} is {said[name]!r}, in the ledger {getattr(known, name)!r}"
     if list(known.clients) != said["clients"] or {c: list(p) for c, p in known.patients.items()} != said["patients"]:
         return "its clients are others than the ledger's"
+    found = findings_about(history.ledger, known.clients, predicate["ledger"]["seq"])
+    if [one for one in found if one["erasure"] != erasure["id"]] != predicate["earlier_findings"]:
+        return "what audits found of earlier erasures is otherwise in the ledger"
     canonical = {id: json.loads(text) for text, id in history.ledger.erasures().items()}
     if canonical.get(erasure["id"]) != {name: value for name, value in erasure.items() if name != "id"}:
         return f"erasure {erasure['id']} is another one in the ledger"
@@ -381,7 +298,17 @@ def _audited(statement: dict[str, Any], path: Path, history: RunFolder) -> str |
         found = attested_in(history, predicate["erasure"]["id"])
     except FedletheError as error:
         return str(error)
-    return None if plain_json(audit_facts(found)) == predicate["audit"] else "the run's record of the audit is another"
+    if plain_json(audit_facts(found)) != predicate["audit"]:
+        return "the run's record of the audit is another"
+    known = requests_of(history.ledger)[predicate["request"]["id"]]
+    if known.erasure == predicate["erasure"]["id"] and known.verdict != predicate["audit"]["verdict"]:
+        return f"the ledger says '{known.verdict}' of the request"
+    accepted = None if known.accepted is None else dict(known.accepted)
+    if predicate["accepted_findings"] != accepted:
+        return "who accepted the findings, or why, is otherwise in the ledger"
+    if predicate["audit"]["verdict"] in FINDINGS and accepted is None:
+        return f"it found '{predicate['audit']['verdict']}', and nobody accepted that"
+    return None
 
 
 def _digest(statement: dict[str, Any], index: int) -> tuple[str, str]:
@@ -422,7 +349,7 @@ def _purge(statement: dict[str, Any], path: Path, history: RunFolder) -> str | N
         gone = tombstones.get(file["path"])
         if gone is None or gone.artefact.sha256 != file["sha256"]:
             return f"{file['path']}: the ledger holds no tombstone with its hash"
-        if (history.path / file["path"]).exists():
+        if os.path.lexists(history.path / file["path"]):
             return f"{history.path / file['path']}: is there"
     for client, ids in own["keys_destroyed"].items():
         keys = history.store.keys

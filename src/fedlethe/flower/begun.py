@@ -84,5 +84,5 @@ def begun_grid(history: RunFolder, after: Path | None, take_back: Sequence[Clien
     for line in lines(begun):
         LOG.warning("fedlethe: %s", line)
     if not began:
-        history.ledger.append([(BEGAN, {name: held for name, held in begun.facts().items() if name != "positions"})])
+        history.ledger.append([(BEGAN, begun.entry())])
     return retained

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from fedlethe.data.cache import digest, private_place
+from fedlethe.data.cache import cache_folder, digest, private_place
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import FedletheError
 from fedlethe.exact.by_class import ByClass
@@ -56,6 +56,8 @@ def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> 
     made_of = {"rows": hashlib.sha256(own.content()).hexdigest(), "features": data.fingerprint, **_noise(settings)}
     made = digest(json.dumps(made_of, sort_keys=True))
     place = _place(f"{digest(client)[:40]}.release")
+    if (old := cache_folder() / "releases" / place.name).is_file():
+        raise FedletheError(f"{old}: this node's release lies in the cache, which may be emptied; move it to {place}")
     if place.is_file():
         return _kept(place, made)
     noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))

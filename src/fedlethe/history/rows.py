@@ -216,7 +216,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "request": _Shape(
         {
             "id": _REQUEST,
-            "clients": _list_of(_is_client),
+            "clients": lambda clients: bool(clients) and _list_of(_is_client)(clients),
             "patients": _are_patients,
             "reason": _is_text,
             "by": _is_text,

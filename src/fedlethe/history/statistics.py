@@ -3,7 +3,8 @@
 
 RUN/statistics/CLIENT/round_0001.sealed         what a client sent
 RUN/statistics/round_0001.safetensors           the sums of all clients
-RUN/statistics/fit.json                         what was chosen
+RUN/statistics/features.json                    which features, and how many
+RUN/statistics/chosen.json                      what was chosen, of the sums of all: it goes with them
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from fedlethe.history.ledger import Participation
 from fedlethe.history.store import JSON, of_round
 from fedlethe.types import ClientId, Vector
 
-FIT = "statistics/fit"
+FEATURES = "statistics/features"
+CHOSEN = "statistics/chosen"
 SUMS = "statistics/round_0001"
 
 
@@ -27,7 +29,8 @@ def append_statistics(
     model: Vector,
     parts: Mapping[ClientId, ByClass],
     sums: ByClass,
-    fit: str,
+    features: str,
+    chosen: str,
     seconds: float,
     evaluation: str,
 ) -> None:
@@ -38,7 +41,8 @@ def append_statistics(
         model: What the sums led to, shape (P,).
         parts: Each client's statistics.
         sums: Of all of them.
-        fit: What was chosen, as JSON.
+        features: Which features, as JSON.
+        chosen: What was chosen, as JSON.
         seconds: What it took.
         evaluation: Of the model, as JSON.
     """
@@ -47,7 +51,8 @@ def append_statistics(
     write = folder.store.write
     added += [write("statistics", _name(client), client, [parts[client].content()], 1) for client in sorted(parts)]
     added.append(write("statistics", SUMS, None, [sums.content()], 1))
-    added.append(write("statistics", FIT, None, [fit.encode()], 1, JSON))
+    added.append(write("statistics", FEATURES, None, [features.encode()], 1, JSON))
+    added.append(write("statistics", CHOSEN, None, [chosen.encode()], 1, JSON))
     whole = sum(part.count for part in parts.values())
     participation = [
         Participation(1, client, part.count, part.count / whole, part.count, 0) for client, part in parts.items()
@@ -66,15 +71,15 @@ def statistics_sums(folder: RunFolder) -> ByClass | None:
     return _read(folder, SUMS) if folder.store.holds(SUMS) else None
 
 
-def chosen_fit(folder: RunFolder) -> bytes:
-    """What a closed-form training chose, as JSON.
+def kept_features(folder: RunFolder) -> bytes:
+    """Which features a closed-form training had, as JSON.
 
     Raises:
         FedletheError: The run is no closed-form one.
     """
-    if not folder.store.holds(FIT):
+    if not folder.store.holds(FEATURES):
         raise FedletheError(f"{folder.path}: was not trained in closed form (learner 'closed-form')")
-    return folder.store.content(folder.store.find(FIT))
+    return folder.store.content(folder.store.find(FEATURES))
 
 
 def _name(client: ClientId) -> str:

@@ -182,17 +182,32 @@ class Store:
         yield from self.path.glob(f"*{ASIDE}")
         yield from (path for path in (self.path / SHOWN).rglob(f"*{ASIDE}") if abandoned(path, own=True))
 
+    def demand(self, path: str) -> None:
+        """Refuse a file that is not as it was entered.
+
+        Raises:
+            FedletheError: It is missing, a link, or has other bytes.
+        """
+        if problem := self.problem(self.ledger.artefacts()[path]):
+            raise FedletheError(f"{problem}; restore it from a backup")
+
+    def problem(self, artefact: Artefact) -> str | None:
+        """What is wrong with a file, in words; None where it is as it was entered."""
+        path = self.path / artefact.path
+        if path.is_symlink():
+            return f"{path}: is a link, which fedlethe does not make; put the file itself in its place"
+        if not path.is_file():
+            return f"{path}: is missing, though the ledger names it"
+        return None if sha256_of(path) == artefact.sha256 else f"{path}: its bytes are not those that the ledger names"
+
     def problems(self) -> Iterator[str]:
         """Every file that is missing, has other bytes than the ledger names, or is there though it was purged."""
         for artefact in self.ledger.artefacts().values():
-            path = self.path / artefact.path
-            if not path.is_file():
-                yield f"{path}: is missing, though the ledger names it"
-            elif sha256_of(path) != artefact.sha256:
-                yield f"{path}: its bytes are not those that the ledger names"
+            if (problem := self.problem(artefact)) is not None:
+                yield problem
         for name, tombstone in self.ledger.tombstones().items():
             # What a later round replaced is cleared away with the next write, if an interrupt left it there.
-            if tombstone.because != REPLACED and (self.path / name).exists():
+            if tombstone.because != REPLACED and os.path.lexists(self.path / name):
                 yield f"{self.path / name}: is there, though it was removed on {tombstone.at} ({tombstone.because})"
 
 
