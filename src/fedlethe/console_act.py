@@ -69,8 +69,8 @@ def _(result: Verified) -> dict[str, Any]:
 def _(result: ErasureRequest) -> Iterable[Table | str]:
     if result.namesakes:
         yield (
-            f"a patient of this name has images at {', '.join(result.namesakes)}, too, which this request leaves there; "
-            "if it is the same person, open a request for each"
+            f"a patient of this name has images at {', '.join(result.namesakes)}, too, which this request leaves "
+            "there; if it is the same person, open a request for each"
         )
     yield from _listed(f"Request {result.id}", [result])
     if result.state == "opened":

@@ -92,6 +92,10 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
+ROUNDING = 1e-14
+"""A divergence below it is what float64 leaves of equal predictions, and may even be negative."""
+
+
 def divergence(one: Floats, other: Floats) -> float:
     """The Jensen-Shannon divergence of two models' predictions, mean over the examples, in nats.
 
@@ -101,7 +105,8 @@ def divergence(one: Floats, other: Floats) -> float:
     """
     p, q = np.exp(one), np.exp(other)
     middle = np.log((p + q) / 2 + 1e-300)
-    return float((p * (one - middle) + q * (other - middle)).sum(axis=1).mean() / 2)
+    found = float((p * (one - middle) + q * (other - middle)).sum(axis=1).mean() / 2)
+    return found if found > ROUNDING else 0.0
 
 
 def confidence(answers: Floats, labels: npt.NDArray[np.int64]) -> Floats:

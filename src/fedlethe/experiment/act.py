@@ -24,11 +24,11 @@ import torch
 from fedlethe.entered import demand_said
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.attest import Attested, attest, attested, demand_references
-from fedlethe.experiment.certificate import BEFORE, FINAL, issue, not_in_ledger
+from fedlethe.experiment.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
 from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
-from fedlethe.experiment.purge import demand_keys, enter_lost, purge
+from fedlethe.experiment.purge import demand_keys, enter_lost, is_purged, purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import (
@@ -371,6 +371,8 @@ def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReques
     ledger = run.history.ledger
     base = request.erasure if request.purge is None else current(ledger)
     assert base is not None
+    if not is_purged(run.history, request.id):
+        demand_as_certified(run, request, key)
     purge(run, request, base)
     if not run.history.store.holds(f"erasures/{request.erasure}/{FINAL}"):  # there already where a kill came after it
         issue(run, request, key, FINAL, None)

@@ -77,7 +77,7 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
     store = run.history.store
     said = statement(run, request, name == FINAL, due)
     if name == FINAL:
-        _demand_as_before(run, request, said, key)
+        _demand_same(run, request, said, key)
     content = signed(canonical(said).encode(), key)
     artefact = store.write("erasure", f"erasures/{request.erasure}/{name}", None, [content], ending=JSON)
     run.history.ledger.add_artefacts([artefact])
@@ -87,7 +87,18 @@ CHANGING = ("purge", "run", "ledger", "secrets")
 """What the final certificate may say otherwise than the one before the purge."""
 
 
-def _demand_as_before(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> None:
+def demand_as_certified(run: Run, request: ErasureRequest, key: SigningKey) -> None:
+    """Refuse to purge where something is not as it was entered, or not as the first certificate says.
+
+    Raises:
+        FedletheError: It is not; nothing was purged.
+    """
+    for folder in folders_of(run):
+        demand_sound(folder)
+    _demand_same(run, request, statement(run, request, False, None), key)
+
+
+def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> None:
     """Refuse a final certificate that differs from the first one in more than the purge: the run's record was changed.
 
     Raises:
@@ -102,7 +113,7 @@ def _demand_as_before(run: Run, request: ErasureRequest, said: Mapping[str, Any]
     if changed := [name for name in names if one.get(name) != other.get(name)]:
         raise FedletheError(
             f"{path}: says otherwise of {', '.join(changed)} than the run's record does now, which was changed since; "
-            "nothing is signed. Restore the run from a backup"
+            "nothing is signed or purged. Restore the run from a backup"
         )
 
 

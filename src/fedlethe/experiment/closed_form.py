@@ -7,6 +7,7 @@ training chose. Everything that an erasure leads to is a function of the statist
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.progress import track
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector
 from fedlethe.unlearning import Unlearned
+
+FINEST = 1e-10
+"""The smallest bound on a relative difference that is told, a hundredth of what may be called exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: ExactErasure, history:
         anew = scratch(_again(left), settings, rebuilt=True)
         if not _same(fitted.choice, anew.choice) or fitted.head.difference(anew.head) > LIMIT:
             fitted = anew
-        residual = fitted.head.difference(anew.head)
+        residual = _at_most(fitted.head.difference(anew.head))
     return Unlearned(
         model=vector_of(run, fitted.head),
         guarantee=_guarantee(residual, fitted, settings),
@@ -222,7 +226,7 @@ def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarant
     fixed = [f"{name} as the user set" for name, value in which.items() if value is not None]
     choices = " and ".join([*anew, *fixed])
     statement = f"{how}; the head equals one fitted from scratch on what is left, {choices}, to a relative difference "
-    statement += f"of {residual:.1e} (measured)"
+    statement += f"of at most {residual:.0e} (measured)"
     if settings.epsilon is not None:
         return Guarantee("guaranteed", f"{statement}; of the statistics with the noise that was drawn in training")
     return Guarantee("exact" if residual <= LIMIT else "guaranteed", statement)
@@ -231,8 +235,8 @@ def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarant
 def _found(residual: float, fitted: Fit) -> dict[str, float]:
     weights = {f"class_weight_{label}": weight for label, weight in enumerate(fitted.choice.class_weights)}
     return {
-        RESIDUAL: _digits(residual),
-        "rounding_bound": _digits(fitted.bound),
+        RESIDUAL: residual,
+        "rounding_bound": _at_most(fitted.bound),
         "rebuilt": float(fitted.rebuilt),
         "penalty": fitted.choice.penalty,
         **weights,
@@ -240,9 +244,12 @@ def _found(residual: float, fitted: Fit) -> dict[str, float]:
     }
 
 
-def _digits(value: float) -> float:
-    """Two digits of a figure: all of them are an equation in the rows that were erased, to hold a guess against."""
-    return float(f"{value:.1e}")
+def _at_most(value: float) -> float:
+    """A bound in whole powers of ten, none below FINEST.
+
+    All digits of a rounding error are an equation in the rows that were erased, to hold a guess of them against.
+    """
+    return max(FINEST, 10.0 ** math.ceil(math.log10(value))) if value > 0 else FINEST
 
 
 def features_of(history: History) -> Features:

@@ -124,7 +124,7 @@ def demand_sound(history: RunFolder) -> None:
     """
     for problems in (history.ledger.damage(), history.store.problems(), key_problems(history), foreign_heads(history)):
         if problem := next(iter(problems), None):
-            raise FedletheError(f"{problem}; nothing is signed. Restore it from a backup")
+            raise FedletheError(f"{problem}; nothing is signed or purged. Restore it from a backup")
 
 
 def _is_own(name: str, path: Path) -> bool:

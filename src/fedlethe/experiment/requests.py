@@ -84,8 +84,7 @@ class ErasureRequest:
     @property
     def subject(self) -> str:
         """Who is erased, in words."""
-        counts = {client: f" ({len(names)} of its patients)" for client, names in self.patients.items()}
-        return ", ".join(client + counts.get(client, "") for client in self.clients)
+        return subject_of(self.clients, self.patients)
 
     @property
     def stopped(self) -> bool:
@@ -96,6 +95,12 @@ class ErasureRequest:
     def overdue(self) -> bool:
         """Whether its deadline has passed and it is still to be carried out."""
         return self.state not in CLOSED and chain.clock()[:10] > self.deadline
+
+
+def subject_of(clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]) -> str:
+    """Who is erased, in words: clients, whole or in part."""
+    counts = {client: f" ({len(names)} of its patients)" for client, names in patients.items()}
+    return ", ".join(client + counts.get(client, "") for client in clients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,8 @@ def requests_of(ledger: Ledger) -> dict[str, ErasureRequest]:
     for event in ledger.events("request", "state", "purge"):
         if event.kind == "request":
             found[event.body["id"]] = _opened(event)
-        elif (id := event.body["request"]) in found:
+        elif (id := event.body["request"]) in found:  # a purge can be of a later run's request
             found[id] = _moved(found[id], event)
-        elif event.kind == "state":  # a purge can be of a later run's request
-            raise FedletheError(f"{ledger.path}: row {event.seq} is of request {id[:20]}, which was never opened")
     return found
 
 

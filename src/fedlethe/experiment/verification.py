@@ -19,7 +19,7 @@ from fedlethe.experiment.certificate import PREDICATE, STATEMENT, audit_facts, f
 from fedlethe.experiment.claims import CLAIMS, claim_of, stronger, strongest
 from fedlethe.experiment.erasure import Erasure
 from fedlethe.experiment.folder_checks import foreign_heads, key_problems, pages, stray_keys, strays
-from fedlethe.experiment.requests import FINDINGS, findings_about, requests_of
+from fedlethe.experiment.requests import FINDINGS, findings_about, requests_of, subject_of
 from fedlethe.experiment.run import earlier, from_json, part_of, read_run_document
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
@@ -175,7 +175,8 @@ def _form(statement: dict[str, Any]) -> Check:
     claim, request = predicate["claim"], predicate["request"]
     audit, accepted = predicate["audit"], predicate["accepted_findings"]
     held = f"audit: {audit['verdict']}" + (f" (against {audit['references']} retrainings)" if audit["made"] else "")
-    words = f"{', '.join(request['clients'])} erased by request {request['id']}; claim: {claim['kind']}; {held}"
+    subject = subject_of(request["clients"], request["patients"])
+    words = f"{subject} erased by request {request['id']}; claim: {claim['kind']}; {held}"
     if accepted is not None:
         words += f"; what the audit found was accepted by {accepted['by']}: {accepted['why']}"
     if found := [f"{one['erasure']} '{one['verdict']}'" for one in predicate["earlier_findings"]]:

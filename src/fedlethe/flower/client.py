@@ -27,7 +27,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
-from fedlethe.flower.release import released
+from fedlethe.flower.release import demand_no_release, released
 from fedlethe.flower.site import Site, own_name, site
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
@@ -170,9 +170,11 @@ def statistics(here: Site, request: Request) -> ByClass:
         raise FedletheError("statistics are sent by class, without weights; the request's class_weights are refused")
     settings = here.exact.settings
     data = here.computing(request.computing).data
+    simulated = None if here.own else here.client
     if settings.epsilon is None:
+        demand_no_release(simulated)
         return rows(data.clients[here.client].train, settings, len(data.classes))
-    return released(here.client, data, settings)
+    return released(simulated, data, settings)
 
 
 def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordDict:

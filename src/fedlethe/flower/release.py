@@ -42,8 +42,14 @@ def state_folder() -> Path:
     return Path(platformdirs.user_state_dir("fedlethe"))
 
 
-def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> ByClass:
+def released(simulated: ClientId | None, data: FederatedData, settings: ExactSettings) -> ByClass:
     """The statistics with noise that this node sends, the same however often it is asked.
+
+    Args:
+        simulated: Which client of divided data the node plays; None for a node with images of its own, which has one
+            release, since whoever asks could give it many names.
+        data: Of this client alone.
+        settings: What is asked for.
 
     Raises:
         FedletheError: It sent others before, the server would know the noise, or the file cannot be used.
@@ -52,17 +58,35 @@ def released(client: ClientId, data: FederatedData, settings: ExactSettings) -> 
         raise FedletheError(
             "closed_form.noise_seed: noise from a seed that the server knows hides nothing; leave it out"
         )
+    (client,) = data.clients
     own = rows(data.clients[client].train, settings, len(data.classes))
     made_of = {"rows": hashlib.sha256(own.content()).hexdigest(), "features": data.fingerprint, **_noise(settings)}
     made = digest(json.dumps(made_of, sort_keys=True))
-    place = _place(f"{digest(client)[:40]}.release")
-    if (old := cache_folder() / "releases" / place.name).is_file():
+    place = _release(simulated)
+    if (old := next((cache_folder() / "releases").glob("*.release"), None)) is not None:
         raise FedletheError(f"{old}: this node's release lies in the cache, which may be emptied; move it to {place}")
     if place.is_file():
         return _kept(place, made)
     noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))
     _once(place, bytes.fromhex(made) + noisy.content())
     return _kept(place, made)
+
+
+def demand_no_release(simulated: ClientId | None) -> None:
+    """Refuse to send statistics without noise after some with noise were sent, which would have been for nothing.
+
+    Raises:
+        FedletheError: Some were.
+    """
+    if (place := _release(simulated)).is_file():
+        raise FedletheError(
+            f"{place}: this node sent statistics with noise before, and is asked for them without; where the hospital "
+            "accepts that, it moves this file away"
+        )
+
+
+def _release(simulated: ClientId | None) -> Path:
+    return _place("own.release" if simulated is None else f"{digest(simulated)[:40]}.release")
 
 
 def _noise(settings: ExactSettings) -> dict[str, object]:
@@ -73,8 +97,9 @@ def _kept(place: Path, made: str) -> ByClass:
     content = place.read_bytes()
     if content[:32].hex() != made:
         raise FedletheError(
-            f"{place}: this node released statistics of other images or with other settings before, and a further "
-            "release adds to what is told of each image; where the hospital accepts that, it moves this file away"
+            f"{place}: this node released statistics of other images, settings or under another name before, and a "
+            "further release adds to what is told of each image; where the hospital accepts that, it moves this "
+            f"file away (each hospital's node has a {STATE} of its own)"
         )
     return ByClass.read(content[32:], place)
 

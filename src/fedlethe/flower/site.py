@@ -45,12 +45,15 @@ class Site:
         images: Its images.
         federation: Of this client alone; its data are the images, or the features of them.
         exact: The closed-form learner, where it is that.
+        own: Whether the images are of a file of the node's own: then it is one hospital's, under whatever name it is
+            asked.
     """
 
     client: ClientId
     images: FederatedData
     federation: SimulatedFederation
     exact: Exact | None
+    own: bool
 
     @property
     def fingerprint(self) -> str:
@@ -121,7 +124,7 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
         execution=execution,
         seed=config.seed,
     )
-    return Site(client=name, images=images, federation=federation, exact=config.exact)
+    return Site(client=name, images=images, federation=federation, exact=config.exact, own=own)
 
 
 def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:

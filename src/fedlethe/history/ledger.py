@@ -128,6 +128,8 @@ class _State:
     keys: dict[tuple[ClientId, str], bool] = field(default_factory=dict)
     others: list[Event] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
+    requests: dict[str, dict[str, bool]] = field(default_factory=dict)
+    """Of each request whether its rows so far named a plan, an erasure and a purge."""
 
     def contradicts(self, event: Event) -> str | None:
         """How a row contradicts those before it; None where it does not."""
@@ -142,6 +144,10 @@ class _State:
             return f"enters erasure {body['id']}, after {len(self.erasures)} erasures"
         if event.kind == "request" and body["id"] != f"R{sum(one.kind == 'request' for one in self.others) + 1:04d}":
             return f"opens request {body['id']}, which is not the next"
+        if event.kind in ("state", "purge") and (id := body.get("erasure")) and id not in self.erasures.values():
+            return f"is of erasure {id}, which is not above it"
+        if event.kind == "state":
+            return self._state_contradicts(body)
         if event.kind == "key":
             key = (body["client"], body["id"])
             if (body["what"] == "made") == (key in known):
@@ -149,6 +155,15 @@ class _State:
             if body["what"] == "destroyed" and not known[key]:
                 return f"destroys the key {body['client']}.{body['id']} again"
         return None
+
+    def _state_contradicts(self, body: Body) -> str | None:
+        """Why a request cannot have come to be in a state, by what its rows named before."""
+        if body["request"] not in self.requests:
+            return f"is of request {body['request']}, which was never opened"
+        named = {name: held or body.get(name) is not None for name, held in self.requests[body["request"]].items()}
+        needs = {"running": ("plan",), "audited": ("plan", "erasure"), "completed": ("plan", "erasure", "purge")}
+        missing = [name for name in needs.get(body["state"], ()) if not named[name]]
+        return f"has a request {body['state']} without its {missing[0]}" if missing else None
 
     def take(self, event: Event) -> None:
         body = event.body
@@ -169,9 +184,20 @@ class _State:
         else:
             if event.kind == "key":
                 self.keys[body["client"], body["id"]] = body["what"] == "made"
+            if event.kind == "request":
+                self.requests[body["id"]] = {"plan": False, "erasure": False, "purge": False}
+            if event.kind == "state":
+                self._take_state(body)
             self.others.append(event)
         self.hashes.append(event.hash)
         self.head, self.at = Head(event.seq, event.hash), event.at
+
+    def _take_state(self, body: Body) -> None:
+        named = self.requests[body["request"]]
+        if body["state"] == "running":  # begun anew: the erasure before is not its any more
+            named["erasure"] = False
+        for name in named:
+            named[name] = named[name] or body.get(name) is not None
 
 
 class Ledger:

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: MIT
+"""What an attacker and an officer tried against requests and certificates, each as a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from PIL import Image
+
+from fedlethe import signing
+from fedlethe.audit import Finding
+from fedlethe.config import resolve
+from fedlethe.data.cache import cache_folder
+from fedlethe.data.holdings import holdings
+from fedlethe.errors import FedletheError
+from fedlethe.experiment import opened_run, report, train_run
+from fedlethe.experiment.act import Plan, carry_out, erase_unsigned, purge_due
+from fedlethe.experiment.attest import Attested, enter
+from fedlethe.experiment.erasure import Erasure
+from fedlethe.experiment.request import Request
+from fedlethe.experiment.requests import listed, open_request, withdraw
+from fedlethe.experiment.run import Run, opened_folder
+from fedlethe.experiment.verification import verify_certificate, verify_ledger
+from fedlethe.files import sha256_of
+from fedlethe.history import chain
+from fedlethe.history.chain import canonical
+from tests.experiment.acting import KEY, certified, document, erased, request, trained
+from tests.experiment.rechaining import rechained
+
+GONE = "hospital-1"
+PLAIN = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+EXACT = Plan(method="closed-form", options={}, mask={}, repair={})
+CLOSED = {
+    "learner": "closed-form",
+    "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 24},
+    "closed_form": {"dimension": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("made") / "run", document(hospitals=3, rounds=2))
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("closed") / "run", CLOSED)
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    pem = KEY.public.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "key.pub").write_bytes(pem)
+    return tmp_path / "key.pub"
+
+
+def _carry(run: Path, id: str, plan: Plan | None = None) -> None:
+    with opened_run(run) as opened:
+        carry_out(opened, id, plan, KEY)
+
+
+def _predicate(path: Path) -> dict[str, Any]:
+    predicate: dict[str, Any] = json.loads(signing.unchecked(path.read_bytes(), path))["predicate"]
+    return predicate
+
+
+def _entered_anew(run: Path, path: str, change: Any = None) -> None:
+    """Change a JSON file, and make the ledger anew with its hash."""
+    place = run / path
+    record = json.loads(place.read_text())
+    change(record)
+    place.write_text(json.dumps(record))
+    hash, size = sha256_of(place), place.stat().st_size
+
+    def renew(kind: str, body: dict[str, Any]) -> None:
+        if kind == "artefact" and body["path"] == path:
+            body |= {"sha256": hash, "bytes": size}
+
+    rechained(run, renew)
+
+
+# Forged after the first certificate
+
+
+def test_a_ledger_that_was_made_anew_after_the_first_certificate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = request(run, GONE)
+    _carry(run, id, replace(PLAIN, keep_for=1))
+
+    def forge(record: dict[str, Any]) -> None:
+        record["stages"][-1]["evaluation"]["overall"]["auc"] = 0.999
+
+    _entered_anew(run, "erasures/0001/erasure.json", forge)
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    with opened_run(run) as opened, pytest.raises(FedletheError, match=r"certificate.*head that is not in the ledger"):
+        purge_due(opened, KEY)
+    assert not (run / "erasures/0001/certificate.json").exists()
+    assert list((run / "influence").glob(f"{GONE}/*"))
+
+
+def test_a_verdict_that_was_forged_in_the_ledger(run: Path) -> None:
+    id = request(run, GONE)
+    finding = Finding("accuracy", "not useful", "it answers one class")
+
+    def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+        enter(run, erasure.id, Attested(references, (1, 2, 3), "not useful", (finding,)))
+
+    with opened_run(run) as opened:
+        assert erase_unsigned(opened, id, replace(PLAIN, references=3), audit).stopped
+
+    def forge(kind: str, body: dict[str, Any]) -> None:
+        if kind == "state" and body.get("verdict"):
+            body["verdict"] = "gone"
+
+    rechained(run, forge)
+    with pytest.raises(FedletheError, match="the ledger says 'gone' of its audit, and the audit's record"):
+        _carry(run, id)
+    assert not list(run.rglob("certificate*"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"request": "R0001", "state": "completed"},
+        {"request": "R0001", "state": "completed", "erasure": "0001", "purge": "done"},
+        {"request": "R0001", "state": "running"},
+        {"request": "R0001", "state": "audited"},
+        {"request": "R0007", "state": "opened"},
+    ],
+    ids=str,
+)
+def test_a_state_that_a_request_cannot_have_come_to_be_in(run: Path, body: dict[str, Any]) -> None:
+    request(run, GONE)
+    row = rechained(run, lambda kind, body: None, ("state", canonical(body)))
+    with pytest.raises(FedletheError, match=rf"row {row} \(state\)"):
+        listed(run)
+
+
+def test_a_request_of_nobody_is_no_request(run: Path) -> None:
+    request(run, GONE)
+
+    def forge(kind: str, body: dict[str, Any]) -> None:
+        if kind == "request":
+            body["clients"] = []
+
+    rechained(run, forge)
+    with pytest.raises(FedletheError, match=r"\(request\) has a 'clients' that cannot be"):
+        listed(run)
+
+
+# Files that live on
+
+
+@pytest.mark.parametrize("name", ["global_checkpoints/round_0002.safetensors", "run.toml"])
+def test_a_file_that_is_a_link_is_not_signed_over(run: Path, tmp_path: Path, name: str) -> None:
+    (run / name).rename(tmp_path / "elsewhere")
+    (run / name).symlink_to(tmp_path / "elsewhere")
+    id = request(run, GONE)
+    with pytest.raises(FedletheError, match=r"is a link, which fedlethe does not make"):
+        _carry(run, id, PLAIN)
+    assert not list(run.rglob("certificate*"))
+
+
+def test_a_file_with_another_name_is_not_purged_until_that_is_gone(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "backup"
+    os.link(run / "global_checkpoints/round_0002.safetensors", other)
+    id = request(run, GONE)
+    with pytest.raises(FedletheError, match=r"round_0002\.safetensors: has 1 other names \(hard links\)"):
+        _carry(run, id, PLAIN)
+    assert not list(run.rglob("certificate*"))
+    other.unlink()
+    _carry(run, id)
+    assert not verify_ledger(run).failed
+
+
+def test_copies_in_the_run_folder_are_named_by_the_certificate_and_by_verify(run: Path, public: Path) -> None:
+    for copy in ("backup.bin", "global_checkpoints/old.pt", "erasures.bak"):
+        shutil.copy(run / "global_checkpoints/round_0002.safetensors", run / copy)
+    with opened_run(run) as opened:
+        report(opened)
+    carried = erased(run, GONE, plan=PLAIN)
+    named = [" ".join(words.split(": ")[1:2]) for words in carried.unnamed]
+    assert named == ["backup.bin", "erasures.bak", "global_checkpoints/old.pt"]  # the pages went with the purge
+    assert _predicate(certified(carried))["purge"]["unnamed"] == list(carried.unnamed)
+    checks = {check.what: check for check in verify_certificate(certified(carried), public, run).checks}
+    assert checks["other files"].result == "not checked"
+    assert all(copy in checks["other files"].words for copy in named)
+
+
+def test_a_certificate_that_is_gone_is_told(run: Path) -> None:
+    certified(erased(run, GONE, plan=PLAIN)).unlink()
+    (problem,) = listed(run).problems
+    assert problem.endswith("certificate.json: is missing, though the ledger names it")
+    with pytest.raises(FedletheError, match=r"certificate\.json: is missing"):
+        _carry(run, "R0001")
+
+
+@pytest.mark.parametrize("whose", ["hospital-0", "-images"])
+def test_nothing_is_signed_of_files_whose_key_is_gone(closed: Path, tmp_path: Path, whose: str) -> None:
+    run = Path(shutil.copytree(closed, tmp_path / "run"))
+    id = request(run, GONE)
+    with opened_run(run) as opened:
+        erase_unsigned(opened, id, EXACT)
+    (key,) = (run / "keys").glob(f"{whose}.*.key")
+    content = key.read_bytes()
+    for damaged in (None, b"", content[:3] + bytes([content[3] ^ 1]) + content[4:]):
+        key.unlink()
+        if damaged is not None:
+            key.write_bytes(damaged)
+            key.chmod(0o600)
+        with pytest.raises(FedletheError, match=rf"{whose}"):
+            _carry(run, id)
+        key.write_bytes(content)
+    assert not list(run.rglob("certificate*"))
+    _carry(run, id)
+
+
+# Certificates that say too much
+
+
+def test_of_a_patient_it_is_said_that_it_was_one_patient(table: Path, public: Path) -> None:
+    run = trained(table.parent / "run", _of(table))
+    carried = erased(run, "north", patients=["north 3"], plan=EXACT)
+    said = {check.what: check.words for check in verify_certificate(certified(carried), public, run).checks}
+    assert said["statement"].startswith("north (1 of its patients) erased by request R0001; claim: exact")
+    assert any("pseudonym" in words for words in _predicate(certified(carried))["purge"]["remains"])
+
+
+def test_a_certificate_of_nothing_ends_in_one_line(run: Path, public: Path) -> None:
+    path = certified(erased(run, GONE, plan=PLAIN))
+    whole = json.loads(signing.unchecked(path.read_bytes(), path))
+    for subject in ([], [whole["subject"][0]]):
+        path.write_bytes(signing.signed(canonical({**whole, "subject": subject}).encode(), KEY))
+        with pytest.raises(FedletheError, match="is not written as this version writes certificates"):
+            verify_certificate(path, public, run)
+
+
+# Patients in the closed form
+
+
+def _images(folder: Path, seed: int) -> Path:
+    """Two hospitals of eight patients; the images of 'north 3' are drawn from the seed, all others are the same."""
+    lines = ["path,label,client,patient,split"]
+    for hospital in ("north", "south"):
+        for patient in range(8):
+            own = seed if (hospital, patient) == ("north", 3) else 0
+            draw = np.random.default_rng([patient, hospital == "north", own])
+            for image in range(3):
+                pixels = draw.integers(0, 120, (16, 16)).astype(np.uint8)
+                pixels[:, 4:8] += np.uint8(40 * (image % 2))
+                name = f"{hospital}-{patient}-{image}.png"
+                folder.mkdir(exist_ok=True)
+                Image.fromarray(pixels).save(folder / name)
+                lines.append(f"{name},{image % 2},{hospital},{hospital} {patient},{'test' if patient > 6 else 'train'}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    return folder / "table.csv"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return _images(tmp_path / "images", 1)
+
+
+def _of(table: Path, **more: Any) -> dict[str, Any]:
+    data = {"source": "table", "path": str(table), "size": 16, "channels": 1}
+    return {**CLOSED, "data": data, "features": {"scales": 2}, **more}
+
+
+def _left(run: Path) -> dict[str, Any]:
+    """What a purged closed-form run keeps, less what names hashes, times, or how the model before answered."""
+    kept: dict[str, Any] = {}
+    with opened_folder(run) as (_, history):
+        for artefact in history.ledger.artefacts().values():
+            name = artefact.path
+            if "certificate" in name or name == "run.toml" or "stages" in name or "/images-" in name:
+                continue
+            content = history.store.content(artefact)
+            if name.endswith("erasure.json"):
+                record = json.loads(content)
+                content = canonical({part: record[part] for part in ("found", "guarantee")}).encode()
+            if "fingerprints" not in name:
+                kept[name] = content
+    return kept
+
+
+def test_what_stays_of_a_closed_form_run_is_the_same_whatever_the_erased_images_were(tmp_path: Path) -> None:
+    """The scores of the penalties, to all digits, once gave the features of the erased patient away."""
+    left = []
+    for seed in (1, 2):
+        run = trained(tmp_path / f"run-{seed}", _of(_images(tmp_path / f"images-{seed}", seed)))
+        erased(run, "north", patients=["north 3"], plan=EXACT)
+        left.append(_left(run))
+    assert sorted(left[0]) == sorted(left[1])
+    assert "statistics/features.json" in left[0]
+    assert [name for name, content in left[0].items() if left[1][name] != content] == []
+
+
+def test_a_patient_s_name_in_any_free_text_is_refused(table: Path, tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", _of(table))
+    with opened_run(run) as opened:
+        for text in ("because north 3 asked", "NORTH 3"):
+            with pytest.raises(FedletheError, match="names the patient"):
+                open_request(opened, ["north"], [], text, "the tests")
+    request(run, "north", patients=["north 3"])
+    for text in ("north 3", "of patient=north 3", "north 3\u2019s wish", "#north 3/2", "(north 3)", "xnorth 3y"):
+        for reason, by in ((text, "the officer"), ("withdrawn", text)):
+            with pytest.raises(FedletheError, match="names the patient"):
+                withdraw(run, "R0001", reason, by)
+    with opened_run(run) as opened, pytest.raises(FedletheError, match="--lost-keys: names the patient"):
+        carry_out(opened, "R0001", None, KEY, lost={"why": "the drawer of north 3", "by": "the officer"})
+    assert b"north 3" not in b"".join(path.read_bytes() for path in run.iterdir() if path.is_file())
+
+
+def test_other_clients_with_a_patient_of_the_name_are_told(table: Path, tmp_path: Path) -> None:
+    table.write_text(table.read_text().replace("south 2", "north 3"))
+    run = trained(tmp_path / "run", _of(table))
+    with opened_run(run) as opened:
+        assert open_request(opened, ["north"], ["north 3"], "withdrew", "the tests").namesakes == ["south"]
+
+
+def test_who_lost_its_key_can_be_erased_in_closed_form(closed: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(closed, tmp_path / "run"))
+    (key,) = (run / "keys").glob(f"{GONE}.*.key")
+    key.unlink()
+    id = request(run, GONE)
+    with opened_run(run) as opened:
+        carried = carry_out(opened, id, EXACT, KEY, lost={"why": "it burnt", "by": "the officer"})
+    assert _predicate(certified(carried))["claim"]["kind"] == "exact"
+    assert not verify_ledger(run).failed
+
+
+# Images that come back
+
+
+def test_a_training_that_leaves_somebody_out_leaves_none_of_its_images_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "cache"))
+    table = _images(tmp_path / "images", 1)
+    network = {"learner": "averaging", "federation": {"rounds": 1}, "local": {"epochs": 1}}
+    config = {**{k: v for k, v in _of(table).items() if k not in ("learner", "closed_form", "features")}}
+    config |= {name: value for name, value in network.items() if name != "learner"}
+    third = {**config, "partition": {"allow_one_class": True}}
+    first = trained(tmp_path / "first", third)
+    with opened_run(first) as opened:
+        images = opened.images
+        theirs = {images.clients["north"].train.images[row].tobytes() for row in images.clients["north"].train.indices}
+    erased(first, "north", plan=PLAIN)
+    assert not _cached(theirs)
+    train_run(resolve(third), tmp_path / "second", after=first / "erasures/0001")
+    assert not _cached(theirs)
+    with opened_run(tmp_path / "second"):
+        assert not _cached(theirs)
+    table.write_text("\n".join(line for line in table.read_text().splitlines() if ",north," not in line) + "\n")
+    with opened_run(tmp_path / "second") as opened:  # the images can leave the data, too
+        assert list(opened.data.clients) == ["south"]
+
+
+def _cached(images: set[bytes]) -> int:
+    """How many of these images the cache holds."""
+    assert cache_folder().is_dir()
+    found = 0
+    for held in holdings():
+        if held.path.suffix == ".npy" and held.kind == "images":
+            rows = np.load(held.path, allow_pickle=False)
+            found += sum(row.tobytes() in images for row in rows)
+    return found
