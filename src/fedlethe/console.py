@@ -164,7 +164,8 @@ def _(result: Trained) -> Iterable[Table | str]:
     yield from _left_out(result.left_out)
     resumed = f" (went on after round {result.resumed_after})" if result.resumed_after else ""
     share = f"{100 * result.recording_share:.1f} % of it recording"
-    yield f"{result.rounds} rounds{resumed}, {result.examples:,} examples, {result.seconds:.1f} s, {share}"
+    rounds = "1 round" if result.rounds == 1 else f"{result.rounds} rounds"
+    yield f"{rounds}{resumed}, {result.examples:,} examples, {result.seconds:.1f} s, {share}"
     yield f"a client sends {result.bytes_sent:,} bytes at the most"
     yield f"model: {result.model}"
 
@@ -182,7 +183,7 @@ def _(result: Erasure) -> Iterable[Table | str]:
     yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
     cheaper = _cheaper(result)
-    ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer"
+    ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer" if cheaper >= 1 else f"{1 / cheaper:.1f}x more"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
     yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
     yield f"model: {result.model}"

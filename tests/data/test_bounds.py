@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 from pydicom.encaps import encapsulate
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+from pydicom.pixels.processing import convert_color_space
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from fedlethe.data import bounds
 from fedlethe.data.images import cached_archive, read_image
 from fedlethe.data.medmnist import MedMnist
 from fedlethe.errors import FedletheError
-from tests.data.test_images import blocks, dicom, png
+from tests.data.test_images import blocks, dicom, png, shades
 
 MEASURE = """
 import resource, sys
@@ -229,3 +230,112 @@ def test_the_header_of_labels_is_counted(header: str, tmp_path: Path) -> None:
     npz(tmp_path / "pneumoniamnist.npz", train_labels=header)
     with pytest.raises(FedletheError, match="train_labels"):
         MedMnist(flag="pneumoniamnist", root=tmp_path).load()
+
+
+def _coded(form: str, side: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((side, side), np.uint8)).save(file, form)
+    return file.getvalue()
+
+
+def _behind_a_box(inner: bytes) -> bytes:
+    """A JP2 file of 7,000 x 7,000 with a box before its code stream, far longer than any header."""
+    whole = _coded("JPEG2000", 7000)
+    start = whole.index(bounds.CODESTREAM) - 8
+    box = struct.pack(">I", 8 + len(inner)) + b"uuid" + inner
+    return whole[:start] + box + whole[start:]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "frame"),
+    [
+        pytest.param(JPEG2000Lossless, lambda: _behind_a_box(b"\0" * 70_000), id="the code stream lies far behind"),
+        pytest.param(
+            JPEG2000Lossless,
+            lambda: _behind_a_box(bounds.CODESTREAM + struct.pack(">HHIIII", 0, 0, 8, 8, 0, 0)),
+            id="another code stream's header lies in a box before it",
+        ),
+        pytest.param(
+            JPEGBaseline8Bit,
+            lambda: b"\xff\xd8\xff\x00" + b"\0" * 40 + _coded("JPEG", 7000)[2:],
+            id="what is no marker stands before the header",
+        ),
+        pytest.param(
+            JPEGBaseline8Bit,
+            lambda: _coded("JPEG", 8)[:-2].partition(b"\xff\xda")[0] + _coded("JPEG", 7000)[2:],
+            id="two headers",
+        ),
+    ],
+)
+def test_a_compressed_dicom_that_hides_its_size_is_refused(
+    syntax: str, frame: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(bounds.VARIABLE, "1000000")
+    content = dicom(np.zeros((8, 8), np.uint8), syntax=syntax, PixelData=encapsulate([frame()]))
+    with pytest.raises(FedletheError, match=r"7000 x 7000 = 49,000,000 pixels|no header of their size"):
+        read_image(content, size=8, channels=1)
+
+
+def _runs(*segments: bytes) -> bytes:
+    starts, place = [len(segments)], 64
+    for segment in segments:
+        starts.append(place)
+        place += len(segment)
+    return struct.pack("<16I", *starts, *[0] * (16 - len(starts))) + b"".join(segments)
+
+
+def test_runs_are_counted_before_they_are_unpacked(tmp_path: Path) -> None:
+    honest = _runs(b"\xc1\x07")  # 64 times 7
+    content = dicom(np.zeros((8, 8), np.uint8), syntax=RLELossless, PixelData=encapsulate([honest]))
+    assert shades(read_image(content, size=8, channels=1)) == [0]  # one shade, windowed
+    place = tmp_path / "bomb.dcm"
+    bomb = encapsulate([_runs(b"\x81\7" * 2**20)])
+    place.write_bytes(dicom(np.zeros((8, 8), np.uint8), syntax=RLELossless, PixelData=bomb))
+    said, peak = measured(place, png(blocks(1, 2)))
+    assert "its run-length coded pixels are more than the 64 that it should have" in said
+    assert peak < 20 * place.stat().st_size
+    two = dicom(np.zeros((8, 8), np.uint8), syntax=RLELossless, PixelData=encapsulate([_runs(b"\xc1\7", b"\xc1\7")]))
+    with pytest.raises(FedletheError, match="has 2 segments of pixels, where 1 are to be"):
+        read_image(two, size=8, channels=1)
+
+
+def test_frames_of_a_png_count(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(np.full((8, 8), value, np.uint8)) for value in (0, 200))
+    first.save(tmp_path / "several.png", save_all=True, append_images=[second])
+    with pytest.raises(FedletheError, match=r"several\.png: has 2 frames"):
+        read_image(tmp_path / "several.png", size=8, channels=1)
+
+
+def test_colours_are_converted_by_bands_as_they_are_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    content = dicom(pixels, "YBR_FULL")
+    wanted = np.asarray(convert_color_space(pixels, "YBR_FULL", "RGB")).transpose(2, 0, 1)
+    monkeypatch.setattr("fedlethe.data.images.BAND", 32)
+    assert np.array_equal(read_image(content, size=16, channels=3), wanted)
+
+
+def test_an_even_image_of_sixteen_bits_takes_no_more_than_another(tmp_path: Path) -> None:
+    pixels = np.full((3000, 3000, 3), 700, np.uint16)
+    (tmp_path / "even.dcm").write_bytes(dicom(pixels, "RGB"))
+    said, peak = measured(tmp_path / "even.dcm", dicom(np.stack([blocks(1, 2)] * 3, axis=2), "RGB"))
+    assert said == "shades 0"
+    assert peak < 5 * pixels.nbytes
+
+
+@pytest.mark.parametrize(
+    ("function", "width", "taken"),
+    [
+        ("SIGMOID", 0, False),
+        ("LINEAR", 0.5, False),
+        ("LINEAR", -50, False),
+        ("LINEAR", 1, True),
+        ("SIGMOID", 0.5, True),
+    ],
+)
+def test_a_window_without_width_is_refused(function: str, width: float, taken: bool) -> None:
+    content = dicom(blocks(1, 2), VOILUTFunction=function, WindowCenter=2, WindowWidth=width)
+    if taken:
+        assert read_image(content, size=8, channels=1).shape == (1, 8, 8)
+    else:
+        with pytest.raises(FedletheError, match=f"its window is {width:g} wide"):
+            read_image(content, size=8, channels=1)

@@ -418,6 +418,10 @@ def test_what_several_erasures_of_the_same_client_tell_together(run: Run) -> Non
     mu = (first.hidden.mu**2 + second.hidden.mu**2) ** 0.5
     assert f"{100 * top_guess(mu, 4):.1f} %" in (second.together or "")
     assert erased(run, ["hospital-2"], mask={"epsilon": 2.0}).together is None
+    overlapping = erased(run, ["hospital-1", "hospital-3"], mask={"epsilon": 1.0})
+    assert f"nothing is claimed of whoever has the model of erasure {first.id}, {second.id}" in (
+        overlapping.together or ""
+    )
     bare = erased(run)
     assert bare.together is None
     assert f"erasure {bare.id}" in (erased(run, mask={"epsilon": 4.0}).together or "")

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from flwr.app import Message
 from PIL import Image
 
 from fedlethe.data.cache import cache_place
 from fedlethe.errors import FedletheError
 from fedlethe.flower.client import statistics
-from fedlethe.flower.messages import Computing, Request
+from fedlethe.flower.local import LocalNode
+from fedlethe.flower.messages import EVALUATE, STATISTICS, Computing, Request
 from fedlethe.flower.site import site
+from tests.flower.apps import App
 
 NOISY: dict[str, object] = {
     "learner": "closed-form",
@@ -51,16 +55,40 @@ def test_a_node_that_is_asked_under_many_names_has_one_release(node: dict[str, o
     assert _sent(NOISY, node, "north") == first
 
 
-def test_after_a_release_nothing_is_sent_without_noise(node: dict[str, object]) -> None:
-    plain = {**NOISY, "closed_form": {"dimension": 8}}
-    _sent(plain, node, "north")  # before the first release nobody was promised noise
-    _sent(NOISY, node, "north")
-    for name in ("north", "south"):
-        with pytest.raises(FedletheError, match="sent statistics with noise before"):
-            _sent(plain, node, name)
-
-
 def test_a_release_in_the_cache_is_not_passed_over(node: dict[str, object]) -> None:
     cache_place("releases", "0123.release").write_bytes(b"\0" * 40)
     with pytest.raises(FedletheError, match=r"0123\.release: this node's release lies in the cache.*own\.release"):
         _sent(NOISY, node, "north")
+
+
+def test_after_a_release_nothing_else_is_told_of_its_images(node: dict[str, object], tmp_path: Path) -> None:
+    """Else the server tests a model on nearly all of what was trained on, and gets exact counts beside the noise."""
+    lines = (tmp_path / "images.csv").read_text().splitlines()
+    (tmp_path / "images.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    app = App(tmp_path, [LocalNode({**node, "client-uid": "north"})])  # type: ignore[dict-item]
+    plain = 'learner = "closed-form"\n[data]\nsource = "nodes"\n[closed_form]\ndimension = 8\n'
+    app.config.write_text(f"{plain}epsilon = 1.0\n")
+
+    def asked(kind: str, **options: str) -> Message:
+        computing = Computing(learner=options.pop("learner", "closed-form"))  # type: ignore[arg-type]
+        model = {"model": torch.zeros(18)}
+        request = Request(client="north", computing=computing, models=model, options={"split": "test"})
+        grid = app.grid(None, **options)
+        (number,) = grid.get_node_ids()
+        (reply,) = grid.send_and_receive([Message(request.records(), number, kind)])
+        return reply
+
+    assert not asked(STATISTICS).has_error()
+    assert not asked(EVALUATE).has_error()
+    for options in (
+        {"set": "partition.test_fraction=0.95"},
+        {"set": "partition.max_examples=10"},
+        {"learner": "fedavg"},
+    ):
+        for kind in (EVALUATE, STATISTICS):
+            reply = asked(kind, **options)
+            assert reply.has_error(), (options, kind)
+    assert "with its images divided otherwise" in str(asked(EVALUATE, set="partition.test_fraction=0.95").error.reason)
+    assert "without noise" in str(asked(EVALUATE, learner="fedavg").error.reason)
+    app.config.write_text(plain)
+    assert "without noise" in str(asked(STATISTICS).error.reason)

@@ -24,6 +24,10 @@ BYTES_PER_PIXEL = 8
 METADATA = 16 << 20
 """Bytes that a file may have beside its pixels."""
 
+JP2_START = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+CODESTREAM = b"\xff\x4f\xff\x51"
+"""How a file of JPEG 2000 begins, and how its code stream does: with its size."""
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 _NO_SIZE = frozenset({0xC4, 0xC8, 0xCC})
 """JPEG markers in the range of the frame headers that are none: tables, an extension, arithmetic coding."""
@@ -88,34 +92,75 @@ def sides(content: bytes) -> tuple[int, int] | None:
         return int.from_bytes(content[20:24], "big"), int.from_bytes(content[16:20], "big")
     if content.startswith(b"\xff\xd8"):
         return _jpeg_sides(content)
-    start = content.find(b"\xff\x4f\xff\x51", 0, 1 << 16)  # JPEG 2000's code stream, alone or within a file
-    if start >= 0 and len(content) >= start + 24:
-        width, height, left, top = (
-            int.from_bytes(content[start + at : start + at + 4], "big") for at in (8, 12, 16, 20)
-        )
-        return max(0, height - top), max(0, width - left)
-    return None
+    start = _codestream(content)
+    if content[start : start + 4] != CODESTREAM or len(content) < start + 24:
+        return None
+    width, height, left, top = (int.from_bytes(content[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
+    return max(0, height - top), max(0, width - left)
+
+
+def _codestream(content: bytes) -> int:
+    """Where JPEG 2000's code stream begins: at once, or in the box of its name; other boxes are skipped as a whole."""
+    if not content.startswith(JP2_START):
+        return 0
+    place = 0
+    while place + 8 <= len(content):
+        length, kind, header = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8], 8
+        if length == 1:
+            length, header = int.from_bytes(content[place + 8 : place + 16], "big"), 16
+        if kind == b"jp2c":
+            return place + header
+        if length < header:  # 0 is a box up to the end
+            break
+        place += length
+    return len(content)
 
 
 def _jpeg_sides(content: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 <= len(content):
-        if content[place] != 0xFF:
-            return None
+    """By the one frame header before the pixels; None where there is none, several, or what no JPEG has."""
+    place, found = 2, list[tuple[int, int]]()
+    while place + 9 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]
         if marker == 0xFF:  # padding
             place += 1
-        elif (0xC0 <= marker <= 0xCF and marker not in _NO_SIZE) or marker == 0xF7:
-            return int.from_bytes(content[place + 5 : place + 7], "big"), int.from_bytes(
-                content[place + 7 : place + 9], "big"
-            )
-        elif marker in (0xD9, 0xDA):  # the end, or pixels without a header before them
+            continue
+        if marker in (0xD9, 0xDA):  # the end, or the pixels
+            return found[0] if len(found) == 1 else None
+        if marker == 0x00 or marker == 0x01 or 0xD0 <= marker <= 0xD8:  # none of these stands before the pixels
             return None
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # these have no length
-            place += 2
-        else:
-            place += 2 + max(2, int.from_bytes(content[place + 2 : place + 4], "big"))
+        if (0xC0 <= marker <= 0xCF and marker not in _NO_SIZE) or marker == 0xF7:
+            height, width = content[place + 5 : place + 7], content[place + 7 : place + 9]
+            found.append((int.from_bytes(height, "big"), int.from_bytes(width, "big")))
+        place += 2 + max(2, int.from_bytes(content[place + 2 : place + 4], "big"))
     return None
+
+
+def demand_runs(name: str, content: bytes, pixels: int, segments: int) -> None:
+    """Refuse run-length coded pixels (DICOM PS3.5 G) that stand for more than they should: counted, not unpacked.
+
+    Args:
+        name: Names the image in messages.
+        content: A frame: 64 bytes of header, then the segments.
+        pixels: That each segment is to hold, as bytes.
+        segments: How many there are to be: one for each byte of each sample.
+
+    Raises:
+        FedletheError: There are more or fewer, or one holds more.
+    """
+    starts = [int.from_bytes(content[at : at + 4], "little") for at in range(0, 64, 4)]
+    if len(content) < 64 or starts[0] != segments:
+        raise FedletheError(f"{name}: has {starts[0]} segments of pixels, where {segments} are to be; export it again")
+    ends = [*starts[2 : segments + 1], len(content)]
+    for start, end in zip(starts[1 : segments + 1], ends, strict=True):
+        place, count = start, 0
+        while place < min(end, len(content)) and count <= pixels + 1:  # a byte may be added, to make it even
+            length = content[place]
+            count += length + 1 if length < 128 else 257 - length if length > 128 else 0
+            place += length + 2 if length < 128 else 2 if length > 128 else 1
+        if count > pixels + 1:
+            raise FedletheError(
+                f"{name}: its run-length coded pixels are more than the {pixels:,} that it should have; export it again"
+            )
 
 
 def inflated(packed: bytes, most: int) -> tuple[bytes, bool]:

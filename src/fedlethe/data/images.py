@@ -10,6 +10,7 @@ import lzma
 import math
 import os
 import struct
+import threading
 import time
 import tokenize
 import zipfile
@@ -17,7 +18,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,11 @@ UNREADABLE = (
 HEAD = 1 << 20
 """Bytes of a deflated DICOM file that are unpacked to learn its size."""
 
+LARGE = 1 << 23
+"""Pixels from which an image is decoded alone."""
+
+_LARGE_ONE = threading.Lock()
+
 BAND = 1 << 20
 """Pixels that are brought to eight bits at a time: no copy of a whole image is made in floats."""
 
@@ -97,7 +103,8 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
 
     Sixteen-bit gray images are windowed to eight bits between their least and greatest value; a DICOM image with a
     window is windowed by it (the first one, where it has several) after its modality transformation, and MONOCHROME1
-    is inverted, so that bright is always bright. The pixels are counted from the header before anything is decoded.
+    is inverted, so that bright is always bright. Of a JPEG file with further pictures (MPO: a preview, a depth map) the
+    first one is read, which is the picture itself. The pixels are counted from the header before anything is decoded.
 
     Args:
         source: A path, or the file's bytes.
@@ -371,13 +378,16 @@ def _picture(content: bytes, name: str) -> Image:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as picture:
             demand_pixels(name, picture.height, picture.width)  # as the decoder understands the header
-            picture.load()
-            if picture.mode.startswith("I"):  # sixteen bits
-                values = np.asarray(picture)
-                return Image.fromarray(_windowed(values, float(values.min()), float(values.max())))
-            # A palette with transparent entries can be converted to RGBA only.
-            shown: Image.Image = picture.convert("RGBA" if picture.mode == "P" else picture.mode)
-            return shown
+            if picture.format == "PNG" and (frames := getattr(picture, "n_frames", 1)) > 1:
+                raise FedletheError(f"{name}: has {frames} frames; export the wanted one as an image of its own")
+            with _alone(picture.height * picture.width):
+                picture.load()
+                if picture.mode.startswith("I"):  # sixteen bits
+                    values = np.asarray(picture)
+                    return Image.fromarray(_windowed(values, float(values.min()), float(values.max())))
+                # A palette with transparent entries can be converted to RGBA only.
+                shown: Image.Image = picture.convert("RGBA" if picture.mode == "P" else picture.mode)
+                return shown
     except FedletheError:
         raise
     except UnidentifiedImageError as error:
@@ -388,13 +398,21 @@ def _picture(content: bytes, name: str) -> Image:
         ) from error
 
 
+@contextmanager
+def _alone(pixels: int) -> Iterator[None]:
+    """Decode a large image while no other large one is decoded: they would all need their memory at once."""
+    with _LARGE_ONE if pixels > LARGE else nullcontext():
+        yield
+
+
 def _dicom(content: bytes, name: str) -> Image:
     from PIL import Image
 
     try:
         dataset = _dataset(content, name)
         _refuse_unreadable(dataset, name)
-        return Image.fromarray(_rendered(dataset))
+        with _alone(dataset.Rows * dataset.Columns):
+            return Image.fromarray(_rendered(dataset))
     except FedletheError:
         raise
     except Exception as error:  # what pydicom and its decoders raise has no common base
@@ -443,10 +461,15 @@ def _demand_size(dataset: Dataset, name: str) -> None:
 def _demand_coded_size(dataset: Dataset, name: str) -> None:
     """Refuse a compressed image whose own header speaks of another size than the DICOM file's."""
     from pydicom.encaps import get_frame
+    from pydicom.uid import RLELossless
 
-    sides = bounds.sides(get_frame(dataset.PixelData, 0, number_of_frames=1))
-    if sides is None:
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        segments = int(dataset.SamplesPerPixel) * (int(dataset.BitsAllocated) // 8)
+        bounds.demand_runs(name, frame, int(dataset.Rows) * int(dataset.Columns), segments)
         return
+    if (sides := bounds.sides(frame)) is None:
+        raise FedletheError(f"{name}: its compressed pixels begin with no header of their size; export it again")
     demand_pixels(name, *sides)
     if sides != (dataset.Rows, dataset.Columns):
         raise FedletheError(
@@ -477,10 +500,13 @@ def _refuse_unreadable(dataset: Dataset, name: str) -> None:
 
 def _rendered(dataset: Dataset) -> Pixels:
     """A DICOM image as it is meant to be seen: uint8, shape (H, W) or (H, W, 3)."""
-    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
     from pydicom.pixels.utils import pixel_array
 
-    pixels = pixel_array(dataset)
+    pixels = pixel_array(dataset, raw=True)
+    if dataset.PhotometricInterpretation in ("YBR_FULL", "YBR_FULL_422"):  # by bands, since floats are made of it
+        for part in _bands(pixels.shape):
+            pixels[part] = convert_color_space(pixels[part], "YBR_FULL", "RGB")
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, dataset)
     if pixels.ndim == 3:
@@ -512,6 +538,8 @@ def _voi(values: npt.NDArray[np.float64], low: float, high: float, dataset: Data
     if center is None or width is None:
         return _windowed(values, low, high)
     function = str(dataset.get("VOILUTFunction") or "LINEAR")
+    if width < 1 and (function not in ("SIGMOID", "LINEAR_EXACT") or width <= 0):
+        raise ValueError(f"its window is {width:g} wide; it must be wider")
     if function == "SIGMOID":
         return _windowed(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0))), 0.0, 1.0)
     if function == "LINEAR_EXACT":
@@ -527,7 +555,7 @@ def _first(value: Any) -> float | None:
 def _windowed(values: npt.NDArray[Any], low: float, high: float) -> Pixels:
     """`low` to 0, `high` to 255, linear between and clipped outside."""
     if high <= low:
-        return np.where(values > low, 255, 0).astype(np.uint8)
+        return np.multiply(values > low, 255, dtype=np.uint8)
     shown = np.empty(values.shape, np.uint8)
     for part in _bands(values.shape):
         scaled = (values[part].astype(np.float64) - low) * 255.0 / (high - low)
@@ -537,5 +565,6 @@ def _windowed(values: npt.NDArray[Any], low: float, high: float) -> Pixels:
 
 def _reason(error: BaseException) -> str:
     """One line for what was raised."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.splitlines()[0]
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
+    first, *others = text.splitlines()
+    return f"{first} {others[0].strip()}" if first.endswith(":") and others else first

@@ -306,7 +306,8 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
     if wrong := [client for client in method.join if client not in last.erased]:
         raise FedletheError(
             f"client '{wrong[0]}' was not taken out of {run.path}, so it cannot join again; "
-            "hospitals with new images join by: fedlethe train --learner closed-form --after ..."
+            "hospitals with new images join by: fedlethe train --learner closed-form --after ..., and one that was "
+            f"erased in a run that this one began from by the same with --take-back {wrong[0]}"
         )
     if not method.patients:
         erased = (last.erased | set(forget)) - set(method.join)

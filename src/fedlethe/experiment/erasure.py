@@ -166,7 +166,8 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     for need in sorted(method.needs, key=lambda need: need.name):
         if need.of_history and need not in kept:
-            raise run.history.lacks(need)
+            name = next(name for name, known in unlearning.METHODS.items() if isinstance(method, known))
+            raise FedletheError(f"{name}: {run.history.lacks(need)}")
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
@@ -351,15 +352,16 @@ def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
     return {
         "hidden": hidden,
         "not_hidden": None if mask is None else mask.problem,
-        "together": None if hidden is None else with_earlier(hidden, _of_the_same(run, request)),
+        "together": None if hidden is None else _together(run, request, hidden),
     }
 
 
-def _of_the_same(run: Run, request: Request) -> dict[str, Hidden | None]:
-    """The earlier erasures of the same clients from the same model, with or without decoys."""
+def _together(run: Run, request: Request, hidden: Hidden) -> str | None:
+    """What earlier erasures from the same model that share a client with this one, decoys included, leave hidden."""
     gone = set(request.forget)
-    same = [one for one in erasures(run) if one.after == request.after]
-    return {one.id: one.hidden for one in same if gone <= set(one.forget) or gone >= set(one.forget)}
+    others = [one for one in erasures(run) if one.after == request.after and not gone.isdisjoint(one.forget)]
+    unlike = [one.id for one in others if set(one.forget) != gone]
+    return with_earlier(hidden, {one.id: one.hidden for one in others}, unlike)
 
 
 def retraining_examples(

@@ -163,13 +163,24 @@ def decoyed(forget: Sequence[ClientId], decoys: int) -> Hidden:
     return replace(hidden, leaves=LEFT_BY_DECOYS)
 
 
-def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None]) -> str | None:
-    """What is hidden from whoever also has the models of earlier erasures of the same clients, by their ids."""
+def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None], unlike: Sequence[str]) -> str | None:
+    """What is hidden from whoever also has the models of earlier erasures of some of the same clients.
+
+    Args:
+        hidden: What is hidden of this one.
+        earlier: Of the others, by their ids.
+        unlike: Those of them that erase other sets of clients.
+    """
     if not earlier or not hidden.released:
         return None
     names = ", ".join(earlier)
     if bare := [id for id, other in earlier.items() if other is None or not other.released]:
         return f"nothing, from whoever has the model of erasure {', '.join(bare)} as well: it hides nobody"
+    if unlike:
+        return (
+            f"nothing is claimed of whoever has the model of erasure {', '.join(unlike)} as well: it is about some of "
+            "the same clients, and not about all and only them"
+        )
     found = together([hidden, *(other for other in earlier.values() if other is not None)])
     return f"whoever has the models of erasures {names} as well {found.chances}; epsilon {found.epsilon:.4g}"
 

@@ -27,7 +27,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
-from fedlethe.flower.release import demand_no_release, released
+from fedlethe.flower.release import demand_as_released, released
 from fedlethe.flower.site import Site, own_name, site
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
@@ -50,6 +50,9 @@ def client_app(config: Path) -> ClientApp:
         here = site(document, context.node_config, request.client)
         if here.client != request.client:
             raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+        if here.own:
+            noisy = here.exact is not None and here.exact.settings.epsilon is not None
+            demand_as_released(here.simulated, here.images, noisy)
         return request, here
 
     @app.query("fedlethe_who")
@@ -170,11 +173,9 @@ def statistics(here: Site, request: Request) -> ByClass:
         raise FedletheError("statistics are sent by class, without weights; the request's class_weights are refused")
     settings = here.exact.settings
     data = here.computing(request.computing).data
-    simulated = None if here.own else here.client
     if settings.epsilon is None:
-        demand_no_release(simulated)
         return rows(data.clients[here.client].train, settings, len(data.classes))
-    return released(simulated, data, settings)
+    return released(here.simulated, data, here.images, settings)
 
 
 def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordDict:

@@ -42,13 +42,16 @@ def state_folder() -> Path:
     return Path(platformdirs.user_state_dir("fedlethe"))
 
 
-def released(simulated: ClientId | None, data: FederatedData, settings: ExactSettings) -> ByClass:
+def released(
+    simulated: ClientId | None, data: FederatedData, images: FederatedData, settings: ExactSettings
+) -> ByClass:
     """The statistics with noise that this node sends, the same however often it is asked.
 
     Args:
         simulated: Which client of divided data the node plays; None for a node with images of its own, which has one
             release, since whoever asks could give it many names.
-        data: Of this client alone.
+        data: The features of this client alone.
+        images: What they were made of.
         settings: What is asked for.
 
     Raises:
@@ -68,21 +71,34 @@ def released(simulated: ClientId | None, data: FederatedData, settings: ExactSet
     if place.is_file():
         return _kept(place, made)
     noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))
-    _once(place, bytes.fromhex(made) + noisy.content())
+    _once(place, bytes.fromhex(made) + _divided(images) + noisy.content())
     return _kept(place, made)
 
 
-def demand_no_release(simulated: ClientId | None) -> None:
-    """Refuse to send statistics without noise after some with noise were sent, which would have been for nothing.
+def demand_as_released(simulated: ClientId | None, images: FederatedData, noisy: bool) -> None:
+    """Refuse all that would tell more of images of which statistics with noise were sent before.
+
+    Args:
+        simulated: See `released`.
+        images: Of this client alone, divided as they are asked for.
+        noisy: Whether this is the closed form with noise.
 
     Raises:
-        FedletheError: Some were.
+        FedletheError: Noisy statistics were sent, and something else is asked for: no noise, a network's training, or
+            the same images divided otherwise, so that what was trained on is tested on.
     """
-    if (place := _release(simulated)).is_file():
-        raise FedletheError(
-            f"{place}: this node sent statistics with noise before, and is asked for them without; where the hospital "
-            "accepts that, it moves this file away"
-        )
+    place = _release(simulated)
+    if not place.is_file() or (noisy and place.read_bytes()[32:64] == _divided(images)):
+        return
+    what = "with its images divided otherwise" if noisy else "without noise"
+    raise FedletheError(
+        f"{place}: this node sent statistics with noise before, and is asked {what}; where the hospital accepts that, "
+        "it moves this file away"
+    )
+
+
+def _divided(images: FederatedData) -> bytes:
+    return hashlib.sha256(images.fingerprint.encode()).digest()
 
 
 def _release(simulated: ClientId | None) -> Path:
@@ -101,7 +117,7 @@ def _kept(place: Path, made: str) -> ByClass:
             "further release adds to what is told of each image; where the hospital accepts that, it moves this "
             f"file away (each hospital's node has a {STATE} of its own)"
         )
-    return ByClass.read(content[32:], place)
+    return ByClass.read(content[64:], place)
 
 
 def keyed(fingerprint: str) -> str:

@@ -56,6 +56,11 @@ class Site:
     own: bool
 
     @property
+    def simulated(self) -> ClientId | None:
+        """The client that it plays, where the images are divided by the app; None where they are its own."""
+        return None if self.own else self.client
+
+    @property
     def fingerprint(self) -> str:
         """Of its images and their division, with a key of the node's: nobody else can try images against it."""
         return keyed(self.images.fingerprint)
