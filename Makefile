@@ -7,8 +7,8 @@ BIN := .venv/bin
 demo: .venv/installed  ## The main job on the embedded data: train five hospitals, erase one, draw all of it
 	$(BIN)/fedlethe demo --out demo
 
-test: .venv/installed  ## All tests, warnings as errors
-	$(BIN)/pytest --numprocesses 2
+test: .venv/installed  ## All tests, warnings as errors; two at a time, each on one core
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
 test-flower: .venv-flower-lowest/installed .venv-flower-highest/installed  ## The same with Flower's oldest and newest
 	.venv-flower-lowest/bin/pytest tests/flower

@@ -83,7 +83,8 @@ def test_a_request_is_carried_out_certified_and_purged(app: App) -> None:
         "Flower's record of its messages (flower-superlink --database)",  # nobody said where it is
         "the node of hospital-1",
         "the nodes of hospital-0, hospital-2",
-        "models that were exported or released, and what an experiment tracker, a log or a backup took in",
+        "models that were exported or released, files of `history --unseal`, pictures of `fedlethe data --out`, and "
+        "what an experiment tracker, a log or a backup took in",
         "the caches of the clients' own machines",
     ]
     assert said["nodes"]["messages"]["hospital-0"] == {EVALUATE: 3, TRAIN: 1}

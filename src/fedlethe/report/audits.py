@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.ticker import MaxNLocator
-
 from fedlethe.report.style import ERASED, LINES, Cell, Plot, blank, legend_below, styled
 
 __all__ = ["Audited", "audits", "sentence"]
@@ -87,6 +85,8 @@ def audits(found: Sequence[Audited], subject: str) -> Plot:
         found: The audits; those that were not measured are left out of the picture. One at least was.
         subject: Who was erased.
     """
+    from matplotlib.ticker import MaxNLocator
+
     title = f"Audits of the erasure of {subject}"
     shown = [audit for audit in found if audit.after is not None]
     with styled():

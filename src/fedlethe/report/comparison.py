@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from typing import TYPE_CHECKING
 
 from fedlethe.report.style import ERASED, LINES, Plot, legend_below, panels, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["CostPoint", "cost_against_gap"]
 
@@ -51,6 +52,8 @@ def cost_against_gap(points: Sequence[CostPoint], retrainings: Sequence[float], 
         retrainings: Each retraining's accuracy less their mean, in points.
         figure_of: What the gap is of: accuracy or AUC.
     """
+    from matplotlib.ticker import FuncFormatter
+
     title = "What each erasure costs, and what it loses against retraining"
     with styled():
         figure, (axis,) = panels(title, 1)

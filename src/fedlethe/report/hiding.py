@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from typing import TYPE_CHECKING
 
 from fedlethe.report.style import ERASED, LINES, Cell, Plot, blank, legend_below, styled
 from fedlethe.types import HidingPoint, Named, Spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["frontier", "identity"]
 
@@ -50,6 +51,8 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
     title = "What it costs to hide who left"
     settings = list(dict.fromkeys(point.setting for point in points if point.mask in MASKS))
     figures = [(name, of) for name, of in FIGURES if any(of(point) for point in points)]
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     with styled():
         figure = blank(
             title, 1.4 + (5.0 if len(settings) == 1 else 3.0) * len(settings), 1.4 + 1.75 * (len(figures) + 1)

@@ -6,12 +6,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from fedlethe.report.style import (
     ERASED,
@@ -31,6 +29,9 @@ from fedlethe.report.style import (
     whole_numbers,
 )
 from fedlethe.types import ClientId, Evaluation, Metrics, Stage, SweepPoint, TracePoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "OVERALL",
@@ -114,6 +115,8 @@ def sweep(points: Sequence[SweepPoint], untouched: Evaluation) -> Plot:
     """
     title = "Accuracy against noise, each hospital erased in turn"
     clients = list(dict.fromkeys(point.client for point in points))
+    from matplotlib.ticker import MaxNLocator
+
     rows: list[tuple[Cell, ...]] = []
     with styled():
         figure, axes = small_panels(title, len(clients), SIGMA, SHARE)

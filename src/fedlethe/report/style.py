@@ -14,17 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fedlethe.files import write_text, written_whole
 from fedlethe.text import for_cell, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LONGEST_LINE = 120
 """Characters of a line in a figure; what is longer is cut, and stands whole in the CSV."""
@@ -88,6 +85,8 @@ class Plot:
 @contextmanager
 def styled() -> Iterator[None]:
     """The package's style, whatever the user's matplotlibrc says; nothing of it stays afterwards."""
+    import matplotlib as mpl  # it takes half a second: only who draws waits for it
+
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -123,6 +122,9 @@ def save(plot: Plot, folder: Path) -> Path:
 
 def _spell_out(figure: Figure) -> None:
     """Bring every text of a figure to what an SVG may hold and a page has room for, names on the axes included."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
+
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         beside = text.get_rotation() == 0 and text.get_horizontalalignment() == "right"  # a name at the left
@@ -144,6 +146,9 @@ def _drawn(text: str, longest: int = LONGEST_LINE) -> str:
 
 def blank(title: str, width: float, height: float, gaps: float = 0.04) -> Figure:
     """An empty figure of so many inches, with its title at the left and `gaps` (inches) above and below panels."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=gaps, hspace=0.02))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
@@ -172,6 +177,8 @@ def small_panels(title: str, count: int, x_label: str, y_label: str) -> tuple[Fi
 
 def whole_numbers(axes: Sequence[Axes]) -> None:
     """Ticks at whole numbers only, on the x axis: there is no round 2.5."""
+    from matplotlib.ticker import MaxNLocator
+
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
 
