@@ -16,10 +16,12 @@ from PIL import Image
 
 from fedlethe.config import resolve
 from fedlethe.errors import FedletheError
+from fedlethe.evaluation import log_probabilities
 from fedlethe.exact.by_class import ByClass, total
+from fedlethe.exact.ridge import solve
 from fedlethe.exact.settings import ExactSettings
 from fedlethe.exact.sums import scratch
-from fedlethe.experiment import erase, opened_run, request, trace, train_run
+from fedlethe.experiment import closed_form, erase, opened_run, request, trace, train_run
 from fedlethe.history.ledger import removals
 from fedlethe.history.statistics import statistics_of
 from tests.experiment.conftest import Fedlethe
@@ -257,3 +259,36 @@ def test_compare_finds_the_exact_erasure_gone(fedlethe: Fedlethe, tmp_path: Path
     assert rows["untouched"]["verdict"] == "still there"
     assert rows["closed-form"]["verdict"] == "gone"
     assert rows["closed-form"]["share"] == 0
+
+
+def test_where_sites_are_unlike_an_erasure_is_a_retraining_with_choices_of_its_own(
+    real_data: Path, tmp_path: Path
+) -> None:
+    """With the training's penalty and class weights kept, a quarter of the answers were others."""
+    config: dict[str, Any] = {
+        "learner": "closed-form",
+        "data": {"source": "isic2019", "root": str(real_data / "isic2019_ham"), "size": 32, "channels": 1},
+        "partition": {"scheme": "site", "allow_one_class": True},
+        "closed_form": {"dimension": 256},
+    }
+    train_run(resolve(config), tmp_path / "run")
+    chosen = json.loads((tmp_path / "run/statistics/chosen.json").read_text())
+    otherwise = {}
+    with opened_run(tmp_path / "run") as run:
+        tests = [held.test for held in run.data.clients.values()]
+        for site in run.data.clients:
+            erasure = erase(run, request(run, [site], "closed-form", {}, {}, {}))
+            retrained = closed_form.retrain(run, [site])
+            assert erasure.guarantee is not None
+            assert erasure.guarantee.kind == "exact"
+            assert run.history.erased_model(erasure.id).numpy() == pytest.approx(retrained.numpy(), rel=1e-6, abs=1e-8)
+            sums = closed_form.sums_of((run.parts()[-1].with_erased(frozenset([site])),)).total
+            head = solve(sums.weighted(chosen["class_weights"]), chosen["penalty"])
+            place = (run.network, run.layout, run.execution)
+            answers = [
+                log_probabilities(*place, model, tests).argmax(axis=1)
+                for model in (retrained, closed_form.vector_of(run, head))
+            ]
+            otherwise[site] = float((answers[0] != answers[1]).mean())
+    assert otherwise["vidir_molemax"] > 0.1
+    assert otherwise["vienna_dias"] < 0.02
