@@ -121,7 +121,8 @@ def rows(
                     asked[step].append(Examination.of(prepared, gone[step]).ask(prepared, model, relearn=True))
                 advance()
         needs = config.method(recipe.method, recipe.options).needs
-        kept = bytes_kept(needs, prepared.layout.size, len(prepared.data.clients), config.federation.rounds)
+        layout, clients = prepared.layout, len(prepared.data.clients)
+        kept = bytes_kept(needs, layout.size, len(layout.shapes), clients, config.federation.rounds)
         for step in steps:
             row = _row(name, known[step], asked[step], erasures[step])
             yield ", ".join(gone[step]), replace(row, bytes_kept=kept)

@@ -84,6 +84,15 @@ def test_options_reach_their_constructor() -> None:
         ({"method": {"influence": {"scale": -1}}}, "scale must be"),
         ({"method": {"oblivion": {}}}, "no method 'oblivion'"),
         ({"seed": "x"}, "seed"),
+        ({"seed": True}, "seed: a whole number is wanted, not true"),
+        ({"federation": {"rounds": True}}, "federation 'rounds': a number is wanted, not true"),
+        ({"local": {"learning_rate": True}}, "local 'learning_rate': a number is wanted, not true"),
+        (
+            {"recipe": {"g": {"method": "influence", "repair": {"rouns": 2}}}},
+            "recipe 'g': repair: no option 'rouns'; did you mean 'rounds'",
+        ),
+        ({"recipe": {"g": {"method": "influence", "repair": {"rounds": -1}}}}, "repair rounds must be at least 0"),
+        ({"recipe": {"g": {"method": "influence", "options": {"scales": 1}}}}, "did you mean 'scale'"),
     ],
 )
 def test_what_is_wrong_is_named(wrong: Document, words: str) -> None:

@@ -28,10 +28,13 @@ class Thing:
 
     size: int
     name: str = "thing"
+    weights: tuple[float, ...] = ()
+    loud: bool = False
 
 
 def test_a_table_becomes_an_object() -> None:
     assert construct(Thing, {"size": 3}, "thing") == Thing(3)
+    assert construct(Thing, {"size": 3, "loud": True}, "thing") == Thing(3, loud=True)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,8 @@ def test_a_table_becomes_an_object() -> None:
     [
         ({"size": "three"}, "thing 'size': input should be a valid integer"),
         ({}, "thing 'size': field required"),
+        ({"size": True}, "thing 'size': a number is wanted, not true"),
+        ({"size": 3, "weights": [1.0, False]}, r"thing 'weights': a number is wanted, not \[1.0, false\]"),
         ({"sise": 3}, "thing: no option 'sise'; did you mean 'size'"),
     ],
 )

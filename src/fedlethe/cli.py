@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from fedlethe import __version__
 from fedlethe.cli_act import ACT, STOPPED, JsonFlag, KeyFlag, LostKeysFlag, RunArgument, commands, keys, ledgers
 from fedlethe.cli_cache import caches
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="markdown",
     help="Train one medical-imaging model across hospitals, and take a hospital back out of it. "
     "Start with: **fedlethe demo**",
@@ -86,6 +86,21 @@ RepairClientsFlag = Annotated[
     int | None,
     typer.Option(help="Let so few repair that a mask still hides who left among the rest.", rich_help_panel=REPAIR),
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fedlethe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _fedlethe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog="Example: fedlethe demo --out demo")

@@ -22,6 +22,7 @@ from fedlethe.exact.features import FEATURES, Centred, FeatureMap, Projected
 from fedlethe.exact.settings import ExactErasure, ExactSettings
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
+from fedlethe.federation.repair import Repair
 from fedlethe.models import MODELS, Model
 from fedlethe.models.linear import LinearHead
 from fedlethe.types import EVERYTHING, Need
@@ -282,6 +283,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         if name in METHODS or name in RECIPES:
             raise FedletheError(f"recipe '{name}': this name is taken; choose another")
         build_method(recipe.method, recipe.options)
+        construct(Repair, recipe.repair, f"recipe '{name}': repair")
     of_learner: Document = {"methods": ()} if exact is not None else {}
     history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")
     history.needs()

@@ -83,7 +83,19 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         raise FedletheError(f"{where}: must be a table, not {values!r}")
     check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
     built: T = checked(kind, dict(values), where)
+    for name, value in values.items():
+        if not _is_number_for_number(value, getattr(built, name)):
+            raise FedletheError(f"{where} '{name}': a number is wanted, not {str(value).lower()}")
     return built
+
+
+def _is_number_for_number(given: Any, taken: Any) -> bool:
+    """Whether no true or false was taken for a number, which they are to Python and not to who wrote them."""
+    if isinstance(given, bool):
+        return isinstance(taken, bool) or not isinstance(taken, (int, float))
+    if isinstance(given, (list, tuple)) and isinstance(taken, (list, tuple)):
+        return all(map(_is_number_for_number, given, taken))
+    return True
 
 
 def checked(kind: Any, value: Any, where: str) -> Any:
@@ -92,6 +104,8 @@ def checked(kind: Any, value: Any, where: str) -> Any:
     Raises:
         FedletheError: It is none.
     """
+    if kind is int and isinstance(value, bool):
+        raise FedletheError(f"{where}: a whole number is wanted, not {str(value).lower()}")
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as errors:

@@ -339,3 +339,37 @@ def test_a_window_without_width_is_refused(function: str, width: float, taken: b
     else:
         with pytest.raises(FedletheError, match=f"its window is {width:g} wide"):
             read_image(content, size=8, channels=1)
+
+
+def _item(content: bytes) -> bytes:
+    whole = content + b"\0" * (len(content) % 2)
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(whole)) + whole
+
+
+@pytest.mark.parametrize("table", ["extended", "basic"])
+def test_the_frame_that_is_decoded_is_the_one_that_was_measured(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DICOM file can point at another frame than its first."""
+    monkeypatch.setenv(bounds.VARIABLE, "1000000")
+    small, large = _item(_coded("JPEG", 8)), _item(_coded("JPEG", 5000))
+    basic = b"" if table == "extended" else struct.pack("<II", 0, len(small))
+    extended = {
+        "ExtendedOffsetTable": struct.pack("<Q", len(small)),
+        "ExtendedOffsetTableLengths": struct.pack("<Q", len(large) - 8),
+    }
+    content = dicom(
+        np.zeros((8, 8), np.uint8),
+        syntax=JPEGBaseline8Bit,
+        PixelData=_item(basic) + small + large,
+        **(extended if table == "extended" else {}),
+    )
+    with pytest.raises(FedletheError, match=r"5000 x 5000 = 25,000,000 pixels|has 2 frames"):
+        read_image(content, size=8, channels=1)
+
+
+def test_planes_of_a_compressed_image_count() -> None:
+    for form, place in (("JPEG2000", 40), ("JPEG", 9)):
+        content = bytearray(_coded(form, 8))
+        start = content.index(bounds.CODESTREAM if form == "JPEG2000" else b"\xff\xc0")
+        assert bounds.sides(bytes(content)) == (8, 8)
+        content[start + place] = 200
+        assert bounds.sides(bytes(content)) is None

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from fedlethe.audit import AUDITS
+from fedlethe.experiment.compare import bytes_kept
+from fedlethe.types import Need
 from tests.experiment.conftest import Fedlethe
 
 CONFIG = """
@@ -190,3 +192,19 @@ def test_methods_and_audits_are_listed(fedlethe: Fedlethe) -> None:
     assert all(row["what"].endswith(".") and row["paper"] for row in listed.values())
     audits = [row["name"] for row in fedlethe("audits")["rows"]]
     assert audits == [*AUDITS, "reversion", "cost"]
+
+
+def test_every_need_of_the_history_takes_its_bytes() -> None:
+    """Two clients, three rounds, models of 10 numbers in 4 tensors; the final and the initial model come with each."""
+    takes = {need: bytes_kept(frozenset([need]), 10, 4, 2, 3) - 80 for need in Need}
+    assert takes == {
+        Need.INITIAL: 0,
+        Need.INFLUENCE: 4 * 20,
+        Need.NORMS: 4 * 24,
+        Need.FIRST_DELTAS: 4 * 20,
+        Need.DELTAS: 4 * 60,
+        Need.GLOBALS: 4 * 30,
+        Need.RETAINED_DATA: 0,
+        Need.FORGOTTEN_DATA: 0,
+        Need.PUBLIC_DATA: 0,
+    }

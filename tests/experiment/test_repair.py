@@ -8,8 +8,9 @@ import json
 import pytest
 import torch
 
-from fedlethe.experiment.request import Repair, Request
+from fedlethe.experiment.request import Request
 from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.repair import Repair
 from fedlethe.unlearning import METHODS
 
 RUNS_OWN = LocalTraining(epochs=0.5, batch_size=32, optimizer="adam", learning_rate=0.002)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from flwr.serverapp.strategy import (
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.verification import verify_ledger
 from fedlethe.flower import Erasing, LocalGrid, LocalNode, Recording, RetainedGrid
-from fedlethe.flower.named import Named
+from fedlethe.flower.model_arrays import ModelArrays
 from fedlethe.flower.naming import named
 from fedlethe.flower.recorded import Recorded
 from tests.experiment.traces import kept_of
@@ -128,7 +130,7 @@ def test_what_each_client_put_into_the_model_is_on_record(tmp_path: Path) -> Non
 )
 def test_an_array_is_read_whatever_form_it_has(held: Any) -> None:
     first = ArrayRecord({"weight": Array(held.astype(np.float32)), "bias": Array(np.ones(1, np.float32))})
-    named = Named.of(first)
+    named = ModelArrays.of(first)
     sent = ArrayRecord({"weight": Array(held), "bias": Array(np.ones(1, np.float32))})
     assert named.vector(sent).tolist() == [1.0, *held.ravel().tolist()]
 
@@ -432,3 +434,12 @@ def test_a_full_disk_stops_the_recording_at_a_whole_round(tmp_path: Path, monkey
         history.verify()
     resumed = Recording(plain(), run=run).start(grid(), initial(), num_rounds=3)
     assert resumed.arrays["weight"].data == whole.arrays["weight"].data
+
+
+@pytest.mark.parametrize(
+    "first", ["fedlethe.flower.naming", "fedlethe.flower.model_arrays", "fedlethe.flower.recording", "fedlethe.flower"]
+)
+def test_no_name_is_a_module_in_one_order_of_imports_and_a_function_in_another(first: str) -> None:
+    program = f"import {first}\nfrom fedlethe.flower import Recording, named\nprint(*map(callable, (named, Recording)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"

@@ -21,6 +21,9 @@ MAX_PIXELS = 50_000_000
 BYTES_PER_PIXEL = 8
 """What a file may take for a pixel, at most: three samples of 16 bits, and metadata."""
 
+COMPONENTS = 4
+"""Planes that a compressed image may have: colour, and one for what shows through."""
+
 METADATA = 16 << 20
 """Bytes that a file may have beside its pixels."""
 
@@ -95,6 +98,8 @@ def sides(content: bytes) -> tuple[int, int] | None:
     start = _codestream(content)
     if content[start : start + 4] != CODESTREAM or len(content) < start + 24:
         return None
+    if not 1 <= int.from_bytes(content[start + 40 : start + 42], "big") <= COMPONENTS:
+        return None
     width, height, left, top = (int.from_bytes(content[start + at : start + at + 4], "big") for at in (8, 12, 16, 20))
     return max(0, height - top), max(0, width - left)
 
@@ -130,6 +135,8 @@ def _jpeg_sides(content: bytes) -> tuple[int, int] | None:
             return None
         if (0xC0 <= marker <= 0xCF and marker not in _NO_SIZE) or marker == 0xF7:
             height, width = content[place + 5 : place + 7], content[place + 7 : place + 9]
+            if content[place + 9 : place + 10] > bytes([COMPONENTS]):
+                return None
             found.append((int.from_bytes(height, "big"), int.from_bytes(width, "big")))
         place += 2 + max(2, int.from_bytes(content[place + 2 : place + 4], "big"))
     return None

@@ -460,10 +460,14 @@ def _demand_size(dataset: Dataset, name: str) -> None:
 
 def _demand_coded_size(dataset: Dataset, name: str) -> None:
     """Refuse a compressed image whose own header speaks of another size than the DICOM file's."""
-    from pydicom.encaps import get_frame
+    from pydicom.encaps import generate_frames
     from pydicom.uid import RLELossless
 
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    offsets = (dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths"))
+    beyond = offsets if all(offsets) else None  # the decoder takes the frame that this points to
+    frame, *others = generate_frames(dataset.PixelData, number_of_frames=1, extended_offsets=beyond)
+    if others:
+        raise FedletheError(f"{name}: has {1 + len(others)} frames; export the wanted one as an image of its own")
     if dataset.file_meta.TransferSyntaxUID == RLELossless:
         segments = int(dataset.SamplesPerPixel) * (int(dataset.BitsAllocated) // 8)
         bounds.demand_runs(name, frame, int(dataset.Rows) * int(dataset.Columns), segments)

@@ -384,20 +384,34 @@ def _ask(job: Job, prepared: Prepared, stage: str, model: Vector, relearn: bool 
 
 def _kept(run: Run, request: Request) -> int:
     if run.config.exact is None:
-        return bytes_kept(request.method.needs, run.layout.size, len(run.data.clients), run.history.rounds)
+        tensors = len(run.layout.shapes)
+        return bytes_kept(request.method.needs, run.layout.size, tensors, len(run.data.clients), run.history.rounds)
     return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
 
 
-def bytes_kept(needs: frozenset[Need], size: int, clients: int, rounds: int) -> int:
-    """What a history for these needs takes, where all clients join all rounds: models of `size` float32 each."""
-    models = {
-        Need.INITIAL: 1,
-        Need.INFLUENCE: clients,
-        Need.FIRST_DELTAS: clients,
-        Need.DELTAS: clients * rounds,
-        Need.GLOBALS: rounds,
+def bytes_kept(needs: frozenset[Need], size: int, tensors: int, clients: int, rounds: int) -> int:
+    """What a history for these needs takes, where all clients join all rounds: float32, the final model with it.
+
+    Args:
+        needs: What a method declares; the initial model is kept for every one.
+        size: Numbers in a model.
+        tensors: Of a model.
+        clients: How many.
+        rounds: How many.
+
+    Raises:
+        KeyError: It is not said here what a need takes, so that nothing is taken for free.
+    """
+    numbers = {
+        Need.INITIAL: size,
+        Need.INFLUENCE: size * clients,
+        Need.NORMS: tensors * clients * rounds,
+        Need.FIRST_DELTAS: size * clients,
+        Need.DELTAS: size * clients * rounds,
+        Need.GLOBALS: size * rounds,
     }
-    return 4 * size * (1 + sum(models.get(need, 0) for need in needs))
+    kept = {need for need in needs if need.of_history} | {Need.INITIAL}
+    return 4 * (size + sum(numbers[need] for need in kept))
 
 
 # The table

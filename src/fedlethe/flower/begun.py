@@ -16,7 +16,7 @@ from fedlethe.experiment.left_out import relative_to
 from fedlethe.experiment.purge import BESIDE
 from fedlethe.flower.grid import RetainedGrid, settle
 from fedlethe.flower.identity import Roster
-from fedlethe.flower.named import Named
+from fedlethe.flower.model_arrays import ModelArrays
 from fedlethe.flower.recorded import Recorded, known_identities
 from fedlethe.flower.returning import Returning, lines, recorded_parts
 from fedlethe.flower.state import unpack
@@ -27,7 +27,7 @@ from fedlethe.types import ClientId
 LOG = logging.getLogger("flwr")
 
 
-def arrays_after(after: Path, named: Named) -> ArrayRecord:
+def arrays_after(after: Path, named: ModelArrays) -> ArrayRecord:
     """The model that an erasure led to, as the app sends models.
 
     Raises:

@@ -35,7 +35,7 @@ from fedlethe.federation.objective import Objective
 from fedlethe.flower.begun import LOG, left_out
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import Roster
-from fedlethe.flower.named import Named
+from fedlethe.flower.model_arrays import ModelArrays
 from fedlethe.flower.recorded import Recorded, known_identities, write_nodes
 from fedlethe.flower.state import pack, unpack
 from fedlethe.history.disk import RunFolder
@@ -91,7 +91,7 @@ class Erasing:
             nobody = NobodyTrains(past.layout, past.clients)
             unlearned = unlearning.unlearn(self.method, self.forget, past, nobody)
             rest = {name: held[f"whole:{name}"] for name in plain["whole"]}
-            return Named(tuple(plain["names"]), history.layout).arrays(unlearned.model, rest)
+            return ModelArrays(tuple(plain["names"]), history.layout).arrays(unlearned.model, rest)
 
     def grid(self, grid: Grid) -> RetainedGrid:
         """The nodes without the forgotten clients', and without those that were forgotten before."""
@@ -116,7 +116,7 @@ class Erasing:
         with self.recorded.opened() as history, history.locked():
             id = f"{len(history.ledger.erasures()) + 1:04d}"
             folder = Path("erasures") / id
-            named = Named(tuple(arrays), history.layout)
+            named = ModelArrays(tuple(arrays), history.layout)
             model, rest = named.vector(arrays), {f"whole:{name}": held for name, held in named.rest(arrays).items()}
             if not bool(torch.isfinite(model).all()):
                 raise FedletheError("the repaired model is not finite; choose milder options")

@@ -27,7 +27,7 @@ from fedlethe.flower.begun import arrays_after, begun_grid
 from fedlethe.flower.grid import RetainedGrid
 from fedlethe.flower.identity import one_line
 from fedlethe.flower.messages import no_update
-from fedlethe.flower.named import Named
+from fedlethe.flower.model_arrays import ModelArrays
 from fedlethe.flower.recorded import Recorded
 from fedlethe.flower.state import pack, plain_values, restore, state, unpack
 from fedlethe.history.disk import RunFolder
@@ -94,7 +94,7 @@ class Recording(Strategy):
         self._fresh = plain_values(inner)
         self._done = 0
         self._history: RunFolder | None = None
-        self._named: Named | None = None
+        self._named: ModelArrays | None = None
         self._sent: ArrayRecord | None = None
         self._asked: dict[str, ClientId] = {}
         self._messages: list[Message] = []
@@ -140,7 +140,7 @@ class Recording(Strategy):
     def _opened(self, initial: ArrayRecord) -> Iterator[ArrayRecord]:
         """The run folder, locked, and the arrays to go on from."""
         with self.recorded.opened(create=True) as history, history.locked():
-            self._named = Named.of(initial)
+            self._named = ModelArrays.of(initial)
             if self.after is not None and not history.rounds:
                 initial = arrays_after(self.after, self._named)
             self._history = history
@@ -267,7 +267,7 @@ class Recording(Strategy):
         return self._grid.client(node) or f"node-{node}"
 
     @property
-    def _of(self) -> Named:
+    def _of(self) -> ModelArrays:
         assert self._named is not None
         return self._named
 

@@ -22,7 +22,7 @@ PLAIN_MAGIC, PLAIN_HEADER = b"\x93NUMPY\x01\x00", b"{'descr': '<f4', 'fortran_or
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ModelArrays:
     """Which arrays a model has.
 
     Attributes:
@@ -34,7 +34,7 @@ class Named:
     layout: Layout
 
     @classmethod
-    def of(cls, record: ArrayRecord) -> Named:
+    def of(cls, record: ArrayRecord) -> ModelArrays:
         """Of a model that an app sends.
 
         Raises:
