@@ -159,7 +159,12 @@ def train(
     methods: Annotated[str | None, typer.Option(help="Erasure methods to keep the history for, a,b,c.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    after: Annotated[Path | None, typer.Option(help="Begin from an erasure's model: RUN/erasures/0001.")] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            help="Begin from an erasure's model, RUN/erasures/0001; with RUN's configuration where no data are named."
+        ),
+    ] = None,
     take_back: Annotated[
         list[str] | None, typer.Option(help="With --after: who was erased and takes part again; else they do not.")
     ] = None,
@@ -170,9 +175,11 @@ def train(
     """Train a federation and record its history; run it again after an interruption and it goes on."""
     from fedlethe import console, experiment, flags
 
+    new = config is not None or preset is not None or data is not None
     document = flags.document(
         config=config,
         preset=preset,
+        below=None if after is None or new else experiment.document_of(after),
         settings=set_ or [],
         tables={
             "": {"seed": seed, "learner": learner},

@@ -65,7 +65,12 @@ def refuse_decoys(decoys: int) -> None:
 
 
 def document(
-    *, config: Path | None, preset: str | None, settings: Sequence[str], tables: Mapping[str, Mapping[str, Any]]
+    *,
+    config: Path | None,
+    preset: str | None,
+    settings: Sequence[str],
+    tables: Mapping[str, Mapping[str, Any]],
+    below: Document | None = None,
 ) -> Document:
     """Preset, TOML file, flags and `--set` assignments, one over the other.
 
@@ -74,6 +79,7 @@ def document(
         preset: A row of PRESETS.
         settings: `TABLE.KEY=VALUE`, the value as TOML writes it.
         tables: Table to the values of its flags; None for a flag that is not given. '' stands for the top level.
+        below: What all of it lies over; None for nothing.
 
     Raises:
         FedletheError: The file cannot be read, or a name is not there.
@@ -89,7 +95,7 @@ def document(
             nested = {parent: nested}
         flags = layered(flags, nested)
     base = {} if preset is None else entry("preset", preset, PRESETS)
-    return layered(base, {} if config is None else read_toml(config), flags)
+    return layered(below or {}, base, {} if config is None else read_toml(config), flags)
 
 
 def data(

@@ -352,7 +352,7 @@ def test_the_frame_that_is_decoded_is_the_one_that_was_measured(table: str, monk
     monkeypatch.setenv(bounds.VARIABLE, "1000000")
     small, large = _item(_coded("JPEG", 8)), _item(_coded("JPEG", 5000))
     basic = b"" if table == "extended" else struct.pack("<II", 0, len(small))
-    extended = {
+    extended: dict[str, Any] = {
         "ExtendedOffsetTable": struct.pack("<Q", len(small)),
         "ExtendedOffsetTableLengths": struct.pack("<Q", len(large) - 8),
     }

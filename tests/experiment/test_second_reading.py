@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
 
@@ -251,13 +252,13 @@ def test_a_certificate_of_nothing_ends_in_one_line(run: Path, public: Path) -> N
 # Patients in the closed form
 
 
-def _images(folder: Path, seed: int) -> Path:
-    """Two hospitals of eight patients; the images of 'north 3' are drawn from the seed, all others are the same."""
+def _images(folder: Path, seed: int, hospitals: tuple[str, ...] = ("north", "south")) -> Path:
+    """Hospitals of eight patients; the images of 'north 3' are drawn from the seed, all others are the same."""
     lines = ["path,label,client,patient,split"]
-    for hospital in ("north", "south"):
+    for hospital in hospitals:
         for patient in range(8):
             own = seed if (hospital, patient) == ("north", 3) else 0
-            draw = np.random.default_rng([patient, hospital == "north", own])
+            draw = np.random.default_rng([patient, hospitals.index(hospital), own])
             for image in range(3):
                 pixels = draw.integers(0, 120, (16, 16)).astype(np.uint8)
                 pixels[:, 4:8] += np.uint8(40 * (image % 2))
@@ -390,3 +391,55 @@ def test_what_is_left_of_a_patient_s_hospital_is_made_of_its_images(tmp_path: Pa
     table.write_text("\n".join(line for line in table.read_text().splitlines() if ",north 3," not in line) + "\n")
     with opened_folder(trained(tmp_path / "anew", _of(table))) as (_, history):
         assert statistics_of(history, "north").content() == left
+
+
+# A network that was trained anew
+
+
+@pytest.mark.parametrize(
+    ("method", "keep"), [("retrain", ["influence"]), ("retrain", ["fed_recover"]), ("rollback", ["rollback"])]
+)
+def test_influences_that_stay_are_of_the_training_without_the_erased(
+    method: str, keep: list[str], tmp_path: Path
+) -> None:
+    """Those of the training with it were made in its presence, and the next erasure would bring that back."""
+    kept, models = [], []
+    for seed in (1, 2):
+        table = _images(tmp_path / f"images-{seed}", seed, ("north", "south", "west", "east"))
+        data = {"source": "table", "path": str(table), "size": 16, "channels": 1}
+        training = {"federation": {"rounds": 2}, "local": {"epochs": 1}, "history": {"methods": keep}}
+        run = trained(tmp_path / f"run-{seed}", {"data": data, **training})
+        erased(run, "north", plan=Plan(method=method, options={}, mask={}, repair={"rounds": 0}))
+        with opened_folder(run) as (_, history):
+            held = history.ledger.artefacts().values()
+            kept.append({one.path: history.store.content(one) for one in held if one.kind == "influence"})
+            if kept[-1]:
+                total = history.initial().double() + sum(
+                    history.influence(c).double() for c in ("south", "west", "east")
+                )
+                assert torch.allclose(total.float(), history.erased_model("0001"), atol=1e-6)
+        plan = PLAIN if kept[-1] else replace(PLAIN, method="retrain", options={})
+        erased(run, "south", plan=plan)
+        with opened_folder(run) as (_, history):
+            models.append(history.erased_model("0002"))
+    assert bool(kept[0]) == (keep != ["rollback"])
+    assert kept[0] == kept[1]
+    assert torch.equal(*models)
+
+
+def test_where_no_influence_is_left_methods_that_need_it_say_so(tmp_path: Path) -> None:
+    config = document(hospitals=4, rounds=3, federation={"rounds": 3, "participation": 0.5}, seed=2)
+    run = trained(tmp_path / "run", config)
+    with opened_run(run) as opened:
+        entered = {
+            c: next(r for r in range(1, 4) if c in opened.history.weights(r)) for c in opened.history.contributors()
+        }
+        late = max(entered, key=lambda client: entered[client])
+        assert entered[late] > 1
+    erased(run, late, plan=Plan(method="rollback", options={}, mask={}, repair={"rounds": 0}))
+    other = min(set(entered) - {late})
+    with pytest.raises(FedletheError, match=r"influence: .* went with a purge"):
+        erased(run, other, plan=PLAIN)
+    with opened_run(run) as opened:
+        plan = Plan(method="retrain", options={}, mask={}, repair={"rounds": 0})
+        assert carry_out(opened, "R0002", plan, KEY).request.state == "completed"

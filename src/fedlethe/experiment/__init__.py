@@ -20,6 +20,7 @@ from fedlethe.experiment.caching import (
     cache_content,
     clear_cache,
     config_of_run,
+    document_of,
 )
 from fedlethe.experiment.catalogue import Catalogue, audits, methods
 from fedlethe.experiment.compare import Comparison, compare
@@ -93,6 +94,7 @@ __all__ = [
     "config_of_run",
     "data_overview",
     "demo",
+    "document_of",
     "erase",
     "evaluate_model",
     "frontier",

@@ -12,6 +12,7 @@ from fedlethe.data.cache import cache_folder, sweep
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
 from fedlethe.data.images import only_named
 from fedlethe.data.partition import divide
+from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.run import config_of, read_run_document
@@ -54,6 +55,18 @@ class CacheCleared:
     removed: tuple[Path, ...]
     images: int | None
     not_reached: tuple[str, ...]
+
+
+def document_of(after: Path) -> Document:
+    """The configuration of the run of an erasure (RUN/erasures/0001), as its run.toml has it; empty where there is none.
+
+    Raises:
+        FedletheError: It is not as it was entered.
+    """
+    run = after.resolve().parent.parent
+    document = read_run_document(run) if (run / "run.toml").is_file() else {}
+    document.pop("run", None)
+    return document
 
 
 def config_of_run(path: Path) -> RunConfig:

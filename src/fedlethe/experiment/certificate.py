@@ -25,12 +25,12 @@ from fedlethe.experiment.claims import CLAIMS, Claim, claim_of, stronger, strong
 from fedlethe.experiment.elsewhere import reached
 from fedlethe.experiment.erasure import Erasure, recorded
 from fedlethe.experiment.folder_checks import demand_sound, pages, stray_keys, strays
-from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of, has_influence
+from fedlethe.experiment.purge import abroad, because_of, condemned, folders_of
 from fedlethe.experiment.requests import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.experiment.run import Run, erased_images, read_run_document
 from fedlethe.experiment.secret import left_over
 from fedlethe.history.chain import canonical
-from fedlethe.history.disk import RunFolder
+from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
@@ -326,7 +326,7 @@ def _remains(run: Run) -> list[str]:
         "the initial model",
         "the ledger: who took part when, weights, losses, evaluations, hashes",
     ]
-    if has_influence(run.history):
+    if has_influence(run.history.keep):
         kept.append(
             "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
         )

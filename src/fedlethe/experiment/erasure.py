@@ -22,10 +22,10 @@ from fedlethe.experiment.patients import remaining, retrained
 from fedlethe.experiment.request import Request, named
 from fedlethe.experiment.run import Run, demand_clients, demand_complete, from_json, to_json
 from fedlethe.experiment.secret import destroy_spent, mask_secret, spent
-from fedlethe.federation.aggregate import contribution
+from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
-from fedlethe.history.disk import RunFolder
+from fedlethe.history.disk import RunFolder, anew, has_influence
 from fedlethe.history.history import History
 from fedlethe.history.store import JSON
 from fedlethe.privacy.hiding import Hidden
@@ -254,9 +254,7 @@ def stages_of(
     if not request.repair.rounds:
         return
     for record in repair_rounds(run, request, history, model, repairers(run, request, history, secret), meter):
-        for client, update in record.updates.items():
-            added = contribution(update.model, record.before, record.weights[client])
-            repaired[client] = repaired[client] + added if client in repaired else added
+        add_contributions(repaired, record)
         yield f"repaired {record.round}", record.after
 
 
@@ -325,6 +323,9 @@ def _enter(
     if Need.INFLUENCE in run.history.keep:
         for client, added in sorted(repaired.items()):
             artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
+    if has_influence(run.history.keep):  # those of the training were made in the presence of who is gone
+        for client, influence in sorted(unlearned.influences.items()):
+            artefacts.append(store.save("erasure", f"{anew(id)}{client}", client, influence, run.layout))
     for client, statistics in closed_form.revised(run, exact, past).items():
         name = f"erasures/{id}/statistics/{client}"
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))

@@ -300,6 +300,9 @@ def _compared(data: FederatedData, erased: Erased, after: str, take_back: tuple[
             left.append(LeftOut(client=client, because=because, images=count))
             positions[client] = {split: tuple(np.flatnonzero(mask).tolist()) for split, mask in chosen.items()}
     demand_erased(take_back, known | same)
+    for name in take_back:
+        if name not in data.clients:
+            raise FedletheError(f"--take-back {name}: is not in the data; there is {', '.join(data.clients)}")
     begun = Beginning(
         after=after, take_back=take_back, left_out=tuple(left), not_checked=tuple(problems), positions=positions
     )

@@ -13,6 +13,7 @@ its influence, rebased on the erasure's model (see `rebased`). The next erasure 
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
@@ -57,7 +58,7 @@ from fedlethe.experiment.run import (
 from fedlethe.experiment.secret import MASKS, demand_no_former
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
-from fedlethe.history.disk import RunFolder
+from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.keyring import LOST, destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
 from fedlethe.history.statistics import CHOSEN, SUMS
@@ -120,7 +121,7 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
     # A model from before the client came less the initial one is the influence of those who took part alone until then.
-    since = min(first, 1) if has_influence(folder) and first <= folder.rounds else first
+    since = min(first, 1) if has_influence(folder.keep) and first <= folder.rounds else first
     held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
@@ -151,13 +152,8 @@ def _is_model(artefact: Artefact) -> bool:
 def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
     """Whether a retained client's file is not kept beside its rebased influence."""
     if artefact.kind == "erasure":
-        return "/repair/" in artefact.path
+        return "/repair/" in artefact.path or "/influence/" in artefact.path
     return artefact.kind in ("client delta", "norms", "influence")
-
-
-def has_influence(folder: RunFolder) -> bool:
-    """Whether the clients' influences are kept, or add up from what is."""
-    return bool({Need.INFLUENCE, Need.DELTAS} & folder.keep)
 
 
 def _on_hold(folder: RunFolder, request: ErasureRequest) -> set[ClientId]:
@@ -209,9 +205,10 @@ def rebased(
     zero = torch.zeros(past.layout.size)
 
     def influence(client: ClientId) -> torch.Tensor:
-        if client in patients:
+        if client in patients and not parts[-1].anew:
             return history.repair(base).get(client, zero).double()
-        return (past.influence(client) if Need.INFLUENCE in past.keep else _summed(past, client)).double()
+        known = Need.INFLUENCE in past.keep or any(part.anew for part in past.parts)
+        return (past.influence(client) if known else _summed(past, client)).double()
 
     rest = final.double() - past.initial().double()
     for client in past.clients:
@@ -471,12 +468,25 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
 
 
 def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
-    if not has_influence(history):
+    if not has_influence(history.keep) or _of_another_training(history, parts, request, base):
         return []
     return [
         history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
         for client, vector in rebased(history, parts, base, request.clients, request.patients)
     ]
+
+
+def _of_another_training(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> bool:
+    """Whether the influences that are kept are of a training with the erased, and the model is of one without them.
+
+    They would bring back what the others' updates took up from the erased, into a model that never held it.
+    """
+    if parts[-1].anew or first_round(parts, request.clients) is None:
+        return False
+    if not history.store.holds(f"erasures/{base}/erasure"):  # of an app of one's own: nothing is claimed of it
+        return False
+    record = json.loads(history.erasure_record(base))
+    return bool((record.get("guarantee") or {}).get("kind") == "exact")
 
 
 def _condemn(

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,9 +138,12 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     repair: dict[ClientId, Vector] = {}
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
+    anew = False
     for id, facts in chain_of(history, after):
         whole = set(facts["forget"]) - set(facts.get("patients", ()))
         erased = (erased | whole) - set(facts.get("joined", ()))
+        if influences := history.anew(id):
+            repair, anew = influences, True
         for client, vector in history.repair(id).items():
             repair[client] = repair[client] + vector if client in repair else vector
         for client, names in facts.get("patients", {}).items():
@@ -154,6 +157,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         patients=patients,
         revised=revised,
         erasure=after,
+        anew=anew,
     )
 
 
@@ -330,6 +334,11 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
             prepared = prepare(config, erased)
         else:
             prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
+        if prepared.fingerprint != fingerprint and known is None and not _all_retained(prepared.images, erased):
+            # Where the erased patients' files left the data, too, their places in it are others' now.
+            left = without(load_data(config, erased), [replace(one, positions={}) for one in erased])
+            if _all_retained(left, erased):
+                prepared = prepare_with(config, left, fingerprint=fingerprint)
         if prepared.fingerprint != fingerprint and not _all_retained(prepared.images, erased):
             message = "the images or their division are not those it was trained on"
             raise FedletheError(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from fedlethe.types import ClientId, Update, Vector
+from fedlethe.types import ClientId, RoundRecord, Update, Vector
 
 
 def refusal(update: Update, before: Vector) -> str | None:
@@ -39,6 +39,13 @@ def shares(num_examples: Mapping[ClientId, int]) -> dict[ClientId, float]:
 def contribution(model: Vector, before: Vector, weight: float) -> Vector:
     """p_k x delta_k: what one client's update adds to the global model, shape (P,)."""
     return (model - before).mul_(weight)
+
+
+def add_contributions(sums: dict[ClientId, Vector], record: RoundRecord) -> None:
+    """Add to each client's sum, shape (P,), what its update added to the global model in a round."""
+    for client, update in record.updates.items():
+        added = contribution(update.model, record.before, record.weights[client])
+        sums[client] = sums[client] + added if client in sums else added
 
 
 def aggregate(before: Vector, models: Mapping[ClientId, Vector], weights: Mapping[ClientId, float]) -> Vector:

@@ -18,7 +18,7 @@ from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.config import OF_LEARNER, Learner
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
-from fedlethe.document import Document
+from fedlethe.document import Document, entry
 from fedlethe.errors import FedletheError
 from fedlethe.evaluation import log_probabilities, metrics, predict
 from fedlethe.exact.by_class import ByClass
@@ -27,7 +27,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flags import document
 from fedlethe.flower import messages
 from fedlethe.flower.messages import Counts, Request
-from fedlethe.flower.release import demand_as_released, released
+from fedlethe.flower.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.site import Site, own_name, site
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
@@ -55,6 +55,12 @@ def client_app(config: Path) -> ClientApp:
             demand_as_released(here.simulated, here.images, noisy)
         return request, here
 
+    def sketched(here: Site, context: Context, key: str) -> str:
+        """The key of the images' fingerprints; "" for none beside noise: of few images they tell how many there are."""
+        whole = app_document(config, context.run_config, "closed-form")
+        noisy = "epsilon" in whole.get("closed_form", {}) or has_released(here.simulated)
+        return "" if here.own and noisy else key
+
     @app.query("fedlethe_who")
     def who(message: Message, context: Context) -> Message:
         said = own_name(context.node_config)
@@ -66,12 +72,13 @@ def client_app(config: Path) -> ClientApp:
         if not describe and kind == "client-uid":
             return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
         here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
-        return Message(description(here, kind, describe, str(asking.get("key", ""))), reply_to=message)
+        key = sketched(here, context, str(asking.get("key", "")))
+        return Message(description(here, kind, describe, key), reply_to=message)
 
     @app.query("fedlethe_describe")
     def describe(message: Message, context: Context) -> Message:
         request, here = asked(message, context)
-        key = str(request.options.get("key", ""))
+        key = sketched(here, context, str(request.options.get("key", "")))
         return Message(description(here, "registered key", True, key), reply_to=message)
 
     @app.train("fedlethe")
@@ -174,6 +181,7 @@ def statistics(here: Site, request: Request) -> ByClass:
     settings = here.exact.settings
     data = here.computing(request.computing).data
     if settings.epsilon is None:
+        note_plain(here.simulated)
         return rows(data.clients[here.client].train, settings, len(data.classes))
     return released(here.simulated, data, here.images, settings)
 
@@ -216,7 +224,7 @@ def app_document(config: Path, run_config: Mapping[str, object], learner: Learne
 def counts(here: Site, request: Request, model: Vector) -> Counts:
     """How well a model, shape (P,), reads this client's images of a split."""
     federation = here.computing(request.computing)
-    split = next(name for name in SPLITS if name == request.options["split"])
+    split = entry("split", str(request.options["split"]), {name: name for name in SPLITS})
     examples = federation.data.clients[here.client].split(split)
     nobody = (0,) * len(federation.data.classes)
     if not len(examples):

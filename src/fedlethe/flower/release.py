@@ -70,6 +70,11 @@ def released(
         raise FedletheError(f"{old}: this node's release lies in the cache, which may be emptied; move it to {place}")
     if place.is_file():
         return _kept(place, made)
+    if (plain := _plain(simulated)).is_file():
+        raise FedletheError(
+            f"{plain}: this node sent statistics of its images without noise before, so noise would hide nothing from "
+            "whoever has them; where the hospital accepts that, it removes this file"
+        )
     noisy = own.noisy(settings.epsilon, settings.delta, settings.radius, noise_of(settings, client))
     _once(place, bytes.fromhex(made) + _divided(images) + noisy.content())
     return _kept(place, made)
@@ -90,11 +95,26 @@ def demand_as_released(simulated: ClientId | None, images: FederatedData, noisy:
     place = _release(simulated)
     if not place.is_file() or (noisy and place.read_bytes()[32:64] == _divided(images)):
         return
-    what = "with its images divided otherwise" if noisy else "without noise"
+    what = "with other images, or the same divided otherwise" if noisy else "without noise"
     raise FedletheError(
         f"{place}: this node sent statistics with noise before, and is asked {what}; where the hospital accepts that, "
         "it moves this file away"
     )
+
+
+def note_plain(simulated: ClientId | None) -> None:
+    """Keep in mind that statistics without noise were sent."""
+    if simulated is None and not (place := _plain(simulated)).is_file():
+        _once(place, b"statistics without noise were sent\n")
+
+
+def _plain(simulated: ClientId | None) -> Path:
+    return _release(simulated).with_suffix(".plain")
+
+
+def has_released(simulated: ClientId | None) -> bool:
+    """Whether this node sent statistics with noise."""
+    return _release(simulated).is_file()
 
 
 def _divided(images: FederatedData) -> bytes:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -72,10 +72,14 @@ class RunFolder:
     @property
     def keep(self) -> frozenset[Need]:
         """What the history holds; less after a purge, but always the influences that the deltas add up to."""
-        if not self.ledger.events("purge"):
+        if not (purges := self.ledger.events("purge")):
             return self._keep
-        influence = {Need.INFLUENCE} if Need.DELTAS in self._keep else frozenset()
-        return self._keep - {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS} | influence
+        influence = {Need.INFLUENCE} if has_influence(self._keep) else frozenset()
+        own = purges[-1].body["erasure"] is not None  # after the purge of a later run they are in that run's
+        if own and not any(one.kind == "influence" for one in self.ledger.artefacts().values()):
+            influence = frozenset()  # the model is of a training of its own, whose influences nobody knows
+        needs = {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS, Need.INFLUENCE}
+        return self._keep - needs | influence
 
     @property
     def base(self) -> str | None:
@@ -307,9 +311,15 @@ class RunFolder:
             listed = ", ".join(done) or "none"
             raise FedletheError(f"{self.path}: there is no erasure '{id}'; its erasures are: {listed}")
 
+    def anew(self, id: str) -> dict[ClientId, Vector]:
+        """Each client's influence, shape (P,), in an erasure that trained all rounds anew; none of another."""
+        return self._of_clients(anew(id))
+
     def repair(self, id: str) -> dict[ClientId, Vector]:
         """What each client's updates added in an erasure's repair rounds, shape (P,)."""
-        prefix = f"erasures/{id}/repair/"
+        return self._of_clients(f"erasures/{id}/repair/")
+
+    def _of_clients(self, prefix: str) -> dict[ClientId, Vector]:
         known = self.ledger.artefacts().values()
         return {one.client: self._load(one) for one in known if one.client and one.path.startswith(prefix)}
 
@@ -342,6 +352,16 @@ class RunFolder:
         if need in self._keep:
             return FedletheError(f"{self.path}: {need.value} went with a purge; erase by influence or retrain")
         return not_kept(need)
+
+
+def anew(id: str) -> str:
+    """The folder of the influences in an erasure that trained all rounds anew."""
+    return f"erasures/{id}/influence/"
+
+
+def has_influence(keep: Collection[Need]) -> bool:
+    """Whether the clients' influences are kept, or add up from what is."""
+    return Need.INFLUENCE in keep or Need.DELTAS in keep
 
 
 def _study(name: str) -> str:

@@ -30,6 +30,8 @@ class Part:
         patients: Client to its patients that were taken out of a closed-form model.
         revised: Client to the file of its statistics without them.
         erasure: The id of the last erasure from what it led to; None where there was none.
+        anew: Whether an erasure trained all rounds anew, of this part and of those before it: `repair` then holds what
+            that training put into the model, and the influences of the first one are in it no more.
     """
 
     history: History
@@ -39,6 +41,7 @@ class Part:
     patients: Mapping[ClientId, frozenset[str]] = field(default_factory=dict)
     revised: Mapping[ClientId, str] = field(default_factory=dict)
     erasure: str | None = None
+    anew: bool = False
 
     def contributors(self) -> frozenset[ClientId]:
         """Whose updates entered a round, or a repair round."""
@@ -128,7 +131,9 @@ class Succession:
         for part, gone in zip(self.parts, self._gone, strict=True):
             if client in gone:
                 continue
-            if client in part.history.clients:
+            if part.anew:
+                total.zero_()
+            elif client in part.history.clients:
                 total += part.history.influence(client)
             if client in part.repair:
                 total += part.repair[client]

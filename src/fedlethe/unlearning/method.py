@@ -40,11 +40,14 @@ class Unlearned:
         model: Shape (P,), finite, running variances positive.
         guarantee: None where there is evidence only.
         found: Figures for the record, by name.
+        influences: Where all rounds were trained anew from the initial model: what each client put into `model`, shape
+            (P,), so that the initial model and their sum are it. Empty elsewhere.
     """
 
     model: Vector
     guarantee: Guarantee | None = None
     found: Mapping[str, float] = field(default_factory=dict)
+    influences: Mapping[ClientId, Vector] = field(default_factory=dict)
 
 
 class UnlearningMethod(Protocol):

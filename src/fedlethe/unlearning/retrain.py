@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
 from fedlethe.history.history import History, retained_schedule
-from fedlethe.types import ClientId, Guarantee, Need
+from fedlethe.types import ClientId, Guarantee, Need, Vector
 from fedlethe.unlearning.method import Unlearned
 
 
@@ -27,10 +28,12 @@ class Retrain:
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
-        model = history.initial()
+        model, influences = history.initial(), dict[ClientId, Vector]()
         for record in train(federation, model, retained_schedule(history, forget)):
             model = record.after
+            add_contributions(influences, record)
         return Unlearned(
             model=model.clone(),
             guarantee=Guarantee("exact", "trained from the initial model on the retained clients alone"),
+            influences=influences,
         )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
 from fedlethe.history.history import History, retained_schedule
-from fedlethe.types import ClientId, Guarantee, Need
+from fedlethe.types import ClientId, Guarantee, Need, Vector
 from fedlethe.unlearning.method import Unlearned
 
 
@@ -29,8 +30,10 @@ class Rollback:
         rounds = range(1, history.rounds + 1)
         entered = next((round for round in rounds if forget & set(history.weights(round))), history.rounds + 1)
         first = min(entered, history.clean_rounds + 1)
-        model = history.global_model(first - 1)
+        model, influences = history.global_model(first - 1), dict[ClientId, Vector]()
         for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):
             model = record.after
+            add_contributions(influences, record)
         statement = f"trained on the retained clients alone after round {first - 1}, the last before theirs"
-        return Unlearned(model=model.clone(), guarantee=Guarantee("exact", statement))
+        anew = influences if first == 1 else {}
+        return Unlearned(model=model.clone(), guarantee=Guarantee("exact", statement), influences=anew)
