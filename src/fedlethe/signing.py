@@ -159,6 +159,15 @@ def unchecked(content: bytes, where: Path) -> bytes:
     return _parsed(content, where)[0]
 
 
+def key_id_of(content: bytes, where: Path) -> str:
+    """The id of the key that an envelope says it was signed with.
+
+    Raises:
+        FedletheError: The file is no such envelope.
+    """
+    return _parsed(content, where)[2]
+
+
 def _parsed(content: bytes, where: Path) -> tuple[bytes, bytes, str]:
     try:
         envelope = json.loads(content)

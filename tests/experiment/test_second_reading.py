@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from PIL import Image
 
@@ -443,3 +444,38 @@ def test_where_no_influence_is_left_methods_that_need_it_say_so(tmp_path: Path) 
     with opened_run(run) as opened:
         plan = Plan(method="retrain", options={}, mask={}, repair={"rounds": 0})
         assert carry_out(opened, "R0002", plan, KEY).request.state == "completed"
+
+
+# A long day
+
+
+def test_what_a_refused_command_says_is_not_entered(run: Path) -> None:
+    def audit(opened: Run, erasure: Erasure, _: Request, references: int) -> None:
+        enter(opened, erasure.id, Attested(references, (1,), "still there", (Finding("backdoor", "still there", "x"),)))
+
+    id = request(run, GONE)
+    accepted = {"why": "agreed", "by": "the officer"}
+    with opened_run(run) as opened:
+        assert carry_out(opened, id, replace(PLAIN, references=3), KEY, audit).request.stopped
+        with pytest.raises(FedletheError, match="leave all other options out"):
+            carry_out(opened, id, replace(PLAIN, keep_for=2), KEY, audit, accepted)
+    assert listed(run).requests[0].accepted is None
+    with opened_run(run) as opened:
+        assert carry_out(opened, id, None, KEY, audit, accepted).request.state == "completed"
+        assert carry_out(opened, id, PLAIN, KEY).request.state == "completed"  # as it was carried out
+        with pytest.raises(FedletheError, match=r"was completed on .*, and not in this way"):
+            carry_out(opened, id, replace(PLAIN, method="retrain", options={}), KEY)
+
+
+def test_another_signing_key_for_the_second_certificate_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = request(run, GONE)
+    _carry(run, id, replace(PLAIN, keep_for=1))
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    other = signing.SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    with opened_run(run) as opened:
+        (carried,) = purge_due(opened, other).carried
+    said = _predicate(certified(carried))["purge"]["first_certificate"]
+    assert (
+        said
+        == f"It says the same, and was signed with another key, {KEY.public.id[:16]}: its signature was not checked here."
+    )

@@ -146,7 +146,7 @@ def carry_out(
             patients = find(run.history.ledger, id).patients
             for flag, name in (("--accept-findings", "why"), ("--by", "by")):
                 refuse_known(flag, accepted[name], run.history, patients)
-            _accept(run.history.ledger, id, accepted)
+            _accept(run.history.ledger, id, accepted, plan)
         if lost is not None:
             _enter_lost(run, [find(run.history.ledger, id)], lost)
         request = _until_audited(run, id, plan, audit)
@@ -163,7 +163,7 @@ def _enter_lost(run: Run, requests: Sequence[ErasureRequest], lost: Mapping[str,
     enter_lost(run, lost)
 
 
-def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
+def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | None) -> None:
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
     request = find(ledger, id)
     if not request.stopped:
@@ -171,6 +171,8 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str]) -> None:
         raise FedletheError(
             f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
         )
+    if plan is not None and not _as_begun(plan, request):
+        raise FedletheError("--accept-findings: takes the erasure as it is; leave all other options out")
     for text in accepted.values():
         demand_said(text, "--accept-findings")
     moved(ledger, id, "audited", accepted=dict(accepted))
@@ -200,6 +202,8 @@ def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> Erasur
     if request.state == "withdrawn":
         raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
     if request.state == "completed":
+        if plan is not None and not _as_begun(plan, request):
+            raise FedletheError(f"request {id} was completed on {request.since}, and not in this way; open another")
         return request
     anew = request.stopped and plan is not None and plan.result is None
     if (request.state != "audited" or anew) and isinstance(run.remote, OutOfReach):
@@ -208,6 +212,14 @@ def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> Erasur
             f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
         )
     return _erased(run, _begun(run, request, plan), audit)
+
+
+def _as_begun(plan: Plan, request: ErasureRequest) -> bool:
+    """Whether a plan is the one that a request was carried out by; what it leaves open counts as that one's."""
+    if request.plan is None:
+        return False
+    held = Plan(**request.plan)
+    return held == replace(plan, after=plan.after or held.after, references=plan.references or held.references)
 
 
 def current(ledger: Ledger) -> str | None:

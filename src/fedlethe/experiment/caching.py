@@ -58,7 +58,7 @@ class CacheCleared:
 
 
 def document_of(after: Path) -> Document:
-    """The configuration of the run of an erasure (RUN/erasures/0001), as its run.toml has it; empty where there is none.
+    """The configuration of the run of an erasure (RUN/erasures/0001), as run.toml has it; empty where there is none.
 
     Raises:
         FedletheError: It is not as it was entered.

@@ -34,7 +34,7 @@ from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.store import JSON, of_round
-from fedlethe.signing import SigningKey, opened, signed
+from fedlethe.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.types import Evaluation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -77,7 +77,7 @@ def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: st
     store = run.history.store
     said = statement(run, request, name == FINAL, due)
     if name == FINAL:
-        _demand_same(run, request, said, key)
+        said["predicate"]["purge"]["first_certificate"] = _demand_same(run, request, said, key)
     content = signed(canonical(said).encode(), key)
     artefact = store.write("erasure", f"erasures/{request.erasure}/{name}", None, [content], ending=JSON)
     run.history.ledger.add_artefacts([artefact])
@@ -98,16 +98,22 @@ def demand_as_certified(run: Run, request: ErasureRequest, key: SigningKey) -> N
     _demand_same(run, request, statement(run, request, False, None), key)
 
 
-def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> None:
+def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> str:
     """Refuse a final certificate that differs from the first one in more than the purge: the run's record was changed.
 
+    Returns:
+        What was held against what, in words. A first one by another key (the former may be lost) cannot be checked.
+
     Raises:
-        FedletheError: It does, or the first one was signed with another key.
+        FedletheError: It does, or the first one is not what this key signed.
     """
     store = run.history.store
     held = store.find(f"erasures/{request.erasure}/{BEFORE}")
     path = run.path / held.path
-    first = json.loads(opened(store.content(held), key.public, path))
+    content = store.content(held)
+    signer = key_id_of(content, path)
+    own = signer == key.public.id
+    first = json.loads(opened(content, key.public, path) if own else unchecked(content, path))
     one, other = ({**whole["predicate"], "subject": whole["subject"]} for whole in (first, said))
     names = sorted({*one, *other} - {*CHANGING})
     if changed := [name for name in names if one.get(name) != other.get(name)]:
@@ -115,6 +121,9 @@ def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key
             f"{path}: says otherwise of {', '.join(changed)} than the run's record does now, which was changed since; "
             "nothing is signed or purged. Restore the run from a backup"
         )
+    if own:
+        return "It was signed with the same key, and says the same."
+    return f"It says the same, and was signed with another key, {signer[:16]}: its signature was not checked here."
 
 
 def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:

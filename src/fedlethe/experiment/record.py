@@ -130,6 +130,7 @@ def _certificate(statement: dict[str, Any]) -> list[Table]:
         *((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]),
         ("purge", f"{purge['state']}; {files} files"),
         ("copies", purge["backups"]),
+        *([("the certificate before the purge", purge["first_certificate"])] if "first_certificate" in purge else []),
         *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
         *(("not reached", said) for said in purge.get("not_reached", ())),
         *(("in the run folder, and not in its ledger", said) for said in purge.get("unnamed", ())),

@@ -177,13 +177,15 @@ def findings_about(ledger: Ledger, clients: Sequence[ClientId], until: int | Non
         Of each finding 'request', 'erasure', 'verdict' (one of FINDINGS) and 'at'.
     """
     known = requests_of(ledger)
-    return [
+    found = [
         {"request": event.body["request"], "erasure": event.body["erasure"] or "", "verdict": verdict, "at": event.at}
         for event in ledger.events("state")
         if (verdict := event.body.get("verdict")) in FINDINGS
         and (until is None or event.seq <= until)
         and not set(known[event.body["request"]].clients).isdisjoint(clients)
     ]
+    once = {(one["erasure"], one["verdict"]): one for one in reversed(found)}  # an erasure can be looked at again
+    return sorted(once.values(), key=lambda one: (one["at"], one["erasure"]))
 
 
 def moved(ledger: Ledger, id: str, state: State, **details: Any) -> ErasureRequest:
