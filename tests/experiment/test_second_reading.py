@@ -475,7 +475,31 @@ def test_another_signing_key_for_the_second_certificate_is_told(run: Path, monke
     with opened_run(run) as opened:
         (carried,) = purge_due(opened, other).carried
     said = _predicate(certified(carried))["purge"]["first_certificate"]
-    assert (
-        said
-        == f"It says the same, and was signed with another key, {KEY.public.id[:16]}: its signature was not checked here."
-    )
+    words = "its signature was not checked here."
+    assert said == f"It says the same, and was signed with another key, {KEY.public.id[:16]}: {words}"
+
+
+def test_a_purge_waits_for_a_request_that_is_half_carried_out(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = request(run, GONE), request(run, "hospital-2")
+    _carry(run, first, replace(PLAIN, keep_for=1))
+    with opened_run(run) as opened:
+        erase_unsigned(opened, second, PLAIN)
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    with opened_run(run) as opened, pytest.raises(FedletheError, match="request R0002 is audited; finish it first"):
+        purge_due(opened, KEY)
+    _carry(run, second)
+    with opened_run(run) as opened:
+        assert [one.request.id for one in purge_due(opened, KEY).carried] == [first]
+    assert not verify_ledger(run).failed
+
+
+def test_what_an_earlier_run_keeps_until_a_date_is_not_purged_by_a_later_run(run: Path, tmp_path: Path) -> None:
+    _carry(run, request(run, GONE), replace(PLAIN, keep_for=9))
+    later = tmp_path / "later"
+    train_run(resolve(document(hospitals=3, rounds=1)), later, after=run / "erasures/0001")
+    kept = {path: path.read_bytes() for path in (run / "influence").rglob("*.sealed")}
+    id = request(later, "hospital-2")
+    with pytest.raises(FedletheError, match=r"run: its request R0001 keeps its traces until .*fedlethe purge"):
+        _carry(later, id, PLAIN)
+    assert {path: path.read_bytes() for path in (run / "influence").rglob("*.sealed")} == kept
+    assert not list(later.rglob("certificate*"))

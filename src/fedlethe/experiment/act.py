@@ -167,10 +167,9 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | N
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
     request = find(ledger, id)
     if not request.stopped:
-        found = "nothing" if request.verdict is None else f"'{request.verdict}'"
-        raise FedletheError(
-            f"--accept-findings: request {id} is {request.state}, its audits found {found}; leave it out"
-        )
+        none = request.verdict in (None, NOT_AUDITED)
+        found = "no audit was made" if none else f"its audits found '{request.verdict}'"
+        raise FedletheError(f"--accept-findings: request {id} is {request.state}, {found}; leave it out")
     if plan is not None and not _as_begun(plan, request):
         raise FedletheError("--accept-findings: takes the erasure as it is; leave all other options out")
     for text in accepted.values():
@@ -234,12 +233,8 @@ def current(ledger: Ledger) -> str | None:
 
 def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureRequest:
     ledger = run.history.ledger
-    others = [other for other in requests_of(ledger).values() if other.id != request.id]
     anew = request.stopped and plan is not None and plan != Plan(**(request.plan or {}))
-    if under_way := next((other for other in others if other.state in ("running", "audited")), None):
-        raise FedletheError(
-            f"request {under_way.id} is {under_way.state}; finish it first: erase --request {under_way.id}"
-        )
+    _demand_none_under_way(ledger, request.id)
     held = None if request.plan is None else Plan(**request.plan)
     if request.state in ("opened", "failed") or anew:
         plan = plan or held or Plan(method="recommended", options={}, mask={}, repair={})
@@ -251,6 +246,13 @@ def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureReque
     if plan is not None and held is not None and _checked(run, request, plan) != held:
         raise FedletheError(f"request {request.id} was begun in another way; go on with it without options")
     return request
+
+
+def _demand_none_under_way(ledger: Ledger, id: str) -> None:
+    """Refuse to begin or to purge where another request is half carried out: its model would be missing, or go."""
+    for other in requests_of(ledger).values():
+        if other.id != id and other.state in ("running", "audited"):
+            raise FedletheError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
 
 
 def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
@@ -350,6 +352,7 @@ def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReq
     assert request.erasure is not None
     assert request.plan is not None
     _demand_decided(run, request)
+    run.history.store.find(f"erasures/{request.erasure}/model")  # nothing is signed of a model that was removed
     days = Plan(**request.plan).keep_for
     due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
     demand_keys(run, request, request.erasure)
@@ -416,6 +419,7 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
             if request.purge != "done" and request.purge > today:
                 waiting.append(request)
             else:
+                _demand_none_under_way(ledger, request.id)
                 demand_keys(run, request, current(ledger) or "")
                 carried.append(_told(run, _purged(run, request, key)))
         return Purged(run.path, tuple(carried), tuple(waiting))

@@ -118,7 +118,10 @@ def erase(run: Run, request: Request) -> Erasure:
     with run.history.locked():
         destroy_spent(run.history)
         if earlier := done(run, request):
-            raise FedletheError(f"{earlier.subject}: erased already in this way; its model is {earlier.model}")
+            done_already = f"{earlier.subject}: erased already in this way"
+            if not run.history.store.holds(f"erasures/{earlier.id}/model"):
+                raise FedletheError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")
+            raise FedletheError(f"{done_already}; its model is {earlier.model}")
         return erase_locked(run, request)
 
 

@@ -45,7 +45,7 @@ def strays(history: RunFolder) -> Iterator[str]:
         elif not path.is_file():
             yield f"{path}: is no plain file"
         elif name not in known and not _is_own(name, path) and path.parent != keys and not _is_page(name, path):
-            yield f"{path}: is there, though the ledger does not name it (a kill can leave it; `train` clears it)"
+            yield f"{path}: is there, though the ledger does not name it"
 
 
 def pages(history: RunFolder) -> list[str]:

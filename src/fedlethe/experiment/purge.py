@@ -122,7 +122,10 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
     # A model from before the client came less the initial one is the influence of those who took part alone until then.
     since = min(first, 1) if has_influence(folder.keep) and first <= folder.rounds else first
-    held, kept = _on_hold(folder, request), {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
+    held, kept = (
+        _on_hold(folder, None if base is None else request),
+        {f"erasures/{base}/{name}" for name in ("model", BESIDE)},
+    )
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
         name = artefact.path.rpartition(".")[0]
@@ -156,9 +159,9 @@ def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
     return artefact.kind in ("client delta", "norms", "influence")
 
 
-def _on_hold(folder: RunFolder, request: ErasureRequest) -> set[ClientId]:
-    """Clients whose own purge is still to come: their files wait for it."""
-    others = [other for other in requests_of(folder.ledger).values() if other.id != request.id]
+def _on_hold(folder: RunFolder, request: ErasureRequest | None) -> set[ClientId]:
+    """Clients whose own purge is still to come: their files wait for it; `request` is the folder's own, if any."""
+    others = [other for other in requests_of(folder.ledger).values() if request is None or other.id != request.id]
     return {client for other in others if other.purge not in (None, "done") for client in other.clients}
 
 
@@ -399,9 +402,23 @@ def demand_keys(run: Run, request: ErasureRequest, base: str) -> None:
     """
     if is_purged(run.history, request.id):
         return
+    for folder in folders_of(run)[1:]:
+        _demand_finished(folder)
     for target in condemned(run, request, base):
         _demand_keys(target)
         _demand_one_name(target)
+
+
+def _demand_finished(folder: RunFolder) -> None:
+    """Refuse to purge an earlier run of which a request is under way: it needs the models that would go."""
+    for other in requests_of(folder.ledger).values():
+        if other.state in ("running", "audited"):
+            raise FedletheError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
+        if other.purge not in (None, "done"):
+            raise FedletheError(
+                f"{folder.path}: its request {other.id} keeps its traces until {other.purge}; purge it first, when that "
+                f"is due: fedlethe purge {folder.path}"
+            )
 
 
 def _demand_keys(target: Condemned) -> None:
