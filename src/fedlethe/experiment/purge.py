@@ -416,7 +416,7 @@ def _demand_finished(folder: RunFolder) -> None:
             raise FedletheError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
         if other.purge not in (None, "done"):
             raise FedletheError(
-                f"{folder.path}: its request {other.id} keeps its traces until {other.purge}; purge it first, when that "
+                f"{folder.path}: its request {other.id} keeps its traces until {other.purge}; purge it first, when it "
                 f"is due: fedlethe purge {folder.path}"
             )
 
