@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from shlex import quote
 from typing import Any
 
 from rich.table import Column, Table
@@ -95,7 +96,8 @@ def _(result: Carried) -> Iterable[Table | str]:
             table.add_row(finding.audit, finding.verdict, finding.statement)
         yield table
     if result.request.stopped:
-        yield from (f"to go on: {way}" for way in _ways_on(result.request.id, result.erasure.method))
+        run, method = result.erasure.run, result.erasure.method
+        yield from (f"to go on, {way}" for way in _ways_on(str(run), result.request.id, method))
         return
     yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
     yield f"certificate: {result.certificate}"
@@ -124,13 +126,14 @@ def _count(found: Iterable[str]) -> str:
     return "1 file that no ledger names was" if count == 1 else f"{count} files that no ledger names were"
 
 
-def _ways_on(id: str, method: str) -> tuple[str, ...]:
-    erase = f"fedlethe erase RUN --request {id} --key KEY"
-    other = "--references MORE" if method in ("closed-form", "retrain") else "--method retrain (or another method)"
+def _ways_on(run: str, id: str, method: str) -> tuple[str, ...]:
+    erase = f"fedlethe erase {quote(run)} --request {id} --key KEY"
+    retrained = method in ("closed-form", "retrain")
+    other = "with more retrainings" if retrained else "by another method, such as retraining"
     return (
-        f"{erase} {other}",
-        f'{erase} --accept-findings "why" (it stays on record)',
-        f'fedlethe withdraw RUN {id} --reason "why"',
+        f"{other}: {erase} {'--references 10' if retrained else '--method retrain'}",
+        f'as it is, which stays on record: {erase} --accept-findings "why"',
+        f'or not at all: fedlethe withdraw {quote(run)} {id} --reason "why"',
     )
 
 

@@ -503,3 +503,45 @@ def test_what_an_earlier_run_keeps_until_a_date_is_not_purged_by_a_later_run(run
         _carry(later, id, PLAIN)
     assert {path: path.read_bytes() for path in (run / "influence").rglob("*.sealed")} == kept
     assert not list(later.rglob("certificate*"))
+
+
+def test_a_lost_key_that_is_found_again_is_a_key(made: Path, tmp_path: Path) -> None:
+    """Nothing of a refused command says that a key is lost, and a key that was put back is not destroyed as unknown."""
+    run = Path(shutil.copytree(made, tmp_path / "run"))
+    id, lost = request(run, GONE), {"why": "the drive died", "by": "the officer"}
+    keys = {client: next((run / "keys").glob(f"{client}.*.key")) for client in (GONE, "hospital-0")}
+    content = {client: key.read_bytes() for client, key in keys.items()}
+    plan = replace(PLAIN, method="retrain", options={})
+    for client, key in keys.items():
+        key.unlink()
+        wrong = replace(plan, references=2) if client == GONE else plan  # too few; and the key of who stays does not go
+        with opened_run(run) as opened, pytest.raises(FedletheError):
+            carry_out(opened, id, wrong, KEY, lost=lost)
+        key.write_bytes(content[client])
+        key.chmod(0o600)
+        assert "keys" not in {check.what for check in verify_ledger(run).failed}
+    keys[GONE].unlink()
+    with opened_run(run) as opened, pytest.raises(FedletheError, match="why it is a secret"):
+        carry_out(opened, id, None, KEY, _stops, lost=lost)
+    keys[GONE].write_bytes(content[GONE])
+    keys[GONE].chmod(0o600)
+    with opened_run(run) as opened:
+        purged = _predicate(certified(carry_out(opened, id, None, KEY)))["purge"]["runs"][0]
+    assert list(purged["keys_destroyed"]) == [GONE]
+    assert purged["keys_not_found"]["said to be lost"] == {}
+    assert not verify_ledger(run).failed
+
+
+def _stops(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+    raise FedletheError("why it is a secret")
+
+
+def test_a_request_that_nothing_was_signed_of_can_be_withdrawn(run: Path) -> None:
+    id = request(run, GONE)
+    with opened_run(run) as opened:
+        assert erase_unsigned(opened, id, PLAIN).state == "audited"
+    assert withdraw(run, id, "changed its mind", "the officer").state == "withdrawn"
+    id = request(run, GONE)
+    _carry(run, id, replace(PLAIN, method="fine_tune", options={}))
+    with pytest.raises(FedletheError, match="cannot be withdrawn any more"):
+        withdraw(run, id, "too late", "the officer")

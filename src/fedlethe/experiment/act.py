@@ -13,7 +13,7 @@ far that is. Nothing is purged before the new model and its certificate are in t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -147,20 +147,17 @@ def carry_out(
             for flag, name in (("--accept-findings", "why"), ("--by", "by")):
                 refuse_known(flag, accepted[name], run.history, patients)
             _accept(run.history.ledger, id, accepted, plan)
-        if lost is not None:
-            _enter_lost(run, [find(run.history.ledger, id)], lost)
-        request = _until_audited(run, id, plan, audit)
+        request = _until_audited(run, id, plan, audit, lost)
         if request.state != "completed" and not request.stopped:
             request = _certified(run, request, key)
         return _told(run, request)
 
 
-def _enter_lost(run: Run, requests: Sequence[ErasureRequest], lost: Mapping[str, str]) -> None:
+def _enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     for text in lost.values():
         demand_said(text, "--lost-keys")
-        for request in requests:
-            refuse_known("--lost-keys", text, run.history, request.patients)
-    enter_lost(run, lost)
+        refuse_known("--lost-keys", text, run.history, request.patients)
+    enter_lost(run, request.clients, lost)
 
 
 def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | None) -> None:
@@ -193,7 +190,9 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
         return _until_audited(run, id, plan, audit)
 
 
-def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> ErasureRequest:
+def _until_audited(
+    run: Run, id: str, plan: Plan | None, audit: Audit, lost: Mapping[str, str] | None = None
+) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
     destroy_spent(run.history)
@@ -210,7 +209,10 @@ def _until_audited(run: Run, id: str, plan: Plan | None, audit: Audit) -> Erasur
             f"{run.path}: its clients are on Flower nodes; carry it out there: "
             f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
         )
-    return _erased(run, _begun(run, request, plan), audit)
+    request = _begun(run, request, plan)
+    if lost is not None:
+        _enter_lost(run, request, lost)
+    return _erased(run, request, audit)
 
 
 def _as_begun(plan: Plan, request: ErasureRequest) -> bool:
@@ -409,8 +411,6 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
         ledger = run.history.ledger
         demand_clock(ledger)
         today, carried, waiting = chain.clock()[:10], [], []
-        if lost is not None:
-            _enter_lost(run, list(requests_of(ledger).values()), lost)
         for request in requests_of(ledger).values():
             newest = newest_certificate(run, request)
             finished = request.purge == "done" and newest is not None and newest.name == f"{FINAL}{JSON}"
@@ -420,6 +420,8 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
                 waiting.append(request)
             else:
                 _demand_none_under_way(ledger, request.id)
+                if lost is not None:
+                    _enter_lost(run, request, lost)
                 demand_keys(run, request, current(ledger) or "")
                 carried.append(_told(run, _purged(run, request, key)))
         return Purged(run.path, tuple(carried), tuple(waiting))

@@ -315,8 +315,12 @@ def _keys_of(folder: RunFolder, request: ErasureRequest) -> dict[str, Any]:
     keys = folder.store.keys
 
     def of_clients(*what: str) -> dict[str, list[str]]:
-        said = keys.confirmed(*what)
-        return {client: said[client] for client in request.clients if client in said}
+        said, found = keys.confirmed(*what), keys.confirmed(OVERWRITTEN)
+        ids = {
+            client: [id for id in said.get(client, []) if OVERWRITTEN in what or id not in found.get(client, [])]
+            for client in request.clients
+        }
+        return {client: held for client, held in ids.items() if held}
 
     return {
         "keys_destroyed": of_clients(OVERWRITTEN),

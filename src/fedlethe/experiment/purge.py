@@ -122,10 +122,8 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
     first = 0 if holds_them else next(rounds, folder.rounds + 1)
     # A model from before the client came less the initial one is the influence of those who took part alone until then.
     since = min(first, 1) if has_influence(folder.keep) and first <= folder.rounds else first
-    held, kept = (
-        _on_hold(folder, None if base is None else request),
-        {f"erasures/{base}/{name}" for name in ("model", BESIDE)},
-    )
+    held = _on_hold(folder, None if base is None else request)
+    kept = {f"erasures/{base}/{name}" for name in ("model", BESIDE)}
     revised = {f"erasures/{request.erasure}/statistics/{client}" for client in request.patients}
     for artefact in folder.ledger.artefacts().values():
         name = artefact.path.rpartition(".")[0]
@@ -169,7 +167,11 @@ def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientI
     living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
     # Who stays in part has a new key since the erasure, which seals what came of it.
     stays = request.patients if own else ()
-    return {client: tuple(ids[:-1] if client in stays else ids) for client, ids in living.items() if ids}
+    going = {client: ids[:-1] if client in stays else ids for client, ids in living.items()}
+    for client, lost in folder.store.keys.lost().items():  # so that one that turns up later is destroyed, too
+        if client in request.clients:
+            going[client] = [*going[client], *(id for id in lost if id not in living[client])]
+    return {client: tuple(ids) for client, ids in going.items() if ids}
 
 
 # The next erasure's history
@@ -371,17 +373,17 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     reach(folders_of(run), request.id, request.clients)
 
 
-def enter_lost(run: Run, lost: Mapping[str, str]) -> None:
-    """Enter of every key of the run, and of those that it began from, that cannot be found: somebody says it is lost.
+def enter_lost(run: Run, clients: Sequence[ClientId], lost: Mapping[str, str]) -> None:
+    """Enter of every key that is to be destroyed and cannot be found: somebody says it is lost.
 
     Args:
         run: The run, locked.
+        clients: Whose keys are to be destroyed.
         lost: Who says so ('by'), and why ('why').
     """
     for folder in folders_of(run):
         keys = folder.store.keys
-        owners = sorted({event.body["client"] for event in folder.ledger.events("key")})
-        gone = [(client, id) for client in owners for id in keys.missing(client, keys.living(client))]
+        gone = [(client, id) for client in clients for id in keys.missing(client, keys.living(client))]
         if gone:
             with nullcontext() if folder is run.history else folder.locked():
                 folder.ledger.append(
@@ -423,8 +425,9 @@ def _demand_finished(folder: RunFolder) -> None:
 
 def _demand_keys(target: Condemned) -> None:
     """Refuse to condemn keys that are not there: what is said to be destroyed would live on elsewhere."""
+    keys = target.folder.store.keys
     for client, ids in target.keys.items():
-        target.folder.store.keys.demand(client, ids)
+        keys.demand(client, [id for id in ids if id in keys.living(client)])
 
 
 def _demand_one_name(target: Condemned) -> None:

@@ -323,7 +323,10 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     demand_said(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
-        if request.state not in ("opened", "running", "failed") and not request.stopped:
+        certified = any(
+            path.startswith(f"erasures/{request.erasure}/certificate") for path in history.ledger.artefacts()
+        )
+        if request.state in CLOSED or request.purge is not None or (request.erasure is not None and certified):
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
         for flag, text in (("--reason", reason), ("--by", by)):
             refuse_known(flag, text, history, request.patients)

@@ -77,18 +77,30 @@ class Keyring:
         return sorted(folder for folder in named if not folder.is_dir())
 
     def living(self, client: ClientId) -> list[str]:
-        """The ids of the client's keys that were made and not destroyed, the newest last."""
+        """The ids of the client's keys that were made and not destroyed, the newest last.
+
+        One that was said to be lost is among them where its file is there after all.
+        """
         ids: dict[str, None] = {}
         for event in self._ledger.events("key"):
             if event.body["client"] == client and event.body["what"] == MADE:
                 ids[event.body["id"]] = None
-            elif event.body["client"] == client:
+            elif event.body["client"] == client and (
+                event.body["what"] != LOST or self.missing(client, [event.body["id"]])
+            ):
                 ids.pop(event.body["id"], None)
         return list(ids)
 
     def destroyed(self) -> dict[ClientId, list[str]]:
         """Client to the ids of the keys that the ledger says are destroyed, or are to be."""
         return self._said((DESTROYED,))
+
+    def lost(self) -> dict[ClientId, list[str]]:
+        """Client to the ids of the keys that were said to be lost, and are not destroyed yet."""
+        gone = self.destroyed()
+        return {
+            client: [id for id in ids if id not in gone.get(client, [])] for client, ids in self._said((LOST,)).items()
+        }
 
     def confirmed(self, *what: str) -> dict[ClientId, list[str]]:
         """Client to the ids of the keys of which the ledger says so: OVERWRITTEN, GONE or LOST."""
@@ -178,7 +190,12 @@ class Keyring:
         for client, ids in self.destroyed().items():
             found = self.destroy(client, ids)
             new = [id for id in ids if id not in settled and not client.startswith("-")]
-            rows = [{"client": client, "id": id, "what": OVERWRITTEN if id in found else GONE} for id in new]
+            lost = self._said((LOST,)).get(client, [])
+            rows = [
+                {"client": client, "id": id, "what": OVERWRITTEN if id in found else GONE}
+                for id in new
+                if id in found or id not in lost
+            ]
             if rows:
                 self._ledger.append([("key", row) for row in rows])
 

@@ -183,7 +183,7 @@ class _State:
             self.run_id = body["id"]
         else:
             if event.kind == "key":
-                self.keys[body["client"], body["id"]] = body["what"] == "made"
+                self.keys[body["client"], body["id"]] = body["what"] in ("made", "lost")  # a lost one can be found
             if event.kind == "request":
                 self.requests[body["id"]] = {"plan": False, "erasure": False, "purge": False}
             if event.kind == "state":
