@@ -186,7 +186,7 @@ def _(result: Erasure) -> Iterable[Table | str]:
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer" if cheaper >= 1 else f"{1 / cheaper:.1f}x more"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
     yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
-    yield f"model: {result.model}"
+    yield f"model: {result.model}" if result.model.exists() else f"model: {result.model} (a later purge removed it)"
 
 
 @tables.register
