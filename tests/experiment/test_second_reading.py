@@ -428,7 +428,8 @@ def test_influences_that_stay_are_of_the_training_without_the_erased(
     assert torch.equal(*models)
 
 
-def test_where_no_influence_is_left_methods_that_need_it_say_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repair", [0, 1])
+def test_where_no_influence_is_left_methods_that_need_it_say_so(repair: int, tmp_path: Path) -> None:
     config = document(hospitals=4, rounds=3, federation={"rounds": 3, "participation": 0.5}, seed=2)
     run = trained(tmp_path / "run", config)
     with opened_run(run) as opened:
@@ -437,7 +438,7 @@ def test_where_no_influence_is_left_methods_that_need_it_say_so(tmp_path: Path) 
         }
         late = max(entered, key=lambda client: entered[client])
         assert entered[late] > 1
-    erased(run, late, plan=Plan(method="rollback", options={}, mask={}, repair={"rounds": 0}))
+    erased(run, late, plan=Plan(method="rollback", options={}, mask={}, repair={"rounds": repair}))
     other = min(set(entered) - {late})
     with pytest.raises(FedletheError, match=r"influence: .* went with a purge"):
         erased(run, other, plan=PLAIN)
@@ -545,3 +546,44 @@ def test_a_request_that_nothing_was_signed_of_can_be_withdrawn(run: Path) -> Non
     _carry(run, id, replace(PLAIN, method="fine_tune", options={}))
     with pytest.raises(FedletheError, match="cannot be withdrawn any more"):
         withdraw(run, id, "too late", "the officer")
+
+
+def test_the_same_command_again_after_a_kill_in_the_purge(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = request(run, GONE)
+    with monkeypatch.context() as patch, opened_run(run) as opened:
+        patch.setattr("fedlethe.experiment.act.demand_as_certified", lambda *_: None)
+        patch.setattr("fedlethe.experiment.purge.reach", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(opened, id, PLAIN, KEY)
+    _carry(run, id, PLAIN)
+    assert listed(run).requests[0].state == "completed"
+    assert not verify_ledger(run).failed
+
+
+def _killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_patient_may_be_called_as_a_number_of_the_law(table: Path, tmp_path: Path) -> None:
+    table.write_text(table.read_text().replace(",north 3,", ",17,"))
+    run = trained(tmp_path / "run", _of(table))
+    assert request(run, "north", patients=["17"]) == "R0001"
+
+
+def test_the_new_key_of_a_client_that_lost_a_patient_is_no_key_to_be_lost(table: Path, tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", _of(table))
+    id = request(run, "north", patients=["north 3"])
+    with opened_run(run) as opened:
+        erase_unsigned(opened, id, EXACT)
+        old, new = opened.history.store.keys.living("north")
+    key = run / f"keys/north.{new}.key"
+    content = key.read_bytes()
+    key.unlink()
+    with opened_run(run) as opened, pytest.raises(FedletheError, match="key of north is missing"):
+        carry_out(opened, id, None, KEY, lost={"why": "it burnt", "by": "the officer"})
+    key.write_bytes(content)
+    key.chmod(0o600)
+    with opened_run(run) as opened:
+        purged = _predicate(certified(carry_out(opened, id, None, KEY)))["purge"]["runs"][0]
+    assert purged["keys_destroyed"] == {"north": [old]}
+    assert not verify_ledger(run).failed

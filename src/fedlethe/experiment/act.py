@@ -157,7 +157,7 @@ def _enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> N
     for text in lost.values():
         demand_said(text, "--lost-keys")
         refuse_known("--lost-keys", text, run.history, request.patients)
-    enter_lost(run, request.clients, lost)
+    enter_lost(run, request, lost)
 
 
 def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | None) -> None:
@@ -245,7 +245,7 @@ def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureReque
         plan = _checked(run, request, plan)
         facts = {name: getattr(plan, name) for name in Plan.__slots__}
         return moved(ledger, request.id, "running", plan=facts)
-    if plan is not None and held is not None and _checked(run, request, plan) != held:
+    if plan is not None and held is not None and not _as_begun(plan, request):
         raise FedletheError(f"request {request.id} was begun in another way; go on with it without options")
     return request
 

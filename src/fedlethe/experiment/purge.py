@@ -47,6 +47,7 @@ from fedlethe.experiment.remote import REMOTE
 from fedlethe.experiment.requests import ErasureRequest, requests_of
 from fedlethe.experiment.run import (
     Run,
+    applicable,
     config_of,
     divided,
     erased_images,
@@ -167,11 +168,12 @@ def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientI
     living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
     # Who stays in part has a new key since the erasure, which seals what came of it.
     stays = request.patients if own else ()
-    going = {client: ids[:-1] if client in stays else ids for client, ids in living.items()}
     for client, lost in folder.store.keys.lost().items():  # so that one that turns up later is destroyed, too
         if client in request.clients:
-            going[client] = [*going[client], *(id for id in lost if id not in living[client])]
-    return {client: tuple(ids) for client, ids in going.items() if ids}
+            living[client] = [*living[client], *(id for id in lost if id not in living[client])]
+    newest = {client: folder.store.keys.newest(client) for client in stays}
+    going = {client: tuple(id for id in ids if id != newest.get(client)) for client, ids in living.items()}
+    return {client: ids for client, ids in going.items() if ids}
 
 
 # The next erasure's history
@@ -277,7 +279,8 @@ class _Source:
     def of(cls, folder: RunFolder) -> _Source:
         """The data of a run that another one began from."""
         config, before = config_of(folder.path), erased_images(folder)
-        return cls(config, without(load_data(config, before), before), before)
+        images = load_data(config, before)
+        return cls(config, without(images, applicable(images, before)), before)
 
     @classmethod
     def of_open(cls, run: Run) -> _Source:
@@ -299,7 +302,8 @@ def _taken(
 def _images_of(source: _Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
     """The images that the purge of a request takes; `patients` are the names of those of clients erased in part."""
     clients = [client for client in request.clients if client in source.images.clients]
-    plain = without(divided(source.config, source.before), source.before)  # those of a backdoor lie elsewhere
+    before = applicable(load_data(source.config, source.before), source.before)
+    plain = without(divided(source.config, source.before), before)  # those of a backdoor lie elsewhere
     rows: set[int] = set()
     positions: dict[ClientId, dict[Split, tuple[int, ...]]] = {}
     for client in clients:
@@ -373,17 +377,23 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     reach(folders_of(run), request.id, request.clients)
 
 
-def enter_lost(run: Run, clients: Sequence[ClientId], lost: Mapping[str, str]) -> None:
+def enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     """Enter of every key that is to be destroyed and cannot be found: somebody says it is lost.
 
     Args:
         run: The run, locked.
-        clients: Whose keys are to be destroyed.
+        request: Whose keys are to be destroyed; not the new one of a client that lost patients alone.
         lost: Who says so ('by'), and why ('why').
     """
     for folder in folders_of(run):
         keys = folder.store.keys
-        gone = [(client, id) for client in clients for id in keys.missing(client, keys.living(client))]
+        again = request.patients if folder is run.history and request.erasure is not None else ()
+        gone = [
+            (client, id)
+            for client in request.clients
+            for id in keys.missing(client, keys.living(client))
+            if client not in again or id != keys.newest(client)
+        ]
         if gone:
             with nullcontext() if folder is run.history else folder.locked():
                 folder.ledger.append(
@@ -497,7 +507,7 @@ def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureReque
 
 
 def _of_another_training(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> bool:
-    """Whether the influences that are kept are of a training with the erased, and the model is of one without them.
+    """Whether the influences that are kept are of a training with the erased, and something is certain of the model.
 
     They would bring back what the others' updates took up from the erased, into a model that never held it.
     """
@@ -505,8 +515,7 @@ def _of_another_training(history: RunFolder, parts: Sequence[Part], request: Era
         return False
     if not history.store.holds(f"erasures/{base}/erasure"):  # of an app of one's own: nothing is claimed of it
         return False
-    record = json.loads(history.erasure_record(base))
-    return bool((record.get("guarantee") or {}).get("kind") == "exact")
+    return json.loads(history.erasure_record(base)).get("guarantee") is not None
 
 
 def _condemn(

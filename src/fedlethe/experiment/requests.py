@@ -246,7 +246,8 @@ def open_request(
         ledger = run.history.ledger
         demand_clock(ledger)
         for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
-            refuse_named(flag, text, patients or long_names(run, clients))
+            if text != LEGAL_GROUND:  # which has numbers that can be patients' names
+                refuse_named(flag, text, patients or long_names(run, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]

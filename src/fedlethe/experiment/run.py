@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,9 @@ from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
 
 T = TypeVar("T")
+
+MOST_TRIED = 4
+"""Erasures of patients of which each is tried by itself to have left the data; of more, all at once."""
 
 _ERASURE = re.compile(r"(.*/)?erasures/[0-9]{4,9}")
 """The folder of an erasure."""
@@ -205,7 +209,7 @@ def prepare(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> Prepared:
         FedletheError: The data, the weights file or the device cannot be used.
     """
     images = load_data(config, erased)
-    return prepare_with(config, without(images, erased), fingerprint=images.fingerprint)
+    return prepare_with(config, without(images, applicable(images, erased)), fingerprint=images.fingerprint)
 
 
 def prepare_with(
@@ -334,11 +338,6 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
             prepared = prepare(config, erased)
         else:
             prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
-        if prepared.fingerprint != fingerprint and known is None and not _all_retained(prepared.images, erased):
-            # Where the erased patients' files left the data, too, their places in it are others' now.
-            left = without(load_data(config, erased), [replace(one, positions={}) for one in erased])
-            if _all_retained(left, erased):
-                prepared = prepare_with(config, left, fingerprint=fingerprint)
         if prepared.fingerprint != fingerprint and not _all_retained(prepared.images, erased):
             message = "the images or their division are not those it was trained on"
             raise FedletheError(
@@ -362,9 +361,30 @@ def purged_images(history: RunFolder) -> tuple[ErasedImages, ...]:
     return tuple(from_json(held.content(held.find(name)), ErasedImages) for name in names)
 
 
+def applicable(images: FederatedData, erased: Sequence[ErasedImages]) -> Sequence[ErasedImages]:
+    """The erased images as they are to be taken out of the data as they are now.
+
+    Of patients it is known at which places their images were. Where their files left the data, those places are
+    others' now; the fingerprints of what stayed tell of which erasures that is so.
+    """
+    placed = [number for number, one in enumerate(erased) if one.positions]
+    if not placed or _all_retained(without(images, erased), erased):
+        return erased
+    choices = (
+        [placed]
+        if len(placed) > MOST_TRIED
+        else [chosen for count in range(1, len(placed) + 1) for chosen in combinations(placed, count)]
+    )
+    for gone in choices:
+        left = [replace(one, positions={}) if number in gone else one for number, one in enumerate(erased)]
+        if _all_retained(without(images, left), erased):
+            return left
+    return erased
+
+
 def _all_retained(images: FederatedData, erased: Sequence[ErasedImages]) -> bool:
     """Whether what is there is what the last purge left, though the erased images are not in the source any more."""
-    if not erased or set(images.clients) != set(erased[-1].retained):
+    if not erased or not erased[-1].retained or set(images.clients) != set(erased[-1].retained):
         return False
     return all(client_fingerprint(images, client) == known for client, known in erased[-1].retained.items())
 

@@ -95,6 +95,12 @@ class Keyring:
         """Client to the ids of the keys that the ledger says are destroyed, or are to be."""
         return self._said((DESTROYED,))
 
+    def newest(self, client: ClientId) -> str | None:
+        """The id of the client's key that was made last, whatever became of it; None where none was."""
+        made = [event.body["id"] for event in self._ledger.events("key")
+                if (event.body["client"], event.body["what"]) == (client, MADE)]  # fmt: skip
+        return made[-1] if made else None
+
     def lost(self) -> dict[ClientId, list[str]]:
         """Client to the ids of the keys that were said to be lost, and are not destroyed yet."""
         gone = self.destroyed()
