@@ -587,3 +587,24 @@ def test_the_new_key_of_a_client_that_lost_a_patient_is_no_key_to_be_lost(table:
         purged = _predicate(certified(carry_out(opened, id, None, KEY)))["purge"]["runs"][0]
     assert purged["keys_destroyed"] == {"north": [old]}
     assert not verify_ledger(run).failed
+
+
+def test_what_cannot_be_rebased_in_a_chain_is_found_before_anything_is_condemned(tmp_path: Path) -> None:
+    config = document(hospitals=4, rounds=2, history={"methods": ["retrain"]})
+    first, second = trained(tmp_path / "first", config), tmp_path / "second"
+    erased(first, GONE, plan=replace(PLAIN, method="retrain", options={}))
+    train_run(
+        resolve(document(hospitals=4, rounds=1, history={"methods": ["influence"]})),
+        second,
+        after=first / "erasures/0001",
+    )
+    erased(second, "hospital-2", plan=replace(PLAIN, method="fine_tune", options={}))
+    for run in (first, second):
+        assert not verify_ledger(run).failed
+
+
+def test_after_a_retraining_methods_that_need_the_training_before_it_are_refused(run: Path) -> None:
+    with opened_run(run) as opened:
+        one = erase(opened, request_for(opened.config, [GONE], opened.config.recipe("retrain")))
+        with pytest.raises(FedletheError, match="trained the model anew"):
+            erase(opened, request_for(opened.config, ["hospital-2"], opened.config.recipe("fed_eraser"), after=one.id))

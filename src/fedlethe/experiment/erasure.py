@@ -25,9 +25,11 @@ from fedlethe.experiment.secret import destroy_spent, mask_secret, spent
 from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
-from fedlethe.history.disk import RunFolder, anew, has_influence
+from fedlethe.history.disk import RunFolder, has_influence
+from fedlethe.history.disk import anew as anew_folder
 from fedlethe.history.history import History
 from fedlethe.history.store import JSON
+from fedlethe.history.succession import Succession
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
@@ -167,7 +169,13 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     if isinstance(method, ExactErasure):
         return closed_form.unlearn(run, forget, method, history, meter)
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
+    anew = isinstance(history, Succession) and any(part.anew for part in history.parts)
     for need in sorted(method.needs, key=lambda need: need.name):
+        if anew and need.of_history and need not in (Need.INITIAL, Need.INFLUENCE):
+            raise FedletheError(
+                f"an earlier erasure trained the model anew, and {need.value} is of the training before it; erase by "
+                "influence or retrain"
+            )
         if need.of_history and need not in kept:
             name = next(name for name, known in unlearning.METHODS.items() if isinstance(method, known))
             raise FedletheError(f"{name}: {run.history.lacks(need)}")
@@ -328,7 +336,7 @@ def _enter(
             artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
     if has_influence(run.history.keep):  # those of the training were made in the presence of who is gone
         for client, influence in sorted(unlearned.influences.items()):
-            artefacts.append(store.save("erasure", f"{anew(id)}{client}", client, influence, run.layout))
+            artefacts.append(store.save("erasure", f"{anew_folder(id)}{client}", client, influence, run.layout))
     for client, statistics in closed_form.revised(run, exact, past).items():
         name = f"erasures/{id}/statistics/{client}"
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.config import RunConfig
-from fedlethe.data.erased import array_of, client_fingerprint, without
+from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, without
 from fedlethe.data.federated import SPLITS, ClientData, FederatedData, Split
 from fedlethe.data.prints import SHARE, prints, prints_of
 from fedlethe.errors import FedletheError
@@ -215,7 +215,8 @@ def beginning(config: RunConfig, out: Path, after: Path | None, take_back: Seque
         return Beginning()
     with ExitStack() as stack:
         erased = Erased.before(begun_parts(out, relative, stack))
-        data = load_data(config)
+        gone = ErasedImages(array=None, rows=(), clients=tuple(erased.clients))  # a backdoor may have been theirs
+        data = load_data(config, (gone,))
         begun = _compared(data, erased, relative, tuple(dict.fromkeys(take_back)))
         return _located(begun, data, divided(config)) if begun.left_out else begun
 

@@ -207,12 +207,12 @@ def rebased(
         gone: Who is erased.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
-    final = history.erased_model(base)
+    final, own_training = history.erased_model(base), bool(history.anew(base))
     past = Succession(parts, final)
     zero = torch.zeros(past.layout.size)
 
     def influence(client: ClientId) -> torch.Tensor:
-        if client in patients and not parts[-1].anew:
+        if client in patients and not own_training:
             return history.repair(base).get(client, zero).double()
         known = Need.INFLUENCE in past.keep or any(part.anew for part in past.parts)
         return (past.influence(client) if known else _summed(past, client)).double()
@@ -363,6 +363,8 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
         for target in (own, *earlier):  # what the ledger calls living must be there before anything is condemned
             _demand_keys(target)
             _demand_one_name(target)
+        # What can fail is done before anything is condemned, in whichever folder.
+        made = [] if done else _influences(run.history, run.parts(base), request, base)
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
@@ -370,7 +372,6 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
                 _condemn(target, request, abroad(run, request), None, images, [])
         if not done:
             images = _taken(run.history, request, patients, lambda _: _Source.of_open(run))
-            made = _influences(run.history, run.parts(base), request, base)
             _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
@@ -498,7 +499,10 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
 
 
 def _influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
-    if not has_influence(history.keep) or _of_another_training(history, parts, request, base):
+    first = max((index for index, part in enumerate(parts) if part.anew), default=0)
+    if not all(has_influence(part.keep) for part in parts[first:]) or _of_another_training(
+        history, parts, request, base
+    ):
         return []
     return [
         history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)

@@ -74,6 +74,8 @@ class Succession:
         self._final = final
         self._gone = gone_after(parts)
         self.keep = frozenset.intersection(*(part.keep for part in parts))
+        if any(part.anew for part in parts):  # the rounds of the training before are not the model's any more
+            self.keep &= {Need.INITIAL, Need.INFLUENCE}
 
     @property
     def layout(self) -> Layout:
@@ -128,12 +130,11 @@ class Succession:
     def influence(self, client: ClientId) -> Vector:
         """See `History.influence`: what is left of it in the final model, repair rounds included."""
         total = torch.zeros(self.layout.size)
-        for part, gone in zip(self.parts, self._gone, strict=True):
+        first = max((index for index, part in enumerate(self.parts) if part.anew), default=0)
+        for part, gone in zip(self.parts[first:], self._gone[first:], strict=True):
             if client in gone:
                 continue
-            if part.anew:
-                total.zero_()
-            elif client in part.history.clients:
+            if not part.anew and client in part.history.clients:
                 total += part.history.influence(client)
             if client in part.repair:
                 total += part.repair[client]
