@@ -28,7 +28,7 @@ from fedlethe.experiment.certificate import BEFORE, FINAL, demand_as_certified, 
 from fedlethe.experiment.erasure import Erasure, done, erase_locked, recorded
 from fedlethe.experiment.lineage import held_by, up_to
 from fedlethe.experiment.patients import demand_trained_on, named, refuse_known, unnamed
-from fedlethe.experiment.purge import demand_keys, enter_lost, is_purged, purge
+from fedlethe.experiment.purge import demand_finished, demand_keys, enter_lost, is_purged, purge
 from fedlethe.experiment.remote import OutOfReach
 from fedlethe.experiment.request import EMPTY, Request, request_for
 from fedlethe.experiment.requests import (
@@ -358,6 +358,8 @@ def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReq
     days = Plan(**request.plan).keep_for
     due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
     demand_keys(run, request, request.erasure)
+    if due is None:
+        demand_finished(run, request)
     if not run.history.store.holds(f"erasures/{request.erasure}/{BEFORE}"):
         issue(run, request, key, BEFORE, due)
     if due is not None:
@@ -423,6 +425,7 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
                 if lost is not None:
                     _enter_lost(run, request, lost)
                 demand_keys(run, request, current(ledger) or "")
+                demand_finished(run, request)
                 carried.append(_told(run, _purged(run, request, key)))
         return Purged(run.path, tuple(carried), tuple(waiting))
 

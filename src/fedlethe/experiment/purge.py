@@ -415,16 +415,20 @@ def demand_keys(run: Run, request: ErasureRequest, base: str) -> None:
     """
     if is_purged(run.history, request.id):
         return
-    for folder in folders_of(run)[1:]:
-        _demand_finished(folder)
     for target in condemned(run, request, base):
         _demand_keys(target)
         _demand_one_name(target)
 
 
-def _demand_finished(folder: RunFolder) -> None:
-    """Refuse to purge an earlier run of which a request is under way: it needs the models that would go."""
-    for other in requests_of(folder.ledger).values():
+def demand_finished(run: Run, request: ErasureRequest) -> None:
+    """Refuse to purge where a request of an earlier run is under way: it needs the models that would go.
+
+    Raises:
+        FedletheError: One is; nothing is asked of a purge that is begun.
+    """
+    if is_purged(run.history, request.id):
+        return
+    for folder, other in ((one, other) for one in folders_of(run)[1:] for other in requests_of(one.ledger).values()):
         if other.state in ("running", "audited"):
             raise FedletheError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
         if other.purge not in (None, "done"):
