@@ -314,14 +314,26 @@ def test_a_patient_s_name_in_any_free_text_is_refused(table: Path, tmp_path: Pat
     run = trained(tmp_path / "run", _of(table))
     with opened_run(run) as opened:
         for text in ("because north 3 asked", "NORTH 3"):
-            with pytest.raises(FedletheError, match="names the patient"):
+            with pytest.raises(FedletheError, match="would be a patient's name"):
                 open_request(opened, ["north"], [], text, "the tests")
     request(run, "north", patients=["north 3"])
-    for text in ("north 3", "of patient=north 3", "north 3\u2019s wish", "#north 3/2", "(north 3)", "xnorth 3y"):
+    for text in (
+        "north 3",
+        "of patient=north 3",
+        "north 3\u2019s wish",
+        "#north 3/2",
+        "(north 3)",
+        "xnorth 3y",
+        "North 3 asks",
+        "NORTH\u00a03",
+    ):
         for reason, by in ((text, "the officer"), ("withdrawn", text)):
-            with pytest.raises(FedletheError, match="names the patient"):
+            with pytest.raises(FedletheError, match="would be a patient's name"):
                 withdraw(run, "R0001", reason, by)
-    with opened_run(run) as opened, pytest.raises(FedletheError, match="--lost-keys: names the patient"):
+    with (
+        opened_run(run) as opened,
+        pytest.raises(FedletheError, match="--lost-keys: characters 15 to 21 would be a patient's name"),
+    ):
         carry_out(opened, "R0001", None, KEY, lost={"why": "the drawer of north 3", "by": "the officer"})
     assert b"north 3" not in b"".join(path.read_bytes() for path in run.iterdir() if path.is_file())
 

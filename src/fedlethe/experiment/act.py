@@ -143,9 +143,9 @@ def carry_out(
     """
     with run.history.locked():
         if accepted is not None:
-            patients = find(run.history.ledger, id).patients
+            mentions = find(run.history.ledger, id).mentions
             for flag, name in (("--accept-findings", "why"), ("--by", "by")):
-                refuse_known(flag, accepted[name], run.history, patients)
+                refuse_known(flag, accepted[name], run.history, mentions)
             _accept(run.history.ledger, id, accepted, plan)
         request = _until_audited(run, id, plan, audit, lost)
         if request.state != "completed" and not request.stopped:
@@ -156,7 +156,7 @@ def carry_out(
 def _enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     for text in lost.values():
         demand_said(text, "--lost-keys")
-        refuse_known("--lost-keys", text, run.history, request.patients)
+        refuse_known("--lost-keys", text, run.history, request.mentions)
     enter_lost(run, request, lost)
 
 

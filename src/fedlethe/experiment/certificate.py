@@ -350,7 +350,7 @@ def _remains(run: Run) -> list[str]:
         )
     if any(request.patients for request in requests_of(run.history.ledger).values()):
         kept.append(
-            "a pseudonym of each erased patient, in the ledger and here: whoever holds the run's key of them can try "
+            "pseudonyms of each erased patient, in the ledger and here: whoever holds the run's key of them can try "
             "names until one fits"
         )
     if run.config.exact is not None:

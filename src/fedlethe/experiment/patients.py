@@ -67,19 +67,31 @@ def refuse_named(flag: str, text: str, names: Sequence[str]) -> None:
     Raises:
         FedletheError: It does; the message does not repeat the name.
     """
-    if any(_of_name(name).search(text) for name in names):
-        raise FedletheError(f"{flag}: names the patient, and stays on record; leave the name out")
+    for found in filter(None, (_of_name(name).search(text) for name in names)):
+        raise _names_a_patient(flag, *found.span())
 
 
-def refuse_known(flag: str, text: str, history: RunFolder, pseudonyms: OfClients) -> None:
+def refuse_known(flag: str, text: str, history: RunFolder, mentions: OfClients) -> None:
     """The same where the patients' names are not at hand: every piece of the text is held against what stands for them.
+
+    Args:
+        flag: What was typed.
+        text: The text.
+        history: Of the run.
+        mentions: Client to what stands for its patients' names in whichever letters (`Keys.mention`).
 
     Raises:
         FedletheError: One is a patient's name; the message does not repeat it.
     """
-    for client, known in pseudonyms.items():
-        if any(history.store.keys.pseudonym(client, piece) in known for piece in _pieces(text)):
-            raise FedletheError(f"{flag}: names the patient, and stays on record; leave the name out")
+    for client, known in mentions.items():
+        for start, end in _pieces(text):
+            if history.store.keys.mention(client, text[start:end]) in known:
+                raise _names_a_patient(flag, start, end)
+
+
+def _names_a_patient(flag: str, start: int, end: int) -> FedletheError:
+    where = f"character {end}" if end == start + 1 else f"characters {start + 1} to {end}"
+    return FedletheError(f"{flag}: {where} would be a patient's name, and the text stays on record; write it without")
 
 
 def long_names(run: Run, clients: Sequence[ClientId]) -> list[str]:
@@ -106,13 +118,13 @@ def _of_name(name: str) -> re.Pattern[str]:
     return re.compile(escaped if len(name) >= INSIDE else rf"(?<!\w){escaped}(?!\w)", re.IGNORECASE)
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Every part of a text that a name can be: of at least INSIDE letters anywhere, a shorter one by itself."""
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where a name can stand in a text, from and to: of at least INSIDE letters anywhere, a shorter one by itself."""
     edges = {place for place in range(len(text) + 1) if not (_lettered(text, place - 1) and _lettered(text, place))}
     for start in range(len(text)):
         for end in range(start + 1, min(start + LONGEST_NAME, len(text)) + 1):
             if end - start >= INSIDE or {start, end} <= edges:
-                yield text[start:end]
+                yield start, end
 
 
 def _lettered(text: str, place: int) -> bool:

@@ -46,6 +46,7 @@ class ErasureRequest:
         opened: When.
         clients: Who is to be erased, whole or in part.
         patients: Client to the pseudonyms of its patients, where it is these alone.
+        mentions: Client to what tells a text that names one of them.
         reason: In the words of who asks.
         by: Who opened it.
         legal_ground: On which.
@@ -66,6 +67,7 @@ class ErasureRequest:
     opened: str
     clients: tuple[ClientId, ...]
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    mentions: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
     reason: str
     by: str
     legal_ground: str
@@ -136,6 +138,7 @@ def _opened(event: Event) -> ErasureRequest:
         opened=event.at,
         clients=tuple(body["clients"]),
         patients={client: tuple(names) for client, names in body["patients"].items()},
+        mentions={client: tuple(names) for client, names in body.get("mentions", {}).items()},
         reason=body["reason"],
         by=body["by"],
         legal_ground=body["legal_ground"],
@@ -249,13 +252,15 @@ def open_request(
             if text != LEGAL_GROUND:  # which has numbers that can be patients' names
                 refuse_named(flag, text, patients or long_names(run, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
+        mentions = {c: sorted({run.history.store.keys.mention(c, one) for one in patients}) for c in pseudonyms}
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
             return replace(same, namesakes=namesakes)
         id = f"R{len(requests_of(ledger)) + 1:04d}"
         facts = {"reason": reason, "by": by, "legal_ground": legal_ground, "deadline": due}
-        ledger.append([("request", {"id": id, "clients": sorted(clients), "patients": pseudonyms, **facts})])
+        whom = {"clients": sorted(clients), "patients": pseudonyms, **({"mentions": mentions} if mentions else {})}
+        ledger.append([("request", {"id": id, **whom, **facts})])
         return replace(find(ledger, id), namesakes=namesakes)
 
 
@@ -330,5 +335,5 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
         if request.state in CLOSED or request.purge is not None or (request.erasure is not None and certified):
             raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
         for flag, text in (("--reason", reason), ("--by", by)):
-            refuse_known(flag, text, history, request.patients)
+            refuse_known(flag, text, history, request.mentions)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hmac
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -164,6 +165,11 @@ class Keyring:
         living = self.living(PATIENTS)
         key = self._key(PATIENTS, living[-1]) if living else self.renewed(PATIENTS)
         return hmac.new(key.secret, canonical([client, patient]).encode(), "sha256").hexdigest()[:32]
+
+    def mention(self, client: ClientId, patient: str) -> str:
+        """The same of a name as it may stand in a text: in capitals or small letters."""
+        folded = unicodedata.normalize("NFKC", patient).casefold()
+        return self.pseudonym(client, canonical(["in a text", folded]))
 
     def images(self) -> Key | None:
         """The key of the images' fingerprints; None where none was made yet.

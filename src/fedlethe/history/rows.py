@@ -223,7 +223,7 @@ _SHAPES: Mapping[str, _Shape] = {
             "legal_ground": _is_text,
             "deadline": _is_date,
         },
-        {},
+        {"mentions": _are_patients},
     ),
     "state": _Shape(
         {"request": _REQUEST, "state": lambda state: state in STATES},
