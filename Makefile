@@ -25,7 +25,7 @@ bench: .venv/installed  ## Speed and bytes, as ratios within one run; kills, fai
 	$(BIN)/python benchmarks/kill_and_resume.py
 	$(BIN)/python benchmarks/kill_an_erasure.py
 	FEDLETHE_EVERY_FAULT=1 FEDLETHE_FLIPS=16000 \
-	  $(BIN)/pytest -p no:cacheprovider tests/experiment/test_faults.py tests/experiment/test_flipped_bytes.py
+	  $(BIN)/pytest -p no:cacheprovider tests/requests/test_faults.py tests/requests/test_flipped_bytes.py
 
 install: .venv/installed  ## The virtual environment alone
 

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fedlethe.config import resolve
-from fedlethe.evaluation import log_probabilities
-from fedlethe.experiment import closed_form
-from fedlethe.experiment.erasure import erase
-from fedlethe.experiment.request import request_for
-from fedlethe.experiment.run import Run, opened_run
-from fedlethe.experiment.training import train_run
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.plan import request_for
+from fedlethe.federation.evaluation import log_probabilities
+from fedlethe.learners import closed_form
+from fedlethe.learners.training import train_run
+from fedlethe.runs.run import Run, opened_run
 from fedlethe.types import Vector
 
 

@@ -22,19 +22,20 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from fedlethe.closed_form.features import ScatteringFeatures
 from fedlethe.config import resolve
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.document import Document
-from fedlethe.exact.features import ScatteringFeatures
-from fedlethe.experiment import opened_run, request, train_run
-from fedlethe.experiment.erasure import unlearn
-from fedlethe.experiment.run import prepare
+from fedlethe.erasing.erase import unlearn
+from fedlethe.erasing.planning import plan_erasure
 from fedlethe.federation.client import LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.metered import Meter
 from fedlethe.federation.train import train
+from fedlethe.learners.training import train_run
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet50
+from fedlethe.runs.run import opened_run, prepare
 from fedlethe.vector import Layout, to_vector
 
 GONE = "client-2"
@@ -59,7 +60,7 @@ def erasing(document: Document, folder: Path) -> tuple[float, int]:
     trained = train_run(resolve(document), folder)
     seconds = []
     with opened_run(folder) as run:
-        method = request(run, (GONE,), "closed-form", {}, {}, {}).method
+        method = plan_erasure(run, (GONE,), "closed-form", {}, {}, {}).method
         for _ in range(REPEATS):
             meter = Meter()
             unlearn(run, (GONE,), method, run.history, meter)

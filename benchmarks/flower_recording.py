@@ -25,9 +25,9 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg, Strategy
 
 from fedlethe.config import resolve
-from fedlethe.experiment.run import Prepared, prepare
 from fedlethe.flower import LocalGrid, LocalNode, Recording
-from fedlethe.flower.naming import named
+from fedlethe.flower.wrap.client_name import named
+from fedlethe.runs.run import Prepared, prepare
 from fedlethe.vector import to_vector
 
 Keep: TypeAlias = Literal["needed", "everything"]

@@ -26,17 +26,16 @@ from fedlethe import files
 from fedlethe.audit import Answers, Evidence, audit, overall
 from fedlethe.config import RECOMMENDED, Recipe, RunConfig, resolve
 from fedlethe.document import read_toml
-from fedlethe.experiment import opened_run
-from fedlethe.experiment.act import Plan, carry_out
-from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.compare import UNTOUCHED, Job, Kind, Row, bytes_kept, document_of, finals, work_off
-from fedlethe.experiment.erasure import Erasure
-from fedlethe.experiment.requests import open_request
-from fedlethe.experiment.run import Prepared, prepare
-from fedlethe.experiment.table import HEADER, cells
+from fedlethe.erasing.erase import Erasure
+from fedlethe.erasing.examination import Examination
+from fedlethe.pages.comparison_table import HEADER, cells
 from fedlethe.progress import bar
+from fedlethe.requests.carry_out import Plan, carry_out
+from fedlethe.requests.request import open_request
+from fedlethe.requests.signing import SigningKey
+from fedlethe.runs.run import Prepared, opened_run, prepare
 from fedlethe.seeding import derive
-from fedlethe.signing import SigningKey
+from fedlethe.studies.compare import UNTOUCHED, Job, Kind, Row, bytes_kept, document_of, finals, work_off
 from fedlethe.types import ClientId, Vector
 
 SEQUENCE: tuple[ClientId, ...] = ("client-2", "client-0", "client-4")

@@ -27,12 +27,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fedlethe.config import resolve
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
-from fedlethe.experiment import opened_run, train_run
-from fedlethe.experiment.act import Plan, carry_out
-from fedlethe.experiment.requests import listed, open_request
-from fedlethe.experiment.run import opened_folder
-from fedlethe.experiment.verification import verify_ledger
-from fedlethe.signing import SigningKey
+from fedlethe.learners.training import train_run
+from fedlethe.requests.carry_out import Plan, carry_out
+from fedlethe.requests.request import listed, open_request
+from fedlethe.requests.signing import SigningKey
+from fedlethe.requests.verify import verify_ledger
+from fedlethe.runs.run import opened_folder, opened_run
 
 MOMENTS = 60
 GONE = "hospital-1"

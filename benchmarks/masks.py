@@ -18,9 +18,10 @@ from rich.table import Table
 
 from fedlethe.config import resolve
 from fedlethe.document import Document
-from fedlethe.experiment import frontier, opened_run, train_run
-from fedlethe.experiment.frontier import setting_of
+from fedlethe.learners.training import train_run
 from fedlethe.privacy.shape import cheapest
+from fedlethe.runs.run import opened_run
+from fedlethe.studies.frontier import frontier, setting_of
 from fedlethe.types import HidingPoint
 
 EPSILONS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0)

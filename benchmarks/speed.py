@@ -30,13 +30,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from fedlethe.config import resolve
 from fedlethe.data.federated import Examples
-from fedlethe.experiment.run import opened_folder
-from fedlethe.experiment.training import train_run
 from fedlethe.federation.client import LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.history.disk import RunFolder
+from fedlethe.learners.training import train_run
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet50
+from fedlethe.runs.run import opened_folder
 from fedlethe.types import EVERYTHING, Need, RoundRecord, Update, Vector
 from fedlethe.unlearning.influence import Influence
 from fedlethe.vector import Layout, to_vector
@@ -151,7 +151,7 @@ class _NobodyTrains:
 
 def erasure_speed(folder: Path) -> tuple[str, str, str]:
     """Reading, verifying, subtracting and writing, against reading and writing the same bytes."""
-    from fedlethe import checkpoint
+    from fedlethe.history import checkpoint
 
     history, layout, _ = _resnet_history(folder / "erasure", frozenset({Need.INITIAL, Need.INFLUENCE}))
     read = [path for path in history.path.rglob("*.safetensors") if path.name != "round_0000.safetensors"][:2]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from fedlethe.data.covid_radiography import CovidRadiography
 from fedlethe.data.partition import Partition, divide
-from fedlethe.evaluation import evaluate
 from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.evaluation import evaluate
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.federation.train import train

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from fedlethe.config import PRESETS, resolve
+from fedlethe.config import resolve
 from fedlethe.data.medmnist import MedMnist
-from fedlethe.document import Document, layered, read_toml
+from fedlethe.document import Document, assignments, layered, read_toml
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.run import toml_text
-from fedlethe.flags import assignments, document
 from fedlethe.models.resnet import ResNet50
+from fedlethe.presets import PRESETS, from_layers
+from fedlethe.runs.run import toml_text
 from fedlethe.types import EVERYTHING, Need
 
 
@@ -52,7 +52,9 @@ def test_layers_lie_preset_file_flags_set(tmp_path: Path) -> None:
         "local": {"epochs": None, "batch_size": 5, "learning_rate": 0.4},
         "model": {"name": None},
     }
-    result = document(config=tmp_path / "run.toml", preset="paper", settings=["local.learning_rate=0.5"], tables=tables)
+    result = from_layers(
+        config=tmp_path / "run.toml", preset="paper", settings=["local.learning_rate=0.5"], tables=tables
+    )
     local = {"epochs": 3, "batch_size": 5, "learning_rate": 0.5, "optimizer": "sgd", "momentum": 0.0}
     assert result["local"] == local
     assert result["seed"] == 9

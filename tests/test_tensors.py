@@ -17,10 +17,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedlethe import checkpoint
+from fedlethe.closed_form.by_class import ByClass
+from fedlethe.erasing import examination
 from fedlethe.errors import FedletheError
-from fedlethe.exact.by_class import ByClass
-from fedlethe.experiment import answers
+from fedlethe.history import checkpoint
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet18
 from fedlethe.tensors import read_arrays, read_header
@@ -104,7 +104,7 @@ def test_a_malformed_file_ends_in_one_line_that_names_it(name: str, tmp_path: Pa
         lambda: checkpoint.load(path, layout),
         lambda: checkpoint.layout_of(path),
         lambda: ByClass.read(BAD[name], path),
-        lambda: answers.read(BAD[name], path),
+        lambda: examination.read(BAD[name], path),
         lambda: initialise(ResNet18(weights=path), 1, 2, seed=0),
         lambda: read_arrays(BAD[name], path),
     )

@@ -18,17 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fedlethe import console_act, signing
+from fedlethe.cli.output import requests
 from fedlethe.config import resolve
 from fedlethe.data.table import csv_rows
 from fedlethe.entered import LONGEST, demand_text
 from fedlethe.errors import FedletheError
-from fedlethe.experiment.requests import ErasureRequest, Requests, open_request, withdraw
-from fedlethe.report import plots
-from fedlethe.report.page import Page, Section, Table, render
+from fedlethe.history.request_log import ErasureRequest, Requests
+from fedlethe.pages.page import Page, Section, Table, render
+from fedlethe.plots import curves
+from fedlethe.requests import signing
+from fedlethe.requests.request import open_request, withdraw
 from fedlethe.text import for_cell, shown
 from fedlethe.types import Cost, Evaluation, Metrics, Stage
-from tests.experiment.acting import document, trained
+from tests.requests.acting import document, trained
 
 CONTROLS = [
     *map(chr, range(0x20)),
@@ -150,7 +152,7 @@ def test_control_characters_are_refused_in_every_option(
 
 
 def test_python_is_refused_what_the_command_line_is(run: Path) -> None:
-    from fedlethe.experiment import opened_run
+    from fedlethe.runs.run import opened_run
 
     with opened_run(run) as opened:
         for told in ({"reason": "a\x1bb"}, {"by": "a\nb"}, {"legal_ground": "a\x00b"}, {"patients": ["a\x1b"]}):
@@ -169,7 +171,7 @@ def test_what_a_ledger_brings_is_spelt_out(capsys: pytest.CaptureFixture[str]) -
     one = ErasureRequest(
         id="R\x1b1", opened="", clients=("a\x1b[2J", "[/x]"), reason="b\r\n[red]", by="", legal_ground="", deadline="9"
     )
-    console_act.show(Requests(Path("[/run]\x07"), (one,)), False)
+    requests.show(Requests(Path("[/run]\x07"), (one,)), False)
     output = capsys.readouterr().out
     assert not [letter for letter in output if letter in CONTROLS and letter != "\n"]
     assert "a\\x1b[2J" in output
@@ -228,8 +230,8 @@ METRICS = Metrics(10, 0.5, 0.5, None)
 @pytest.mark.parametrize("name", ["[/x]", "$x^", "<b>&amp;</b>", "日本", "a\x1b\x00b", "\ud800", "--> ]]>", "w" * 5000])
 def test_pictures_and_pages_are_well_formed_for_any_name(name: str, tmp_path: Path) -> None:
     stages = [Stage("before", Evaluation(METRICS, {name: METRICS, "_b": METRICS}), Cost())]
-    for plot in (plots.erasure_stages(stages, [name]), plots.class_mix({name: {name: 3}})):
-        plots.save(plot, tmp_path)
+    for plot in (curves.erasure_stages(stages, [name]), curves.class_mix({name: {name: 3}})):
+        curves.save(plot, tmp_path)
         ET.parse(tmp_path / f"{plot.name}.svg")
         assert not set((tmp_path / f"{plot.name}.csv").read_text(encoding="utf-8")) & set(CONTROLS) - {"\n"}
     page = render(Page(name, name, {name: name}, [Section(name, [name], [Table(name, (name,), [(name,)])])]))

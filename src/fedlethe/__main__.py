@@ -58,7 +58,7 @@ def main() -> None:
         interrupts = _Interrupts()
         interrupts.take()
         os.umask(0o077)  # whatever a command writes is its owner's alone
-        from fedlethe.entry import run
+        from fedlethe.cli.entry import run
 
         code, message = run(sys.argv[1:])
     except KeyboardInterrupt:

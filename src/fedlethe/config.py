@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from fedlethe.closed_form.features import FEATURES, Centred, FeatureMap, Projected
+from fedlethe.closed_form.settings import ExactErasure, ExactSettings
 from fedlethe.data import DATASETS
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
@@ -18,8 +20,6 @@ from fedlethe.data.partition import Partition
 from fedlethe.document import Document, check_names, checked, construct, entry, layered, named, plain
 from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
-from fedlethe.exact.features import FEATURES, Centred, FeatureMap, Projected
-from fedlethe.exact.settings import ExactErasure, ExactSettings
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.repair import Repair
@@ -50,24 +50,6 @@ CLOSED_FORM = "closed-form"
 """The erasure method of the closed-form federation."""
 
 DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
-
-PRESETS: dict[str, Document] = {
-    "paper": {
-        "data": {"source": "covid-radiography", "size": 128},
-        "partition": {"scheme": "iid", "clients": 5},
-        "model": {"name": "resnet50"},
-        "federation": {"rounds": 15},
-        "local": {"epochs": 7, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.005, "momentum": 0.0},
-        "history": {"keep": "everything"},
-    },
-    "demo": {
-        "data": {"source": "phantom"},
-        "model": {"name": "small-cnn"},
-        "federation": {"rounds": 10},
-        "local": {"epochs": 2, "batch_size": 16, "optimizer": "adam", "learning_rate": 0.003},
-        "history": {"keep": "everything"},
-    },
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -151,3 +151,25 @@ def _toml(item: Any) -> Any:
     if isinstance(item, Path):
         return str(item.expanduser().resolve())
     return [_toml(part) for part in item] if isinstance(item, (list, tuple)) else item
+
+
+def assignments(settings: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts as a dictionary; a value that TOML cannot read is taken as a string.
+
+    Raises:
+        FedletheError: A text has no '='.
+
+    Example:
+        >>> assignments(["scale=0.5", "optimizer=adam"])
+        {'scale': 0.5, 'optimizer': 'adam'}
+    """
+    values = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise FedletheError(f"--set {setting}: must be KEY=VALUE, such as --set scale=0.5")
+        try:
+            values[key.strip()] = tomlkit.parse(f"value = {text}").unwrap()["value"]
+        except tomlkit.exceptions.ParseError:
+            values[key.strip()] = text
+    return values

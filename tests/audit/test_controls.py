@@ -17,9 +17,9 @@ from torch import nn
 from fedlethe.audit import AUDITS, Answers, Evidence, audit, overall
 from fedlethe.config import resolve
 from fedlethe.data.federated import ClientData, Examples, FederatedData
-from fedlethe.experiment.answers import Examination
-from fedlethe.experiment.run import Prepared
+from fedlethe.erasing.examination import Examination
 from fedlethe.federation.train import train
+from fedlethe.runs.run import Prepared
 from fedlethe.seeding import torch_generator
 from fedlethe.types import Vector
 from fedlethe.vector import Layout, to_vector

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from flwr.app import Context, Message, RecordDict
 
-from fedlethe.flower.client import client_app
-from fedlethe.flower.local import LocalGrid, LocalNode
-from fedlethe.flower.server import server_app
+from fedlethe.flower.app.client_app import client_app
+from fedlethe.flower.app.server_app import server_app
+from fedlethe.flower.nodes.local import LocalGrid, LocalNode
 
 CONFIG = """
 seed = 0

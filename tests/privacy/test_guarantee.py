@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedlethe.audit.identity import Success, full_knowledge, guesses
+from fedlethe.audit.attackers import Success, full_knowledge, guesses
 from fedlethe.privacy.accounting import gaussian_sigma
 from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by
 from fedlethe.privacy.mask import IsotropicMask, Mask, shaped, subspace

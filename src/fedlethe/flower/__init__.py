@@ -18,14 +18,14 @@ except ImportError:
     raise FedletheError("Flower is not installed; install it with: pip install 'fedlethe[flower]'") from None
 
 if TYPE_CHECKING:
-    from fedlethe.flower.client import client_app
-    from fedlethe.flower.erasing import Erasing
-    from fedlethe.flower.federation import FlowerFederation
-    from fedlethe.flower.grid import RetainedGrid
-    from fedlethe.flower.local import LocalGrid, LocalNode
-    from fedlethe.flower.naming import named
-    from fedlethe.flower.recording import Recording
-    from fedlethe.flower.server import server_app
+    from fedlethe.flower.app.client_app import client_app
+    from fedlethe.flower.app.server_app import server_app
+    from fedlethe.flower.nodes.flower_federation import FlowerFederation
+    from fedlethe.flower.nodes.grid import RetainedGrid
+    from fedlethe.flower.nodes.local import LocalGrid, LocalNode
+    from fedlethe.flower.wrap.client_name import named
+    from fedlethe.flower.wrap.erasing import Erasing
+    from fedlethe.flower.wrap.recording import Recording
 
 __all__ = [
     "Erasing",
@@ -40,15 +40,15 @@ __all__ = [
 ]
 
 _PLACES = {
-    "Erasing": "erasing",
-    "FlowerFederation": "federation",
-    "LocalGrid": "local",
-    "LocalNode": "local",
-    "Recording": "recording",
-    "RetainedGrid": "grid",
-    "client_app": "client",
-    "named": "naming",
-    "server_app": "server",
+    "Erasing": "wrap.erasing",
+    "FlowerFederation": "nodes.flower_federation",
+    "LocalGrid": "nodes.local",
+    "LocalNode": "nodes.local",
+    "Recording": "wrap.recording",
+    "RetainedGrid": "nodes.grid",
+    "client_app": "app.client_app",
+    "named": "wrap.client_name",
+    "server_app": "app.server_app",
 }
 
 

@@ -13,7 +13,7 @@ its deltas, not its models: a model holds the global one that it began from, and
 
 An influence has its round in its name, so that a kill in mid-round leaves the files of the round before intact.
 
-After a purge (see `experiment.purge`) the run's model is that of the erasure, which `final` gives; the influences of
+After a purge (see `requests.purge`) the run's model is that of the erasure, which `final` gives; the influences of
 the retained clients are rebased on it, and neither deltas, norms nor later global models are there.
 """
 
@@ -27,10 +27,11 @@ from pathlib import Path
 
 import torch
 
-from fedlethe import checkpoint, files
+from fedlethe import files
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
+from fedlethe.history import checkpoint
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger, Participation, removals
 from fedlethe.history.store import JSON, Store, of_round

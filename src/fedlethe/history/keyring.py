@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
+from fedlethe.history import checkpoint
 from fedlethe.history.chain import Body, canonical
 from fedlethe.history.ledger import Artefact, Ledger
-from fedlethe.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
+from fedlethe.history.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
 from fedlethe.types import ClientId
 
 MADE, DESTROYED, OVERWRITTEN, GONE, LOST = "made", "destroyed", "overwritten", "gone", "lost"

@@ -9,13 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fedlethe import checkpoint
 from fedlethe.errors import FedletheError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
+from fedlethe.history import checkpoint
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
 from fedlethe.history.rows import FOLDERS
-from fedlethe.sealing import SEALED
+from fedlethe.history.sealing import SEALED
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""The commands about the cache of decoded images; `cli` takes them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedlethe.cli.request_commands import JsonFlag
+from fedlethe.errors import FedletheError
+
+if TYPE_CHECKING:
+    from fedlethe.config import RunConfig
+
+caches = typer.Typer(no_args_is_help=True, help="The cache of decoded images, features and lists of files.")
+
+DATA = "Whose images are whose: a run, or the data as for train"
+RunFlag = Annotated[Path | None, typer.Option("--run", help="A run folder: its data.", rich_help_panel=DATA)]
+ClientsNamed = Annotated[list[str] | None, typer.Option("--client", help="This client's; give it again for several.")]
+PatientsNamed = Annotated[list[str] | None, typer.Option("--patient", help="Only this patient's.")]
+SourceFlag = Annotated[str | None, typer.Option("--data", help="As for train.", rich_help_panel=DATA)]
+ConfigFlag = Annotated[Path | None, typer.Option("--config", help="A TOML file as for train.", rich_help_panel=DATA)]
+RootFlag = Annotated[Path | None, typer.Option(help="The data set's folder or file.", rich_help_panel=DATA)]
+PathFlag = Annotated[Path | None, typer.Option(help="The CSV of --data table.", rich_help_panel=DATA)]
+FlagFlag = Annotated[str | None, typer.Option(help="Which MedMNIST.", rich_help_panel=DATA)]
+ClientsFlag = Annotated[int | None, typer.Option(help="How many simulated clients.", rich_help_panel=DATA)]
+PartitionFlag = Annotated[str | None, typer.Option(help="site, iid, dirichlet or quantity.", rich_help_panel=DATA)]
+AlphaFlag = Annotated[float | None, typer.Option(help="Of dirichlet.", rich_help_panel=DATA)]
+SeedFlag = Annotated[int | None, typer.Option(help="Of the division.", rich_help_panel=DATA)]
+SetFlag = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.", rich_help_panel=DATA),
+]
+
+
+@caches.command("list", epilog="Example: fedlethe cache list --run RUN")
+def list_cache(
+    run: RunFlag = None,
+    client: ClientsNamed = None,
+    patient: PatientsNamed = None,
+    data: SourceFlag = None,
+    config: ConfigFlag = None,
+    root: RootFlag = None,
+    path: PathFlag = None,
+    flag: FlagFlag = None,
+    clients: ClientsFlag = None,
+    partition: PartitionFlag = None,
+    alpha: AlphaFlag = None,
+    seed: SeedFlag = None,
+    set_: SetFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what the cache holds; and of whom, where --run or the data say whose images are whose. Names nobody."""
+    from fedlethe import public
+    from fedlethe.cli.output import cached
+
+    source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
+    if source is None and (client or patient):
+        raise FedletheError("--client and --patient: say of which data, with --run RUN or the options of train")
+    cached.show(public.cache_content(source, client or (), patient or ()), json)
+
+
+@caches.command("clear", epilog="Example: fedlethe cache clear --run RUN --client hospital-1")
+def clear_cache(
+    run: RunFlag = None,
+    client: ClientsNamed = None,
+    patient: PatientsNamed = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everybody's, and all lists of files.")] = False,
+    data: SourceFlag = None,
+    config: ConfigFlag = None,
+    root: RootFlag = None,
+    path: PathFlag = None,
+    flag: FlagFlag = None,
+    clients: ClientsFlag = None,
+    partition: PartitionFlag = None,
+    alpha: AlphaFlag = None,
+    seed: SeedFlag = None,
+    set_: SetFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Remove what holds decoded images or features of a client or patient, of any size and run; and lists of files.
+
+    Images of others that lie in the same arrays are decoded again when they are needed. What was not reached is said.
+    """
+    from fedlethe import public
+    from fedlethe.cli.output import cached
+
+    source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
+    named = bool(client or patient)
+    if everything == named:
+        raise FedletheError("say whose images go: --client or --patient, or --all for everybody's; one of the two")
+    if named and source is None:
+        raise FedletheError("--client and --patient: say of which data, with --run RUN or the options of train")
+    if everything and source is not None:
+        raise FedletheError("--all: takes out everything, whatever the data; leave the options of data out")
+    cached.show(public.clear_cache(source, client or (), patient or ()), json)
+
+
+@caches.callback()
+def _caches() -> None:
+    """The cache of decoded images, features and lists of files."""
+
+
+def _source(
+    run: Path | None,
+    data: str | None,
+    config: Path | None,
+    root: Path | None,
+    path: Path | None,
+    flag: str | None,
+    clients: int | None,
+    partition: str | None,
+    alpha: float | None,
+    seed: int | None,
+    settings: list[str] | None,
+) -> RunConfig | None:
+    """The configuration that says whose images are whose; None where nothing was given."""
+    from fedlethe import public
+    from fedlethe.cli import flags
+    from fedlethe.presets import from_layers
+
+    options = (data, config, root, path, flag, clients, partition, alpha, seed, settings)
+    given = any(option is not None for option in options)
+    if run is not None:
+        if given:
+            raise FedletheError("--run: the run says what its data are; leave the other options of data out")
+        return public.config_of_run(run)
+    if not given:
+        return None
+    tables: dict[str, dict[str, Any]] = {
+        "": {"seed": seed},
+        "data": flags.data(data, root, path, flag, None, None, None),
+        "partition": {"scheme": partition, "clients": clients, "alpha": alpha},
+    }
+    document = from_layers(config=config, preset=None, settings=settings or [], tables=tables)
+    return public.config_for(document)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""The whole story on the embedded data: train, erase, sweep, trace, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlethe.config import RECOMMENDED, resolve
+from fedlethe.document import layered
+from fedlethe.erasing.erase import Erasure, done, erase
+from fedlethe.erasing.plan import request_for
+from fedlethe.learners.training import Trained, train_run
+from fedlethe.pages.report import report
+from fedlethe.presets import PRESETS
+from fedlethe.runs.run import opened_run
+from fedlethe.studies.sweep_trace import SIGMAS, sweep, trace
+from fedlethe.types import ClientId
+from fedlethe.unlearning import METHODS
+
+DRAWS = 3
+METHOD = "influence"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo made."""
+
+    trained: Trained
+    erasure: Erasure
+    page: Path
+
+
+def demo(out: Path, seed: int) -> Demo:
+    """Train the demo's hospitals into `out`, erase the third of them, and draw all of it.
+
+    What an earlier demo has done in that folder is not done again.
+
+    Raises:
+        FedletheError: The folder is taken.
+    """
+    trained = train_run(resolve(layered(PRESETS["demo"], {"seed": seed})), out, finished_too=True)
+    with opened_run(out) as run:
+        client: ClientId = sorted(run.data.clients)[2]
+        method = METHODS[METHOD]()
+        request = request_for(run.config, (client,), run.config.recipe(RECOMMENDED))
+        erasure = done(run, request) or erase(run, request)
+        sweep(run, METHOD, method, SIGMAS, DRAWS, ())
+        trace(run, METHOD, method, client)
+        return Demo(trained, erasure, report(run).page)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""What the commands about requests, certificates, keys and the ledger have found, on stdout; see `console`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from shlex import quote
+from typing import Any
+
+from rich.table import Column, Table
+
+from fedlethe.cli.output.show import as_object, show, tables
+from fedlethe.errors import FedletheError
+from fedlethe.history.request_log import ErasureRequest, Requests
+from fedlethe.requests.carry_out import Carried, Purged
+from fedlethe.requests.signing import NewKey
+from fedlethe.requests.verify import Verified
+
+__all__ = ["show", "show_verified"]
+
+
+def show_verified(result: Verified, as_json: bool) -> None:
+    """Print what was checked; leave with an error where something does not hold."""
+    show(result, as_json)
+    if result.failed:
+        first, *others = result.failed
+        more = f" (and {len(others)} more)" if others else ""
+        raise FedletheError(f"{result.subject}: {first.what}: {first.words}{more}")
+
+
+@as_object.register
+def _(result: Carried) -> dict[str, Any]:
+    return {
+        "request": as_object(result.request),
+        "erasure": as_object(result.erasure),
+        "model": result.erasure.model,
+        "certificate": result.certificate,
+        "verdict": result.request.verdict,
+        "stopped": result.request.stopped,
+        "audit": None if result.audit is None else dataclasses.asdict(result.audit),
+        "unnamed": list(result.unnamed),
+    }
+
+
+@as_object.register
+def _(result: ErasureRequest) -> dict[str, Any]:
+    return {**dataclasses.asdict(result), "overdue": result.overdue, "stopped": result.stopped}
+
+
+@as_object.register
+def _(result: Requests) -> dict[str, Any]:
+    requests = [as_object(request) for request in result.requests]
+    return {"run": result.run, "requests": requests, "problems": list(result.problems)}
+
+
+@as_object.register
+def _(result: Purged) -> dict[str, Any]:
+    return {
+        "run": result.run,
+        "carried": [as_object(one.request) for one in result.carried],
+        "unnamed": sorted({words for one in result.carried for words in one.unnamed}),
+        "waiting": [as_object(request) for request in result.waiting],
+    }
+
+
+@as_object.register
+def _(result: Verified) -> dict[str, Any]:
+    return {**dataclasses.asdict(result), "holds": not result.failed}
+
+
+@tables.register
+def _(result: ErasureRequest) -> Iterable[Table | str]:
+    if result.namesakes:
+        yield (
+            f"a patient of this name has images at {', '.join(result.namesakes)}, too, which this request leaves "
+            "there; if it is the same person, open a request for each"
+        )
+    yield from _listed(f"Request {result.id}", [result])
+    if result.state == "opened":
+        yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
+
+
+@tables.register
+def _(result: Requests) -> Iterable[Table | str]:
+    yield from (f"PROBLEM: {words}; restore it from a backup" for words in result.problems)
+    yield from _listed(f"{result.run}: erasure requests", result.requests)
+
+
+@tables.register
+def _(result: Carried) -> Iterable[Table | str]:
+    left = f"; {_count(result.unnamed)} left in the run folder" if result.unnamed else ""
+    yield _first_line(result.request) + left
+    yield from _unnamed(result.unnamed)
+    yield from tables(result.erasure)
+    if result.audit is not None:
+        table = Table("audit", "verdict", "why", title=f"Against {result.audit.references} retrainings")
+        for finding in result.audit.findings:
+            table.add_row(finding.audit, finding.verdict, finding.statement)
+        yield table
+    if result.request.stopped:
+        run, method = result.erasure.run, result.erasure.method
+        yield from (f"to go on, {way}" for way in _ways_on(str(run), result.request.id, method))
+        return
+    yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
+    yield f"certificate: {result.certificate}"
+
+
+def _first_line(request: ErasureRequest) -> str:
+    """What became of a request, and what the audits said."""
+    if request.stopped:
+        found = {"still there": "the audits found the client", "not useful": "the audits found the model of no use"}
+        told = found.get(request.verdict or "", request.verdict)
+        return f"STOPPED: {told} ('{request.verdict}'); nothing was certified or purged of request {request.id}"
+    accepted = "" if request.accepted is None else f", accepted by {request.accepted['by']}: {request.accepted['why']}"
+    return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
+
+
+def _unnamed(found: Iterable[str]) -> Iterable[str]:
+    """What fedlethe did not touch, since it does not know what it is."""
+    listed = sorted(set(found))
+    if listed:
+        yield f"{_count(listed)} left in the run folder, as copies of what was erased could be; see what they are:"
+        yield from (f"  {words}" for words in listed)
+
+
+def _count(found: Iterable[str]) -> str:
+    count = len(set(found))
+    return "1 file that no ledger names was" if count == 1 else f"{count} files that no ledger names were"
+
+
+def _ways_on(run: str, id: str, method: str) -> tuple[str, ...]:
+    erase = f"fedlethe erase {quote(run)} --request {id} --key KEY"
+    retrained = method in ("closed-form", "retrain")
+    other = "with more retrainings" if retrained else "by another method, such as retraining"
+    return (
+        f"{other}: {erase} {'--references 10' if retrained else '--method retrain'}",
+        f'as it is, which stays on record: {erase} --accept-findings "why"',
+        f'or not at all: fedlethe withdraw {quote(run)} {id} --reason "why"',
+    )
+
+
+@tables.register
+def _(result: Purged) -> Iterable[Table | str]:
+    if result.carried:
+        yield from _listed("Purged", [one.request for one in result.carried])
+        yield from _unnamed(words for one in result.carried for words in one.unnamed)
+    else:
+        yield "no purge is due"
+    yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
+
+
+@tables.register
+def _(result: Verified) -> Iterable[Table | str]:
+    kept = [check for check in result.checks if check.result == "not checked"]
+    failed = "; ".join(f"{check.what}: {check.words}" for check in result.failed)
+    said = "".join(f": {check.words}" for check in result.checks if check.what == "statement")
+    yield f"DOES NOT HOLD: {failed}" if failed else f"holds{said}; {len(kept)} of {len(result.checks)} not checked"
+    table = Table("what", "result", "", title=str(result.subject))
+    for check in result.checks:
+        table.add_row(check.what, check.result, check.words)
+    yield table
+
+
+@tables.register
+def _(result: NewKey) -> Iterable[Table | str]:
+    yield f"signing key: {result.private} (yours alone)"
+    yield f"public key: {result.public} (for who checks certificates)"
+    yield f"id: {result.id}"
+
+
+def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | str]:
+    names = ("id", "clients", "state", "deadline", "erasure", "audit", "purge")
+    table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
+    for request in requests:
+        done = (request.erasure or "-", request.verdict or "-", request.purge or "-")
+        table.add_row(request.id, request.subject, request.state, request.deadline, *done)
+    yield table
+    for request in requests:
+        late = ["overdue"] if request.overdue else []
+        stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
+        yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
+        yield from (f"{request.id}: who left: {line}" for line in request.hiding)

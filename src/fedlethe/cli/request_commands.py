@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""The commands about erasure requests, certificates, keys and the ledger; `cli` takes them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
+ACT = "An erasure request"
+STOPPED = 3
+"""The exit code where the audits found something, and somebody has to decide how to go on."""
+KeyFlag = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="FEDLETHE_SIGNING_KEY", help="Signs the certificate; make one: fedlethe key new.", rich_help_panel=ACT
+    ),
+]
+LostKeysFlag = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHY", help="Keys to be destroyed that cannot be found are lost; it is certified.", rich_help_panel=ACT
+    ),
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The request.", show_default=False)]
+ByFlag = Annotated[str | None, typer.Option(help="Who; your user name if unset.")]
+
+commands = typer.Typer()
+keys = typer.Typer(no_args_is_help=True, help="Keys that sign certificates.")
+ledgers = typer.Typer(no_args_is_help=True, help="The ledger of a run.")
+
+
+@commands.command(epilog='Example: fedlethe request RUN --client client-2 --reason "withdrew its consent"')
+def request(
+    run: RunArgument,
+    client: Annotated[list[str], typer.Option(help="Who is to be erased; give it again for several.")],
+    reason: Annotated[str, typer.Option(help="In the words of who asks; it stays on record.")],
+    patient: Annotated[list[str] | None, typer.Option(help="Only this patient of the client.")] = None,
+    by: ByFlag = None,
+    legal_ground: Annotated[str | None, typer.Option(help="GDPR Art. 17(1) if unset.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="YYYY-MM-DD; 30 days from now if unset.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Open an erasure request: who, why, on which ground, until when. It stays on record."""
+    from fedlethe import public
+    from fedlethe.cli import flags
+    from fedlethe.cli.output import requests
+    from fedlethe.presets import given
+
+    told = given({"legal_ground": legal_ground, "deadline": deadline})
+    with public.opened_run(run) as opened:
+        requests.show(public.open_request(opened, client, patient or [], reason, flags.user(by), **told), json)
+
+
+@commands.command(epilog="Example: fedlethe requests RUN")
+def requests(run: RunArgument, json: JsonFlag = False) -> None:
+    """List the erasure requests of a run: state, deadline, and when their traces go."""
+    from fedlethe import public
+    from fedlethe.cli.output import requests
+
+    requests.show(public.listed(run), json)
+
+
+@commands.command(epilog='Example: fedlethe withdraw RUN R0001 --reason "opened by mistake"')
+def withdraw(
+    run: RunArgument,
+    id: IdArgument,
+    reason: Annotated[str, typer.Option(help="It stays on record.")],
+    by: ByFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Withdraw an erasure request of which nothing was certified yet."""
+    from fedlethe import public
+    from fedlethe.cli import flags
+    from fedlethe.cli.output import requests
+
+    requests.show(public.withdraw(run, id, reason, flags.user(by)), json)
+
+
+@commands.command(epilog="Example: fedlethe purge RUN --key erasure.key")
+def purge(run: RunArgument, key: KeyFlag = None, lost_keys: LostKeysFlag = None, json: JsonFlag = False) -> None:
+    """Carry out the purges that were to wait (erase --keep-for) and whose date has come."""
+    from fedlethe import public
+    from fedlethe.cli import flags
+    from fedlethe.cli.output import requests
+
+    signer = public.signing_key(key)
+    with public.opened_run(run) as opened:
+        requests.show(public.purge_due(opened, signer, flags.said(lost_keys)), json)
+
+
+@commands.command(epilog="Example: fedlethe verify RUN/erasures/0001/certificate.json --key erasure.key.pub --run RUN")
+def verify(
+    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="The file.", show_default=False)],
+    key: Annotated[Path, typer.Option(help="The public half of the key that signed it.")],
+    run: Annotated[Path | None, typer.Option(help="The run folder, to check what it says of it.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Check a certificate: signature, hashes, ledger, purge; and say what could not be checked."""
+    from fedlethe import public
+    from fedlethe.cli.output import requests
+
+    requests.show_verified(public.verify_certificate(certificate, key, run), json)
+
+
+@keys.command("new", epilog="Example: fedlethe key new erasure.key")
+def new_key(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; FILE.pub is for everybody.")],
+    json: JsonFlag = False,
+) -> None:
+    """Make a key that signs certificates (Ed25519); keep FILE to yourself, give FILE.pub to who checks them."""
+    from fedlethe import public
+    from fedlethe.cli.output import requests
+
+    requests.show(public.new_signing_key(path), json)
+
+
+@keys.callback()
+def _keys() -> None:
+    """Keys that sign certificates."""
+
+
+@ledgers.command("verify", epilog="Example: fedlethe ledger verify RUN")
+def verify_ledger(run: RunArgument, json: JsonFlag = False) -> None:
+    """Find any row of the ledger that was changed, removed or put elsewhere, and any file that does not match."""
+    from fedlethe import public
+    from fedlethe.cli.output import requests
+
+    requests.show_verified(public.verify_ledger(run), json)
+
+
+@ledgers.callback()
+def _ledgers() -> None:
+    """The ledger of a run."""

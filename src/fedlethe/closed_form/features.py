@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT
+"""Frozen feature maps: images -> float32 rows, the same for every client, and never trained on any of theirs.
+
+A map is a frozen dataclass whose fields are its options; one row in FEATURES. `featurise` applies it to a federation,
+through the cache folder: one file for each client, so that a client's features can be deleted with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fedlethe.closed_form.scattering import Scattering
+from fedlethe.data.cache import cache_place, cached_array, digest, origins
+from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
+from fedlethe.data.phantom import Phantom
+from fedlethe.errors import FedletheError
+from fedlethe.files import sha256_of
+from fedlethe.models.resnet import ResNet18, ResNet50
+from fedlethe.progress import bar
+from fedlethe.seeding import numpy_generator
+
+ROWS_AT_ONCE = 128
+"""Images that are worked on together: what bounds the memory."""
+
+Transform: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+"""From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""
+
+ImageShape: TypeAlias = tuple[int, int, int]
+
+
+class FeatureMap(Protocol):
+    """See the module's docstring."""
+
+    def key(self) -> str:
+        """Names everything that its features depend on."""
+        ...
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """The map for images of a shape (C, H, W).
+
+        Raises:
+            FedletheError: It does not take such images, or its file cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScatteringFeatures:
+    """Wavelet scattering of each channel (see `closed_form.scattering`): no weights and no training data.
+
+    Images are padded by reflection to a multiple of 2^scales.
+
+    Attributes:
+        scales: J; None for as many as leave maps of about 4 x 4: 3 at 32 pixels, 4 at 64, 5 at 128.
+        angles: L, a multiple of 2.
+        log: Take log(S + 0.001).
+    """
+
+    scales: int | None = None
+    angles: int = 8
+    log: bool = True
+
+    def __post_init__(self) -> None:
+        scales = 3 if self.scales is None else self.scales
+        Scattering(size=2 ** max(scales, 1), scales=scales, angles=self.angles, log=self.log)
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"scattering 1, scales {self.scales}, angles {self.angles}, log {self.log}"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        side = max(shape[1:])
+        scales = max(1, math.ceil(math.log2(side)) - 2) if self.scales is None else self.scales
+        size = -(-side // 2**scales) * 2**scales
+        scattering = Scattering(size=size, scales=scales, angles=self.angles, log=self.log)
+        down, across = size - shape[1], size - shape[2]
+        if max(down, across) >= 2 * min(shape[1:]) - 1:
+            raise FedletheError(f"scattering: images of {shape[1]} x {shape[2]} are too small for {scales} scales")
+        padding = (across // 2, across - across // 2, down // 2, down - down // 2)
+
+        def transform(images: torch.Tensor) -> torch.Tensor:
+            padded = functional.pad(images, padding, mode="reflect").flatten(0, 1)  # (n x C, size, size)
+            return scattering(padded).reshape(len(images), -1)
+
+        return transform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackboneFeatures:
+    """A frozen ResNet's features before its last layer: 512 of ResNet-18, 2048 of ResNet-50.
+
+    Attributes:
+        weights: A safetensors file of a state dict with torchvision's names, as of ImageNet (MONAI's have them, too).
+        network: 'resnet18' or 'resnet50'.
+    """
+
+    weights: Path
+    network: Literal["resnet18", "resnet50"] = "resnet18"
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"backbone 1, {self.network}, {_content(self.weights)}"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        if min(shape[1:]) < 32:
+            raise FedletheError(
+                f"backbone: takes images of 32 x 32 and more, not {shape[1]} x {shape[2]}; set data.size"
+            )
+        kind = ResNet18 if self.network == "resnet18" else ResNet50
+        with torch.random.fork_rng(devices=[]):
+            network = kind(weights=self.weights).build(shape[0], 2)
+        network.fc = nn.Identity()
+        return _frozen(network.eval())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TorchScriptFeatures:
+    """What a TorchScript file makes of images: any frozen network, its output flattened.
+
+    Attributes:
+        weights: The file; take it only from whom you trust, since it is a program.
+    """
+
+    weights: Path
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"torchscript 1, {_content(self.weights)}"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        _content(self.weights)
+        try:
+            transform = _frozen(torch.jit.load(str(self.weights), map_location="cpu").eval())  # type: ignore[no-untyped-call]
+            transform(torch.zeros(2, *shape))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise FedletheError(
+                f"{self.weights}: cannot be used as TorchScript on images of {' x '.join(map(str, shape))} ({reason})"
+            ) from None
+        return transform
+
+
+FEATURES: dict[str, type[FeatureMap]] = {
+    "scattering": ScatteringFeatures,
+    "backbone": BackboneFeatures,
+    "torchscript": TorchScriptFeatures,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Projected:
+    """Another map's features, times a random matrix of independent Gaussians (Johnson & Lindenstrauss, 1984).
+
+    The matrix depends on its shape alone, so it is public, and the same for all clients and runs.
+
+    Attributes:
+        inner: The other map.
+        dimension: To so many features.
+    """
+
+    inner: FeatureMap
+    dimension: int
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"{self.inner.key()}, projected 1 to {self.dimension}"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        transform = self.inner.prepare(shape)
+        size = transform(torch.zeros(1, *shape)).shape[1]
+        if self.dimension > size:
+            raise FedletheError(f"dimension {self.dimension}: there are {size} features only; choose fewer, or none")
+        drawn = numpy_generator(0, "projection", size, self.dimension).standard_normal((size, self.dimension))
+        matrix = torch.from_numpy((drawn / math.sqrt(size)).astype(np.float32))
+        return lambda images: transform(images) @ matrix
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Centred:
+    """Another map's features less their mean over public images, in units of 1.5 times their usual length around it.
+
+    Noise that hides a row is made for rows of length 1, most of which would be the part that all images share. The
+    public images are the phantom's synthetic radiographs, so no client's image is used.
+
+    Attributes:
+        inner: The other map.
+    """
+
+    inner: FeatureMap
+
+    def key(self) -> str:
+        """See `FeatureMap.key`."""
+        return f"{self.inner.key()}, centred 1"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        transform = self.inner.prepare(shape)
+        size = max(shape[1:])
+        public = Phantom(hospitals=5, images_per_hospital=10, size=size).load().images[:, :, : shape[1], : shape[2]]
+        rows = transform(normalise(torch.from_numpy(public.repeat(shape[0], axis=1))))
+        centre = rows.mean(dim=0)
+        unit = 1.5 * torch.linalg.vector_norm(rows - centre, dim=1).median()
+        return lambda images: (transform(images) - centre) / unit
+
+
+def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
+    """The same federation, features in the place of its images.
+
+    Args:
+        data: Images.
+        feature_map: What makes features of them.
+
+    Returns:
+        Clients whose examples are float32, shape (n, d, 1, 1); labels, splits and groups as they were.
+
+    Raises:
+        FedletheError: The map does not take these images, or the cache folder cannot be written.
+    """
+    key, transform = feature_map.key(), feature_map.prepare(data.image_shape)
+    size = transform(torch.zeros(1, *data.image_shape)).shape[1]
+    total = sum(len(held.split(split)) for held in data.clients.values() for split in SPLITS)
+    with bar("features, images", total) as advance:
+
+        def of(examples: Examples) -> Examples:
+            return _features(examples, key, size, transform, advance)
+
+        clients = {
+            client: ClientData(*(of(held.split(split)) for split in SPLITS)) for client, held in data.clients.items()
+        }
+    return replace(
+        data,
+        clients=clients,
+        image_shape=(size, 1, 1),
+        source_fingerprint=digest(data.fingerprint, key),
+        public=None,
+    )
+
+
+def features_of(examples: Examples, feature_map: FeatureMap, shape: ImageShape) -> Examples:
+    """Examples of images of a shape (C, H, W) as `featurise` has them."""
+    transform = feature_map.prepare(shape)
+    size = transform(torch.zeros(1, *shape)).shape[1]
+    return _features(examples, feature_map.key(), size, transform, lambda: None)
+
+
+def cached_features(examples: Examples, feature_map: FeatureMap) -> Path:
+    """Where the features of some images are cached, whether they are or not."""
+    return _place(examples, feature_map.key())
+
+
+def _features(examples: Examples, key: str, size: int, transform: Transform, advance: Callable[[], None]) -> Examples:
+    if not len(examples):
+        return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
+
+    def made() -> Iterator[npt.NDArray[Any]]:
+        with torch.inference_mode():
+            for images, _ in examples.batches(ROWS_AT_ONCE):
+                yield transform(normalise(images)).numpy()
+                for _ in range(len(images)):
+                    advance()
+
+    array = cached_array(
+        _place(examples, key),
+        (len(examples), size),
+        np.float32,
+        made,
+        source=key,
+        rows=lambda: origins(examples.images, examples.indices),
+    )
+    return Examples(
+        array.reshape(len(examples), size, 1, 1), np.arange(len(examples)), examples.labels, examples.groups
+    )
+
+
+def _place(examples: Examples, key: str) -> Path:
+    """Named by what the features are made of: the map, and the bytes of the images in their order."""
+    content = hashlib.sha256(key.encode())
+    for start in range(0, len(examples), 1024):
+        content.update(examples.images[examples.indices[start : start + 1024]].tobytes())
+    return cache_place("features", f"{content.hexdigest()[:40]}.npy")
+
+
+def _content(path: Path) -> str:
+    if not path.is_file():
+        raise FedletheError(f"{path}: there is no such weights file")
+    return sha256_of(path)
+
+
+def _frozen(network: nn.Module) -> Transform:
+    def transform(images: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            features: torch.Tensor = network(images)
+        return features.float().flatten(1)
+
+    return transform

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""The audits of one erasure: its model against retrainings that never saw the forgotten clients' images.
+
+One erasure gives one model, so audits that compare many unlearned models (membership, forget quality) cannot be made
+of it, and say so; `fedlethe compare` makes them for a method. What models answered is kept while the request is under
+way, so that a kill loses no retraining, and goes with the purge: it was made of the forgotten images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
+from fedlethe.closed_form.settings import ExactErasure
+from fedlethe.erasing.erase import Erasure
+from fedlethe.erasing.examination import Examination, content_of, read
+from fedlethe.erasing.patients import OfClients, less, remaining
+from fedlethe.erasing.plan import Request
+from fedlethe.errors import FedletheError
+from fedlethe.federation.train import sample_clients, train
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.history import History
+from fedlethe.history.ledger import REPLACED, removals
+from fedlethe.history.store import JSON
+from fedlethe.learners import closed_form
+from fedlethe.models import initialise
+from fedlethe.progress import track
+from fedlethe.runs.run import Run, from_json, to_json
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import to_vector
+
+FOLDER = "audits"
+"""Of what models answered, in the run folder."""
+
+AUDIT = "audit"
+"""The file of the findings, beside the erasure's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What the audits found of an erasure.
+
+    Attributes:
+        references: How many retrainings it was held against.
+        seeds: Theirs.
+        verdict: One word for all of them.
+        findings: Of each audit.
+        asked: Whose images were looked at; None for those of all.
+    """
+
+    references: int
+    seeds: tuple[int, ...]
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    asked: tuple[ClientId, ...] | None = None
+
+
+LEAST_REFERENCES = 3
+"""Retrainings below which a verdict would rest on one or two figures, and some audits cannot be made at all."""
+
+
+def demand_references(references: int) -> None:
+    """Refuse a number of retrainings that no audit can be made of.
+
+    Raises:
+        FedletheError: It is negative, or above 0 and below LEAST_REFERENCES.
+    """
+    if references < 0:
+        raise FedletheError("--references must not be negative; 0 is for no audit")
+    if 0 < references < LEAST_REFERENCES:
+        raise FedletheError(
+            f"--references {references}: the audits take {LEAST_REFERENCES} retrainings at least; 0 is for no audit"
+        )
+
+
+def attest(run: Run, erasure: Erasure, request: Request, references: int) -> None:
+    """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
+
+    Findings against fewer retrainings are replaced.
+
+    Args:
+        run: The run, locked.
+        erasure: The erasure.
+        request: What it was asked for.
+        references: How many retrainings to make.
+    """
+    store = run.history.store
+    if not references or _is_entered(run, erasure.id, references):
+        return
+    past = run.past(request.after)
+    patients = request.patients or _of_closed_form(run, request, past)
+    gone = tuple(sorted({*request.forget, *patients}))
+    asked = Examination.of(run, gone, patients)
+    seeds = tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(references))
+
+    def ask(which: str, model: Callable[[], Vector]) -> Answers:
+        place = f"{FOLDER}/{erasure.id}/{which}"
+        if not store.holds(place):
+            content = content_of(asked.ask(run, model(), relearn=not patients))
+            run.history.ledger.add_artefacts([store.write("answers", place, None, [content])])
+        held = store.find(place)
+        return read(store.content(held), run.path / held.path)
+
+    candidate = ask("candidate", lambda: run.history.erased_model(erasure.id))
+    untouched = ask("untouched", past.final)
+    held = [
+        ask(f"reference-{seed}", partial(_retrained, run, past, gone, patients, seed))
+        for seed in track(seeds, references, "retrainings")
+    ]
+    findings = audit(Evidence(asked.task, [candidate], [untouched], held))
+    enter(run, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
+
+
+def _is_entered(run: Run, id: str, references: int) -> bool:
+    """Whether findings against so many retrainings are entered; those against fewer are taken out of the ledger."""
+    found = attested(run, id)
+    if found is None or found.references >= references:
+        return found is not None
+    run.history.ledger.append(removals([f"erasures/{id}/{AUDIT}{JSON}"], REPLACED))
+    return False
+
+
+def enter(run: Run, id: str, found: Attested) -> None:
+    """Write what was found of an erasure, and enter it in the ledger."""
+    content = to_json(found, Attested).encode()
+    written = run.history.store.write("erasure", f"erasures/{id}/{AUDIT}", None, [content], ending=JSON)
+    run.history.ledger.add_artefacts([written])
+
+
+def attested(run: Run, id: str) -> Attested | None:
+    """What was found of an erasure; None where it was not audited."""
+    return attested_in(run.history, id)
+
+
+def attested_in(history: RunFolder, id: str) -> Attested | None:
+    """What a run folder holds of an erasure's audit, checked against the ledger; None where it was not audited."""
+    store, name = history.store, f"erasures/{id}/{AUDIT}"
+    return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
+
+
+def _of_closed_form(run: Run, request: Request, past: History) -> Mapping[ClientId, tuple[str, ...]]:
+    if not isinstance(request.method, ExactErasure):
+        return {}
+    return closed_form.patients_by_client(run, request.method, past)
+
+
+def _retrained(run: Run, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:
+    """A training from a start of its own without the forgotten images, and without who was erased before."""
+    config, whole = run.config, set(gone) - set(patients)
+    data = less(run.data, patients).without(set(run.data.clients) - set(past.clients))
+    if config.exact is not None:
+        return closed_form.retrain(replace(run, data=data), sorted(whole))
+    data = data.without(whole)
+    federation = remaining(run, past, gone, patients, seed)
+    schedule = [
+        (round, sample_clients(federation.clients, config.federation.participation, seed, round))
+        for round in range(1, config.federation.rounds + 1)
+    ]
+    network = initialise(config.model, data.image_shape[0], len(data.classes), seed)
+    model = to_vector(network, run.layout)
+    for record in train(federation, model, schedule):
+        model = record.after
+    return model

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What may be claimed of an erasure's model, worked out from what was asked for and from what the ledger holds.
+
+A method says what is certain of the model that it hands back (`types.Guarantee`). Before that is signed, and whenever a
+certificate is verified, the claim is worked out again here, without the method's word: from the method's name, the
+learner, what came after the unlearning step, and who took part in which round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from fedlethe.closed_form.sums import LIMIT, RESIDUAL
+from fedlethe.config import CLOSED_FORM
+from fedlethe.erasing.erase import Erasure
+from fedlethe.history.succession import Part
+from fedlethe.types import ClientId, Guarantee
+
+Claim: TypeAlias = Literal["exact", "guaranteed", "evidence"]
+
+CLAIMS: Mapping[Claim, str] = {
+    "exact": "The model after is one that training without the erased data leads to, as the method's statement says.",
+    "guaranteed": "Something is certain of what the model after holds of the erased data: the method's statement says "
+    "what. It is not the model that a retraining would give.",
+    "evidence": "Nothing is guaranteed of the model after. Audits, where there are any, are evidence: they can "
+    "find traces of the erased data, and cannot prove that there are none.",
+}
+"""The claims, the strongest first."""
+
+RETRAINS = ("retrain", "rollback")
+"""Methods that train without the erased clients from a model that holds nothing of them."""
+
+BACK_TO = "back_to_round"
+"""The figure of a method that goes back to a round: which one, 0 for the initial model."""
+
+
+def claim_of(guarantee: Guarantee | None) -> Claim:
+    """The claim that a guarantee makes."""
+    return "evidence" if guarantee is None else guarantee.kind
+
+
+def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
+    """The most that may be claimed of an erasure's model.
+
+    Args:
+        erasure: Its record.
+        parts: The trainings that its model came from; their rounds are read from their ledgers.
+    """
+    later = {stage.name for stage in erasure.stages} - {"before", "unlearned"}
+    if erasure.method == CLOSED_FORM:
+        equal = erasure.found.get(RESIDUAL, math.inf) <= LIMIT
+        return "exact" if equal and not later else "guaranteed"
+    whole = set(erasure.forget) - set(erasure.patients)
+    first = first_round(parts, erasure.forget)
+    untouched = first is None and not set(erasure.forget) & set().union(*(part.repair for part in parts))
+    back_to = erasure.found.get(BACK_TO)
+    went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
+    if not (untouched or erasure.method in RETRAINS or (went_back and whole)):
+        return "evidence"
+    return "guaranteed" if later else "exact"
+
+
+def first_round(parts: Sequence[Part], clients: Sequence[ClientId]) -> int | None:
+    """The first round, counted over all parts, that one of the clients' updates entered; None where none did."""
+    before = 0
+    for part in parts:
+        for round in range(1, part.history.rounds + 1):
+            if set(clients) & set(part.history.weights(round)):
+                return before + round
+        before += part.history.rounds
+    return None
+
+
+def stronger(one: Claim, other: Claim) -> bool:
+    """Whether one claim says more than another."""
+    order = list(CLAIMS)
+    return order.index(one) < order.index(other)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Asks models for what the audits look at, and keeps it in a file: log-probabilities, float64, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from fedlethe import files, tensors
+from fedlethe.audit import Answers, Task
+from fedlethe.audit.membership import RETAINED
+from fedlethe.audit.relearn import SHORT_TRAININGS
+from fedlethe.audit.scores import Floats
+from fedlethe.data.federated import Examples, FederatedData
+from fedlethe.errors import FedletheError
+from fedlethe.federation.evaluation import log_probabilities
+from fedlethe.runs.run import Prepared
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Vector
+
+EMPTY: Mapping[ClientId, Sequence[str]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examination:
+    """The images that models are asked about.
+
+    Attributes:
+        forget: The forgotten clients.
+        sets: By the names of `Answers`.
+        task: The right answers.
+    """
+
+    forget: tuple[ClientId, ...]
+    sets: dict[str, list[Examples]]
+    task: Task
+
+    @classmethod
+    def of(
+        cls, prepared: Prepared, forget: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]] = EMPTY
+    ) -> Examination:
+        """The examination of a federation for some forgotten clients, or for these patients of them alone."""
+        data = prepared.data
+        retained = [client for client in data.clients if client not in forget]
+        forgotten = {client: data.clients[client].train for client in sorted(forget)}
+        for client, names in patients.items():
+            forgotten[client] = forgotten[client].only(data.of_patients(client, names)["train"])
+        sets = {
+            "test": [held.test for held in data.clients.values()],
+            "forgotten": list(forgotten.values()),
+            "retained": _thinned(data, retained),
+        }
+        backdoor = prepared.config.backdoor
+        if backdoor is not None and backdoor.client in forget:
+            sets["triggered"] = [prepared.inputs(backdoor.triggered(prepared.images))]
+        labels = {name: np.concatenate([part.labels for part in parts]) for name, parts in sets.items()}
+        task = Task(
+            labels["test"],
+            labels["forgotten"],
+            labels["retained"],
+            backdoor.target if backdoor is not None and "triggered" in sets else None,
+        )
+        return cls(forget=tuple(sorted(forget)), sets=sets, task=task)
+
+    def ask(self, prepared: Prepared, model: Vector, relearn: bool) -> Answers:
+        """What a model, shape (P,), answers; `relearn` trains it on the forgotten images (a network, that is)."""
+        by_steps = prepared.config.exact is None
+        answers = {name: self._answer(prepared, model, parts) for name, parts in self.sets.items()}
+        return Answers(**answers, relearn=self._relearn(prepared, model) if relearn and by_steps else None)
+
+    def _answer(self, prepared: Prepared, model: Vector, parts: Sequence[Examples]) -> Floats:
+        return log_probabilities(prepared.network, prepared.layout, prepared.execution, model, parts)
+
+    def _relearn(self, prepared: Prepared, model: Vector) -> Floats:
+        """The mean loss on the forgotten images, before and after each of some short trainings on them."""
+        times, epochs = SHORT_TRAININGS
+        labels = self.task.forgotten
+        federation = prepared.federation(seed=derive(prepared.config.seed, "relearn"))
+        settings = replace(prepared.config.local, epochs=epochs)
+        losses = []
+        for time in range(times + 1):
+            answers = self._answer(prepared, model, self.sets["forgotten"])
+            losses.append(-float(answers[np.arange(len(labels)), labels].mean()))
+            if time < times:
+                for client in self.forget:
+                    (update,) = federation.train(model, (client,), round=time, settings=settings)
+                    model = update.model
+        return np.array(losses)
+
+
+def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]:
+    """The training images of these clients, or every n-th of them where they are too many."""
+    total = sum(len(data.clients[client].train) for client in clients)
+    step = -(-total // RETAINED)
+    parts = [data.clients[client].train for client in clients]
+    return [part.only(np.arange(len(part)) % step == 0) for part in parts]
+
+
+def content_of(answers: Answers) -> bytes:
+    """Answers as the content of a safetensors file."""
+    arrays = {field.name: getattr(answers, field.name) for field in fields(Answers)}
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+    return safetensors.numpy.save(kept)
+
+
+def save(path: Path, answers: Answers) -> None:
+    """Write answers to a file of their own."""
+    with files.written_whole(path) as aside:
+        aside.write_bytes(content_of(answers))
+
+
+def load(path: Path) -> Answers:
+    """Read what `save` wrote.
+
+    Raises:
+        FedletheError: The file is not whole.
+    """
+    return read(files.content_of(path), path)
+
+
+def read(content: bytes, path: Path) -> Answers:
+    """What `content_of` made; `path` names the file in messages.
+
+    Raises:
+        FedletheError: It is not whole.
+    """
+    arrays, _ = tensors.read_arrays(content, path)
+    try:
+        return Answers(**arrays)
+    except TypeError:
+        held = ", ".join(arrays)[:200]
+        raise FedletheError(
+            f"{path}: holds no answers of a model (it holds {held or 'nothing'}); remove it and run the command again"
+        ) from None

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""fedlethe's own Flower app: every unlearning method on the nodes."""

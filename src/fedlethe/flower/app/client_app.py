@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""What runs on a node: it says who it is, trains, and evaluates, on its own images."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedlethe.audit.relearn import SHORT_TRAININGS
+from fedlethe.closed_form.by_class import ByClass
+from fedlethe.closed_form.sent import rows
+from fedlethe.config import OF_LEARNER, Learner
+from fedlethe.data.federated import SPLITS
+from fedlethe.data.prints import prints_of, sketch
+from fedlethe.document import Document, entry
+from fedlethe.errors import FedletheError
+from fedlethe.federation.evaluation import log_probabilities, metrics, predict
+from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.flower.nodes import messages
+from fedlethe.flower.nodes.messages import Counts, Request
+from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
+from fedlethe.flower.nodes.site import Site, own_name, site
+from fedlethe.presets import from_layers
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import load_vector
+
+
+def client_app(config: Path) -> ClientApp:
+    """The app of a node.
+
+    Args:
+        config: The federation's configuration, a TOML file as for `fedlethe train`, shipped with the app.
+
+    Returns:
+        A ClientApp that answers what `server_app` asks.
+    """
+    app = ClientApp()
+
+    def asked(message: Message, context: Context) -> tuple[Request, Site]:
+        request = Request.of(message.content)
+        document = app_document(config, context.run_config, request.computing.learner)
+        here = site(document, context.node_config, request.client)
+        if here.client != request.client:
+            raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+        if here.own:
+            noisy = here.exact is not None and here.exact.settings.epsilon is not None
+            demand_as_released(here.simulated, here.images, noisy)
+        return request, here
+
+    def sketched(here: Site, context: Context, key: str) -> str:
+        """The key of the images' fingerprints; "" for none beside noise: of few images they tell how many there are."""
+        whole = app_document(config, context.run_config, "closed-form")
+        noisy = "epsilon" in whole.get("closed_form", {}) or has_released(here.simulated)
+        return "" if here.own and noisy else key
+
+    @app.query("fedlethe_who")
+    def who(message: Message, context: Context) -> Message:
+        said = own_name(context.node_config)
+        if said is None:
+            raise FedletheError("set client-uid in its --node-config, or register its key with --name")
+        kind, name = said
+        asking = message.content.config_records["who"]
+        describe = bool(asking["describe"])
+        if not describe and kind == "client-uid":
+            return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
+        here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
+        key = sketched(here, context, str(asking.get("key", "")))
+        return Message(description(here, kind, describe, key), reply_to=message)
+
+    @app.query("fedlethe_describe")
+    def describe(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        key = sketched(here, context, str(request.options.get("key", "")))
+        return Message(description(here, "registered key", True, key), reply_to=message)
+
+    @app.train("fedlethe")
+    def train(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        refuse_beside_noise(here, "trains nothing, and tells no number of training images")
+        federation = here.computing(request.computing, int(request.options["seed"]))
+        (update,) = federation.train(
+            request.models["model"],
+            (here.client,),
+            round=int(request.options["round"]),
+            settings=messages.settings_of(message.content),
+            objective=messages.objective_of(request),
+        )
+        return Message(messages.trained(messages.reply(here.client, here.fingerprint), update), reply_to=message)
+
+    @app.evaluate("fedlethe")
+    def evaluate(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        if request.options["split"] == "train":
+            refuse_beside_noise(here, "tells no counts of its training images")
+        content["counts"] = counts(here, request, request.models["model"]).record()
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_answer")
+    def answer(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        simulated = (own_name(context.node_config) or ("", ""))[0] == "partition-id"
+        if not simulated and context.node_config.get("audit") is not True:
+            raise FedletheError(
+                "this node gives no answers to single images; add audit=true to its --node-config to allow audits"
+            )
+        content = messages.reply(here.client, here.fingerprint)
+        refuse_beside_noise(here, "gives no answers to training images")
+        content["answers"] = answers(here, request)
+        return Message(content, reply_to=message)
+
+    @app.query("fedlethe_statistics")
+    def send_statistics(message: Message, context: Context) -> Message:
+        request, here = asked(message, context)
+        content = messages.reply(here.client, here.fingerprint)
+        return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
+
+    return app
+
+
+def refuse_beside_noise(here: Site, what: str) -> None:
+    """Refuse what would tell of the training images that the noise on the statistics hides.
+
+    Raises:
+        FedletheError: There is noise.
+    """
+    if here.exact is not None and here.exact.settings.epsilon is not None:
+        raise FedletheError(f"closed_form.epsilon: beside statistics with noise this node {what}")
+
+
+def answers(here: Site, request: Request) -> ArrayRecord:
+    """What each of the request's models answers to the client's test images, and to every n-th training image.
+
+    With the option `relearn` the losses of short trainings on these, too: see `erasing.examination`.
+    """
+    federation = here.computing(request.computing, int(request.options["seed"]))
+    data = federation.data.clients[here.client]
+    sets = {"test": data.test, "train": data.train.only(np.arange(len(data.train)) % int(request.options["step"]) == 0)}
+    held: dict[str, npt.NDArray[Any]] = {f"labels/{name}": examples.labels for name, examples in sets.items()}
+    place = (federation.network, federation.layout, federation.execution)
+    for name, model in request.models.items():
+        for which, examples in sets.items():
+            held[f"{name}/{which}"] = log_probabilities(*place, model, [examples])
+        if request.options["relearn"]:
+            held[f"{name}/relearn"] = relearning(federation, here.client, model)
+    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in held.items()})
+
+
+def relearning(federation: SimulatedFederation, client: ClientId, model: Vector) -> npt.NDArray[np.float64]:
+    """The mean loss on the client's training images, before and after each of some short trainings on them."""
+    times, epochs = SHORT_TRAININGS
+    train, losses = federation.data.clients[client].train, []
+    settings = replace(federation.settings, epochs=epochs)
+    for time in range(times + 1):
+        place = (federation.network, federation.layout, federation.execution)
+        answered = log_probabilities(*place, model, [train])
+        losses.append(-float(answered[np.arange(len(train)), train.labels].mean()))
+        if time < times:
+            (update,) = federation.train(model, (client,), round=time, settings=settings)
+            model = update.model
+    return np.array(losses)
+
+
+def statistics(here: Site, request: Request) -> ByClass:
+    """What the client sends in a closed-form federation, with noise one release alone (see `flower.nodes.release`).
+
+    Raises:
+        FedletheError: The request brings weights: they are no matter of a node's.
+    """
+    assert here.exact is not None
+    if "class_weights" in request.options:
+        raise FedletheError("statistics are sent by class, without weights; the request's class_weights are refused")
+    settings = here.exact.settings
+    data = here.computing(request.computing).data
+    if settings.epsilon is None:
+        note_plain(here.simulated)
+        return rows(data.clients[here.client].train, settings, len(data.classes))
+    return released(here.simulated, data, here.images, settings)
+
+
+def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordDict:
+    """Who a node is and, where it is wanted, what images it holds.
+
+    Args:
+        here: The node.
+        kind: How it is known.
+        describe: Whether it is wanted.
+        key: Of the images' fingerprints, in hexadecimal (see `data.prints`); "" for none.
+    """
+    if not describe:
+        return RecordDict({"reply": ConfigRecord({"client": here.client, "kind": kind})})
+    data = here.images
+    shape = [str(side) for side in data.image_shape]
+    facts: dict[str, list[str]] = {"classes": list(data.classes), "image_shape": shape}
+    if key:
+        facts["sketch"] = sketch(prints_of(bytes.fromhex(key), data.clients[here.client]))
+    return messages.reply(here.client, here.fingerprint, kind=kind, **facts)
+
+
+def app_document(config: Path, run_config: Mapping[str, object], learner: Learner | None = None) -> Document:
+    """The app's configuration, with the assignments of the run config's key `set` over it.
+
+    One app may have the tables of both learners; those of the other one are left out.
+
+    Args:
+        config: The app's file.
+        run_config: The run's.
+        learner: Which learner; None for the one that the file names.
+    """
+    whole = from_layers(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+    chosen = learner or whole.get("learner", "fedavg")
+    others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
+    return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
+
+
+def counts(here: Site, request: Request, model: Vector) -> Counts:
+    """How well a model, shape (P,), reads this client's images of a split."""
+    federation = here.computing(request.computing)
+    split = entry("split", str(request.options["split"]), {name: name for name in SPLITS})
+    examples = federation.data.clients[here.client].split(split)
+    nobody = (0,) * len(federation.data.classes)
+    if not len(examples):
+        return Counts(nobody, nobody, None)
+    load_vector(federation.network, federation.layout, model)
+    answers = predict(federation.network, federation.execution, examples)
+    finite = np.asarray(np.isfinite(answers).all(axis=1))
+    right = finite & (np.where(finite[:, None], answers, 0).argmax(axis=1) == examples.labels)
+    held = np.bincount(examples.labels, minlength=len(nobody))
+    read = np.bincount(examples.labels[right], minlength=len(nobody))
+    return Counts(tuple(held.tolist()), tuple(read.tolist()), metrics(examples.labels, answers).auc)

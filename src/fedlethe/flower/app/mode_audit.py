@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""mode = "audit": hold an erasure's model against retrainings, on the images of the nodes."""
+
+from __future__ import annotations
+
+from fedlethe.erasing.auditing import AUDIT, Attested, demand_references, enter
+from fedlethe.errors import FedletheError
+from fedlethe.flower.app import examiner
+from fedlethe.flower.app.flower_remote import FlowerRemote
+from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
+from fedlethe.flower.nodes.recorded_folder import known_identities
+from fedlethe.history.store import JSON
+from fedlethe.runs.run import Run, opened_run
+from fedlethe.seeding import derive
+
+
+def audit(session: Session) -> None:
+    """Hold an erasure's model against retrainings, on the images of the nodes."""
+    options, path = session.options, session.options.folder
+    if not options.references:
+        raise FedletheError("run config: references = 0: an audit takes retrainings; give some")
+    demand_references(options.references)
+    facts = erasure_facts(path, options.erasure)
+    known = known_nodes(path)
+    gone = frozenset(facts["forget"]) | earlier_erased(path, facts.get("after"))
+    remote = session.remote(session.exchange(known_identities(path), gone), known, gone)
+    with opened_run(path, remote) as run, run.history.locked():
+        place = path / "erasures" / options.erasure / f"{AUDIT}{JSON}"
+        if place.is_file():
+            raise FedletheError(f"{place}: is there already; this erasure was audited")
+        attest(run, remote, options.erasure, options.references, options.ask_erased)
+    LOG.info("fedlethe: the audits of erasure %s: %s", options.erasure, place)
+
+
+def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> None:
+    """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
+
+    Args:
+        run: The run, locked.
+        remote: Its nodes.
+        id: The erasure's.
+        references: How many retrainings to make.
+        ask_erased: Ask the erased clients, too.
+
+    Raises:
+        FedletheError: A client does not answer or may not, or the run is in closed form.
+    """
+    if not references or run.history.store.holds(f"erasures/{id}/{AUDIT}"):
+        return
+    demand_network(run)
+    found = _found(run, remote, id, references, ask_erased)
+    enter(run, id, found)
+    for finding in found.findings:
+        LOG.info("fedlethe: %s: %s (%s)", finding.audit, finding.verdict, finding.statement)
+    LOG.info("fedlethe: the audits say '%s' of erasure %s", found.verdict, id)
+
+
+def demand_network(run: Run) -> None:
+    """Refuse to audit an erasure in closed form."""
+    if run.config.exact is not None:
+        raise FedletheError(
+            "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
+        )
+
+
+def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:
+    facts = erasure_facts(run.path, id)
+    forget, after = frozenset(facts["forget"]), facts.get("after")
+    gone = forget | earlier_erased(run.path, after)
+    past, seeds = run.past(after), examiner.reference_seeds(run, references)
+    retained = [client for client in past.clients if client not in gone]
+    models = {"candidate": run.history.erased_model(id), "untouched": past.final()}
+    for number, seed in enumerate(seeds, 1):
+        LOG.info("fedlethe: retraining %d of %d", number, len(seeds))
+        models[f"reference-{seed}"] = examiner.retrained(run, retained, seed)
+    exchange = remote.exchange
+    asking = examiner.Examiner(
+        exchange=exchange.reaching(forget) if ask_erased else exchange,
+        computing=remote.computing(run.config),
+        fingerprints=remote.known["fingerprints"],
+        seed=derive(run.config.seed, "relearn"),
+    )
+    asked = sorted(forget) if ask_erased else []
+    numbers = {entry.client: entry.num_examples or 0 for entry in run.history.ledger.participation()}
+    task, answers = examiner.examined(asking, models, {client: numbers[client] for client in retained}, asked)
+    return examiner.attested(task, answers, seeds, [*retained, *asked])

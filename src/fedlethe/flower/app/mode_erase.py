@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""mode = "erase" or "retrain": take clients out of the run's model, over the nodes of those who remain."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fedlethe.document import assignments
+from fedlethe.erasing.erase import Erasure
+from fedlethe.erasing.erase import erase as erase_by_plan
+from fedlethe.erasing.plan import Request
+from fedlethe.erasing.planning import plan_erasure
+from fedlethe.errors import FedletheError
+from fedlethe.flower.app.flower_remote import FlowerRemote
+from fedlethe.flower.app.mode_audit import attest, demand_network
+from fedlethe.flower.app.session import LOG, Session, earlier_erased, known_nodes
+from fedlethe.flower.nodes.recorded_folder import known_identities
+from fedlethe.history.request_log import ErasureRequest, find
+from fedlethe.requests import carry_out
+from fedlethe.requests.signing import signing_key
+from fedlethe.runs.run import Run, opened_folder, opened_run
+from fedlethe.types import ClientId, Need
+
+
+def erase(session: Session) -> None:
+    """Erase clients from the run's model by the chosen method or recipe, on their own or as a request asks for it."""
+    options = session.options
+    plain, repair, mask = _method_options(options.options)
+    if options.request:
+        _carry_out(session, plain, repair, mask)
+        return
+    if options.key or options.keep_for:
+        raise FedletheError("run config: key and keep-for belong to a request: fedlethe request RUN --client C")
+    done = _erased(session, options.method, plain, repair, mask)
+    LOG.info("fedlethe: erased %s by %s: %s", ", ".join(done.forget), done.method, done.model)
+
+
+def retrain(session: Session) -> None:
+    """Train again from the start without the clients: exact, and the reference for everything else."""
+    done = _erased(session, "retrain", {}, {}, {})
+    LOG.info("fedlethe: retrained without %s: %s", ", ".join(done.forget), done.model)
+
+
+def _erased(
+    session: Session, method: str, options: dict[str, Any], repair: dict[str, Any], mask: dict[str, Any]
+) -> Erasure:
+    path = session.options.folder
+    forget = tuple(name for name in session.options.erase.replace(" ", "").split(",") if name)
+    if not forget:
+        raise FedletheError('run config: erase names nobody; give it a client, such as erase="hospital-1"')
+    after = session.options.after or None
+    remote = _reached(session, forget, after, method, options)
+    with opened_run(path, remote) as run:
+        plan = plan_erasure(run, forget, method, options, mask, repair, after)
+        return erase_by_plan(run, plan)
+
+
+def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], mask: dict[str, Any]) -> None:
+    """Carry an erasure request out, certificate and purge included where there is a key to sign with."""
+    options, path = session.options, session.options.folder
+    if options.erase:
+        raise FedletheError("run config: the request says who is erased; leave erase away")
+    signer = signing_key(Path(options.key)) if options.key else None
+    named = options.method if options.method != "recommended" else ""
+    given = (named, plain, mask, repair, options.after or None, options.references, options.keep_for, None)
+    plan = carry_out.Plan.of(options.method, *given[1:]) if any(given) else None
+    known_nodes(path)
+    with opened_folder(path) as (_, history):
+        asked = find(history.ledger, options.request)
+        after = options.after or carry_out.current(history.ledger)
+    chosen = plan or carry_out.Plan(
+        **(asked.plan or {"method": options.method, "options": {}, "mask": {}, "repair": {}})
+    )
+    remote = _reached(session, asked.clients, after, chosen.method, chosen.options)
+    with opened_run(path, remote) as run:
+        if chosen.references:
+            demand_network(run)
+
+        def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+            attest(run, remote, erasure.id, references, options.ask_erased)
+
+        if signer is not None:
+            carried = carry_out.carry_out(run, options.request, plan, signer, audit)
+            _tell(carried.request)
+            if carried.certificate is not None:
+                LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
+            return
+        request = carry_out.erase_unsigned(run, options.request, plan, audit)
+    _tell(request)
+    if request.stopped:
+        return
+    LOG.info("fedlethe: sign it and purge: fedlethe erase %s --request %s --key FILE", path, options.request)
+
+
+def _tell(request: ErasureRequest) -> None:
+    """What the audits said; where a request stopped, how to go on."""
+    LOG.info("fedlethe: request %s: the audits say: %s", request.id, request.verdict)
+    if request.stopped:
+        LOG.error(
+            "fedlethe: request %s STOPPED at what the audits found; nothing was certified or purged. Go on with "
+            'another method, with fedlethe erase RUN --request %s --key KEY --accept-findings "why", or withdraw it',
+            request.id,
+            request.id,
+        )
+
+
+def _reached(
+    session: Session, forget: Iterable[ClientId], after: str | None, method: str, options: Mapping[str, Any]
+) -> FlowerRemote:
+    """The nodes of those who remain; those of the forgotten, too, where the method asks them to train."""
+    path, known, forgotten = session.options.folder, known_nodes(session.options.folder), frozenset(forget)
+    with opened_folder(path) as (config, history):
+        recipe, begun = config.recipe(method), after or history.base
+        needs = config.method(recipe.method, {**recipe.options, **options}).needs
+    gone = forgotten | earlier_erased(path, begun)
+    exchange = session.exchange(known_identities(path), gone - forgotten if Need.FORGOTTEN_DATA in needs else gone)
+    return session.remote(exchange, known, gone)
+
+
+def _method_options(text: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Assignments of the method, the repair and the mask."""
+    parts: tuple[dict[str, Any], dict[str, Any], dict[str, Any]] = ({}, {}, {})
+    for name, value in assignments(shlex.split(text)).items():
+        table, dot, key = name.partition(".")
+        if dot and table not in ("repair", "mask"):
+            raise FedletheError(f"options: '{name}' is neither the method's nor of repair. or mask.")
+        parts[0 if not dot else 1 if table == "repair" else 2][key or name] = value
+    return parts

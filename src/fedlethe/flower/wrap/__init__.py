@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""An app of your own: its rounds recorded, a client erased from them."""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""One self-contained HTML page: text, tables and pictures, nothing fetched from anywhere; it prints well."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+
+from fedlethe.plots.curves import OVERALL, Plot
+from fedlethe.text import shown
+from fedlethe.types import ClientId, Metrics, Stage
+
+UNDEFINED = "\N{EN DASH}"
+"""Stands where a value is not defined."""
+
+MEASURES = ("accuracy", "balanced accuracy", "AUC")
+
+_NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{UNDEFINED}|")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Rows that follow each other with the same first cell are shown under one heading at the left. A column of numbers
+    is aligned at the right, any other at the left.
+
+    Attributes:
+        caption: Says what it holds.
+        header: Column names.
+        rows: As many cells each as the header; None is shown as a dash.
+        marked: First cells of the rows that stand out, such as erased clients'.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | int | float | None]]
+    marked: frozenset[str] = frozenset()
+
+    @property
+    def groups(self) -> list[tuple[str, list[list[str]]]]:
+        """First cell, and the other cells of each row under it."""
+        rows = [[UNDEFINED if cell is None else str(cell) for cell in row] for row in self.rows]
+        return [(first, [row[1:] for row in same]) for first, same in groupby(rows, lambda row: row[0])]
+
+    @property
+    def numeric(self) -> list[bool]:
+        """For each column, whether it holds numbers alone."""
+        cells = [[row[place] for row in self.rows] for place in range(len(self.header))]
+        return [all(cell is None or _NUMBER.fullmatch(str(cell)) for cell in column) for column in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A plot as the page shows it.
+
+    Attributes:
+        title, caption: Of the plot.
+        content: The PNG, base64.
+        values: The CSV's place, relative to the run folder.
+        width: Of the PNG, in pixels.
+    """
+
+    title: str
+    caption: str
+    content: str
+    values: str
+    width: int
+
+    @classmethod
+    def of(cls, plot: Plot, png: Path, values: str) -> Picture:
+        """A plot that was saved."""
+        content = png.read_bytes()
+        width = int.from_bytes(content[16:20], "big")  # where the PNG's first chunk, IHDR, has it
+        return cls(plot.title, plot.caption, base64.b64encode(content).decode(), values, width)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with paragraphs (or one paragraph), tables and pictures, in this order."""
+
+    title: str
+    text: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def paragraphs(self) -> Sequence[str]:
+        """The text, by paragraph."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page.
+
+    Attributes:
+        title: Its heading.
+        lead: One sentence under it.
+        facts: Label to value.
+        sections: In their order; with more than three there is a table of contents.
+    """
+
+    title: str
+    lead: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
+
+
+def render(page: Page) -> str:
+    """The page as HTML; whatever the values hold is escaped."""
+    loader = jinja2.PackageLoader("fedlethe", "pages")
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: shown(value, lines=True) if isinstance(value, str) else value,
+    )
+    return environment.get_template("page.html.j2").render(page=page, overall=OVERALL)
+
+
+def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> Table:
+    """Accuracy, balanced accuracy and AUC of each client (rows) at each stage (columns).
+
+    Where there is one stage only, the three measures are the columns.
+
+    Args:
+        stages: In their order; at least one.
+        forget: The erased clients: their rows say so, and stand out.
+    """
+    clients = dict.fromkeys(client for stage in stages for client in stage.evaluation.clients)
+    found = {_heading(client, forget): [stage.evaluation.clients.get(client) for stage in stages] for client in clients}
+    found[OVERALL] = [stage.evaluation.overall for stage in stages]
+    marked = frozenset(_heading(client, forget) for client in forget)
+    caption = f"How well the model reads test images: 1 is perfect; {UNDEFINED} is not defined"
+    if len(stages) == 1:
+        rows = [(heading, *_measured(metrics)) for heading, (metrics,) in found.items()]
+        return Table(f"{stages[0].name.capitalize()}. {caption}", ("hospital", *MEASURES), rows, marked)
+    lines = [
+        (heading, measure, *values)
+        for heading, at_stages in found.items()
+        for measure, values in zip(MEASURES, zip(*map(_measured, at_stages), strict=True), strict=True)
+    ]
+    return Table(caption, ("hospital", "measure", *(stage.name for stage in stages)), lines, marked)
+
+
+def _heading(client: ClientId, forget: Sequence[ClientId]) -> str:
+    return f"{client} (erased)" if client in forget else client
+
+
+def _measured(metrics: Metrics | None) -> tuple[str, str, str]:
+    """A cell for each of MEASURES."""
+    if metrics is None:
+        return (UNDEFINED,) * 3
+    auc = UNDEFINED if metrics.auc is None else f"{metrics.auc:.3f}"
+    return f"{metrics.accuracy:.3f}", f"{metrics.balanced_accuracy:.3f}", auc

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The page of a run: what was trained, what was erased, what the studies showed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlethe import files
+from fedlethe.erasing.erase import Erasure, erasures
+from fedlethe.pages.page import Page, Picture, Section, Table, render, stages_table
+from fedlethe.pages.request_sections import request_sections
+from fedlethe.plots import curves
+from fedlethe.plots import mask_frontier as hiding_plots
+from fedlethe.runs.inspection import class_counts, kept, sample_images
+from fedlethe.runs.run import Run, from_json, read_run_document
+from fedlethe.studies.frontier import saved_frontier
+from fedlethe.studies.sweep_trace import saved_sweep, saved_traces
+from fedlethe.studies.who_left import saved_identity
+from fedlethe.types import Cost, Evaluation, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The page that was written, and the pictures in it."""
+
+    run: Path
+    page: Path
+    pictures: int
+
+
+def report(run: Run) -> Report:
+    """Draw what the run has to show and write RUN/report/index.html, one self-contained page.
+
+    Raises:
+        FedletheError: The folder cannot be written.
+    """
+    requested = request_sections(run, lambda plot, folder: _picture(run, plot, folder))
+    sections = [
+        *_data_sections(run),
+        *_training_sections(run),
+        *requested,
+        *_erasure_sections(run),
+        *_study_sections(run),
+    ]
+    done = erasures(run)
+    gone = sorted({client for erasure in done for client in erasure.forget})
+    page = Page(
+        title=f"fedlethe: {run.path.name}",
+        lead=_lead(run, gone),
+        facts=_facts(run, done),
+        sections=sections,
+    )
+    path = run.path / "report" / "index.html"
+    files.write_text(path, render(page))
+    return Report(run.path, path, sum(len(section.pictures) for section in sections))
+
+
+def _lead(run: Run, gone: list[str]) -> str:
+    trained = f"{len(run.data.clients)} hospitals trained one model together; no image left its hospital."
+    return f"{trained} Taken out of it afterwards: {', '.join(gone)}." if gone else trained
+
+
+def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
+    document = read_run_document(run.path)
+    return {
+        "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.images.image_shape))}",
+        "Data fingerprint": run.data.fingerprint,
+        "Model": f"{run.config.model_name}, {run.layout.size:,} floats",
+        "Rounds": f"{run.history.rounds} of {run.config.federation.rounds}",
+        "Clients": ", ".join(run.data.clients),
+        "Erasures": str(len(done)),
+        "Seed": str(run.config.seed),
+        "fedlethe": document["run"]["version"],
+    }
+
+
+def _picture(run: Run, plot: curves.Plot, folder: str = "report") -> Picture:
+    png = curves.save(plot, run.path / folder)
+    return Picture.of(plot, png, f"{folder}/{plot.name}.csv")
+
+
+def _data_sections(run: Run) -> Iterator[Section]:
+    if run.remote is not None:
+        yield _remote_section(run)
+        return
+    train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
+    header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
+    rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
+    drawn = [_picture(run, curves.class_mix(train)), _picture(run, curves.contact_sheet(sample_images(run.images)))]
+    left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
+    yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
+
+
+def _remote_section(run: Run) -> Section:
+    """What is known of images that are on other machines."""
+    held = {entry.client: entry.num_examples for entry in run.history.ledger.participation() if entry.num_examples}
+    rows = [(client, str(held.get(client, "unknown"))) for client in run.data.clients]
+    text = ["The images stay on the nodes; only models and counts have reached this machine."]
+    return Section("The hospitals and their images", text, [Table("images", ("client", "training images"), rows)], [])
+
+
+def _training_sections(run: Run) -> Iterator[Section]:
+    curve = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
+    if not curve:
+        return
+    training, recording = run.history.ledger.seconds()
+    text = [f"{len(curve)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
+    refused = [entry for entry in run.history.ledger.participation() if entry.refused is not None]
+    text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
+    rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(run.history)]
+    sizes = Table("the record", ("kind", "files", "bytes"), rows)
+    final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
+    yield Section("Training", text, [final, sizes], [_picture(run, curves.training_curve(curve))])
+
+
+def _erasure_sections(run: Run) -> Iterator[Section]:
+    for erasure in erasures(run):
+        text = [
+            f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
+            f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
+            f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
+            f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
+        ]
+        text += [f"Who left: {line}." for line in erasure.hiding]
+        plot = _picture(run, curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
+        title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
+        yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
+
+
+def _study_sections(run: Run) -> Iterator[Section]:
+    if (swept := saved_sweep(run.history)) is not None:
+        plot = _picture(run, curves.sweep(swept.points, swept.untouched))
+        yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
+    if (masks := saved_frontier(run.history)) is not None:
+        text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
+        drawn = _picture(run, hiding_plots.frontier(masks.points))
+        yield Section("Masks: what it costs to hide who left", text, (), [drawn])
+    if (left := saved_identity(run.history)) is not None:
+        text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
+        yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
+    for traced in saved_traces(run.history):
+        both = (curves.trace_global(traced.points, traced.client), curves.trace_unlearned(traced.points, traced.client))
+        pictures = [_picture(run, plot) for plot in both]
+        yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""Pictures, tables and the page: from values alone."""

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""Erasure requests: opened, listed, withdrawn."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fedlethe.entered import demand_said, demand_text
+from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
+from fedlethe.errors import FedletheError
+from fedlethe.history.request_log import (
+    CLOSED,
+    DAYS,
+    LEGAL_GROUND,
+    ErasureRequest,
+    Requests,
+    demand_clock,
+    find,
+    moved,
+    requests_of,
+)
+from fedlethe.runs.run import Run, opened_folder
+from fedlethe.types import ClientId
+
+
+def open_request(
+    run: Run,
+    clients: Sequence[ClientId],
+    patients: Sequence[str],
+    reason: str,
+    by: str,
+    legal_ground: str = LEGAL_GROUND,
+    deadline: str | None = None,
+) -> ErasureRequest:
+    """Open a request. One that is open for the same clients and patients is handed back as it is.
+
+    Args:
+        run: The run.
+        clients: Who is to be erased.
+        patients: Only these patients of the one client.
+        reason: In the words of who asks.
+        by: Who opens it.
+        legal_ground: On which.
+        deadline: Date by which it must be done, YYYY-MM-DD; DAYS from now if None.
+
+    Raises:
+        FedletheError: A client or patient is not there or gone already, no client would be left, or another open
+            request names it; or the clock is behind.
+    """
+    for option, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+        demand_said(text, option)
+    for option, text in (("--deadline", deadline or ""), *(("--patient", patient) for patient in patients)):
+        demand_text(text, option)
+    due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
+    with run.history.locked():
+        ledger = run.history.ledger
+        demand_clock(ledger)
+        for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+            if text != LEGAL_GROUND:  # which has numbers that can be patients' names
+                refuse_named(flag, text, patients or long_names(run, clients))
+        pseudonyms = _pseudonyms(run, clients, patients)
+        mentions = {c: sorted({run.history.store.keys.mention(c, one) for one in patients}) for c in pseudonyms}
+        others = [client for client in run.data.clients if client not in clients]
+        namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
+        if (same := _demand_free(run, clients, pseudonyms)) is not None:
+            return replace(same, namesakes=namesakes)
+        id = f"R{len(requests_of(ledger)) + 1:04d}"
+        facts = {"reason": reason, "by": by, "legal_ground": legal_ground, "deadline": due}
+        whom = {"clients": sorted(clients), "patients": pseudonyms, **({"mentions": mentions} if mentions else {})}
+        ledger.append([("request", {"id": id, **whom, **facts})])
+        return replace(find(ledger, id), namesakes=namesakes)
+
+
+def _date(text: str) -> str:
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise FedletheError(f"--deadline {text}: must be a date, YYYY-MM-DD") from None
+
+
+def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, list[str]]:
+    """The client to what stands for its patients in the ledger, which is never to hold their names."""
+    if not patients:
+        return {}
+    if len(clients) != 1:
+        raise FedletheError("--patient: name the one client whose patients they are with --client")
+    if run.remote is not None:
+        raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
+    (client,) = clients
+    run.images.without_patients(client, patients)
+    return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
+
+
+def _demand_free(
+    run: Run, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
+) -> ErasureRequest | None:
+    """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
+    if not clients:
+        raise FedletheError("nobody is named to be erased; give --client")
+    known = requests_of(run.history.ledger).values()
+    for request in known:
+        if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
+            raise FedletheError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
+    if not patients:
+        run.data.without(clients)
+    if twice := next((client for client in clients if clients.count(client) > 1), None):
+        raise FedletheError(f"client '{twice}' is named twice; name each client once")
+    for request in known:
+        if request.state in CLOSED or not set(request.clients) & set(clients):
+            continue
+        held = {client: list(names) for client, names in request.patients.items()}
+        if (list(request.clients), held) == (
+            sorted(clients),
+            {client: list(names) for client, names in patients.items()},
+        ):
+            return request
+        raise FedletheError(f"{request.subject}: request {request.id} is {request.state}; carry it out or withdraw it")
+    return None
+
+
+def listed(path: Path) -> Requests:
+    """All requests of a run, without its data."""
+    with opened_folder(path) as (_, history):
+        held = [one for one in history.ledger.artefacts().values() if "/certificate" in one.path]
+        problems = [words for one in held if (words := history.store.problem(one)) is not None]
+        return Requests(path, tuple(requests_of(history.ledger).values()), tuple(problems))
+
+
+def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
+    """Withdraw a request of which nothing was purged yet; an erasure that was made for it stays in the run.
+
+    Raises:
+        FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
+    """
+    demand_said(reason, "--reason")
+    demand_said(by, "--by")
+    with opened_folder(path) as (_, history), history.locked():
+        request = find(history.ledger, id)
+        certified = any(
+            path.startswith(f"erasures/{request.erasure}/certificate") for path in history.ledger.artefacts()
+        )
+        if request.state in CLOSED or request.purge is not None or (request.erasure is not None and certified):
+            raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
+        for flag, text in (("--reason", reason), ("--by", by)):
+            refuse_known(flag, text, history, request.mentions)
+        return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Whose images may have left something in a model: decided by what it was made from, never by when.
+
+A model that was retrained without a client holds nothing of it, however late the client asked to be erased; one that
+came from a model that held the client, by anything but a retraining, may hold a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedlethe.config import CLOSED_FORM
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.succession import Part
+from fedlethe.runs.run import chain_of
+from fedlethe.types import ClientId
+
+
+def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
+    """The clients that the model may hold something of that these trainings and erasures led to, one after the other.
+
+    Formal guarantees:
+        A client that entered a round of one of the parts is among them, unless it was erased later by a method of
+        which something is certain (see `types.Guarantee`), and did not come back since.
+    """
+    inside: set[ClientId] = set()
+    erased: set[ClientId] = set()
+    for part in parts:
+        entered = {client for round in range(1, part.history.rounds + 1) for client in part.history.weights(round)}
+        inside |= entered
+        erased -= entered
+        assert isinstance(part.history, RunFolder)
+        for _, facts in chain_of(part.history, part.erasure):
+            back = set(facts.get("joined", ()))
+            erased = (erased | (set(facts["forget"]) - set(facts.get("patients", ())))) - back
+            if facts.get("guarantee") is not None or facts["method"] == CLOSED_FORM:
+                inside -= erased
+            inside |= back
+    return frozenset(inside)
+
+
+def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset[ClientId]) -> frozenset[str]:
+    """The ids of the erasures of a run whose models may hold something of these clients.
+
+    Args:
+        folder: The run.
+        before: The trainings and erasures that it began from.
+        clients: Who is looked for.
+    """
+    ids = folder.ledger.erasures().values()
+    return frozenset(id for id in ids if clients & held_by([*before, up_to(folder, id)]))
+
+
+def up_to(folder: RunFolder, erasure: str | None) -> Part:
+    """A run's training and the erasures up to one, without the vectors that a next erasure would need."""
+    return Part(history=folder, keep=folder.keep, erasure=erasure)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Frozen feature maps, and features in the place of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from fedlethe.closed_form.features import (
+    BackboneFeatures,
+    Centred,
+    FeatureMap,
+    Projected,
+    ScatteringFeatures,
+    TorchScriptFeatures,
+    cached_features,
+    featurise,
+)
+from fedlethe.closed_form.scattering import Scattering
+from fedlethe.data.federated import ClientData, Examples, FederatedData, normalise
+from fedlethe.data.phantom import Phantom
+from fedlethe.errors import FedletheError
+from fedlethe.models.resnet import ResNet18
+from fedlethe.vector import Layout, load_vector
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def federation(channels: int = 1, size: int = 16) -> FederatedData:
+    images = np.random.default_rng(0).integers(0, 256, (30, channels, size, size), dtype=np.uint8)
+    labels = np.arange(30) % 2
+
+    def examples(indices: list[int]) -> Examples:
+        chosen = np.array(indices, dtype=np.int64)
+        return Examples(images, chosen, labels[chosen], np.array([f"p{index // 2}" for index in indices]))
+
+    clients = {
+        "a": ClientData(examples([5, 1, 9]), examples([]), examples([2, 3])),
+        "b": ClientData(examples(list(range(10, 25))), examples([26]), examples([27, 28])),
+    }
+    return FederatedData(
+        clients=clients, classes=("no", "yes"), image_shape=(channels, size, size), source_fingerprint="x"
+    )
+
+
+SMALL = ScatteringFeatures(scales=2, angles=4)
+
+
+def test_features_stand_where_the_images_stood(cache: Path) -> None:
+    data = federation()
+    found = featurise(data, SMALL)
+    scattering = Scattering(size=16, scales=2, angles=4)
+    assert found.image_shape == (scattering.maps * 16, 1, 1)
+    for client in "ab":
+        for split in ("train", "validation", "test"):
+            before, after = data.clients[client].split(split), found.clients[client].split(split)
+            np.testing.assert_array_equal(after.labels, before.labels)
+            assert after.groups is not None
+            np.testing.assert_array_equal(after.groups, before.groups)
+            if len(before):
+                expected = scattering(normalise(before.batch(np.arange(len(before)))[0])[:, 0]).flatten(1)
+                torch.testing.assert_close(normalise(after.batch(np.arange(len(after)))[0]).flatten(1), expected)
+
+
+def test_they_are_made_once_and_a_clients_can_be_deleted_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = federation()
+    first = featurise(data, SMALL)
+    files = {path.name for path in (cache / "features").glob("*.npy")}
+    assert len(files) == 5  # two clients, three splits, one of them empty
+    (cache / "features").chmod(0o500)
+    again = featurise(data, SMALL)  # nothing is written
+    assert again.fingerprint == first.fingerprint
+    (cache / "features").chmod(0o700)
+    gone = cached_features(data.clients["a"].train, SMALL)
+    assert gone.name in files
+    gone.unlink()
+    featurise(data, SMALL)
+    assert {path.name for path in (cache / "features").glob("*.npy")} == files
+
+
+def test_other_images_or_maps_have_other_names(cache: Path) -> None:
+    data = federation()
+    train = data.clients["a"].train
+    changed = train.images.copy()
+    changed[1, 0, 0, 0] ^= 1
+    maps: list[FeatureMap] = [SMALL, ScatteringFeatures(scales=2), Projected(inner=SMALL, dimension=5)]
+    names = {cached_features(train, one) for one in maps}
+    names.add(cached_features(Examples(changed, train.indices, train.labels), SMALL))
+    names.add(cached_features(Examples(train.images, train.indices[::-1], train.labels), SMALL))
+    assert len(names) == 5
+    assert len({featurise(data, one).fingerprint for one in maps}) == 3
+
+
+@pytest.mark.parametrize(("size", "scales", "padded"), [(28, None, 32), (16, None, 16), (64, None, 64), (30, 2, 32)])
+def test_scattering_takes_any_size_and_leaves_small_maps(size: int, scales: int | None, padded: int) -> None:
+    transform = ScatteringFeatures(scales=scales).prepare((1, size, size))
+    chosen = scales or {32: 3, 16: 2, 64: 4}[padded]
+    scattering = Scattering(size=padded, scales=chosen)
+    assert transform(torch.zeros(2, 1, size, size)).shape == (2, scattering.maps * scattering.side**2)
+
+
+def test_each_channel_is_scattered_for_itself() -> None:
+    images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    colour = SMALL.prepare((3, 16, 16))(images)
+    gray = SMALL.prepare((1, 16, 16))
+    torch.testing.assert_close(colour, torch.cat([gray(images[:, [channel]]) for channel in range(3)], dim=1))
+
+
+def test_images_too_small_for_the_scales_are_refused() -> None:
+    with pytest.raises(FedletheError, match="8 x 8 are too small for 5 scales"):
+        ScatteringFeatures(scales=5).prepare((1, 8, 8))
+
+
+def test_a_projection_keeps_lengths_and_is_the_same_everywhere() -> None:
+    images = torch.rand(20, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    whole = SMALL.prepare((1, 16, 16))(images)
+    torch.manual_seed(1)
+    one = Projected(inner=SMALL, dimension=300).prepare((1, 16, 16))(images)
+    torch.manual_seed(2)
+    assert torch.equal(one, Projected(inner=SMALL, dimension=300).prepare((1, 16, 16))(images))
+    ratio = torch.cdist(one, one)[0, 1:] / torch.cdist(whole, whole)[0, 1:] / (300 / whole.shape[1]) ** 0.5
+    assert float((ratio - 1).abs().max()) < 0.15
+    with pytest.raises(FedletheError, match="features only"):
+        Projected(inner=SMALL, dimension=10_000).prepare((1, 16, 16))
+
+
+def test_centred_features_lie_around_the_public_images(cache: Path) -> None:
+    centred = Centred(inner=Projected(inner=SMALL, dimension=50))
+    public = Phantom(hospitals=5, images_per_hospital=10, size=16).load().images
+    rows = centred.prepare((1, 16, 16))(normalise(torch.from_numpy(public.copy())))
+    torch.testing.assert_close(rows.mean(dim=0), torch.zeros(50), atol=1e-5, rtol=0)
+    lengths = torch.linalg.vector_norm(rows, dim=1)
+    assert float(lengths.median()) == pytest.approx(1 / 1.5, rel=1e-5)
+    assert centred.prepare((3, 16, 12))(torch.zeros(2, 3, 16, 12)).shape == (2, 50)
+
+
+def test_a_backbone_gives_what_its_last_layer_sees(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = ResNet18().build(3, 7).eval()
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file(network.state_dict(), path)
+    images = torch.rand(2, 3, 32, 32)
+    features = BackboneFeatures(weights=path).prepare((3, 32, 32))(images)
+    assert features.shape == (2, 512)
+    last = network.get_submodule("fc")
+    with torch.inference_mode():
+        torch.testing.assert_close(last(features), network(images))
+    with pytest.raises(FedletheError, match=r"set data\.size"):
+        BackboneFeatures(weights=path).prepare((3, 28, 28))
+    with pytest.raises(FedletheError, match=r"none\.safetensors: there is no such weights file"):
+        BackboneFeatures(weights=tmp_path / "none.safetensors").prepare((3, 32, 32))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_torchscript_is_taken_as_it_is(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(2))
+    torch.jit.script(network).save(str(tmp_path / "network.pt"))  # type: ignore[no-untyped-call]
+    images = torch.rand(3, 1, 16, 16)
+    features = TorchScriptFeatures(weights=tmp_path / "network.pt").prepare((1, 16, 16))(images)
+    torch.testing.assert_close(features, network(images).detach().flatten(1))
+    with pytest.raises(FedletheError, match=r"network\.pt: cannot be used as TorchScript on images of 3 x 16 x 16"):
+        TorchScriptFeatures(weights=tmp_path / "network.pt").prepare((3, 16, 16))
+    (tmp_path / "broken.pt").write_bytes((tmp_path / "network.pt").read_bytes()[:100])
+    with pytest.raises(FedletheError, match=r"broken\.pt: cannot be used"):
+        TorchScriptFeatures(weights=tmp_path / "broken.pt").prepare((1, 16, 16))
+
+
+@pytest.mark.parametrize("options", [{"angles": 3}, {"scales": 0}])
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        ScatteringFeatures(**options)
+
+
+def test_the_head_is_a_model_like_any_other() -> None:
+    from fedlethe.models.linear import LinearHead
+
+    network = LinearHead().build(5, 2)
+    assert Layout.of(network).shapes == {"bias": (2,), "weight": (2, 5)}
+    load_vector(network, Layout.of(network), torch.tensor([1.0, -1.0, *range(10)]))
+    torch.testing.assert_close(network(torch.ones(1, 5, 1, 1)), torch.tensor([[11.0, 34.0]]))

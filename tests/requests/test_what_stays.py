@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""Everything that a purge leaves, taken together, does not give the erased client's influence away.
+
+The attack is least squares over all vectors that are kept, opened with the keys that are left: coefficients that are
+fitted to the true influence on half of the coordinates, which no attacker has, and judged on the other half. A client
+whose own influence is known, from its first delta say, shows there as a residual of rounding.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from fedlethe.config import resolve
+from fedlethe.errors import FedletheError
+from fedlethe.history.disk import RunFolder
+from fedlethe.learners.training import train_run
+from fedlethe.requests.carry_out import Plan
+from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.types import ClientId
+from tests.requests.acting import document, erased, trained
+
+Floats = npt.NDArray[np.float64]
+BARE = Plan(method="recommended", options={}, mask={}, repair={"rounds": 0})
+
+
+def _kept(folder: Path, initial: Floats) -> Iterator[Floats]:
+    """All vectors of a run folder, its models as steps from the initial one."""
+    with opened_folder(folder) as (_, history):
+        for artefact in history.ledger.artefacts().values():
+            try:
+                vector = history.store.load(artefact, history.layout).double().numpy()
+            except FedletheError:
+                continue  # a record, a picture: no vector
+            step = vector - initial if artefact.client is None else vector
+            if np.linalg.norm(step) > 0:
+                yield step
+
+
+def _residual(columns: list[Floats], target: Floats) -> float:
+    """What is left of a target that columns are fitted to on every second coordinate, on the others: 1 is all of it."""
+    known, kept = np.stack(columns, axis=1), np.arange(len(target)) % 2 == 0
+    coefficients, *_ = np.linalg.lstsq(known[kept], target[kept], rcond=None)
+    return float(np.linalg.norm(target[~kept] - known[~kept] @ coefficients) / np.linalg.norm(target[~kept]))
+
+
+def _influences(run: Path) -> dict[ClientId, Floats]:
+    with opened_folder(run) as (_, history):
+        clients = [client for client in history.clients if bool(history.influence(client).any())]
+        return {client: history.influence(client).double().numpy().copy() for client in clients}
+
+
+def _demand_nothing_told(folders: list[Path], truth: dict[ClientId, Floats], gone: set[ClientId]) -> None:
+    """The kept vectors tell hardly more than what the others' updates have in common with the erased client's anyway.
+
+    That much anybody can tell who has the others' influences as they were, which nothing of an erasure went into.
+    """
+    with opened_folder(folders[0]) as (_, history):
+        initial = history.initial().double().numpy()
+    columns = [initial, *(vector for folder in folders for vector in _kept(folder, initial))]
+    own = [vector for client, vector in truth.items() if client not in gone]
+    for client in gone & set(truth):
+        assert _residual(columns, truth[client]) > 0.6 * _residual([*own, columns[0]], truth[client]) > 0.05
+
+
+def test_a_client_of_round_one_alone_from_the_command_line(tmp_path: Path) -> None:
+    """hospital-0 took part in round 1 only; what is kept of it would be the way in."""
+    run, key = tmp_path / "run", tmp_path / "key"
+    training = "--data phantom --rounds 3 --local-epochs 1 --participation 0.6 --seed 4 --methods influence,fed_eraser"
+    commands = (
+        ["key", "new", str(key)],
+        ["train", *training.split(), "--set", "data.images_per_hospital=60", "--size", "16", "--out", str(run)],
+        ["request", str(run), "--client", "hospital-2", "--reason", "withdrew"],
+        ["erase", str(run), "--request", "R0001", "--key", str(key), "--repair-rounds", "0"],
+    )
+    truth = {}
+    for command in commands:
+        if command[0] == "request":
+            truth = _influences(run)
+            with opened_folder(run) as (_, history):
+                rounds = [set(history.weights(round)) for round in (1, 2, 3)]
+            assert "hospital-0" in rounds[0] - rounds[1] - rounds[2]
+        subprocess.run([sys.executable, "-m", "fedlethe", *command], check=True, capture_output=True)
+    _demand_nothing_told([run], truth, {"hospital-2"})
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_runs_and_random_erasures(seed: int, tmp_path: Path) -> None:
+    draw = np.random.default_rng(seed)
+    federation = {"rounds": int(draw.integers(1, 4)), "participation": float(draw.choice([0.5, 0.75, 1.0]))}
+    methods = ["influence", *(["fed_eraser"] if draw.random() < 0.5 else [])]
+    history = {"keep": "everything"} if draw.random() < 0.5 else {"keep": "needed", "methods": methods}
+    config = document(hospitals=5, federation=federation, history=history, seed=seed)
+    run = trained(tmp_path / "run", config)
+    truth, gone, folders = _influences(run), set[ClientId](), [run]
+    after = draw.random() < 0.34
+    for number, client in enumerate(draw.permutation(sorted(truth))[: min(2, len(truth) - 2)]):
+        plan = replace(BARE, repair={"rounds": int(draw.integers(0, 2))})
+        if number and after:  # the second is erased from a run that began from what the first one's erasure left
+            second = trained_after(run, tmp_path / "second", config, gone)
+            folders.append(second)
+        erased(folders[-1], str(client), plan=plan)
+        gone.add(str(client))
+        _demand_nothing_told(folders, truth, gone)
+
+
+def trained_after(run: Path, out: Path, config: dict[str, Any], gone: set[ClientId]) -> Path:
+    """A training from the result of a run's last erasure."""
+    (erasure,) = (path.parent for path in run.glob("erasures/*/model.safetensors"))
+    train_run(resolve(config), out, after=erasure)
+    return out
+
+
+def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() -> None:
+    """`_shares` on independent updates: Gauss and Markov's weights, against those of the sum.
+
+    Three clients keep I_k + s_k r. With I_k of variance n_k the best unbiased estimate of r weighs each by s_k / n_k:
+    its variance is 1 / sum of s_k^2 / n_k. From the sum, which is the model's step, it is the sum of the n_k.
+    """
+    from fedlethe.history.history import InMemoryHistory
+    from fedlethe.history.succession import Part, Succession
+    from fedlethe.requests.purge import _shares
+    from tests.fakes import linear_federation, trained_history
+
+    history = trained_history(linear_federation(), [(1, "abc"), (2, "ab"), (3, "ac")])
+    assert isinstance(history, InMemoryHistory)
+    past = Succession([Part(history=history, keep=history.keep)], history.final())
+    squares = {
+        client: sum(history.weights(round).get(client, 0.0) ** 2 for round in (1, 2, 3)) for client in past.clients
+    }
+    shares = _shares(past, ("d",), {})
+    assert sum(shares.values()) == pytest.approx(1)
+    best = 1 / sum(shares[client] ** 2 / squares[client] for client in squares)
+    assert best == pytest.approx(sum(squares.values()))
+
+
+def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it() -> None:
+    """w_2 - w_0, which somebody may have, is what 'a' and 'b' did: of 'a', who was there later, it tells a part."""
+    from fedlethe.history.succession import Part, Succession
+    from fedlethe.requests.purge import _shares
+    from tests.fakes import linear_federation, trained_history
+
+    history = trained_history(linear_federation(), [(1, "ab"), (2, "ab"), (3, "ac")])
+    part = Part(history=history, keep=history.keep, erased=frozenset("c"))
+    assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 1.0, "b": 0.0}
+
+
+def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(tmp_path: Path) -> None:
+    """Round 1 is hospital-3's, round 2 that of hospital-2, who is erased; the others' influence is known to be zero."""
+    config = document(rounds=2, federation={"rounds": 2, "participation": 0.25}, seed=12)
+    run = trained(tmp_path / "run", config)
+    with opened_folder(run) as (_, history):
+        assert [set(history.weights(round)) for round in (1, 2)] == [{"hospital-3"}, {"hospital-2"}]
+    truth = _influences(run)["hospital-2"]
+    erased(run, "hospital-2", plan=BARE)
+    with opened_folder(run) as (_, history):
+        assert not history.influence("hospital-0").any()
+        assert not history.influence("hospital-1").any()
+        released = (history.final() - history.initial()).double().numpy()
+        torch.testing.assert_close(history.influence("hospital-3").double().numpy(), released, atol=1e-7, rtol=0)
+    assert _residual([released], truth) > 0.05
+
+
+def test_a_client_that_came_late_where_everything_is_kept(tmp_path: Path) -> None:
+    federation = {"rounds": 6, "participation": 0.4}
+    run = trained(tmp_path / "run", document(hospitals=5, federation=federation))
+    with opened_folder(run) as (_, history):
+        rounds = [set(history.weights(round)) for round in range(1, 7)]
+        came = {client: min(r for r in range(6) if client in rounds[r]) for client in set().union(*rounds)}
+    truth, late = _influences(run), max(came, key=lambda client: (came[client], client))
+    assert came[late] >= 1
+    erased(run, late, plan=BARE)
+    _demand_nothing_told([run], truth, {late})
+
+
+def test_norms_and_first_deltas_are_refused_by_name_after_a_purge(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", document(hospitals=3, rounds=2))
+    erased(run, "hospital-1", plan=BARE)
+    with opened_run(run) as opened:
+        assert isinstance(opened.history, RunFolder)
+        kinds = {artefact.kind for artefact in opened.history.ledger.artefacts().values() if artefact.client}
+        assert kinds == {"influence"}
+        for ask in (opened.history.norms, opened.history.delta):
+            with pytest.raises(FedletheError, match="went with a purge"):
+                ask(1, "hospital-0")
+    with pytest.raises(FedletheError, match="went with a purge"):
+        erased(run, "hospital-0", plan=Plan(method="fed_eraser", options={}, mask={}, repair={}))
+
+
+def test_closed_form_statistics_that_stay_do_not_give_those_of_the_erased_away(tmp_path: Path) -> None:
+    config = {
+        "learner": "closed-form",
+        "data": {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 40},
+        "closed_form": {"dimension": 40},
+    }
+    run = trained(tmp_path / "run", config)
+    truth = _statistics(run)
+    erased(run, "hospital-1", plan=BARE)
+    erased(run, "hospital-2", plan=BARE)
+    kept = _statistics(run)
+    assert set(kept) == {"hospital-0", "hospital-3"}
+    for client in ("hospital-1", "hospital-2"):
+        assert _residual(list(kept.values()), truth[client]) > 0.02
+        assert all(not np.array_equal(vector, truth[client]) for vector in kept.values())
+
+
+def _statistics(run: Path) -> dict[ClientId, Floats]:
+    """What is kept of each client's statistics, as one vector."""
+    with opened_folder(run) as (_, history):
+        found = {}
+        for artefact in history.ledger.artefacts().values():
+            if artefact.kind == "statistics" and artefact.client is not None:
+                content = history.store.content(artefact)
+                start = 8 + int.from_bytes(content[:8], "little")
+                usable = (len(content) - start) // 8 * 8
+                found[artefact.client] = np.frombuffer(content[start : start + usable], np.float64).copy()
+        return found

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""Who was erased stays out of what begins from there: by name, by its patients, by its images under another name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fedlethe.config import resolve
+from fedlethe.data.federated import SPLITS
+from fedlethe.document import read_toml
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.planning import plan_erasure
+from fedlethe.errors import FedletheError
+from fedlethe.history.ledger import BEGAN
+from fedlethe.learners.training import Trained, train_run
+from fedlethe.requests.carry_out import Plan
+from fedlethe.requests.verify import verify_ledger
+from fedlethe.runs.run import opened_folder, opened_run
+from tests.requests.acting import erased
+
+FULL = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+SITES = {"north": 40, "south": 30, "west": 30}
+
+
+class Images:
+    """Images of random pixels on disk, and tables that say whose each is. Five images to a patient."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.held: dict[str, list[str]] = {}
+        random = np.random.default_rng(0)
+        for site, count in SITES.items():
+            self.held[site] = [f"{site}{number}.png" for number in range(count)]
+            for name in self.held[site]:
+                Image.fromarray(random.integers(0, 256, (8, 8), np.uint8)).save(folder / name)
+
+    def table(self, name: str, owners: Mapping[str, list[str]], patients: str = "") -> dict[str, Any]:
+        """The configuration of a run on a table in which these clients hold these images.
+
+        Args:
+            name: Of the table.
+            owners: Client to its images.
+            patients: Put before the patients' names.
+        """
+
+        def patient(image: str) -> str:
+            return f"{patients}{image[0]}{int(''.join(filter(str.isdigit, image))) // 5}"
+
+        rows = [
+            f"{image},{'ab'[int(image[-5]) % 2]},{client},{patient(image)}"
+            for client, images in owners.items()
+            for image in images
+        ]
+        path = self.folder / f"{name}.csv"
+        path.write_text("path,label,client,patient\n" + "\n".join(rows) + "\n")
+        return {
+            "data": {"source": "table", "path": str(path), "size": 8},
+            "federation": {"rounds": 1},
+            "local": {"epochs": 1},
+            "history": {"keep": "everything"},
+        }
+
+    def owners(self, **others: list[str]) -> dict[str, list[str]]:
+        return {"north": self.held["north"], "west": self.held["west"], **others}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return Images(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def after(images: Images) -> Path:
+    """A run of which south was erased and purged; the folder of the erasure."""
+    return _began(images, images.folder / "run")
+
+
+def _began(images: Images, run: Path, patients: tuple[str, ...] = ()) -> Path:
+    train_run(resolve(images.table("all", images.held)), run)
+    erased(run, "south", plan=None if patients else FULL, patients=patients)
+    return run / "erasures/0001"
+
+
+def _next(after: Path, table: dict[str, Any], out: Path, *take_back: str) -> Trained:
+    return train_run(resolve(table), out, after=after, take_back=take_back)
+
+
+def _holds(run: Path) -> dict[str, set[bytes]]:
+    """Client to the pixels of its images, as the run has them."""
+    with opened_run(run) as opened:
+        return {
+            client: {held.split(split).images[row].tobytes() for split in SPLITS for row in held.split(split).indices}
+            for client, held in opened.data.clients.items()
+        }
+
+
+def _pixels(images: Images, names: list[str]) -> set[bytes]:
+    return {np.asarray(Image.open(images.folder / name)).tobytes() for name in names}
+
+
+def test_an_erased_client_is_left_out_by_name(images: Images, after: Path, tmp_path: Path) -> None:
+    done = _next(after, images.table("again", images.held), tmp_path / "run")
+    (left,) = done.left_out_erased
+    assert (left.client, left.images) == ("south", None)
+    assert done.not_checked == ()
+    assert set(_holds(done.run)) == {"north", "west"}
+    document = read_toml(done.run / "run.toml")["run"]
+    assert document["clients"] == ["north", "west"]
+    with opened_folder(done.run) as (_, history):
+        (event,) = history.ledger.events(BEGAN)
+        assert [one["client"] for one in event.body["left_out"]] == ["south"]
+        assert {entry.client for entry in history.ledger.participation()} == {"north", "west"}
+    assert not verify_ledger(done.run).failed
+
+
+def test_it_comes_back_where_it_is_named_and_stays_in_from_there(images: Images, tmp_path: Path) -> None:
+    table, run, after = images.table("again", images.held), tmp_path / "run", _began(images, tmp_path / "first")
+    with pytest.raises(FedletheError, match=r"--take-back west: was not erased in what this run .* are south$"):
+        _next(after, table, run, "west")
+    with pytest.raises(FedletheError, match="--take-back south: a fresh model left nobody out"):
+        train_run(resolve(table), run, take_back=["south"])
+    assert not run.exists()
+    done = _next(after, table, run, "south")
+    assert (done.left_out_erased, done.taken_back) == ((), ("south",))
+    assert set(_holds(run)) == set(SITES)
+    with pytest.raises(FedletheError, match="it began with --take-back"):
+        _next(after, table, run, "south", "north")
+    # South is in what begins from there; north, which was erased in between, is not; nor is it later on.
+    erased(run, "north", plan=FULL)
+    third = _next(run / "erasures/0001", table, tmp_path / "third")
+    assert [one.client for one in third.left_out_erased] == ["north"]
+    erased(third.run, "west", plan=FULL)
+    fourth = _next(third.run / "erasures/0001", table, tmp_path / "fourth")
+    assert [one.client for one in fourth.left_out_erased] == ["north", "west"]
+    # What was purged from a run for a later one's request is not taken from its data again, either.
+    with pytest.raises(FedletheError, match="all clients in the data were erased before"):
+        _next(after, table, tmp_path / "fifth")
+
+
+def test_the_same_images_under_another_name_are_left_out(images: Images, after: Path, tmp_path: Path) -> None:
+    table = images.table("renamed", images.owners(renamed=images.held["south"][:20]))
+    done = _next(after, table, tmp_path / "run")
+    (left,) = done.left_out_erased
+    assert (left.client, left.images) == ("renamed", None)
+    assert left.because.startswith("20 of its 20 images are those of south, erased by erasure 0001")
+    assert set(_holds(done.run)) == {"north", "west"}
+    back = _next(after, table, tmp_path / "back", "renamed")
+    assert len(_holds(back.run)["renamed"]) == 20
+
+
+def test_a_few_of_them_among_others_are_left_out_alone(images: Images, tmp_path: Path) -> None:
+    few = images.held["south"][:3]  # 3 of 43, which is less than a tenth
+    owners = {"north": [*images.held["north"], *few], "west": images.held["west"]}
+    done = _next(_began(images, tmp_path / "first"), images.table("mixed", owners), tmp_path / "run")
+    (left,) = done.left_out_erased
+    assert (left.client, left.images) == ("north", 3)
+    assert _holds(done.run)["north"] == _pixels(images, images.held["north"])
+    # The run can be opened, erased from and purged as any other.
+    erased(done.run, "west", plan=FULL)
+    assert not verify_ledger(done.run).failed
+    assert _holds(done.run)["north"] == _pixels(images, images.held["north"])
+
+
+def test_an_erased_patient_is_left_out_under_its_own_id_and_another(images: Images, tmp_path: Path) -> None:
+    own, rest = images.held["south"][:5], images.held["south"][5:]
+    after = _began(images, tmp_path / "run", patients=("s0",))
+    same = _next(after, images.table("same", images.held), tmp_path / "same")
+    (left,) = same.left_out_erased
+    assert (left.client, left.images) == ("south", 5)
+    assert _holds(same.run)["south"] == _pixels(images, rest)
+    for name, table in (
+        ("id", images.table("id", images.held, patients="new")),
+        ("client", images.table("client", images.owners(north=[*images.held["north"], *own[:1]], south=rest))),
+    ):
+        done = _next(after, table, tmp_path / name)
+        assert not _pixels(images, own) & set().union(*_holds(done.run).values())
+        assert sum(len(held) for held in _holds(done.run).values()) == sum(SITES.values()) - len(own)
+    back = _next(after, images.table("back", images.held), tmp_path / "back", "south")
+    assert _holds(back.run)["south"] == _pixels(images, images.held["south"])
+
+
+def test_the_closed_form_federation_leaves_it_out_of_its_sums(images: Images, tmp_path: Path) -> None:
+    held = images.table("closed", images.held)["data"]
+    table = {"data": {**held, "size": 16}, "learner": "closed-form", "features": {"name": "scattering"}}
+    run = tmp_path / "run"
+    train_run(resolve(table), run)
+    with opened_run(run) as opened:
+        erase(opened, plan_erasure(opened, ("south",), "closed-form", {}, {}, {}))
+    done = _next(run / "erasures/0001", table, tmp_path / "next")
+    assert [one.client for one in done.left_out_erased] == ["south"]
+    with opened_folder(done.run) as (_, history):
+        kept = {one.client for one in history.ledger.artefacts().values() if one.kind == "statistics" and one.client}
+    assert kept == {"north", "west"}
+    # Who joined again after the erasure is not erased.
+    with opened_run(run) as opened:
+        erase(opened, plan_erasure(opened, (), "closed-form", {"join": ["south"]}, {}, {}, "0001"))
+    joined = _next(run / "erasures/0002", table, tmp_path / "joined")
+    assert joined.left_out_erased == ()
+
+
+def test_what_cannot_be_looked_for_is_said(
+    images: Images, after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = images.table("size", images.held)
+    other["data"] = {**other["data"], "size": 16}
+    (said,) = _next(after, other, tmp_path / "size").not_checked
+    assert said.endswith("its fingerprints are of images of another size")
+    (key,) = (after.parent.parent / "keys").glob("-images.*.key")
+    key.rename(tmp_path / key.name)
+    try:
+        (said,) = _next(after, images.table("again", images.held), tmp_path / "keyless").not_checked
+    finally:
+        (tmp_path / key.name).rename(key)
+    assert "the key of its fingerprints is not at hand" in said
+
+
+def test_the_command_says_it_first(images: Images, after: Path, tmp_path: Path) -> None:
+    images.table("again", images.held)
+    command = [sys.executable, "-m", "fedlethe", "train", "--data", "table", "--path", str(images.folder / "again.csv")]
+    command += ["--size", "8", "--rounds", "1", "--local-epochs", "1", "--after", str(after)]
+
+    def ran(out: str, *more: str) -> subprocess.CompletedProcess[str]:
+        whole = [*command, "--out", str(tmp_path / out), *more]
+        return subprocess.run(whole, capture_output=True, text=True, check=False, timeout=120)
+
+    plain, wrong = ran("plain"), ran("no", "--take-back", "east")
+    assert plain.stdout.startswith("left out: south: erased by erasure 0001 of ")
+    assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)
+    assert "--take-back east: was not erased" in wrong.stderr

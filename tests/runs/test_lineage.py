@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Which model holds whom: by what it was made from, whenever it was made; and which model a request ends with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.planning import plan_erasure
+from fedlethe.errors import FedletheError
+from fedlethe.history import chain
+from fedlethe.requests import signing
+from fedlethe.requests.carry_out import Plan, current, purge_due
+from fedlethe.requests.verify import verify_ledger
+from fedlethe.runs.lineage import held_by
+from fedlethe.runs.run import opened_run
+from tests.requests.acting import KEY, carry, certified, document, request, trained
+
+GONE, OTHER = "hospital-1", "hospital-2"
+FULL = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+RETRAIN = Plan(method="retrain", options={}, mask={}, repair={})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return trained(tmp_path / "run", document(rounds=2))
+
+
+def _erase(run: Path, *clients: str, method: str = "retrain", after: str | None = None, **options: Any) -> str:
+    with opened_run(run) as opened:
+        return erase(opened, plan_erasure(opened, clients, method, options, {}, {"rounds": 0}, after)).id
+
+
+def _held(run: Path, id: str | None) -> set[str]:
+    with opened_run(run) as opened:
+        return {name.removeprefix("hospital-") for name in held_by(opened.parts(id))}
+
+
+def test_who_is_in_a_model(run: Path) -> None:
+    assert _held(run, None) == set("0123")
+    subtracted = _erase(run, GONE, method="influence", scale=1.0)
+    assert _held(run, subtracted) == set("0123")  # the others' updates were computed from models that held it
+    retrained = _erase(run, GONE)
+    assert _held(run, retrained) == set("023")
+    both = _erase(run, OTHER, after=subtracted)
+    assert _held(run, both) == set("03")  # trained from the start without either
+    assert _held(run, _erase(run, OTHER, method="influence", scale=0.5, after=retrained)) == set("023")
+
+
+def test_a_model_that_never_held_the_client_outlives_its_purge(run: Path) -> None:
+    subtracted, retrained = _erase(run, GONE, method="influence", scale=1.0), _erase(run, GONE)
+    other, without_both = _erase(run, OTHER), _erase(run, GONE, OTHER)
+    mine = carry(run, request(run, GONE), FULL).erasure.id
+    assert mine not in (subtracted, retrained)  # an earlier one is not taken for the request's own
+    there = {path.parent.name for path in run.glob("erasures/*/model.safetensors")}
+    assert there == {mine, retrained, without_both}
+    assert not (run / f"erasures/{other}/model.safetensors").exists()  # retrained with the client
+    assert not verify_ledger(run).failed
+
+
+def test_an_erasure_that_was_made_before_can_be_the_result(run: Path) -> None:
+    retrained, _ = _erase(run, GONE), _erase(run, GONE, method="influence", scale=1.0)
+    model = (run / f"erasures/{retrained}/model.safetensors").read_bytes()
+    carried = carry(run, request(run, GONE), replace(FULL, result=retrained))
+    assert carried.erasure.id == retrained
+    statement = json.loads(signing.opened(certified(carried).read_bytes(), KEY.public, certified(carried)))
+    assert statement["predicate"]["claim"]["kind"] == "exact"
+    assert [path.read_bytes() for path in run.glob("erasures/*/model.safetensors")] == [model]
+    with opened_run(run) as opened:
+        assert current(opened.history.ledger) == retrained
+        assert opened.history.final_path() == f"erasures/{retrained}/model.safetensors"
+        influences = [opened.history.influence(f"hospital-{number}") for number in (0, 2, 3)]
+        rest = opened.history.final() - opened.history.initial() - sum(influences)
+        assert float(rest.norm()) < 1e-5
+    assert carry(run, request(run, OTHER), FULL).erasure.after == retrained
+    assert not verify_ledger(run).failed
+
+
+def test_a_result_of_others_or_of_a_model_with_erased_clients_is_refused(run: Path) -> None:
+    other, both, early = _erase(run, OTHER), _erase(run, GONE, OTHER), _erase(run, GONE)
+    id = request(run, GONE)
+    for wrong in (other, both):
+        with pytest.raises(FedletheError, match=f"--result {wrong}: is the erasure of .*{OTHER}, not of {GONE}"):
+            carry(run, id, replace(FULL, result=wrong))
+    with pytest.raises(FedletheError, match="there is no erasure '0099'"):
+        carry(run, id, replace(FULL, result="0099"))
+    carry(run, request(run, OTHER), FULL)
+    with pytest.raises(FedletheError, match="may hold hospital-2"):
+        carry(run, id, replace(FULL, result=early))
+
+
+def test_the_run_s_model_is_that_of_the_request_certified_last(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its erasure has a lower number than the first request's, and the first one's purge comes after it."""
+    both_before = _erase(run, OTHER)
+    first = carry(run, request(run, GONE), replace(RETRAIN, keep_for=30)).erasure.id
+    second = carry(run, request(run, OTHER), RETRAIN).erasure.id
+    assert both_before < first < second
+    monkeypatch.setattr(chain, "clock", lambda: "2099-01-01T00:00:00+00:00")
+    with opened_run(run) as opened:
+        assert len(purge_due(opened, KEY).carried) == 1
+        assert current(opened.history.ledger) == second
+        assert opened.history.final_path() == f"erasures/{second}/model.safetensors"
+    assert not verify_ledger(run).failed
