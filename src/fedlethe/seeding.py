@@ -7,7 +7,8 @@ import hashlib
 import json
 
 import numpy as np
-import torch
+
+from fedlethe.later import torch
 
 
 def derive(seed: int, *key: str | int) -> int:

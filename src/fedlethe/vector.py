@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-
 from fedlethe.errors import FedletheError
+from fedlethe.later import torch
 from fedlethe.types import Vector
 
 VARIANCE_FLOOR = 0.1

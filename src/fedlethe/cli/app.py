@@ -278,8 +278,8 @@ def erase(
     if request is not None:
         flags.refuse_named(client or [], patient or [])
         flags.refuse_decoys(decoys)
-        asked = (method, options, masking, repair, after, references, keep_for, result)
-        plan = public.Plan.of(method or "recommended", *asked[1:]) if any(asked) else None
+        named = (method, options, masking, repair, after, references, keep_for, result)
+        plan = public.Plan.of(method or "recommended", *named[1:]) if any(named) else None
         accepted = flags.said(accept_findings)
         signer = public.signing_key(key)
         with public.opened_run(run) as opened:
@@ -292,8 +292,8 @@ def erase(
     flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with public.opened_run(run) as opened:
-        named = (clients, method or "recommended", {**options, **of_patients})
-        asked = public.plan_erasure(opened, *named, masking, repair, after, decoys)
+        chosen = (method or "recommended", {**options, **of_patients})
+        asked = public.plan_erasure(opened, clients, *chosen, masking, repair, after, decoys)
         requests.show(public.erase(opened, asked), json)
 
 

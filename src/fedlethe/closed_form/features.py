@@ -16,9 +16,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
-from torch.nn import functional
 
 from fedlethe.closed_form.scattering import Scattering
 from fedlethe.data.cache import cache_place, cached_array, digest, origins
@@ -26,6 +23,7 @@ from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData,
 from fedlethe.data.phantom import Phantom
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
+from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
 from fedlethe.progress import bar
 from fedlethe.seeding import numpy_generator
@@ -33,7 +31,7 @@ from fedlethe.seeding import numpy_generator
 ROWS_AT_ONCE = 128
 """Images that are worked on together: what bounds the memory."""
 
-Transform: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
+Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 """From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""
 
 ImageShape: TypeAlias = tuple[int, int, int]

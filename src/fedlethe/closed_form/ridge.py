@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from fedlethe.closed_form.statistics import Array, Statistics
 from fedlethe.errors import FedletheError
+from fedlethe.later import torch
 from fedlethe.seeding import numpy_generator
 
 PENALTIES = (0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0, 3.16, 10.0)

@@ -22,7 +22,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+from fedlethe.later import torch
 
 WIDTH, FREQUENCY = 0.8, 3 * math.pi / 4
 """sigma and xi at scale 0, in pixels and radians per pixel."""

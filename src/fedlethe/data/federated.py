@@ -11,9 +11,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fedlethe.errors import FedletheError
+from fedlethe.later import torch
 from fedlethe.types import ClientId
 
 Split: TypeAlias = Literal["train", "validation", "test"]

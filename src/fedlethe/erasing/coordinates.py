@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from fedlethe.later import torch
 from fedlethe.learners import closed_form
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import Kind

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import torch
-
 from fedlethe.config import Method
 from fedlethe.erasing.candidates import Clients, candidate_sets, erasable, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
 from fedlethe.errors import FedletheError
 from fedlethe.history.history import History
+from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import DELTA, Hidden, Kind, Masking, hidden_by, together
 from fedlethe.privacy.mask import IsotropicMask, Mask, SpanMask, shaped, subspace

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import torch
-
+from fedlethe.later import torch
 from fedlethe.types import ClientId, RoundRecord, Update, Vector
 
 

@@ -11,12 +11,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import CrossEntropy, Objective
+from fedlethe.later import nn, torch
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout, load_vector, to_vector
 

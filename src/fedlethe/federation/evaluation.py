@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
 from fedlethe.federation.execution import Execution
+from fedlethe.later import nn, torch
 from fedlethe.types import Evaluation, Metrics, Vector
 from fedlethe.vector import Layout, load_vector
 

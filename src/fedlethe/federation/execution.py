@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import torch
-from torch import nn
+from fedlethe.later import nn, torch
 
 BF16_PAYS_FROM = 1_000_000
 """Parameters from which bf16 is the faster choice on a CPU: the small CNN is slower in it, ResNet-18 and -50 faster."""

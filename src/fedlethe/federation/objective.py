@@ -10,9 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import torch
-from torch.nn import functional
-
+from fedlethe.later import functional, torch
 from fedlethe.types import Vector
 
 

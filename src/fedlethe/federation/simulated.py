@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from torch import nn
-
 from fedlethe.data.federated import Examples, FederatedData, unknown_client
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import Objective
+from fedlethe.later import nn
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
 
 from fedlethe import tensors
 from fedlethe.errors import FedletheError
 from fedlethe.files import written_whole
 from fedlethe.history.sealing import Bytes, Seal, sealed, unsealed
+from fedlethe.later import torch
 from fedlethe.types import Vector
 from fedlethe.vector import Layout
 

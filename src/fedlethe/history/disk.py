@@ -25,8 +25,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from fedlethe import files
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import advance, contribution
@@ -35,6 +33,7 @@ from fedlethe.history import checkpoint
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger, Participation, removals
 from fedlethe.history.store import JSON, Store, of_round
+from fedlethe.later import torch
 from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.vector import Layout

@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import torch
-
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import contribution
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, RoundRecord, Vector
 from fedlethe.vector import Layout
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
-
 from fedlethe.history.history import History
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.vector import Layout
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-import torch
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.choices import Choice, decide
@@ -31,6 +30,7 @@ from fedlethe.history.history import History
 from fedlethe.history.keyring import LOST
 from fedlethe.history.sent_statistics import append_statistics, kept_features, statistics_of, statistics_sums
 from fedlethe.history.succession import Part, Succession, gone_after
+from fedlethe.later import torch
 from fedlethe.progress import track
 from fedlethe.runs.run import Prepared, Run, from_json, to_json
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector

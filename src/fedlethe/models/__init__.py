@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import torch
-from torch import nn
-
+from fedlethe.later import nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
 from fedlethe.models.small_cnn import SmallCnn
 from fedlethe.seeding import derive

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import nn
-
 from fedlethe import files, tensors
 from fedlethe.errors import FedletheError
+from fedlethe.later import nn, torch
 
 GROUPS = 32
 

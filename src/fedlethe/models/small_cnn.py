@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import nn
+from fedlethe.later import nn
 
 WIDTHS = (32, 64, 96)
 GROUPS = 8

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import torch
 
+from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.span import BLOCK, Span

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.types import Vector
 

@@ -19,8 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
-
 from fedlethe.entered import demand_said
 from fedlethe.erasing.auditing import Attested, attest, attested, demand_references
 from fedlethe.erasing.erase import Erasure, done, erase_locked, recorded
@@ -41,6 +39,7 @@ from fedlethe.history.request_log import (
     requests_of,
 )
 from fedlethe.history.store import JSON
+from fedlethe.later import torch
 from fedlethe.requests.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
 from fedlethe.requests.purge import demand_finished, demand_keys, enter_lost, is_purged, purge
 from fedlethe.requests.signing import SigningKey

@@ -16,8 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 import fedlethe
 from fedlethe.erasing.auditing import Attested, attested
 from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
@@ -30,6 +28,7 @@ from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.history.store import JSON, of_round
+from fedlethe.later import torch
 from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import demand_sound, pages, stray_keys, strays
 from fedlethe.requests.purge import abroad, because_of, condemned, folders_of

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fedlethe.config import RunConfig
 from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, identities, kept_array, scrub, without
@@ -42,6 +41,7 @@ from fedlethe.history.request_log import ErasureRequest, requests_of
 from fedlethe.history.sent_statistics import CHOSEN, SUMS
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Part, Succession
+from fedlethe.later import torch
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.runs.lineage import held_by, models_holding

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.errors import FedletheError
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
+from fedlethe.later import torch
 from fedlethe.plots import curves
 from fedlethe.runs.run import Run, load_data, opened_folder
 from fedlethe.types import ClientId, Evaluation, Need, Vector

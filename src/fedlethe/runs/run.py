@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
-from torch import nn
 
 import fedlethe
 from fedlethe import files
@@ -32,6 +31,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.succession import Part, Succession
+from fedlethe.later import nn
 from fedlethe.models import initialise
 from fedlethe.names import demand_client_name
 from fedlethe.runs.beginning import BEGINNING, Beginning

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fedlethe.audit.attackers import Success, full_knowledge, guesses, server_view
 from fedlethe.erasing.coordinates import Frame
+from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.mask import IsotropicMask, Mask
 from fedlethe.privacy.span import Span

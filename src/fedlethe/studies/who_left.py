@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fedlethe.audit.attackers import ATTACKERS, Attacker, full_knowledge, guesses, outsider, server_view
 from fedlethe.erasing.candidates import incomputable
@@ -27,6 +26,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
+from fedlethe.later import torch
 from fedlethe.plots import curves
 from fedlethe.plots import mask_frontier as pictures
 from fedlethe.privacy.accounting import Array

@@ -17,10 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
-
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History, retained_weights
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.unlearning.method import Unlearned
 from fedlethe.vector import Layout, is_statistic

@@ -17,12 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
-
 from fedlethe.federation.aggregate import shares
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import UnlearningCrossEntropy
 from fedlethe.history.history import History
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.unlearning.method import Unlearned, retained
 

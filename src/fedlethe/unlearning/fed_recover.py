@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-import torch
-
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History, retained_weights
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.unlearning.method import Unlearned
 

@@ -14,11 +14,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
+from fedlethe.later import torch
 from fedlethe.privacy.mask import clip_factor
 from fedlethe.types import ClientId, Need
 from fedlethe.unlearning.method import Unlearned

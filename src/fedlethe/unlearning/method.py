@@ -22,11 +22,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
-import torch
-
 from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Guarantee, Need, Vector
 
 __all__ = ["Need", "Unlearned", "UnlearningMethod", "retained", "unlearn"]

@@ -17,12 +17,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
-
 from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Ascent, Ball
 from fedlethe.history.history import History, last_weight
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.unlearning.method import Unlearned
 

@@ -23,11 +23,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
 from fedlethe.history.history import History, residual, retained_schedule
+from fedlethe.later import torch
 from fedlethe.privacy.accounting import gaussian_sigma
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Guarantee, Need

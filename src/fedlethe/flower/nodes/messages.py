@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedlethe.closed_form.by_class import ByClass
@@ -29,6 +28,7 @@ from fedlethe.federation.objective import (
     Objective,
     UnlearningCrossEntropy,
 )
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Metrics, Update, Vector
 
 TRAIN = "train.fedlethe"

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from fedlethe.closed_form.features import featurise
 from fedlethe.config import Exact, RunConfig, resolve
@@ -28,6 +27,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.messages import Computing
 from fedlethe.flower.nodes.release import keyed
+from fedlethe.later import torch
 from fedlethe.models import initialise
 from fedlethe.types import ClientId
 from fedlethe.vector import Layout

@@ -19,7 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
@@ -37,6 +36,7 @@ from fedlethe.flower.wrap.strategy_state import pack, unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
+from fedlethe.later import torch
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge import BESIDE, purge_recorded
 from fedlethe.requests.superlink_state import OWN_RUN

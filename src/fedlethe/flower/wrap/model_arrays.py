@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from flwr.app import Array, ArrayRecord, RecordDict
 
 from fedlethe.errors import FedletheError
 from fedlethe.flower.nodes.messages import no_update
+from fedlethe.later import torch
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 
