@@ -178,7 +178,9 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
             )
         if need.of_history and need not in kept:
             name = next(name for name, known in unlearning.METHODS.items() if isinstance(method, known))
-            raise FedletheError(f"{name}: {run.history.lacks(need)}")
+            gone = [part.history for part in run.earlier if need not in part.keep]
+            holder = next((one for one in gone if isinstance(one, RunFolder)), run.history)
+            raise FedletheError(f"{name}: {holder.lacks(need)}")
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 

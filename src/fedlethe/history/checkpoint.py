@@ -116,7 +116,7 @@ def layout_of(path: Path, sha256: str | None = None) -> Layout:
 
 def _mapped(path: Path) -> Bytes:
     if not path.is_file():
-        raise FedletheError(f"{path}: there is no such checkpoint file")
+        raise FedletheError(f"{path}: there is no such file; restore it from a backup")
     if path.stat().st_size < 8:
         raise FedletheError(f"{path}: is cut short ({path.stat().st_size} bytes); copy it again")
     try:

@@ -350,7 +350,8 @@ class RunFolder:
     def lacks(self, need: Need) -> FedletheError:
         """The error for what is not there: never kept, or gone with a purge."""
         if need in self._keep:
-            return FedletheError(f"{self.path}: {need.value} went with a purge; erase by influence or retrain")
+            how = "by retraining" if need is Need.INFLUENCE else "by influence or retrain"
+            return FedletheError(f"{self.path}: {need.value} went with a purge; erase {how}")
         return not_kept(need)
 
 

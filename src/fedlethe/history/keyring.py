@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from fedlethe.errors import FedletheError
 from fedlethe.history import checkpoint
-from fedlethe.history.chain import Body, canonical
+from fedlethe.history.chain import Body, Event, canonical
 from fedlethe.history.ledger import Artefact, Ledger
-from fedlethe.history.sealing import SEALED, Key, Keys, Seal, key_id, keys_of
+from fedlethe.history.sealing import SEALED, Key, Keys, Seal, id_of_file, key_id, keys_of
 from fedlethe.types import ClientId
 
 MADE, DESTROYED, OVERWRITTEN, GONE, LOST = "made", "destroyed", "overwritten", "gone", "lost"
@@ -230,6 +230,34 @@ class Keyring:
                     raise FedletheError(f"{problem}; remove the other name first")
                 self._demand_no_copy(keys, client, id)
 
+    def copies_of_destroyed(self, clients: Collection[ClientId] | None = None) -> Iterator[str]:
+        """Each file in the run folder, or a folder of its keys, that is a destroyed key, whatever its name; in words.
+
+        A key's id is a hash of the key, so a copy is known by what it holds.
+
+        Args:
+            clients: Whose keys; None for everybody's.
+        """
+        gone = {
+            id: client
+            for client, ids in self.destroyed().items()
+            for id in ids
+            if clients is None or client in clients
+        }
+        for folder in {self._path.resolve(), *(one.folder.resolve() for one in self.places)}:
+            for path in sorted(folder.rglob("*")):
+                if (id := id_of_file(path)) in gone:
+                    yield f"{path}: is a key of {gone[id]} that was destroyed, under another name"
+
+    def demand_gone(self, clients: Collection[ClientId]) -> None:
+        """Refuse to go on where a destroyed key of these clients is there under another name.
+
+        Raises:
+            FedletheError: One is.
+        """
+        if problem := next(self.copies_of_destroyed(clients), None):
+            raise FedletheError(f"{problem}; remove it, and give the same command again: nothing is signed before")
+
     def _demand_no_copy(self, keys: Keys, client: ClientId, id: str) -> None:
         """Refuse where the run folder, or a folder of its keys, holds the key under another name."""
         content, own = keys.path(client, id).read_bytes(), {one.path(client, id).resolve() for one in self.places}
@@ -266,6 +294,24 @@ class Keyring:
         if id not in self._held:
             self._held[id] = self.holder(client, id).read(client, id)
         return self._held[id]
+
+
+def destroyed_with(events: Sequence[Event], purge: Event) -> dict[ClientId, list[str]]:
+    """Client to the ids of its keys that one purge destroyed: the ledger was told of them just before it.
+
+    Args:
+        events: The ledger's rows about keys and purges, in their order.
+        purge: The purge's row, one of them.
+    """
+    found: dict[ClientId, list[str]] = {}
+    for event in events:
+        if event.seq == purge.seq:
+            break
+        if event.kind == "purge":
+            found = {}
+        elif event.body["what"] == DESTROYED:
+            found.setdefault(event.body["client"], []).append(event.body["id"])
+    return found
 
 
 def destruction(client: ClientId, ids: Sequence[str]) -> list[tuple[str, Body]]:

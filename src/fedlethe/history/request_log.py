@@ -22,6 +22,10 @@ DAYS = 30
 """Until the deadline where none is named: the month of GDPR Art. 12(3)."""
 
 NOT_AUDITED = "not audited"
+
+BEGUN = "begun"
+"""A purge that is in the ledger and of which nothing says that it came to its end."""
+
 FINDINGS = ("still there", "not useful")
 """Verdicts at which a request stops until somebody decides."""
 
@@ -52,7 +56,8 @@ class ErasureRequest:
         since: When it came to be in it.
         plan: How it is carried out: what `erase` was asked for; None before that.
         erasure: The id of the erasure that carried it out.
-        purge: 'done', or the date until which its traces are kept; None before the erasure is certified.
+        purge: 'done'; BEGUN where a purge was cut off; the date until which its traces are kept; None before the
+            erasure is certified.
         note: Why it failed or was withdrawn.
         verdict: What the audits say of the erasure in one word, or NOT_AUDITED; None before that.
         accepted: Who went on in spite of what the audits found, and why; None where nobody did.
@@ -89,6 +94,11 @@ class ErasureRequest:
     def stopped(self) -> bool:
         """Whether the audits found something, and nobody has decided yet how to go on."""
         return self.state == "audited" and self.verdict in FINDINGS and self.accepted is None
+
+    @property
+    def held_until(self) -> str | None:
+        """The date until which its traces are kept; None where they are gone, going, or nothing is certified."""
+        return None if self.purge in (None, BEGUN, "done") else self.purge
 
     @property
     def overdue(self) -> bool:
@@ -146,8 +156,9 @@ def _opened(event: Event) -> ErasureRequest:
 
 def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
     if event.kind == "purge":
-        return replace(request, purge="done")
-    known = {name: event.body[name] for name in _MOVED if name in event.body}
+        return replace(request, purge=BEGUN)  # it is done when its state says so, after the last certificate
+    # What a failed attempt said is not of the next one.
+    known = {"note": "", **{name: event.body[name] for name in _MOVED if name in event.body}}
     if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
         known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), **known}
     return replace(request, since=event.at, **known)

@@ -255,6 +255,18 @@ class Keys:
         return self.folder / f"{client}.{id}.key"
 
 
+def id_of_file(path: Path) -> str | None:
+    """The id of the key that a file holds, whatever its name; None of a file that holds none, and of a link."""
+    if path.is_symlink() or not path.is_file() or not SECRET <= path.stat().st_size <= 2 * SECRET + 2:
+        return None
+    content = path.read_bytes()
+    for read in (bytes, base64.b64decode, lambda text: bytes.fromhex(text.decode())):
+        with suppress(ValueError):  # binascii.Error and UnicodeDecodeError are ValueErrors
+            if len(secret := read(content)) == SECRET:
+                return Key(secret).id
+    return None
+
+
 def keys_of(run: Path, run_id: str) -> Keys:
     """The keys of a run: in $FEDLETHE_KEYS/RUN-ID where that is set, else in the folder `keys` of the run."""
     chosen = os.environ.get("FEDLETHE_KEYS")

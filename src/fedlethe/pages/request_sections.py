@@ -9,7 +9,7 @@ from typing import Any
 
 from fedlethe.audit import AUDITS, Finding
 from fedlethe.erasing.auditing import attested
-from fedlethe.history.request_log import ErasureRequest, requests_of
+from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.pages.page import Picture, Section, Table
 from fedlethe.plots.audit_verdicts import Audited, audits, sentence
 from fedlethe.plots.style import Plot
@@ -58,10 +58,13 @@ def _story(request: ErasureRequest) -> str:
     }
     purge = ""
     if request.state == "completed":
-        gone = "What was kept of the erased images is gone."
         purge = (
-            gone if request.purge == "done" else f"What was kept of the erased images is held until {request.purge}."
+            f"What was kept of the erased images is held until {request.held_until}."
+            if request.held_until is not None
+            else "What was kept of the erased images is gone."
         )
+    if request.purge == BEGUN:
+        purge = "Its purge was cut off: what was kept of the erased images may still be there. Run fedlethe purge."
     verdict = "" if request.verdict is None else f"The audits say: {request.verdict}. "
     if request.accepted is not None:
         verdict += f"{request.accepted['by']} went on in spite of it: {request.accepted['why']}. "

@@ -29,6 +29,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import (
+    BEGUN,
     FINDINGS,
     NOT_AUDITED,
     ErasureRequest,
@@ -38,7 +39,6 @@ from fedlethe.history.request_log import (
     moved,
     requests_of,
 )
-from fedlethe.history.store import JSON
 from fedlethe.later import torch
 from fedlethe.requests.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
 from fedlethe.requests.purge import demand_finished, demand_keys, enter_lost, is_purged, purge
@@ -109,11 +109,13 @@ class Purged:
         run: The run folder.
         carried: The requests whose purge was carried out.
         waiting: Those whose date is still to come.
+        unfinished: Requests that are half carried out, of which nothing is due yet.
     """
 
     run: Path
     carried: tuple[Carried, ...]
     waiting: tuple[ErasureRequest, ...]
+    unfinished: tuple[ErasureRequest, ...] = ()
 
 
 def carry_out(
@@ -147,7 +149,9 @@ def carry_out(
                 refuse_known(flag, accepted[name], run.history, mentions)
             _accept(run.history.ledger, id, accepted, plan)
         request = _until_audited(run, id, plan, audit, lost)
-        if request.state != "completed" and not request.stopped:
+        if request.purge == BEGUN:  # a kill came in the middle of it
+            request = _purged(run, request, key)
+        elif request.state != "completed" and not request.stopped:
             request = _certified(run, request, key)
         return _told(run, request)
 
@@ -327,15 +331,26 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     try:
         chosen = None if plan.result is None else recorded(run, plan.result)
         erasure = chosen or done(run, built) or erase_locked(run, built)
-    except FedletheError as error:
+    except FedletheError as caught:
+        error = _with_a_way_out(run, request, plan, caught)
         with suppress(FedletheError):  # on a full disk not even that can be written
             moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
-        raise
+        raise error from None
     _demand_another_model(run, request, erasure)
     audit(run, erasure, replace(built, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
     return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
+
+
+def _with_a_way_out(run: Run, request: ErasureRequest, plan: Plan, error: FedletheError) -> FedletheError:
+    """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
+    keys = run.history.store.keys
+    lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
+    if not lost or run.config.exact is not None or plan.method == "retrain":
+        return error
+    way = f'fedlethe erase {run.path} --request {request.id} --method retrain --lost-keys "why"'
+    return FedletheError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 
 def _demand_another_model(run: Run, request: ErasureRequest, erasure: Erasure) -> None:
@@ -413,20 +428,18 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
         demand_clock(ledger)
         today, carried, waiting = chain.clock()[:10], [], []
         for request in requests_of(ledger).values():
-            newest = newest_certificate(run, request)
-            finished = request.purge == "done" and newest is not None and newest.name == f"{FINAL}{JSON}"
-            if request.state != "completed" or finished or request.purge is None:
-                continue
-            if request.purge != "done" and request.purge > today:
+            until = request.held_until
+            if until is not None and until > today:
                 waiting.append(request)
-            else:
+            elif until is not None or request.purge == BEGUN:
                 _demand_none_under_way(ledger, request.id)
                 if lost is not None:
                     _enter_lost(run, request, lost)
                 demand_keys(run, request, current(ledger) or "")
                 demand_finished(run, request)
                 carried.append(_told(run, _purged(run, request, key)))
-        return Purged(run.path, tuple(carried), tuple(waiting))
+        unfinished = [one for one in requests_of(ledger).values() if one.state in ("running", "audited")]
+        return Purged(run.path, tuple(carried), tuple(waiting), tuple(unfinished))
 
 
 def _told(run: Run, request: ErasureRequest) -> Carried:

@@ -22,9 +22,9 @@ from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
 from fedlethe.erasing.erase import Erasure, recorded
 from fedlethe.erasing.secret import left_over
 from fedlethe.errors import FedletheError
-from fedlethe.history.chain import canonical
+from fedlethe.history.chain import Event, canonical
 from fedlethe.history.disk import RunFolder, has_influence
-from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN
+from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN, destroyed_with
 from fedlethe.history.ledger import Artefact
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.history.store import JSON, of_round
@@ -264,7 +264,7 @@ def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> 
         "encrypted": store.encrypt,
         "keys_apart": apart,
         "backups": backups if store.encrypt else "The files were not encrypted: copies of them can be read.",
-        "remains": list(_remains(run)),
+        "remains": _remains(run, request, purged),
         "unnamed": list(not_in_ledger(run)),
     }
     if purged:
@@ -299,9 +299,10 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
     (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
     for folder in folders_of(run):
         name = request.id if folder is run.history else abroad(run, request)
+        purge = next(one for one in folder.ledger.events("purge") if one.body["request"] == name)
         tombstones = folder.ledger.tombstones().items()
         files = {path: gone.artefact.sha256 for path, gone in tombstones if gone.because == because_of(name)}
-        listed.append({**_listed(folder, files), **_keys_of(folder, request)})
+        listed.append({**_listed(folder, files), **_keys_of(folder, request, purge)})
     done, missed = reached(run.history, request.id)
     taken = [erased_images(folder)[-1] for folder in folders_of(run)]
     not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
@@ -309,14 +310,19 @@ def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
     return {"at": event.at, "runs": listed, "images": len(taken[0].rows), **outside}
 
 
-def _keys_of(folder: RunFolder, request: ErasureRequest) -> dict[str, Any]:
-    """What became of the keys of a request's clients, and where keys may lie that could not be looked into."""
+def _keys_of(folder: RunFolder, request: ErasureRequest, purge: Event) -> dict[str, Any]:
+    """What became of the keys that this purge destroyed, and where keys may lie that could not be looked into."""
     keys = folder.store.keys
+    going = destroyed_with(list(folder.ledger.events("key", "purge")), purge)
 
     def of_clients(*what: str) -> dict[str, list[str]]:
         said, found = keys.confirmed(*what), keys.confirmed(OVERWRITTEN)
         ids = {
-            client: [id for id in said.get(client, []) if OVERWRITTEN in what or id not in found.get(client, [])]
+            client: [
+                id
+                for id in going.get(client, [])
+                if id in said.get(client, []) and (OVERWRITTEN in what or id not in found.get(client, []))
+            ]
             for client in request.clients
         }
         return {client: held for client, held in ids.items() if held}
@@ -332,16 +338,20 @@ def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
     return {"run": folder.ledger.run_id, "files": [{"path": path, "sha256": hash} for path, hash in files.items()]}
 
 
-def _remains(run: Run) -> list[str]:
-    kept = [
-        "the model after",
-        "the initial model",
-        "the ledger: who took part when, weights, losses, evaluations, hashes",
-    ]
+def _remains(run: Run, request: ErasureRequest, purged: bool) -> list[str]:
+    """What stays: as it is now after a purge, else as the purge is to leave it.
+
+    A later erasure's purge can have come first: it took this one's model, and rebased the influences on its own.
+    """
+    base = run.history.base if purged else request.erasure
+    kept = ["the initial model", "the ledger: who took part when, weights, losses, evaluations, hashes"]
+    if run.history.store.holds(f"erasures/{request.erasure}/model"):
+        kept.insert(0, "the model after")
+    if base != request.erasure:
+        kept.insert(0, f"the run's model now, which is that of erasure {base}")
     if has_influence(run.history.keep):
-        kept.append(
-            "the retained clients' influences, rebased on the model after, so that the next erasure can be made"
-        )
+        of = "the model after" if base == request.erasure else f"the model of erasure {base}"
+        kept.append(f"the retained clients' influences, rebased on {of}, so that the next erasure can be made")
     if run.history.store.keys.living(IMAGES):
         kept.append(
             "keyed fingerprints of the erased images, by which they are known when they come again under another name: "

@@ -41,11 +41,13 @@ def strays(history: RunFolder) -> Iterator[str]:
     known, keys = history.ledger.artefacts(), history.store.keys.files.folder
     for path in entries(history.path):
         name = path.relative_to(history.path).as_posix()
+        if keys in path.parents:
+            continue  # `stray_keys` looks there
         if path.is_symlink():
             yield f"{path}: is a link, which fedlethe does not make"
         elif not path.is_file():
             yield f"{path}: is no plain file"
-        elif name not in known and not _is_own(name, path) and path.parent != keys and not _is_page(name, path):
+        elif name not in known and not _is_own(name, path) and not _is_page(name, path):
             yield f"{path}: is there, though the ledger does not name it"
 
 

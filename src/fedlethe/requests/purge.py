@@ -37,7 +37,7 @@ from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.keyring import LOST, destruction
 from fedlethe.history.ledger import REPLACED, Artefact, removals
-from fedlethe.history.request_log import ErasureRequest, requests_of
+from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.history.sent_statistics import CHOSEN, SUMS
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Part, Succession
@@ -153,7 +153,7 @@ def _superseded(artefact: Artefact, folder: RunFolder) -> bool:
 def _on_hold(folder: RunFolder, request: ErasureRequest | None) -> set[ClientId]:
     """Clients whose own purge is still to come: their files wait for it; `request` is the folder's own, if any."""
     others = [other for other in requests_of(folder.ledger).values() if request is None or other.id != request.id]
-    return {client for other in others if other.purge not in (None, "done") for client in other.clients}
+    return {client for other in others if other.held_until is not None for client in other.clients}
 
 
 def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
@@ -367,6 +367,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
             _condemn(own, request, request.id, base, images, made)
         for target in (own, *earlier):
             _finish(target.folder)
+            target.folder.store.keys.demand_gone(request.clients)
     reach(folders_of(run), request.id, request.clients)
 
 
@@ -424,9 +425,10 @@ def demand_finished(run: Run, request: ErasureRequest) -> None:
         if other.state in ("running", "audited"):
             raise FedletheError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
         if other.purge not in (None, "done"):
+            until = "has a purge that was cut off" if other.purge == BEGUN else f"keeps its traces until {other.purge}"
             raise FedletheError(
-                f"{folder.path}: its request {other.id} keeps its traces until {other.purge}; purge it first, when it "
-                f"is due: fedlethe purge {folder.path}"
+                f"{folder.path}: its request {other.id} {until}; purge it first, when it is due: "
+                f"fedlethe purge {folder.path}"
             )
 
 

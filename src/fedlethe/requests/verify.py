@@ -204,7 +204,8 @@ def _of_run(statement: dict[str, Any], path: Path, history: RunFolder) -> Iterat
         (
             "purge",
             _purge,
-            "the files are gone, tombstones hold their hashes, and the destroyed keys are in none of their folders",
+            "the files are gone, tombstones hold their hashes, and no file in the run folder or a folder of its keys "
+            "is one of the destroyed keys",
         ),
     )
     for what, check, words in checks:
@@ -356,4 +357,4 @@ def _purge(statement: dict[str, Any], path: Path, history: RunFolder) -> str | N
         keys = history.store.keys
         if left := set(ids) - set(keys.missing(client, ids)):
             return f"{client}.{min(left)}.key: this key is there"
-    return None
+    return next(history.store.keys.copies_of_destroyed(own["keys_destroyed"]), None)

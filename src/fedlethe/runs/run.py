@@ -36,7 +36,7 @@ from fedlethe.models import initialise
 from fedlethe.names import demand_client_name
 from fedlethe.runs.beginning import BEGINNING, Beginning
 from fedlethe.runs.remote import REMOTE, OutOfReach, Remote, remote_data
-from fedlethe.types import ClientId, Evaluation, Vector
+from fedlethe.types import ClientId, Evaluation, Need, Vector
 from fedlethe.vector import Layout
 
 T = TypeVar("T")
@@ -143,7 +143,10 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
     anew = False
-    for id, facts in chain_of(history, after):
+    chain = chain_of(history, after)
+    # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
+    of_another = history.base is not None and history.base not in {id for id, _ in chain}
+    for id, facts in chain:
         whole = set(facts["forget"]) - set(facts.get("patients", ()))
         erased = (erased | whole) - set(facts.get("joined", ()))
         if influences := history.anew(id):
@@ -155,7 +158,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
             revised[client] = f"erasures/{id}/statistics/{client}"
     return Part(
         history=history,
-        keep=history.keep,
+        keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
         erased=frozenset(erased),
         repair=repair,
         patients=patients,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -12,7 +13,8 @@ from rich.table import Column, Table
 
 from fedlethe.cli.output.show import as_object, show, tables
 from fedlethe.errors import FedletheError
-from fedlethe.history.request_log import ErasureRequest, Requests
+from fedlethe.history import chain
+from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
 from fedlethe.requests.carry_out import Carried, Purged
 from fedlethe.requests.signing import NewKey
 from fedlethe.requests.verify import Verified
@@ -102,7 +104,7 @@ def _(result: Carried) -> Iterable[Table | str]:
         run, method = result.erasure.run, result.erasure.method
         yield from (f"to go on, {way}" for way in _ways_on(str(run), result.request.id, method))
         return
-    yield f"request {result.request.id}: {result.request.state}; purge: {result.request.purge}"
+    yield f"request {result.request.id}: {result.request.state}; purge: {_purge(result.request, result.erasure.run)}"
     yield f"certificate: {result.certificate}"
 
 
@@ -116,6 +118,13 @@ def _first_line(request: ErasureRequest) -> str:
     return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
 
 
+def _purge(request: ErasureRequest, run: Path) -> str:
+    """How far the purge is, and the command that carries it out where it is due."""
+    if request.held_until is None or request.held_until > chain.clock()[:10]:
+        return request.purge or "-"
+    return f"due since {request.held_until}, and not made: fedlethe purge {quote(str(run))} --key KEY"
+
+
 def _unnamed(found: Iterable[str]) -> Iterable[str]:
     """What fedlethe did not touch, since it does not know what it is."""
     listed = sorted(set(found))
@@ -126,7 +135,7 @@ def _unnamed(found: Iterable[str]) -> Iterable[str]:
 
 def _count(found: Iterable[str]) -> str:
     count = len(set(found))
-    return "1 file that no ledger names was" if count == 1 else f"{count} files that no ledger names were"
+    return "1 entry that no ledger names was" if count == 1 else f"{count} entries that no ledger names were"
 
 
 def _ways_on(run: str, id: str, method: str) -> tuple[str, ...]:
@@ -147,6 +156,11 @@ def _(result: Purged) -> Iterable[Table | str]:
         yield from _unnamed(words for one in result.carried for words in one.unnamed)
     else:
         yield "no purge is due"
+    run = quote(str(result.run))
+    yield from (
+        f"{one.id}: {one.state}, not finished: fedlethe erase {run} --request {one.id} --key KEY"
+        for one in result.unfinished
+    )
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
 
 
@@ -173,11 +187,16 @@ def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | 
     names = ("id", "clients", "state", "deadline", "erasure", "audit", "purge")
     table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
-        done = (request.erasure or "-", request.verdict or "-", request.purge or "-")
+        purge = f"{BEGUN}: was cut off" if request.purge == BEGUN else request.purge or "-"
+        done = (request.erasure or "-", request.verdict or "-", purge)
         table.add_row(request.id, request.subject, request.state, request.deadline, *done)
     yield table
     for request in requests:
         late = ["overdue"] if request.overdue else []
+        if request.purge == BEGUN:
+            late.append("its purge was cut off, and files of the erased may be there: fedlethe purge RUN --key KEY")
+        elif request.held_until is not None and request.held_until <= chain.clock()[:10]:
+            late.append(f"its purge is due since {request.held_until}: fedlethe purge RUN --key KEY")
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
         yield from (f"{request.id}: who left: {line}" for line in request.hiding)
