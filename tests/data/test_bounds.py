@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 from pydicom.encaps import encapsulate
-from pydicom.pixels.processing import convert_color_space
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from fedlethe.data import bounds
-from fedlethe.data.images import cached_archive, read_image
+from fedlethe.data.decoded_arrays import cached_archive
+from fedlethe.data.images import read_image
 from fedlethe.data.medmnist import MedMnist
 from fedlethe.errors import FedletheError
-from tests.data.test_images import blocks, dicom, png, shades
+from tests.data.pictures import blocks, dicom, png, shades
 
 MEASURE = """
 import resource, sys
@@ -304,14 +304,6 @@ def test_frames_of_a_png_count(tmp_path: Path) -> None:
     first.save(tmp_path / "several.png", save_all=True, append_images=[second])
     with pytest.raises(FedletheError, match=r"several\.png: has 2 frames"):
         read_image(tmp_path / "several.png", size=8, channels=1)
-
-
-def test_colours_are_converted_by_bands_as_they_are_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-    content = dicom(pixels, "YBR_FULL")
-    wanted = np.asarray(convert_color_space(pixels, "YBR_FULL", "RGB")).transpose(2, 0, 1)
-    monkeypatch.setattr("fedlethe.data.images.BAND", 32)
-    assert np.array_equal(read_image(content, size=16, channels=3), wanted)
 
 
 def test_an_even_image_of_sixteen_bits_takes_no_more_than_another(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ A file of a few kilobytes can stand for an image of gigabytes. What it takes is 
 from __future__ import annotations
 
 import os
+import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 from fedlethe.errors import FedletheError
 
@@ -26,6 +29,11 @@ COMPONENTS = 4
 
 METADATA = 16 << 20
 """Bytes that a file may have beside its pixels."""
+
+LARGE = 1 << 23
+"""Pixels from which an image is decoded alone."""
+
+_LARGE_ONE = threading.Lock()
 
 JP2_START = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -87,6 +95,13 @@ def demand_bytes(name: str, count: int) -> None:
             f"{name}: is longer than the {max_bytes():,} bytes that an image may take; leave it out, or set {VARIABLE} "
             f"to more than {max_pixels():,}"
         )
+
+
+@contextmanager
+def alone(pixels: int) -> Iterator[None]:
+    """Decode a large image while no other large one is decoded: they would all need their memory at once."""
+    with _LARGE_ONE if pixels > LARGE else nullcontext():
+        yield
 
 
 def sides(content: bytes) -> tuple[int, int] | None:

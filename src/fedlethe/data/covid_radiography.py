@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import IMAGE_SUFFIXES, cached_files, check_image_options, labelled_fingerprint
+from fedlethe.data.images import IMAGE_SUFFIXES, check_image_options
 from fedlethe.errors import FedletheError
 from fedlethe.seeding import numpy_generator
 

@@ -19,15 +19,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from fedlethe.data.decoded_arrays import cached_archive, cached_files, labelled_fingerprint, opened_zip
+from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Names
-from fedlethe.data.images import (
-    Pixels,
-    cached_archive,
-    cached_files,
-    check_image_options,
-    labelled_fingerprint,
-    opened_zip,
-)
+from fedlethe.data.images import check_image_options
 from fedlethe.data.table import csv_rows
 from fedlethe.errors import FedletheError
 

@@ -20,17 +20,12 @@ import numpy.typing as npt
 
 from fedlethe.data.bounds import demand_pixels
 from fedlethe.data.cache import cache_place, digest, identity
+from fedlethe.data.decoded_arrays import cached_images, labelled_fingerprint, opened_zip
+from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Labels
-from fedlethe.data.images import (
-    UNREADABLE,
-    Pixels,
-    cached_images,
-    check_image_options,
-    content_hashes,
-    fit,
-    labelled_fingerprint,
-    opened_zip,
-)
+from fedlethe.data.file_hashes import content_hashes
+from fedlethe.data.images import check_image_options, fit
+from fedlethe.data.unreadable import UNREADABLE
 from fedlethe.errors import FedletheError
 
 ZENODO = "https://zenodo.org/records/10519652/files"

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.cache import digest, identity
+from fedlethe.data.decoded_arrays import cached_images
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import cached_images, check_image_options
+from fedlethe.data.images import check_image_options
 from fedlethe.seeding import numpy_generator
 
 Plane: TypeAlias = npt.NDArray[Any]

@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages, Names, Split
-from fedlethe.data.images import cached_files, check_image_options, labelled_fingerprint
+from fedlethe.data.images import check_image_options
 from fedlethe.entered import demand_text, demand_texts
 from fedlethe.errors import FedletheError
 

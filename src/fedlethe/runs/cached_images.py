@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fedlethe.config import RunConfig
 from fedlethe.data.cache import cache_folder, sweep
+from fedlethe.data.named_rows import only_named
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
-from fedlethe.data.images import only_named
 from fedlethe.data.partition import divide
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError

@@ -3,7 +3,7 @@
 
 The images are those of the app's configuration, of which the node takes its own client's; or those of the node's own
 TOML file, named by the key `data` of its --node-config, whose tables [data] and [partition] lie over the app's; paths
-in it are relative to the file. Decoded images come from the cache on the node's disk (see `data.images`), so a new
+in it are relative to the file. Decoded images come from the cache on the node's disk (see `data.cache`), so a new
 process for every message reads and does not decode.
 """
 

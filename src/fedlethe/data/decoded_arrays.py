@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""Decodes a data set once into one memory-mapped array: from files, from an archive, or from items of any kind."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fedlethe.data import bounds
+from fedlethe.data.cache import cache_place, cached_array, digest, identity
+from fedlethe.data.eight_bits import Pixels
+from fedlethe.data.erased import array_name, blank_rows
+from fedlethe.data.file_hashes import content_hashes, files_hashed, workers
+from fedlethe.data.holdings import IMAGES
+from fedlethe.data.images import read_image
+from fedlethe.data.named_rows import NAMED
+from fedlethe.data.unreadable import UNREADABLE, reason_of
+from fedlethe.errors import FedletheError
+from fedlethe.progress import track
+
+Item = TypeVar("Item")
+
+FORMAT = "fedlethe images 1"
+"""Part of every cache key: raise the number when decoding changes."""
+
+IN_FLIGHT = 64
+"""Images that are decoded and not yet written, at most: what bounds the memory."""
+
+
+def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+    """The images of some files, through the cache.
+
+    Args:
+        root: The folder that the names are relative to.
+        names: Which files, in the order wanted.
+        size: Height and width, in pixels.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 images, shape (len(names), channels, size, size), a read-only memory map; and their fingerprint, the
+        same wherever `root` lies.
+
+    Raises:
+        FedletheError: A file cannot be read (see `read_image`), or the cache folder cannot be written.
+    """
+    found = files_hashed(root, names)
+    hashes = found.of(names)
+    fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
+    blank = blank_rows(_array(fingerprint, size, channels))
+    found.keep({name for row, name in enumerate(names) if row not in blank})
+
+    def decode(name: str) -> Pixels:
+        return read_image(root / name, size=size, channels=channels)
+
+    images = cached_images(
+        names,
+        decode,
+        count=len(names),
+        size=size,
+        channels=channels,
+        fingerprint=fingerprint,
+        source="files",
+        rows=lambda: [identity(content) for content in hashes],
+    )
+    return images, digest(fingerprint, size, channels)
+
+
+def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+    """The images of some members of a zip archive, through the cache (see `cached_files`).
+
+    Raises:
+        FedletheError: The archive or a member cannot be read, or the cache folder cannot be written.
+    """
+    fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name]), *members)
+    with opened_zip(archive) as file:
+
+        def content_of(member: str) -> bytes:
+            try:
+                return bounds.member(file, member, f"{archive}: {member}")
+            except UNREADABLE as error:
+                name = f"{archive}: {member}"
+                raise FedletheError(f"{name}: cannot be read ({error}); fetch the archive again") from error
+
+        def decode(member: str) -> Pixels:
+            return read_image(content_of(member), size=size, channels=channels, name=f"{archive}: {member}")
+
+        def rows() -> list[str]:  # the same as of the files themselves, unpacked
+            return [identity(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
+
+        images = cached_images(
+            members,
+            decode,
+            count=len(members),
+            size=size,
+            channels=channels,
+            fingerprint=fingerprint,
+            source="archive",
+            rows=rows,
+        )
+    return images, digest(fingerprint, size, channels)
+
+
+def opened_zip(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive (or .npz file) to read.
+
+    Raises:
+        FedletheError: It is missing, truncated or no archive.
+    """
+    try:
+        return zipfile.ZipFile(path)
+    except UNREADABLE as error:
+        raise FedletheError(f"{path}: cannot be read as an archive ({reason_of(error)}); fetch it again") from error
+
+
+def cached_images(
+    items: Iterable[Item],
+    decode: Callable[[Item], Pixels],
+    *,
+    count: int,
+    size: int,
+    channels: int,
+    fingerprint: str,
+    source: str,
+    rows: Callable[[], Sequence[str]],
+) -> Pixels:
+    """Decode every item once, in threads and bounded memory, into one array in the cache folder.
+
+    Args:
+        items: What to decode; not touched where the array is already there, and drawn one after the other where not.
+        decode: From an item to uint8, shape (channels, size, size); called in several threads.
+        count: How many items there are.
+        size: Height and width, in pixels.
+        channels: 1 or 3.
+        fingerprint: Of the items' content and order.
+        source: The kind of the source, for the cache's index.
+        rows: Gives what stands for each item in the index (see `cache.identity`).
+
+    Returns:
+        uint8, shape (count, channels, size, size), a read-only memory map; blank where `erased.blanking` says so.
+
+    Raises:
+        FedletheError: An item cannot be decoded, or the cache folder cannot be written.
+    """
+    shape = (count, channels, size, size)
+    if (named := NAMED.get()) is not None:
+        named.append(tuple(rows()))
+        return np.broadcast_to(np.uint8(0), shape)
+    array = _array(fingerprint, size, channels)
+    blank = blank_rows(array)
+
+    def image_of(row: tuple[int, Item]) -> Pixels:
+        return np.zeros(shape[1:], np.uint8) if row[0] in blank else decode(row[1])
+
+    def make() -> Iterable[Pixels]:
+        return track(_decoded(enumerate(items), image_of), count, "decoding images")
+
+    def made_of() -> list[str]:
+        return ["" if row in blank else of for row, of in enumerate(rows())]
+
+    place = cache_place(IMAGES, array_name(array, blank))
+    return cached_array(place, shape, np.uint8, make, source=source, rows=made_of)
+
+
+def _array(fingerprint: str, size: int, channels: int) -> str:
+    """The name of a cached array, without its blanks and ending."""
+    return digest(FORMAT, fingerprint, size, channels)[:40]
+
+
+def labelled_fingerprint(images: str, labels: npt.NDArray[np.int64], classes: Sequence[str]) -> str:
+    """The fingerprint of images (given by theirs) with their labels."""
+    return digest(images, hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(), *classes)
+
+
+def _decoded(items: Iterable[Item], decode: Callable[[Item], Pixels]) -> Iterator[Pixels]:
+    waiting: deque[Future[Pixels]] = deque()
+    with ThreadPoolExecutor(workers()) as pool:
+        for item in items:
+            waiting.append(pool.submit(decode, item))
+            if len(waiting) == IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The cache: private, checked by checksum, and emptied of an image in whatever array it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fedlethe.data.cache import cache_place, identity
+from fedlethe.data.erased import ErasedImages, array_of, blanking, identities, scrub
+from fedlethe.data.file_hashes import content_hashes
+from fedlethe.data.holdings import holdings
+from tests.data.pictures import SCANS, images_of
+
+
+def test_erasing_takes_every_array_and_keeps_a_blank_copy(cache: Path, folder: Path) -> None:
+    whole = np.array(images_of(folder))
+    images_of(folder, *SCANS[:3])
+    images_of(folder, size=32)
+    stranger = cache_place("images", "older.npy")
+    np.save(stranger, whole)  # images_of an earlier version: no index says what it holds
+    array = array_of(images_of(folder))
+    gone = ErasedImages(array=array, rows=(1, 4))
+    assert set(identities(gone) or ()) == {
+        identity(content) for content in np.array(content_hashes(folder, SCANS))[[1, 4]].tolist()
+    }
+    scrub([gone])
+    (kept,) = (cache / "images").glob("*.npy")
+    assert not list((cache / "hashes").iterdir())
+    copy = np.load(kept)
+    assert not copy[[1, 4]].any()
+    np.testing.assert_array_equal(copy[[0, 2, 3, 5]], whole[[0, 2, 3, 5]])
+    with blanking([gone]):
+        np.testing.assert_array_equal(images_of(folder), copy)
+    held = "".join(path.read_text() for path in cache.rglob("*.json"))
+    assert SCANS[0] in held
+    assert SCANS[1] not in held
+    assert SCANS[4] not in held
+    scrub([gone])  # a second time, as after a kill
+    assert list((cache / "images").glob("*.npy")) == [kept]
+
+
+def test_a_damaged_array_is_not_copied(cache: Path, folder: Path) -> None:
+    whole, array = np.array(images_of(folder)), array_of(images_of(folder))
+    (path,) = (cache / "images").glob("*.npy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 255
+    path.write_bytes(content)
+    gone = ErasedImages(array=array, rows=(0,))
+    scrub([gone])
+    with blanking([gone]):
+        np.testing.assert_array_equal(images_of(folder)[1:], whole[1:])
+
+
+def test_where_it_cannot_be_told_whose_they_are_all_go(cache: Path, folder: Path) -> None:
+    array = array_of(images_of(folder))
+    images_of(folder, size=32)
+    for path in (cache / "images").glob(f"{array}*"):
+        path.unlink()
+    gone = ErasedImages(array=array, rows=(1,))
+    assert identities(gone) is None
+    scrub([gone])
+    assert holdings() == []
