@@ -13,7 +13,8 @@ import argparse
 from pathlib import Path
 
 from fedlethe.data.covid_radiography import CovidRadiography
-from fedlethe.data.partition import Partition, divide
+from fedlethe.data.division import divide
+from fedlethe.data.partition import Partition
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.evaluation import evaluate
 from fedlethe.federation.execution import Execution

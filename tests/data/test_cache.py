@@ -86,9 +86,7 @@ def test_an_image_has_one_identity_in_files_and_archive_at_every_size(
     assert {held.shape: held.rows.index(third) for held in holdings() if held.rows} == places
     first = identity(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
     clear({first})
-    assert [held.shape for held in holdings()] == [
-        (1, 8, 8)
-    ]  # the only one that it is not in; no list images_of names either
+    assert [held.shape for held in holdings()] == [(1, 8, 8)]  # the only one that it is not in; no list of names either
     clear({third})
     assert holdings() == []
     assert not [path for path in cache.rglob("*") if path.is_file()]

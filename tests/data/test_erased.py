@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The cache: private, checked by checksum, and emptied of an image in whatever array it lies."""
+"""Images that were erased are blank in every array, and decoded for the run never again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_erasing_takes_every_array_and_keeps_a_blank_copy(cache: Path, folder: P
     images_of(folder, *SCANS[:3])
     images_of(folder, size=32)
     stranger = cache_place("images", "older.npy")
-    np.save(stranger, whole)  # images_of an earlier version: no index says what it holds
+    np.save(stranger, whole)  # of an earlier version: no index says what it holds
     array = array_of(images_of(folder))
     gone = ErasedImages(array=array, rows=(1, 4))
     assert set(identities(gone) or ()) == {

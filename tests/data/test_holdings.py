@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The cache: private, checked by checksum, and emptied of an image in whatever array it lies."""
+"""What the cache holds, found by what it was made of."""
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from fedlethe.data.holdings import beyond_reach
-from tests.data.pictures import images_of
+from fedlethe.data.cache import UNKNOWN, identity
+from fedlethe.data.holdings import IMAGES, NAMES, Holding, beyond_reach, clear, holdings
+from tests.data.pictures import SCANS, images_of
 
 
 def test_what_another_process_has_open_is_named(cache: Path, folder: Path) -> None:
@@ -24,3 +27,46 @@ def test_what_another_process_has_open_is_named(cache: Path, folder: Path) -> No
         other.communicate("\n")
     assert told[0] == f"{path}: process {other.pid} has it open, and with it its content until it ends"
     assert [words for words in beyond_reach(None) if "has it open" in words] == []
+
+
+def test_what_is_there_is_told_with_what_it_was_made_of(cache: Path, folder: Path) -> None:
+    images_of(folder, *SCANS[:2])
+    array, names = holdings()
+    assert (array.kind, array.source, array.shape, array.blank) == ("images", "files", (1, 16, 16), 0)
+    assert array.size == sum(path.stat().st_size for path in (cache / "images").iterdir())
+    assert array.rows == tuple(identity(hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in SCANS[:2])
+    assert (names.kind, names.rows, names.shape) == ("hashes", None, ())
+
+
+def test_an_array_may_hold_what_its_rows_are_and_whatever_nobody_can_say() -> None:
+    known = Holding(path=Path("a"), kind=IMAGES, source="s", shape=(), made=None, size=0, rows=("one", ""))
+    assert known.blank == 1
+    assert [known.may_hold(images) for images in ({"one"}, {"two"}, set(), None)] == [True, False, False, True]
+    assert replace(known, rows=None).may_hold({"two"})
+    assert replace(known, rows=("one", UNKNOWN)).may_hold({"two"})
+    assert replace(known, kind=NAMES).may_hold({"two"})
+
+
+def test_clearing_takes_the_arrays_of_an_image_and_leaves_the_others(cache: Path, folder: Path) -> None:
+    first = Path(str(getattr(images_of(folder, SCANS[0], SCANS[1]), "filename", "")))
+    second = Path(str(getattr(images_of(folder, SCANS[2]), "filename", "")))
+    kept = Path(str(getattr(images_of(folder, SCANS[0]), "filename", "")))
+    image = identity(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
+    (cache / "images" / "older.npy").write_bytes(b"of an earlier version")
+    gone = clear({image}, (kept,))
+    assert {path.name for path in gone} >= {first.name, "older.npy"}
+    left = {path.name for path in (cache / "images").iterdir()}
+    assert left == {name for path in (second, kept) for name in (path.name, path.with_suffix(".json").name)}
+    assert not list((cache / "hashes").iterdir())
+    clear(None)
+    assert not list((cache / "images").iterdir())
+
+
+def test_what_is_not_of_the_cache_s_making_stays_and_is_named(cache: Path, folder: Path) -> None:
+    images_of(folder)
+    (cache / "medmnist").mkdir()
+    told = beyond_reach(None)
+    assert [words for words in told if words.startswith(f"{cache / 'medmnist'}: not an array of the cache")]
+    assert told[-1].startswith(f"caches other than {cache}")
+    clear(None)
+    assert (cache / "medmnist").is_dir()

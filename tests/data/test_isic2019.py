@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fedlethe.data.division import divide
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.isic2019 import GROUND_TRUTH, INPUT, METADATA, Isic2019
-from fedlethe.data.partition import Partition, divide
+from fedlethe.data.partition import Partition
 from fedlethe.errors import FedletheError
 
 # name, diagnosis, lesion, site: listed out of order, since the order of rows does not matter

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: MIT
-"""The cache: private, checked by checksum, and emptied of an image in whatever array it lies."""
-
 from __future__ import annotations
 
 import hashlib

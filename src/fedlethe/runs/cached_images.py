@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fedlethe.config import RunConfig
 from fedlethe.data.cache import cache_folder, sweep
-from fedlethe.data.named_rows import only_named
+from fedlethe.data.division import divide
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
-from fedlethe.data.partition import divide
+from fedlethe.data.named_rows import only_named
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.runs.remote import REMOTE

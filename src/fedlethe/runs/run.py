@@ -19,9 +19,9 @@ import fedlethe
 from fedlethe import files
 from fedlethe.closed_form.features import features_of, featurise
 from fedlethe.config import RunConfig, resolve
+from fedlethe.data.division import divide
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
-from fedlethe.data.partition import divide
 from fedlethe.document import Document, parse_toml
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import evaluate

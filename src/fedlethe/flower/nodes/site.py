@@ -20,8 +20,8 @@ import numpy as np
 
 from fedlethe.closed_form.features import featurise
 from fedlethe.config import Exact, RunConfig, resolve
+from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
-from fedlethe.data.partition import divide
 from fedlethe.document import Document, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.federation.simulated import SimulatedFederation
