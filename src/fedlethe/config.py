@@ -11,20 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from fedlethe.closed_form.features import FEATURES, Centred, FeatureMap, Projected
-from fedlethe.closed_form.settings import ExactErasure, ExactSettings
-from fedlethe.data import DATASETS
+from fedlethe.closed_form.features import Centred, FeatureMap, Projected
+from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
-from fedlethe.document import Document, check_names, checked, construct, entry, layered, named, plain
+from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
 from fedlethe.entered import demand_texts
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.repair import Repair
-from fedlethe.models import MODELS, Model
+from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
+from fedlethe.parts import build_method, check_method, code_of, demand_code, features_of, model_of, needs_of, source_of
+from fedlethe.plugins import options_of
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -43,7 +44,7 @@ OF_LEARNER: Mapping[Learner, tuple[str, ...]] = {
 }
 """The tables that one learner alone has."""
 
-Method: TypeAlias = UnlearningMethod | ExactErasure
+Method: TypeAlias = UnlearningMethod | Subtraction
 """What takes clients out: a method on networks, or the closed-form federation's own."""
 
 CLOSED_FORM = "closed-form"
@@ -83,11 +84,15 @@ class HistorySettings:
     keep: Literal["needed", "everything"] = "needed"
     methods: tuple[str, ...] = ("influence",)
 
-    def needs(self) -> frozenset[Need]:
-        """What the history has to hold. The initial model is always in it: it is the start of every reference."""
+    def needs(self, recorded: Document | None = None) -> frozenset[Need]:
+        """What the history has to hold. The initial model is always in it: it is the start of every reference.
+
+        Args:
+            recorded: A run's [run.outside]: what methods from outside need stands in it.
+        """
         if self.keep == "everything":
             return EVERYTHING
-        needs = {need for name in self.methods for need in entry("method", name, METHODS).needs if need.of_history}
+        needs = {need for name in self.methods for need in needs_of(name, recorded or {}) if need.of_history}
         return frozenset(needs | {Need.INITIAL})
 
 
@@ -116,7 +121,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exact:
+class ClosedForm:
     """The closed-form learner, resolved.
 
     Attributes:
@@ -125,7 +130,7 @@ class Exact:
         features: Its options.
     """
 
-    settings: ExactSettings
+    settings: ClosedFormSettings
     features_name: str
     features: FeatureMap
 
@@ -141,7 +146,8 @@ class Exact:
 class RunConfig:
     """A run, resolved: every name looked up, every value checked.
 
-    `encrypt` seals what is kept of each client with a key of its own, so that destroying the key erases it.
+    `encrypt` seals what is kept of each client with a key of its own, so that destroying the key erases it;
+    `recorded` is a run's [run.outside], of code that does not come with fedlethe.
     """
 
     seed: int
@@ -157,8 +163,37 @@ class RunConfig:
     backdoor: Backdoor | None = None
     method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
-    exact: Exact | None = None
+    exact: ClosedForm | None = None
     encrypt: bool = True
+    recorded: Document = field(default_factory=dict)
+
+    @property
+    def keep(self) -> frozenset[Need]:
+        """What the history holds."""
+        return self.history.needs(self.recorded)
+
+    def outside(self) -> Document:
+        """What the training uses of code that does not come with fedlethe: each its file and the file's SHA-256.
+
+        Raises:
+            FedletheError: Some of it is not there.
+        """
+        features = None if self.exact is None else self.exact.features
+        parts = {"model": self.model, "data source": self.source, "feature map": features}
+        return code_of(parts, self.history.methods)
+
+    def demand_code(self, where: str) -> None:
+        """Refuse code from outside that is not what the run was trained with; `where` names the run.
+
+        Raises:
+            FedletheError: Some of it is not there, or has changed.
+        """
+        if self.recorded:
+            try:
+                now = self.outside()
+            except FedletheError as error:
+                raise FedletheError(f"{where}: {error}") from None
+            demand_code(now, self.recorded, where)
 
     @property
     def division_seed(self) -> int:
@@ -180,17 +215,17 @@ class RunConfig:
         common = {
             "seed": self.seed,
             "encrypt": self.encrypt,
-            "data": {"source": self.source_name, **plain(self.source)},
+            "data": {"source": self.source_name, **options_of(self.source)},
             "partition": plain(self.partition),
             "execution": plain(self.execution),
             **({} if self.backdoor is None else {"backdoor": plain(self.backdoor)}),
         }
         if self.exact is not None:
-            features = {"name": self.exact.features_name, **plain(self.exact.features)}
+            features = {"name": self.exact.features_name, **options_of(self.exact.features)}
             return {**common, "learner": self.learner, "features": features, "closed_form": plain(self.exact.settings)}
         return {
             **common,
-            "model": {"name": self.model_name, **plain(self.model)},
+            "model": {"name": self.model_name, **options_of(self.model)},
             "federation": plain(self.federation),
             "local": plain(self.local),
             "history": plain(self.history),
@@ -205,7 +240,7 @@ class RunConfig:
             FedletheError: No method or option has that name, or a value is out of range.
         """
         if self.exact is not None:
-            return construct(entry("method", name, {CLOSED_FORM: ExactErasure}), options, f"method.{name}")
+            return construct(entry("method", name, {CLOSED_FORM: Subtraction}), options, f"method.{name}")
         return build_method(name, {**self.method_tables.get(name, {}), **options})
 
     def recipe(self, name: str) -> Recipe:
@@ -218,7 +253,7 @@ class RunConfig:
         """
         if self.exact is not None and name == RECOMMENDED:
             name = CLOSED_FORM
-        recipe = entry("method", name, self.methods())
+        recipe = Recipe(method=name) if ":" in name else entry("method", name, self.methods())
         table = self.method_tables.get(recipe.method, {}) if name in RECIPES else {}
         return replace(recipe, options={**recipe.options, **table})
 
@@ -229,17 +264,13 @@ class RunConfig:
         return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **self.recipes}
 
 
-def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
-    """The unlearning method of this name with these options (see `RunConfig.method`)."""
-    return construct(entry("method", name, METHODS), options, f"method.{name}")
-
-
-def resolve(document: Document, where: str = "configuration") -> RunConfig:
+def resolve(document: Document, where: str = "configuration", recorded: Document | None = None) -> RunConfig:
     """Build a run's objects.
 
     Args:
         document: The layered document.
         where: Names the document in messages.
+        recorded: Of a run that is read, its [run.outside]: code from outside is then looked up when it is used.
 
     Raises:
         FedletheError: A key, name or value is wrong; the message names it and says what is allowed.
@@ -250,29 +281,30 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
             raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
-    exact = _exact(document, where)
+    later = recorded is not None
+    exact = _exact(document, where, later)
     document = layered(DEFAULTS, document)
-    source_name, data = named(document["data"], "source", "data")
-    model_name, options = named(document["model"], "name", "model")
-    model: Model = construct(entry("model", model_name, MODELS), options, f"model '{model_name}'")
+    source_name, data = name_and_options(document["data"], "source", "data")
+    model_name, options = name_and_options(document["model"], "name", "model")
+    model = model_of(model_name, options, later)
     if exact is not None:
         model_name, model = "linear head", LinearHead()
     methods = document.get("method", {})
     for name, table in methods.items():
-        build_method(name, table)
+        check_method(name, table, later)
     recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
     for name, recipe in recipes.items():
         if name in METHODS or name in RECIPES:
             raise FedletheError(f"recipe '{name}': this name is taken; choose another")
-        build_method(recipe.method, recipe.options)
+        check_method(recipe.method, recipe.options, later)
         construct(Repair, recipe.repair, f"recipe '{name}': repair")
     of_learner: Document = {"methods": ()} if exact is not None else {}
     history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")
-    history.needs()
+    history.needs(recorded)
     return RunConfig(
         seed=checked(int, document["seed"], "seed"),
         source_name=source_name,
-        source=construct(entry("data source", source_name, DATASETS), data, f"data source '{source_name}'"),
+        source=source_of(source_name, data, later),
         partition=construct(Partition, document.get("partition", {}), "partition"),
         model_name=model_name,
         model=model,
@@ -287,6 +319,7 @@ def resolve(document: Document, where: str = "configuration") -> RunConfig:
         recipes=recipes,
         exact=exact,
         encrypt=checked(bool, document.get("encrypt", True), "encrypt"),
+        recorded=recorded or {},
     )
 
 
@@ -299,7 +332,7 @@ def _refuse_old_words(document: Document, where: str) -> None:
         )
 
 
-def _exact(document: Document, where: str) -> Exact | None:
+def _exact(document: Document, where: str, later: bool) -> ClosedForm | None:
     """The closed-form learner, where it is asked for; the tables of the other learner are refused."""
     learner: Learner = checked(Learner, document.get("learner", "fedavg"), "learner")
     for other, tables in OF_LEARNER.items():
@@ -310,7 +343,7 @@ def _exact(document: Document, where: str) -> Exact | None:
             )
     if learner == "fedavg":
         return None
-    name, options = named({"name": "scattering", **document.get("features", {})}, "name", "features")
-    features = construct(entry("feature map", name, FEATURES), options, f"features '{name}'")
-    settings = construct(ExactSettings, document.get("closed_form", {}), "closed_form")
-    return Exact(settings=settings, features_name=name, features=features)
+    name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
+    features = features_of(name, options, later)
+    settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
+    return ClosedForm(settings=settings, features_name=name, features=features)

@@ -69,7 +69,8 @@ def entry(what: str, name: str, table: Mapping[str, T]) -> T:
     Raises:
         FedletheError: There is no such row; the message lists them.
     """
-    check_names(what, [name], table, "")
+    if name not in table:  # of a registry an import path is a key, and in no list
+        check_names(what, [name], table, "")
     return table[name]
 
 
@@ -130,7 +131,7 @@ def check_names(what: str, given: Iterable[str], known: Iterable[str], where: st
             raise FedletheError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
 
 
-def named(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
+def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
     """The name under a key of a table, and the table's other entries.
 
     Raises:
@@ -144,13 +145,14 @@ def named(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str
 
 def plain(value: Any) -> dict[str, Any]:
     """A dataclass's fields as TOML has them: no nulls, paths absolute."""
-    return {name: _toml(item) for name, item in dataclasses.asdict(value).items() if item is not None}
+    return {name: toml_value(item) for name, item in dataclasses.asdict(value).items() if item is not None}
 
 
-def _toml(item: Any) -> Any:
+def toml_value(item: Any) -> Any:
+    """A value as TOML has it: a path absolute, a tuple as a list."""
     if isinstance(item, Path):
         return str(item.expanduser().resolve())
-    return [_toml(part) for part in item] if isinstance(item, (list, tuple)) else item
+    return [toml_value(part) for part in item] if isinstance(item, (list, tuple)) else item
 
 
 def assignments(settings: Sequence[str]) -> dict[str, Any]:

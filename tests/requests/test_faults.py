@@ -20,6 +20,7 @@ from torch import nn
 
 from fedlethe import document
 from fedlethe.config import resolve
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.federation import evaluation
 from fedlethe.federation.train import train
@@ -29,7 +30,7 @@ from fedlethe.history.request_log import requests_of
 from fedlethe.learners import training
 from fedlethe.learners.training import train_run
 from fedlethe.models import MODELS
-from fedlethe.requests.carry_out import Plan, carry_out, erase_unsigned
+from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import open_request
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs import run as run_module
@@ -38,7 +39,7 @@ from tests.requests.acting import KEY
 from tests.requests.faults import GROWS, Disk, failing, reaches_sqlite
 
 GONE = "hospital-1"
-PLAN = Plan(method="influence", options={"scale": 1.0}, mask={"sigma": 0.01}, repair={"rounds": 1})
+PLAN = ErasurePlan(method="influence", options={"scale": 1.0}, mask={"sigma": 0.01}, repair={"rounds": 1})
 DOCUMENT: dict[str, Any] = {
     "data": {"source": "phantom", "size": 16, "hospitals": 2, "images_per_hospital": 8},
     "federation": {"rounds": 2},
@@ -115,7 +116,7 @@ def _light() -> Iterator[None]:
             patch.setattr(module, "TypeAdapter", adapter)
             patch.setattr(module, "parse_toml", lambda *arguments: deepcopy(parsed(*arguments)))
         patch.setattr(evaluation, "_auc", lambda *_: 0.5)
-        patch.setitem(MODELS, "tiny", Tiny)
+        patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")
         patch.setattr(Figure, "draw_without_rendering", lambda _: None)
         patch.setattr(Figure, "savefig", lambda _, place, **__: Path(place).write_bytes(b"a picture"))
         yield

@@ -119,7 +119,7 @@ def purged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("purged")
     (folder / "temporary").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "linear", Linear)
+        patch.setitem(MODELS.rows, "linear", f"{__name__}:Linear")
         patch.setenv("FEDLETHE_CACHE", str(folder / "cache"))
         patch.setenv("FEDLETHE_KEYS", str(folder / "vault"))
         patch.setenv("TMPDIR", str(folder / "temporary"))

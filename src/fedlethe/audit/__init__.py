@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-from fedlethe.audit.backdoor import BackdoorSuccess
-from fedlethe.audit.distance import Distance
+from typing import Any
+
 from fedlethe.audit.evidence import Answers, Audit, Evidence, Finding, Measured, Task, Verdict, judge, overall
-from fedlethe.audit.forget_quality import ForgetQuality
-from fedlethe.audit.membership import Membership
-from fedlethe.audit.relearn import Relearn
-from fedlethe.audit.utility import Utility
+from fedlethe.plugins import Registry, frozen_dataclass, lacking
 
 __all__ = [
     "AUDITS",
@@ -24,14 +21,37 @@ __all__ = [
     "overall",
 ]
 
-AUDITS: dict[str, type[Audit]] = {
-    "utility": Utility,
-    "distance": Distance,
-    "membership": Membership,
-    "forget_quality": ForgetQuality,
-    "backdoor": BackdoorSuccess,
-    "relearn": Relearn,
+_PARTS = {
+    "paper": 'paper: ClassVar[str] = "where it comes from"',
+    "figure": 'figure: ClassVar[str] = "what it measures"',
+    "worse": 'worse: ClassVar[Literal["large", "small"]] = "large"',
+    "words": 'words: ClassVar[tuple[Verdict, Verdict]] = ("gone", "still there")',
+    "gated": "gated: ClassVar[bool] = True",
+    "tolerance": "tolerance: float = 0.0",
+    "measure": "def measure(self, evidence: Evidence) -> Measured | str",
 }
+"""What an audit must have, and how it is written."""
+
+
+def _problem(kind: Any) -> str | None:
+    if not frozen_dataclass(kind):
+        return "is no audit; make it a frozen dataclass as `Audit` describes"
+    return lacking(kind, _PARTS)
+
+
+AUDITS: Registry[type[Audit]] = Registry(
+    "audit",
+    "fedlethe.audits",
+    {
+        "utility": "fedlethe.audit.utility:Utility",
+        "distance": "fedlethe.audit.distance:Distance",
+        "membership": "fedlethe.audit.membership:Membership",
+        "forget_quality": "fedlethe.audit.forget_quality:ForgetQuality",
+        "backdoor": "fedlethe.audit.backdoor:BackdoorSuccess",
+        "relearn": "fedlethe.audit.relearn:Relearn",
+    },
+    _problem,
+)
 
 
 def audit(evidence: Evidence) -> list[Finding]:

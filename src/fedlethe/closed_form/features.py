@@ -25,6 +25,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
+from fedlethe.plugins import Outside, Registry, SourceFile, frozen_dataclass, lacking
 from fedlethe.progress import bar
 from fedlethe.seeding import numpy_generator
 
@@ -152,11 +153,46 @@ class TorchScriptFeatures:
         return transform
 
 
-FEATURES: dict[str, type[FeatureMap]] = {
-    "scattering": ScatteringFeatures,
-    "backbone": BackboneFeatures,
-    "torchscript": TorchScriptFeatures,
-}
+def _problem(kind: Any) -> str | None:
+    if not frozen_dataclass(kind):
+        return "is no feature map; make it a frozen dataclass with key() and prepare(shape)"
+    return lacking(
+        kind, {"key": "def key(self) -> str", "prepare": "def prepare(self, shape: ImageShape) -> Transform"}
+    )
+
+
+FEATURES: Registry[type[FeatureMap]] = Registry(
+    "feature map",
+    "fedlethe.feature_maps",
+    {
+        "scattering": f"{__name__}:ScatteringFeatures",
+        "backbone": f"{__name__}:BackboneFeatures",
+        "torchscript": f"{__name__}:TorchScriptFeatures",
+    },
+    _problem,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideFeatures:
+    """A feature map that does not come with fedlethe.
+
+    Attributes:
+        outside: A frozen dataclass with `key` and `prepare`.
+    """
+
+    outside: Outside[FeatureMap]
+
+    def key(self) -> str:
+        """See `FeatureMap.key`; its code is named, too, so that features of other code are never taken for these."""
+        code = SourceFile.of(self.outside.name, self.outside.kind)
+        return f"{code.name}, {code.sha256}, {self.outside.guarded(self.outside.built().key)}"
+
+    def prepare(self, shape: ImageShape) -> Transform:
+        """See `FeatureMap.prepare`."""
+        built = self.outside.built()
+        transform: Transform = self.outside.guarded(lambda: built.prepare(shape))
+        return transform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

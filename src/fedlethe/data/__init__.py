@@ -7,19 +7,36 @@ FederatedData of them. A new source is one file and one row in DATASETS.
 
 from __future__ import annotations
 
-from fedlethe.data.covid_radiography import CovidRadiography
-from fedlethe.data.federated import Source
-from fedlethe.data.isic2019 import Isic2019
-from fedlethe.data.medmnist import MedMnist
-from fedlethe.data.nodes import Nodes
-from fedlethe.data.phantom import Phantom
-from fedlethe.data.table import Table
+import inspect
+from typing import Any
 
-DATASETS: dict[str, type[Source]] = {
-    "covid-radiography": CovidRadiography,
-    "isic2019": Isic2019,
-    "medmnist": MedMnist,
-    "nodes": Nodes,
-    "phantom": Phantom,
-    "table": Table,
-}
+from fedlethe.data.federated import Source
+from fedlethe.plugins import Registry, frozen_dataclass, lacking
+
+__all__ = ["DATASETS"]
+
+
+def _problem(kind: Any) -> str | None:
+    if inspect.isfunction(kind):
+        return None
+    if not frozen_dataclass(kind):
+        return (
+            "is no data source; make it a function that returns {client: (images, labels)}, or a frozen dataclass with "
+            "load()"
+        )
+    return lacking(kind, {"load": "def load(self) -> LabelledImages"})
+
+
+DATASETS: Registry[type[Source]] = Registry(
+    "data source",
+    "fedlethe.data_sources",
+    {
+        "covid-radiography": "fedlethe.data.covid_radiography:CovidRadiography",
+        "isic2019": "fedlethe.data.isic2019:Isic2019",
+        "medmnist": "fedlethe.data.medmnist:MedMnist",
+        "nodes": "fedlethe.data.nodes:Nodes",
+        "phantom": "fedlethe.data.phantom:Phantom",
+        "table": "fedlethe.data.table:Table",
+    },
+    _problem,
+)

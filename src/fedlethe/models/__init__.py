@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import inspect
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from fedlethe.errors import FedletheError
 from fedlethe.later import nn, torch
-from fedlethe.models.resnet import ResNet18, ResNet50
-from fedlethe.models.small_cnn import SmallCnn
+from fedlethe.plugins import Outside, Registry, frozen_dataclass, lacking
 from fedlethe.seeding import derive
 
 
@@ -19,7 +21,57 @@ class Model(Protocol):
         ...
 
 
-MODELS: dict[str, type[Model]] = {"resnet18": ResNet18, "resnet50": ResNet50, "small-cnn": SmallCnn}
+def _problem(kind: Any) -> str | None:
+    if inspect.isfunction(kind) or (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        return None
+    if not frozen_dataclass(kind):
+        return (
+            "is no model; make it a torch.nn.Module class, a function that returns one, or a frozen dataclass with "
+            "build(in_channels, num_classes)"
+        )
+    return lacking(kind, {"build": "def build(self, in_channels: int, num_classes: int) -> nn.Module"})
+
+
+MODELS: Registry[type[Model]] = Registry(
+    "model",
+    "fedlethe.models",
+    {
+        "resnet18": "fedlethe.models.resnet:ResNet18",
+        "resnet50": "fedlethe.models.resnet:ResNet50",
+        "small-cnn": "fedlethe.models.small_cnn:SmallCnn",
+    },
+    _problem,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutsideModel:
+    """A model that does not come with fedlethe.
+
+    Attributes:
+        outside: A frozen dataclass with `build`; or a torch.nn.Module class or a function that returns a network,
+            called with `in_channels` and `num_classes` where its signature has these names, else with its options
+            alone.
+    """
+
+    outside: Outside[Model]
+
+    OFFERED = ("in_channels", "num_classes")
+
+    def build(self, in_channels: int, num_classes: int) -> nn.Module:
+        """See `Model.build`.
+
+        Raises:
+            FedletheError: Its code is not there, fails, or returns something else.
+        """
+        if frozen_dataclass(self.outside.kind):
+            built = self.outside.built()
+            network = self.outside.guarded(lambda: built.build(in_channels, num_classes))
+        else:
+            network = self.outside.called(in_channels=in_channels, num_classes=num_classes)
+        if not isinstance(network, nn.Module):
+            raise FedletheError(f"{self.outside.where}: gives a {type(network).__name__}; return a torch.nn.Module")
+        return network
 
 
 def initialise(model: Model, in_channels: int, num_classes: int, seed: int) -> nn.Module:

@@ -34,6 +34,7 @@ from fedlethe.history.succession import Part, Succession
 from fedlethe.later import nn
 from fedlethe.models import initialise
 from fedlethe.names import demand_client_name
+from fedlethe.parts import is_code
 from fedlethe.runs.beginning import BEGINNING, Beginning
 from fedlethe.runs.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.types import ClientId, Evaluation, Need, Vector
@@ -43,6 +44,9 @@ T = TypeVar("T")
 
 MOST_TRIED = 4
 """Erasures of patients of which each is tried by itself to have left the data; of more, all at once."""
+
+OUTSIDE = "outside"
+"""The table of [run] that says what code from outside the training used."""
 
 _ERASURE = re.compile(r"(.*/)?erasures/[0-9]{4,9}")
 """The folder of an erasure."""
@@ -103,7 +107,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Prepared):
+class OpenRun(Prepared):
     """A run folder and what it was trained on.
 
     Attributes:
@@ -261,6 +265,7 @@ def run_document(prepared: Prepared, begun: Beginning) -> Document:
         "data_fingerprint": prepared.fingerprint,
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
+        **({OUTSIDE: outside} if (outside := prepared.config.outside()) else {}),
     }
     return {**prepared.config.document(), "run": facts}
 
@@ -294,6 +299,8 @@ def _facts_problem(facts: Document) -> str | None:
         demand_client_name(client)
     if not all(isinstance(facts.get(name), str) for name in ("version", "data_fingerprint")):
         return "has no text as its version or its data_fingerprint"
+    if not is_code(facts.get(OUTSIDE, {})):
+        return "does not say which code the training used"
     if after is not None and not (isinstance(after, str) and _ERASURE.fullmatch(after)):
         return "begins after something that is no erasure's folder, such as RUN/erasures/0001"
     return None
@@ -302,17 +309,17 @@ def _facts_problem(facts: Document) -> str | None:
 def config_of(path: Path) -> RunConfig:
     """The configuration of a run."""
     document = read_run_document(path)
-    document.pop("run")
-    return resolve(document, str(path / "run.toml"))
+    facts = document.pop("run")
+    return resolve(document, str(path / "run.toml"), facts.get(OUTSIDE, {}))
 
 
 @contextmanager
 def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig, RunFolder]]:
     """A run's configuration and history, without its data."""
     document = read_run_document(path)
-    clients: list[ClientId] = document.pop("run")["clients"]
-    config = resolve(document, str(path / "run.toml"))
-    history = RunFolder(path, clients, config.history.needs(), create, config.encrypt)
+    facts = document.pop("run")
+    config = resolve(document, str(path / "run.toml"), facts.get(OUTSIDE, {}))
+    history = RunFolder(path, facts["clients"], config.keep, create, config.encrypt)
     try:
         history.store.demand_no_links()
         yield config, history
@@ -321,7 +328,7 @@ def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig,
 
 
 @contextmanager
-def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
+def opened_run(path: Path, remote: Remote | None = None) -> Iterator[OpenRun]:
     """A finished or unfinished run with its data.
 
     Args:
@@ -335,6 +342,7 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
     fingerprint, known = facts.get("data_fingerprint"), facts.get(REMOTE)
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
+        config.demand_code(str(path))
         parts = earlier(path, stack)
         erased = erased_images(history)
         if known is None:
@@ -348,7 +356,7 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[Run]:
             )
         if difference := prepared.layout.difference(history.layout.shapes):
             raise FedletheError(f"{path}: holds a run of another model: {difference}")
-        yield Run(**vars(prepared), path=path, history=history, earlier=parts)
+        yield OpenRun(**vars(prepared), path=path, history=history, earlier=parts)
 
 
 def erased_images(history: RunFolder) -> tuple[ErasedImages, ...]:
@@ -429,7 +437,7 @@ def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, 
     return tuple(parts[::-1])
 
 
-def demand_complete(run: Run) -> None:
+def demand_complete(run: OpenRun) -> None:
     """Refuse a run whose training is not complete."""
     rounds, planned = run.history.rounds, run.config.federation.rounds
     if rounds < planned:
@@ -438,7 +446,7 @@ def demand_complete(run: Run) -> None:
         )
 
 
-def demand_clients(run: Run, clients: tuple[ClientId, ...]) -> None:
+def demand_clients(run: OpenRun, clients: tuple[ClientId, ...]) -> None:
     """Refuse a client that is not there, one named twice, and the last one."""
     run.data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
@@ -480,7 +488,7 @@ def config_for(document: Document, out: Path | None = None) -> RunConfig:
         FedletheError: A key, name or value is wrong.
     """
     if not document and out is not None and (out / "run.toml").is_file():
-        held = read_run_document(out)
-        held.pop("run")
-        return resolve(held, str(out / "run.toml"))
+        config = config_of(out)
+        config.demand_code(str(out))
+        return config
     return resolve(document)

@@ -3,39 +3,30 @@
 
 from __future__ import annotations
 
-from fedlethe.unlearning.fed_accum import FedAccum
-from fedlethe.unlearning.fed_eraser import FedEraser
-from fedlethe.unlearning.fed_osd import FedOsd
-from fedlethe.unlearning.fed_quit import FedQuit
-from fedlethe.unlearning.fed_recover import FedRecover
-from fedlethe.unlearning.fed_recovery import FedRecovery
-from fedlethe.unlearning.fine_tune import FineTune
-from fedlethe.unlearning.influence import Influence
-from fedlethe.unlearning.kd import Kd
-from fedlethe.unlearning.method import Unlearned, UnlearningMethod, unlearn
-from fedlethe.unlearning.not_ import Not
-from fedlethe.unlearning.pga import Pga
-from fedlethe.unlearning.puf import Puf
-from fedlethe.unlearning.retrain import Retrain
-from fedlethe.unlearning.rollback import Rollback
-from fedlethe.unlearning.sifu import Sifu
+from fedlethe.plugins import Registry
+from fedlethe.unlearning.method import Unlearned, UnlearningMethod, undeclared, unlearn
 
 __all__ = ["METHODS", "Unlearned", "UnlearningMethod", "unlearn"]
 
-METHODS: dict[str, type[UnlearningMethod]] = {
-    "influence": Influence,
-    "retrain": Retrain,
-    "rollback": Rollback,
-    "fine_tune": FineTune,
-    "fed_accum": FedAccum,
-    "fed_eraser": FedEraser,
-    "fed_recover": FedRecover,
-    "fed_recovery": FedRecovery,
-    "sifu": Sifu,
-    "pga": Pga,
-    "puf": Puf,
-    "fed_quit": FedQuit,
-    "fed_osd": FedOsd,
-    "kd": Kd,
-    "not_": Not,
-}
+METHODS: Registry[type[UnlearningMethod]] = Registry(
+    "method",
+    "fedlethe.methods",
+    {
+        "influence": "fedlethe.unlearning.influence:Influence",
+        "retrain": "fedlethe.unlearning.retrain:Retrain",
+        "rollback": "fedlethe.unlearning.rollback:Rollback",
+        "fine_tune": "fedlethe.unlearning.fine_tune:FineTune",
+        "fed_accum": "fedlethe.unlearning.fed_accum:FedAccum",
+        "fed_eraser": "fedlethe.unlearning.fed_eraser:FedEraser",
+        "fed_recover": "fedlethe.unlearning.fed_recover:FedRecover",
+        "fed_recovery": "fedlethe.unlearning.fed_recovery:FedRecovery",
+        "sifu": "fedlethe.unlearning.sifu:Sifu",
+        "pga": "fedlethe.unlearning.pga:Pga",
+        "puf": "fedlethe.unlearning.puf:Puf",
+        "fed_quit": "fedlethe.unlearning.fed_quit:FedQuit",
+        "fed_osd": "fedlethe.unlearning.fed_osd:FedOsd",
+        "kd": "fedlethe.unlearning.kd:Kd",
+        "not_": "fedlethe.unlearning.not_:Not",
+    },
+    undeclared,
+)

@@ -20,15 +20,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from fedlethe.errors import FedletheError
+from fedlethe.federation.declared import DeclaredFederation
 from fedlethe.federation.federation import Federation
+from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
 from fedlethe.later import torch
+from fedlethe.plugins import frozen_dataclass, lacking, path_of
 from fedlethe.types import ClientId, Guarantee, Need, Vector
+from fedlethe.vector import Layout
 
-__all__ = ["Need", "Unlearned", "UnlearningMethod", "retained", "unlearn"]
+__all__ = ["Need", "Unlearned", "UnlearningMethod", "method_name", "retained", "undeclared", "unlearn"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,18 +93,68 @@ def unlearn(
         federation: All clients.
 
     Raises:
-        FedletheError: The method's model is not finite, or the history or the federation lacks what it needs.
+        FedletheError: The history or the federation lacks what the method needs; or the method breaks its declaration,
+            changes the history, or its model is not finite or of another shape. The message names it.
     """
+    name = method_name(method)
+    if (problem := undeclared(type(method))) is not None:
+        raise FedletheError(f"{name}: {problem}")
     gone = frozenset(forget)
     took_part = gone & entered(history)
     final = history.final()
     if not took_part:
         return Unlearned(model=final.clone(), guarantee=Guarantee("exact", "no update of theirs entered any round"))
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
-    unlearned = method.unlearn(took_part, history, reachable)
-    if not bool(torch.isfinite(unlearned.model).all()):
-        raise FedletheError(f"{type(method).__name__}: its model is not finite; choose milder options")
-    return replace(unlearned, model=history.layout.floor_variances(unlearned.model, final))
+    read = DeclaredHistory(history, method.needs, name)
+    unlearned = method.unlearn(took_part, read, DeclaredFederation(reachable, gone, method.needs, name))
+    if (call := read.written_to()) is not None:
+        raise FedletheError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
+    demand_fit(unlearned, history.layout, name)
+    return replace(unlearned, model=history.layout.floor_variances(unlearned.model.clone(), final))
+
+
+def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
+    """Refuse what is no model of this layout.
+
+    Raises:
+        FedletheError: It is of another type or shape, or not finite; the message names the method.
+    """
+    if not isinstance(unlearned, Unlearned):
+        raise FedletheError(f"{name}: gives a {type(unlearned).__name__}; return Unlearned(model=...)")
+    vectors = {"its model": unlearned.model, **{f"influences['{k}']": v for k, v in unlearned.influences.items()}}
+    for what, vector in vectors.items():
+        if not isinstance(vector, torch.Tensor):
+            raise FedletheError(f"{name}: {what} is a {type(vector).__name__}; give a float32 tensor ({layout.size},)")
+        if vector.shape != (layout.size,) or vector.dtype != torch.float32:
+            raise FedletheError(
+                f"{name}: {what} has shape {tuple(vector.shape)}, {vector.dtype}; give ({layout.size},), torch.float32"
+            )
+        if not bool(torch.isfinite(vector).all()):
+            raise FedletheError(f"{name}: {what} is not finite; choose milder options")
+
+
+def undeclared(kind: Any) -> str | None:
+    """What a method's class lacks, and how it is written; None where nothing is."""
+    if not frozen_dataclass(kind):
+        return "is no frozen dataclass; write @dataclass(frozen=True, kw_only=True) above its class"
+    parts = {
+        "paper": 'paper: ClassVar[str] = "where it comes from"',
+        "needs": "needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL})",
+        "unlearn": "def unlearn(self, forget, history, federation) -> Unlearned",
+    }
+    if (missing := lacking(kind, parts)) is not None:
+        return missing
+    if not isinstance(kind.paper, str) or not kind.paper.strip():
+        return f"its 'paper' says nothing; write: {parts['paper']}"
+    if not isinstance(kind.needs, frozenset) or not all(isinstance(need, Need) for need in kind.needs):
+        return f"its 'needs' are no frozenset of Need; write: {parts['needs']}"
+    return None
+
+
+def method_name(method: UnlearningMethod) -> str:
+    """What a method is called in messages: its row in METHODS, or its import path."""
+    package, _, module = type(method).__module__.rpartition(".")
+    return module if package == __package__ else path_of(type(method))
 
 
 def retained(federation: Federation, forget: frozenset[ClientId]) -> tuple[ClientId, ...]:

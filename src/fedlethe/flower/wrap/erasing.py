@@ -23,7 +23,6 @@ from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
 from fedlethe import unlearning
-from fedlethe.config import build_method
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
@@ -37,6 +36,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
 from fedlethe.later import torch
+from fedlethe.parts import build_method
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge import BESIDE, purge_recorded
 from fedlethe.requests.superlink_state import OWN_RUN

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""The parts of a configuration by their names: fedlethe's own built at once, those from outside checked or deferred.
+
+A run keeps in run.toml, [run.outside], which code from outside its training used. Where a run is read, that code is
+looked up only when it is used, so that its requests and its ledger can be read without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from fedlethe.closed_form.features import FEATURES, FeatureMap, OutsideFeatures
+from fedlethe.data import DATASETS
+from fedlethe.data.federated import Source
+from fedlethe.data.outside import OutsideSource
+from fedlethe.document import Document, construct, entry
+from fedlethe.models import MODELS, Model, OutsideModel
+from fedlethe.plugins import FromOutside, Outside, Registry, SourceFile
+from fedlethe.types import Need
+from fedlethe.unlearning import METHODS, UnlearningMethod
+
+T = TypeVar("T")
+
+
+def model_of(name: str, options: Mapping[str, Any], later: bool = False) -> Model:
+    """The model of this name.
+
+    Args:
+        name: A row of MODELS, an entry point, or an import path.
+        options: As its table has them.
+        later: Look code from outside up when it is used, and not now.
+
+    Raises:
+        FedletheError: The name, or an option, is wrong.
+    """
+    if (kind := _own(MODELS, name, later)) is not None:
+        return construct(kind, options, f"model '{name}'")
+    outside: Outside[Model] = Outside(registry=MODELS, name=name, options=options)
+    return OutsideModel(outside=outside if later else outside.checked(*OutsideModel.OFFERED))
+
+
+def source_of(name: str, options: Mapping[str, Any], later: bool = False) -> Source:
+    """The data source of this name (see `model_of`)."""
+    if (kind := _own(DATASETS, name, later)) is not None:
+        return construct(kind, options, f"data source '{name}'")
+    outside: Outside[Source] = Outside(registry=DATASETS, name=name, options=options)
+    return OutsideSource(outside=outside if later else outside.checked())
+
+
+def features_of(name: str, options: Mapping[str, Any], later: bool = False) -> FeatureMap:
+    """The feature map of this name (see `model_of`)."""
+    if (kind := _own(FEATURES, name, later)) is not None:
+        return construct(kind, options, f"features '{name}'")
+    outside: Outside[FeatureMap] = Outside(registry=FEATURES, name=name, options=options)
+    return OutsideFeatures(outside=outside if later else outside.checked())
+
+
+def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
+    """The unlearning method of this name with these options.
+
+    Raises:
+        FedletheError: No method or option has that name, or a value is out of range.
+    """
+    return construct(entry("method", name, METHODS), options, f"method.{name}")
+
+
+def check_method(name: str, options: Mapping[str, Any], later: bool) -> None:
+    """Refuse options that a method does not take; of a method from outside, when it is used."""
+    if name in METHODS.rows or not later:
+        build_method(name, options)
+
+
+def needs_of(name: str, recorded: Document) -> frozenset[Need]:
+    """What a method needs: as its class says, or as a run has it on record, [run.outside]."""
+    known = recorded.get(f"method {name}")
+    return entry("method", name, METHODS).needs if known is None else frozenset(Need[need] for need in known["needs"])
+
+
+def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
+    """The code from outside that a training uses, as run.toml keeps it in [run.outside].
+
+    Args:
+        parts: 'model', 'data source' and 'feature map' to what they are.
+        methods: The unlearning methods that the history is kept for.
+
+    Raises:
+        FedletheError: Some of it is not there.
+    """
+    found: Document = {
+        what: vars(SourceFile.of(part.outside.name, part.outside.kind))
+        for what, part in parts.items()
+        if isinstance(part, FromOutside)
+    }
+    for name in methods:
+        if name not in METHODS.rows:
+            kind = Outside[UnlearningMethod](registry=METHODS, name=name, options={}).kind
+            needs = sorted(need.name for need in kind.needs)
+            found[f"method {name}"] = {**vars(SourceFile.of(name, kind)), "needs": needs}
+    return found
+
+
+def demand_code(now: Document, recorded: Document, where: str) -> None:
+    """Refuse code from outside that is not what a run was trained with.
+
+    Args:
+        now: What there is (see `code_of`).
+        recorded: What the run has on record.
+        where: Names the run.
+
+    Raises:
+        FedletheError: A file has changed.
+    """
+    for what, known in recorded.items():
+        code = SourceFile(**{key: now[what][key] for key in ("name", "path", "sha256")})
+        code.demand(known, f"{where}: its {'method' if what.startswith('method ') else what}")
+
+
+def is_code(recorded: object) -> bool:
+    """Whether it is a table [run.outside] that a training can have written."""
+    if not isinstance(recorded, Mapping):
+        return False
+    facts = [known for known in recorded.values() if isinstance(known, Mapping)]
+    texts = all(isinstance(known.get(key), str) for known in facts for key in ("name", "path", "sha256"))
+    needs = all(need in Need.__members__ for known in facts for need in known.get("needs", ()))
+    return len(facts) == len(recorded) and texts and needs
+
+
+def _own(registry: Registry[T], name: str, later: bool) -> T | None:
+    """The class of a row of fedlethe's own; None for what comes from outside.
+
+    Raises:
+        FedletheError: Nothing has this name, and it is not to be looked up later.
+    """
+    if name in registry.rows:
+        return registry[name]
+    if not later:
+        entry(registry.what, name, registry)
+    return None
