@@ -25,7 +25,7 @@ from fedlethe.entered import LONGEST, demand_text
 from fedlethe.errors import FedletheError
 from fedlethe.history.request_log import ErasureRequest, Requests
 from fedlethe.pages.page import Page, Section, Table, render
-from fedlethe.plots import curves
+from fedlethe.plots import accuracy_curves, images_held, style
 from fedlethe.requests import signing
 from fedlethe.requests.request import open_request, withdraw
 from fedlethe.text import for_cell, shown
@@ -230,8 +230,8 @@ METRICS = Metrics(10, 0.5, 0.5, None)
 @pytest.mark.parametrize("name", ["[/x]", "$x^", "<b>&amp;</b>", "日本", "a\x1b\x00b", "\ud800", "--> ]]>", "w" * 5000])
 def test_pictures_and_pages_are_well_formed_for_any_name(name: str, tmp_path: Path) -> None:
     stages = [Stage("before", Evaluation(METRICS, {name: METRICS, "_b": METRICS}), Cost())]
-    for plot in (curves.erasure_stages(stages, [name]), curves.class_mix({name: {name: 3}})):
-        curves.save(plot, tmp_path)
+    for plot in (accuracy_curves.erasure_stages(stages, [name]), images_held.class_mix({name: {name: 3}})):
+        style.save(plot, tmp_path)
         ET.parse(tmp_path / f"{plot.name}.svg")
         assert not set((tmp_path / f"{plot.name}.csv").read_text(encoding="utf-8")) & set(CONTROLS) - {"\n"}
     page = render(Page(name, name, {name: name}, [Section(name, [name], [Table(name, (name,), [(name,)])])]))

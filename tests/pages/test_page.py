@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fedlethe.pages.page import Page, Picture, Section, Table, render, stages_table
-from fedlethe.plots import curves
+from fedlethe.plots import images_held, style
 from fedlethe.types import Cost, Evaluation, Metrics, Stage
 
 VOID = {"meta", "img"}
@@ -64,8 +64,8 @@ def stage(name: str, accuracy: float, auc: float | None = None) -> Stage:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Picture:
-    plot = curves.class_mix({"a": {"normal": 4}})
-    return Picture.of(plot, curves.save(plot, tmp_path), "report/class-mix.csv")
+    plot = images_held.class_mix({"a": {"normal": 4}})
+    return Picture.of(plot, style.save(plot, tmp_path), "report/class-mix.csv")
 
 
 def test_stages_become_a_row_for_each_measure() -> None:

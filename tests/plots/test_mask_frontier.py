@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedlethe.plots import curves, mask_frontier, style
+from fedlethe.plots import mask_frontier, style
 from fedlethe.types import HidingPoint, Named, Spread
 
 
@@ -72,8 +72,8 @@ def test_the_frontier_shows_every_mask_in_every_setting(settings: int, tmp_path:
     np.testing.assert_allclose(np.asarray(subspace.get_xdata(), dtype=float), [1.0, 8.0])
     np.testing.assert_allclose(np.asarray(subspace.get_ydata(), dtype=float), [0.525, 0.7])
     assert accuracy.get_xscale() == "log"
-    png = curves.save(plot, tmp_path)
-    assert png.read_bytes() == curves.save(mask_frontier.frontier(points(settings)), tmp_path / "again").read_bytes()
+    png = style.save(plot, tmp_path)
+    assert png.read_bytes() == style.save(mask_frontier.frontier(points(settings)), tmp_path / "again").read_bytes()
     with (tmp_path / "frontier.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(points(settings))

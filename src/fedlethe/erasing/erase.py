@@ -28,7 +28,7 @@ from fedlethe.history.history import History
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
 from fedlethe.learners import closed_form
-from fedlethe.plots import curves
+from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
@@ -321,7 +321,7 @@ def _enter(
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
     )
-    drawn = curves.save(curves.erasure_stages(erasure.stages, erasure.forget), folder)
+    drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
     pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
     artefacts = [store.artefact("picture", picture) for picture in pictures]
     artefacts += [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]

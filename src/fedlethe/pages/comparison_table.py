@@ -14,7 +14,7 @@ from pathlib import Path
 from fedlethe import files
 from fedlethe.audit import Finding
 from fedlethe.pages.page import Page, Picture, Section, Table, render
-from fedlethe.plots import curves
+from fedlethe.plots import style
 from fedlethe.plots.cost_against_gap import CostPoint, cost_against_gap
 from fedlethe.studies.compare import UNTOUCHED, Comparison, Row
 from fedlethe.text import for_cell, shown
@@ -101,7 +101,7 @@ def write(comparison: Comparison) -> Path:
     files.write_text(out / "findings.csv", _csv([FINDINGS, *_findings(comparison)]))
     files.write_text(out / "table.md", markdown(comparison))
     plot = cost_against_gap(_points(comparison), _around(comparison), _figure(comparison))
-    picture = Picture.of(plot, curves.save(plot, out), f"{plot.name}.csv")
+    picture = Picture.of(plot, style.save(plot, out), f"{plot.name}.csv")
     forgotten = ", ".join(comparison.forget)
     page = Page(
         title=f"fedlethe: {forgotten} taken out of {comparison.source}",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import jinja2
 
-from fedlethe.plots.curves import OVERALL, Plot
+from fedlethe.plots.metric_lines import OVERALL
+from fedlethe.plots.style import Plot
 from fedlethe.text import shown
 from fedlethe.types import ClientId, Metrics, Stage
 

@@ -12,7 +12,7 @@ from fedlethe import files
 from fedlethe.erasing.erase import Erasure, erasures
 from fedlethe.pages.page import Page, Picture, Section, Table, render, stages_table
 from fedlethe.pages.request_sections import request_sections
-from fedlethe.plots import curves
+from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style
 from fedlethe.plots import mask_frontier as hiding_plots
 from fedlethe.runs.inspection import class_counts, kept, sample_images
 from fedlethe.runs.run import Run, from_json, read_run_document
@@ -77,8 +77,8 @@ def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
     }
 
 
-def _picture(run: Run, plot: curves.Plot, folder: str = "report") -> Picture:
-    png = curves.save(plot, run.path / folder)
+def _picture(run: Run, plot: style.Plot, folder: str = "report") -> Picture:
+    png = style.save(plot, run.path / folder)
     return Picture.of(plot, png, f"{folder}/{plot.name}.csv")
 
 
@@ -89,7 +89,10 @@ def _data_sections(run: Run) -> Iterator[Section]:
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
     rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
-    drawn = [_picture(run, curves.class_mix(train)), _picture(run, curves.contact_sheet(sample_images(run.images)))]
+    drawn = [
+        _picture(run, images_held.class_mix(train)),
+        _picture(run, images_held.contact_sheet(sample_images(run.images))),
+    ]
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
 
@@ -113,7 +116,7 @@ def _training_sections(run: Run) -> Iterator[Section]:
     rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(run.history)]
     sizes = Table("the record", ("kind", "files", "bytes"), rows)
     final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
-    yield Section("Training", text, [final, sizes], [_picture(run, curves.training_curve(curve))])
+    yield Section("Training", text, [final, sizes], [_picture(run, accuracy_curves.training_curve(curve))])
 
 
 def _erasure_sections(run: Run) -> Iterator[Section]:
@@ -125,14 +128,14 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]
         text += [f"Who left: {line}." for line in erasure.hiding]
-        plot = _picture(run, curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
+        plot = _picture(run, accuracy_curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
         title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
 
 
 def _study_sections(run: Run) -> Iterator[Section]:
     if (swept := saved_sweep(run.history)) is not None:
-        plot = _picture(run, curves.sweep(swept.points, swept.untouched))
+        plot = _picture(run, noise_sweep.sweep(swept.points, swept.untouched))
         yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
     if (masks := saved_frontier(run.history)) is not None:
         text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
@@ -142,6 +145,9 @@ def _study_sections(run: Run) -> Iterator[Section]:
         text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
         yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
     for traced in saved_traces(run.history):
-        both = (curves.trace_global(traced.points, traced.client), curves.trace_unlearned(traced.points, traced.client))
+        both = (
+            round_traces.trace_global(traced.points, traced.client),
+            round_traces.trace_unlearned(traced.points, traced.client),
+        )
         pictures = [_picture(run, plot) for plot in both]
         yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)

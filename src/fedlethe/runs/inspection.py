@@ -16,7 +16,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.later import torch
-from fedlethe.plots import curves
+from fedlethe.plots import images_held, style
 from fedlethe.runs.run import Run, load_data, opened_folder
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 
@@ -218,8 +218,8 @@ def data_overview(config: RunConfig, out: Path | None) -> DataOverview:
     counts: dict[str, dict[ClientId, dict[str, int]]] = {split: class_counts(data, split) for split in SPLITS}
     pictures: tuple[Path, ...] = ()
     if out is not None:
-        drawn = (curves.class_mix(counts["train"]), curves.contact_sheet(sample_images(data)))
-        pictures = tuple(curves.save(plot, out) for plot in drawn)
+        drawn = (images_held.class_mix(counts["train"]), images_held.contact_sheet(sample_images(data)))
+        pictures = tuple(style.save(plot, out) for plot in drawn)
     shown = {split: held for split, held in counts.items() if any(sum(mix.values()) for mix in held.values())}
     return DataOverview(
         config.source_name, data.fingerprint, data.classes, data.image_shape, shown, data.left_out, pictures

@@ -24,8 +24,8 @@ from fedlethe.erasing.masking import finished, shape_of
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
-from fedlethe.plots import curves
 from fedlethe.plots import mask_frontier as pictures
+from fedlethe.plots import style
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
 from fedlethe.privacy.hiding import DELTA, KINDS, Kind
 from fedlethe.privacy.mask import IsotropicMask, Mask, demand_sigma, subspace
@@ -161,7 +161,7 @@ def frontier(
             points += [_point(probe, setting, size, before, draws, delta, advance) for size in (None, *sizes)]
     result = Frontier(run.path, method_name, clients, draws, delta, tuple(points))
     run.history.enter_study("frontier", to_json(result, Frontier))
-    curves.save(pictures.frontier(result.points), run.path / "report")
+    style.save(pictures.frontier(result.points), run.path / "report")
     return result
 
 

@@ -14,7 +14,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
-from fedlethe.plots import curves
+from fedlethe.plots import noise_sweep, round_traces, style
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
 from fedlethe.runs.run import Run, demand_clients, demand_complete, from_json, to_json
@@ -80,7 +80,7 @@ def sweep(
     points = track(_sweep(run, method, erased, pairs), len(erased) * len(pairs), "sweep, models")
     result = Sweep(run.path, method_name, run.evaluate(run.past().final()), tuple(points))
     run.history.enter_study("sweep", to_json(result, Sweep))
-    curves.save(curves.sweep(result.points, result.untouched), run.path / "report")
+    style.save(noise_sweep.sweep(result.points, result.untouched), run.path / "report")
     return result
 
 
@@ -121,8 +121,8 @@ def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace
         points.append(TracePoint(history.rounds, run.evaluate(trained), run.evaluate(unlearned)))
     result = Trace(run.path, method_name, client, tuple(points))
     run.history.enter_study(f"{TRACE}{client}", to_json(result, Trace))
-    for plot in (curves.trace_global(result.points, client), curves.trace_unlearned(result.points, client)):
-        curves.save(plot, run.path / "report")
+    for plot in (round_traces.trace_global(result.points, client), round_traces.trace_unlearned(result.points, client)):
+        style.save(plot, run.path / "report")
     return result
 
 

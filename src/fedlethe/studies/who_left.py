@@ -27,8 +27,8 @@ from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.later import torch
-from fedlethe.plots import curves
 from fedlethe.plots import mask_frontier as pictures
+from fedlethe.plots import style
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.mask import SpanMask
@@ -100,7 +100,7 @@ def identity(run: Run, request: Request, draws: int = 3) -> Identity:
     canonical = replace(request, forget=()).canonical()
     result = Identity(run.path, canonical, study.clients, draws, points)
     run.history.enter_study("identity", to_json(result, Identity))
-    curves.save(pictures.identity(points), run.path / "report")
+    style.save(pictures.identity(points), run.path / "report")
     return result
 
 
