@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedlethe.closed_form.features import cached_features
+from fedlethe.closed_form.featurised import cached_features
 from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
 from fedlethe.errors import FedletheError

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from fedlethe.closed_form.features import cached_features
+from fedlethe.closed_form.featurised import cached_features
 from fedlethe.config import resolve
 from fedlethe.data.federated import SPLITS, FederatedData
 from fedlethe.history.disk import RunFolder

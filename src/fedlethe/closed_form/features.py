@@ -1,36 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Frozen feature maps: images -> float32 rows, the same for every client, and never trained on any of theirs.
 
-A map is a frozen dataclass whose fields are its options; one row in FEATURES. `featurise` applies it to a federation,
-through the cache folder: one file for each client, so that a client's features can be deleted with it.
+A map is a frozen dataclass whose fields are its options; one row in FEATURES. `featurised` applies it to a federation.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from fedlethe.closed_form.scattering import Scattering
-from fedlethe.data.cache import cache_place, cached_array, digest, origins
-from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
+from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
 from fedlethe.plugins import Outside, Registry, SourceFile, frozen_dataclass, lacking
-from fedlethe.progress import bar
 from fedlethe.seeding import numpy_generator
-
-ROWS_AT_ONCE = 128
-"""Images that are worked on together: what bounds the memory."""
 
 Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 """From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""
@@ -250,83 +242,6 @@ class Centred:
         centre = rows.mean(dim=0)
         unit = 1.5 * torch.linalg.vector_norm(rows - centre, dim=1).median()
         return lambda images: (transform(images) - centre) / unit
-
-
-def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
-    """The same federation, features in the place of its images.
-
-    Args:
-        data: Images.
-        feature_map: What makes features of them.
-
-    Returns:
-        Clients whose examples are float32, shape (n, d, 1, 1); labels, splits and groups as they were.
-
-    Raises:
-        FedletheError: The map does not take these images, or the cache folder cannot be written.
-    """
-    key, transform = feature_map.key(), feature_map.prepare(data.image_shape)
-    size = transform(torch.zeros(1, *data.image_shape)).shape[1]
-    total = sum(len(held.split(split)) for held in data.clients.values() for split in SPLITS)
-    with bar("features, images", total) as advance:
-
-        def of(examples: Examples) -> Examples:
-            return _features(examples, key, size, transform, advance)
-
-        clients = {
-            client: ClientData(*(of(held.split(split)) for split in SPLITS)) for client, held in data.clients.items()
-        }
-    return replace(
-        data,
-        clients=clients,
-        image_shape=(size, 1, 1),
-        source_fingerprint=digest(data.fingerprint, key),
-        public=None,
-    )
-
-
-def features_of(examples: Examples, feature_map: FeatureMap, shape: ImageShape) -> Examples:
-    """Examples of images of a shape (C, H, W) as `featurise` has them."""
-    transform = feature_map.prepare(shape)
-    size = transform(torch.zeros(1, *shape)).shape[1]
-    return _features(examples, feature_map.key(), size, transform, lambda: None)
-
-
-def cached_features(examples: Examples, feature_map: FeatureMap) -> Path:
-    """Where the features of some images are cached, whether they are or not."""
-    return _place(examples, feature_map.key())
-
-
-def _features(examples: Examples, key: str, size: int, transform: Transform, advance: Callable[[], None]) -> Examples:
-    if not len(examples):
-        return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
-
-    def made() -> Iterator[npt.NDArray[Any]]:
-        with torch.inference_mode():
-            for images, _ in examples.batches(ROWS_AT_ONCE):
-                yield transform(normalise(images)).numpy()
-                for _ in range(len(images)):
-                    advance()
-
-    array = cached_array(
-        _place(examples, key),
-        (len(examples), size),
-        np.float32,
-        made,
-        source=key,
-        rows=lambda: origins(examples.images, examples.indices),
-    )
-    return Examples(
-        array.reshape(len(examples), size, 1, 1), np.arange(len(examples)), examples.labels, examples.groups
-    )
-
-
-def _place(examples: Examples, key: str) -> Path:
-    """Named by what the features are made of: the map, and the bytes of the images in their order."""
-    content = hashlib.sha256(key.encode())
-    for start in range(0, len(examples), 1024):
-        content.update(examples.images[examples.indices[start : start + 1024]].tobytes())
-    return cache_place("features", f"{content.hexdigest()[:40]}.npy")
 
 
 def _content(path: Path) -> str:

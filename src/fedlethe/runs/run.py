@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import fedlethe
 from fedlethe import files
-from fedlethe.closed_form.features import features_of, featurise
+from fedlethe.closed_form.featurised import features_of, featurise
 from fedlethe.config import RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without

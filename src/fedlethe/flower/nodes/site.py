@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedlethe.closed_form.features import featurise
+from fedlethe.closed_form.featurised import featurise
 from fedlethe.config import Exact, RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
