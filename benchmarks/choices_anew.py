@@ -20,11 +20,12 @@ from rich.table import Table
 
 from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
-from fedlethe.erasing.plan import request_for
+from fedlethe.erasing.order import order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
-from fedlethe.runs.run import Run, opened_run
+from fedlethe.runs.run import OpenRun, opened_run
 from fedlethe.types import Vector
 
 
@@ -38,15 +39,15 @@ def document(root: Path, size: int, **chosen: Any) -> dict[str, Any]:
     }
 
 
-def answers(run: Run, model: Vector) -> Any:
+def answers(run: OpenRun, model: Vector) -> Any:
     """The class that a model answers to each test image of all sites."""
     tests = [held.test for held in run.data.clients.values()]
     return log_probabilities(run.network, run.layout, run.execution, model, tests).argmax(axis=1)
 
 
-def erased(run: Run, site: str) -> tuple[Vector, Mapping[str, float]]:
+def erased(run: OpenRun, site: str) -> tuple[Vector, Mapping[str, float]]:
     """The model after a site was erased, and the figures of its record: what was chosen, among others."""
-    erasure = erase(run, request_for(run.config, (site,), run.config.recipe("closed-form")))
+    erasure = erase(run, order_for(run.config, (site,), ErasurePlan(method="closed-form")))
     return run.history.erased_model(erasure.id), erasure.found
 
 
@@ -66,7 +67,7 @@ def main() -> None:
             table.add_row("nobody", f"{first['penalty']:g}", str(first["class_weights"]), "", "", "")
             with opened_run(folder / "kept") as kept:
                 for site in sorted(run.data.clients):
-                    retrained = answers(run, closed_form.retrain(run, [site]))
+                    retrained = answers(run, closed_form.retrain_closed_form(run, [site]))
                     (model, found), (old, _) = erased(run, site), erased(kept, site)
                     weights = [found[f"class_weight_{label}"] for label in range(len(run.data.classes))]
                     wrong = [answers(run, one) != retrained for one in (model, old)]

@@ -26,8 +26,9 @@ from fedlethe.closed_form.features import ScatteringFeatures
 from fedlethe.config import resolve
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.document import Document
-from fedlethe.erasing.erase import unlearn
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.erase import unlearned_by
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.federation.client import LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.metered import Meter
@@ -60,10 +61,10 @@ def erasing(document: Document, folder: Path) -> tuple[float, int]:
     trained = train_run(resolve(document), folder)
     seconds = []
     with opened_run(folder) as run:
-        method = plan_erasure(run, (GONE,), "closed-form", {}, {}, {}).method
+        method = order_erasure(run, (GONE,), ErasurePlan(method="closed-form")).method
         for _ in range(REPEATS):
             meter = Meter()
-            unlearn(run, (GONE,), method, run.history, meter)
+            unlearned_by(run, (GONE,), method, run.history, meter)
             seconds.append(meter.cost().seconds)
     return statistics.median(seconds), trained.bytes_sent
 

@@ -28,14 +28,15 @@ from fedlethe.config import RECOMMENDED, Recipe, RunConfig, resolve
 from fedlethe.document import read_toml
 from fedlethe.erasing.erase import Erasure
 from fedlethe.erasing.examination import Examination
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.pages.comparison_table import HEADER, cells
 from fedlethe.progress import bar
-from fedlethe.requests.carry_out import Plan, carry_out
+from fedlethe.requests.carry_out import carry_out
 from fedlethe.requests.request import open_request
 from fedlethe.requests.signing import SigningKey
 from fedlethe.runs.run import Prepared, opened_run, prepare
 from fedlethe.seeding import derive
-from fedlethe.studies.compare import UNTOUCHED, Job, Kind, Row, bytes_kept, document_of, finals, work_off
+from fedlethe.studies.compare import UNTOUCHED, Job, JobKind, Row, bytes_kept, document_with_seed, finals, work_off
 from fedlethe.types import ClientId, Vector
 
 SEQUENCE: tuple[ClientId, ...] = ("client-2", "client-0", "client-4")
@@ -67,7 +68,7 @@ def cache(folder: Path) -> Iterator[None]:
 
 def in_sequence(trained: Path, run: Path, recipe: Recipe) -> list[tuple[Erasure, Vector]]:
     """Three erasures of a copy of a trained run, each with the model, shape (P,), that it left."""
-    plan = Plan(method=recipe.method, options=recipe.options, mask={}, repair=recipe.repair)
+    plan = ErasurePlan(method=recipe.method, options=recipe.options, mask={}, repair=recipe.repair)
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(trained, run)
     found = []
@@ -89,9 +90,9 @@ def rows(
     others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
     gone = [tuple(sorted(SEQUENCE[: step + 1])) for step in range(len(SEQUENCE))]
 
-    def jobs(kind: Kind, step: int, seeds: Sequence[int]) -> list[Job]:
+    def jobs(kind: JobKind, step: int, seeds: Sequence[int]) -> list[Job]:
         fingerprint = prepared.data.fingerprint
-        return [Job(kind, document_of(config, seed), gone[step], fingerprint, out) for seed in seeds]
+        return [Job(kind, document_with_seed(config, seed), gone[step], fingerprint, out) for seed in seeds]
 
     steps = range(len(SEQUENCE))
     # One after the other: the trainings of the later steps are those of the first.

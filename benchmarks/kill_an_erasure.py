@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedlethe.config import resolve
 from fedlethe.document import Document
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import Plan, carry_out
+from fedlethe.requests.carry_out import carry_out
 from fedlethe.requests.request import listed, open_request
 from fedlethe.requests.signing import SigningKey
 from fedlethe.requests.verify import verify_ledger
@@ -38,7 +39,7 @@ MOMENTS = 60
 GONE = "hospital-1"
 MODEL, CERTIFICATE = "erasures/0001/model.safetensors", "erasures/0001/certificate-before-purge.json"
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-PLAN = Plan(method="recommended", options={}, mask={}, repair={}, references=3)
+PLAN = ErasurePlan(method="recommended", options={}, mask={}, repair={}, references=3)
 ACCEPTED = {"why": "it is a benchmark", "by": "the benchmark"}
 DOCUMENT: Document = {
     "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 40},

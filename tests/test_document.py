@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fedlethe.document import Document, construct, entry, layered, named, read_toml
+from fedlethe.document import Document, construct, entry, layered, name_and_options, read_toml
 from fedlethe.errors import FedletheError
 
 
@@ -60,7 +60,7 @@ def test_a_row_by_its_name() -> None:
 
 def test_the_name_is_taken_off_the_table() -> None:
     table = {"name": "resnet18", "norm": "group"}
-    assert named(table, "name", "model") == ("resnet18", {"norm": "group"})
+    assert name_and_options(table, "name", "model") == ("resnet18", {"norm": "group"})
     assert table == {"name": "resnet18", "norm": "group"}
 
 

@@ -104,7 +104,7 @@ def test_a_malformed_file_ends_in_one_line_that_names_it(name: str, tmp_path: Pa
         lambda: checkpoint.load(path, layout),
         lambda: checkpoint.layout_of(path),
         lambda: ByClass.read(BAD[name], path),
-        lambda: examination.read(BAD[name], path),
+        lambda: examination.answers_from_bytes(BAD[name], path),
         lambda: initialise(ResNet18(weights=path), 1, 2, seed=0),
         lambda: read_arrays(BAD[name], path),
     )

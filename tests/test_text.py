@@ -24,7 +24,7 @@ from fedlethe.data.table import csv_rows
 from fedlethe.entered import LONGEST, demand_text
 from fedlethe.errors import FedletheError
 from fedlethe.history.request_log import ErasureRequest, Requests
-from fedlethe.pages.page import Page, Section, Table, render
+from fedlethe.pages.page import Page, PageTable, Section, render
 from fedlethe.plots import accuracy_curves, images_held, style
 from fedlethe.requests import signing
 from fedlethe.requests.request import open_request, withdraw
@@ -234,7 +234,7 @@ def test_pictures_and_pages_are_well_formed_for_any_name(name: str, tmp_path: Pa
         style.save(plot, tmp_path)
         ET.parse(tmp_path / f"{plot.name}.svg")
         assert not set((tmp_path / f"{plot.name}.csv").read_text(encoding="utf-8")) & set(CONTROLS) - {"\n"}
-    page = render(Page(name, name, {name: name}, [Section(name, [name], [Table(name, (name,), [(name,)])])]))
+    page = render(Page(name, name, {name: name}, [Section(name, [name], [PageTable(name, (name,), [(name,)])])]))
     parser = Letters()
     parser.feed(page)
     assert not set(parser.text) & set(CONTROLS) - {"\n"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fedlethe.audit import AUDITS
-from fedlethe.closed_form.settings import ExactErasure
+from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import CLOSED_FORM, RECIPES
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -53,11 +53,11 @@ def methods() -> Catalogue:
         for name, recipe in RECIPES.items()
     ]
     rows = (_listed(name, kind) for name, kind in METHODS.items())
-    exact = replace(_listed(CLOSED_FORM, ExactErasure), needs=("each client's statistics (learner 'closed-form')",))
+    exact = replace(_listed(CLOSED_FORM, Subtraction), needs=("each client's statistics (learner 'closed-form')",))
     return Catalogue("Unlearning methods", (*recipes, *rows, exact))
 
 
-def _listed(name: str, kind: type[UnlearningMethod] | type[ExactErasure]) -> Listed:
+def _listed(name: str, kind: type[UnlearningMethod] | type[Subtraction]) -> Listed:
     needs = tuple(sorted(need.value for need in kind.needs))
     return Listed(name, _sentence(kind), kind.paper, needs, _defaults(kind))
 

@@ -52,7 +52,7 @@ class Registry(Mapping[str, T]):
         self.what = what
         self.group = group
         self.rows = dict(rows)
-        self._problem = problem
+        self.problem = problem
 
     def __getitem__(self, name: str) -> T:
         """What stands behind a name.
@@ -76,7 +76,7 @@ class Registry(Mapping[str, T]):
         else:
             _current_folder_last()
         kind: T = _attribute(path, where)
-        if problem := self._problem(kind):
+        if problem := self.problem(kind):
             raise FedletheError(f"{where}: {problem}")
         return kind
 

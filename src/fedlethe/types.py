@@ -189,7 +189,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class TimesNamed:
     """How often an attacker named the erased client: `hits` of `trials`, and the interval's ends."""
 
     attacker: str
@@ -234,4 +234,4 @@ class HidingPoint:
     auc: Spread | None
     attack_success: Spread | None
     membership: Spread
-    named: tuple[Named, ...]
+    named: tuple[TimesNamed, ...]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.sent import noise_of
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Statistics, clipped
 from fedlethe.errors import FedletheError
 from fedlethe.privacy.accounting import gaussian_delta, gaussian_sigma
@@ -110,7 +110,7 @@ def test_an_attacker_who_knows_all_but_one_row_gains_no_more_than_epsilon() -> N
 
     direction = flat(whole) - flat(less)
     distance = np.linalg.norm(direction)
-    noise = noise_of(ExactSettings(epsilon=epsilon), "a")
+    noise = noise_of(ClosedFormSettings(epsilon=epsilon), "a")
     seen = [
         np.array([flat(held.noisy(epsilon, delta, 1.0, noise)) @ direction / distance for _ in range(3000)])
         for held in (whole, less)
@@ -131,6 +131,6 @@ def test_noise_larger_than_the_statistics_leaves_something_that_rows_can_have() 
 
 
 def test_noise_is_of_the_operating_system_unless_a_seed_is_asked_for() -> None:
-    free, seeded = ExactSettings(epsilon=1.0), ExactSettings(epsilon=1.0, noise_seed=3)
+    free, seeded = ClosedFormSettings(epsilon=1.0), ClosedFormSettings(epsilon=1.0, noise_seed=3)
     assert (noise_of(free, "a").standard_normal(9) != noise_of(free, "a").standard_normal(9)).all()
     np.testing.assert_array_equal(noise_of(seeded, "a").standard_normal(9), noise_of(seeded, "a").standard_normal(9))

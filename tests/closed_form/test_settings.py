@@ -17,7 +17,7 @@ from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
         {"epsilon": float("inf")},
         {"radius": 0.0},
         {"class_weights": (1.0, 0.0)},
-        {"class_weights": (1.0, float("nan"))},
+        {"class_weights": (1.0, float("inf"))},
         {"dimension": 0},
         {"delta": 0.0},
         {"delta": 1.0},

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedlethe.closed_form.by_class import ByClass, total
-from fedlethe.closed_form.ridge import PENALTIES, Head, solve
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.ridge import PENALTIES, RidgeHead, solve
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Statistics
 from fedlethe.closed_form.sums import LIMIT, Sums, fit
 from fedlethe.errors import FedletheError
 
 WEIGHTS = (1.9, 0.67)
-FIXED = ExactSettings(penalty=0.1, class_weights=WEIGHTS)
+FIXED = ClosedFormSettings(penalty=0.1, class_weights=WEIGHTS)
 Rows = tuple[np.ndarray, np.ndarray]
 CLIENTS, PATIENTS, SIZE = 6, 5, 7
 
@@ -52,8 +52,8 @@ def unlike(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def retrained(
-    parts: list[tuple[np.ndarray, np.ndarray]], settings: ExactSettings
-) -> tuple[Head, float, tuple[float, ...]]:
+    parts: list[tuple[np.ndarray, np.ndarray]], settings: ClosedFormSettings
+) -> tuple[RidgeHead, float, tuple[float, ...]]:
     """A training on rows, weighted as rows, that shares no code of the choices."""
     x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
     counts = np.bincount(y, minlength=2)
@@ -70,10 +70,12 @@ moves = st.lists(st.tuples(st.integers(0, CLIENTS - 1), st.integers(0, PATIENTS)
 @given(
     moves=moves,
     made=st.sampled_from([rows, unlike]),
-    chosen=st.sampled_from([ExactSettings(), ExactSettings(penalty=0.1), ExactSettings(class_weights=WEIGHTS)]),
+    chosen=st.sampled_from(
+        [ClosedFormSettings(), ClosedFormSettings(penalty=0.1), ClosedFormSettings(class_weights=WEIGHTS)]
+    ),
 )
 def test_after_fifty_joins_erasures_and_returns_it_is_a_training_of_who_is_left(
-    moves: list[tuple[int, int]], made: Callable[[int, int], Rows], chosen: ExactSettings
+    moves: list[tuple[int, int]], made: Callable[[int, int], Rows], chosen: ClosedFormSettings
 ) -> None:
     def of(client: int, patients: set[int]) -> ByClass:
         x, y = joined([made(client, patient) for patient in sorted(patients)])
@@ -110,10 +112,12 @@ def test_choices_are_made_anew_when_an_unlike_client_leaves() -> None:
         for client in range(CLIENTS)
     }
     sums = Sums.of(list(parts.values()))
-    before = fit(sums, ExactSettings(), lambda: pytest.fail("not needed"))
+    before = fit(sums, ClosedFormSettings(), lambda: pytest.fail("not needed"))
     left = sums.minus(parts[4]).minus(parts[5])
-    after = fit(left, ExactSettings(), lambda: total([parts[client] for client in range(4)]))
-    head, penalty, weights = retrained([unlike(client, k) for client in range(4) for k in everybody], ExactSettings())
+    after = fit(left, ClosedFormSettings(), lambda: total([parts[client] for client in range(4)]))
+    head, penalty, weights = retrained(
+        [unlike(client, k) for client in range(4) for k in everybody], ClosedFormSettings()
+    )
     assert (after.choice.penalty, after.choice.class_weights) == (penalty, weights)
     assert (after.choice.penalty, after.choice.class_weights) != (before.choice.penalty, before.choice.class_weights)
     assert after.head.difference(head) <= 1e-8

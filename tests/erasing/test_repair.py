@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from fedlethe.erasing.plan import Request
+from fedlethe.erasing.order import ErasureOrder
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.repair import Repair
 from fedlethe.unlearning import METHODS
@@ -31,7 +31,7 @@ def test_a_batch_of_no_image_is_refused() -> None:
 
 def test_a_request_without_a_batch_size_is_written_as_before_there_was_one() -> None:
     def repair(**fields: int) -> object:
-        request = Request(
+        request = ErasureOrder(
             forget=("a",), method_name="influence", method=METHODS["influence"](), repair=Repair(**fields)
         )
         return json.loads(request.canonical())["repair"]

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 import torch
 
-from fedlethe.erasing.erase import Erasure, erase, recorded, unlearn
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.erase import Erasure, erase, recorded, unlearned_by
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.erasing.secret import MASKS
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.sealing import Key, Keys
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.privacy.span import Span
-from fedlethe.requests.carry_out import Plan
 from fedlethe.runs.run import opened_run
 from tests.requests import acting
 
-MASKED = Plan(method="influence", options={"clip": 0.5}, mask={"epsilon": 3.0}, repair={})
+MASKED = ErasurePlan(method="influence", options={"clip": 0.5}, mask={"epsilon": 3.0}, repair={})
 HOSPITALS = tuple(f"hospital-{number}" for number in range(4))
 
 
@@ -75,7 +75,7 @@ class Observer:
         with opened_run(run) as opened:
             method = opened.config.method("influence", {"clip": 0.5})
             self.span = Span.of(
-                [unlearn(opened, [client], method, opened.history, Meter()).model for client in HOSPITALS]
+                [unlearned_by(opened, [client], method, opened.history, Meter()).model for client in HOSPITALS]
             )
 
     def named(self, model: torch.Tensor, erasure: Erasure, secret: bytes) -> list[str]:
@@ -112,7 +112,9 @@ def test_every_erasure_has_a_secret_of_its_own_and_none_outlives_it(run: Path, d
     with opened_run(run) as opened:
         few = {"rounds": 1, "clients": 1}
         for mask, repair, decoys in ({"epsilon": 3.0}, {}, 0), ({"epsilon": 2.0}, few, 0), ({}, {}, 1), ({}, few, 0):
-            built = plan_erasure(opened, ["hospital-1"], "influence", {}, mask, repair, decoys=decoys)
+            built = order_erasure(
+                opened, ["hospital-1"], ErasurePlan(method="influence", mask=mask, repair=repair, decoys=decoys)
+            )
             erase(opened, built)
     made = drawn[before:]
     assert len(made) == 4
@@ -125,7 +127,9 @@ def test_the_secret_of_an_erasure_that_was_given_up_goes_with_the_purge(
 ) -> None:
     with opened_run(run) as opened, monkeypatch.context() as patch:
         patch.setattr(opened.history.ledger, "add_erasure", _full)
-        built = plan_erasure(opened, ["hospital-1"], "influence", {"clip": 0.5}, {"epsilon": 3.0}, {})
+        built = order_erasure(
+            opened, ["hospital-1"], ErasurePlan(method="influence", options={"clip": 0.5}, mask={"epsilon": 3.0})
+        )
         with pytest.raises(OSError, match="no more"):
             erase(opened, built)
     given_up = drawn[-1]
@@ -164,7 +168,7 @@ def test_a_former_secret_stops_a_purge(run: Path, tmp_path: Path) -> None:
 def test_a_record_of_an_earlier_version_is_named_in_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several that were erased at once it told the candidates in words, and one chance."""
     with opened_run(run) as opened:
-        erase(opened, plan_erasure(opened, HOSPITALS[:2], "influence", {}, {"epsilon": 3.0}, {}))
+        erase(opened, order_erasure(opened, HOSPITALS[:2], ErasurePlan(method="influence", mask={"epsilon": 3.0})))
         facts = json.loads(opened.history.erasure_record("0001"))
         for name in ("erased", "hit"):
             del facts["hidden"][name]

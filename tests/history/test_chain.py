@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain as chain_module
-from fedlethe.history.chain import BEFORE_ALL, Chain, Head, canonical
+from fedlethe.history.chain import BEFORE_ALL, Chain, ChainHead, canonical
 
 WHEN = "2026-01-02T03:04:05+00:00"
 ROWS: list[tuple[str, dict[str, Any]]] = [
@@ -37,10 +37,10 @@ COLUMNS = ("seq", "at", "kind", "body", "hash")
 
 def _written(path: Path) -> Path:
     chain = Chain(path, create=True)
-    head = Head()
+    head = ChainHead()
     for row in ROWS:
         (event,) = chain.append(head, WHEN, [row])
-        head = Head(event.seq, event.hash)
+        head = ChainHead(event.seq, event.hash)
     chain.close()
     return path
 
@@ -71,7 +71,7 @@ def _tampered(path: Path, *statements: str) -> None:
 def _read(path: Path) -> list[Any]:
     chain = Chain(path)
     try:
-        return chain.read(Head())
+        return chain.read(ChainHead())
     finally:
         chain.close()
 
@@ -166,7 +166,7 @@ def test_a_head_that_a_kill_left_behind_is_caught_up_with(ledger: Path) -> None:
     ledger.with_name("ledger.head").write_text(f"3 {events[2].hash}\n")
     assert _read(ledger) == events
     chain = Chain(ledger)
-    (added,) = chain.append(Head(5, events[-1].hash), WHEN, [("purge", {})])
+    (added,) = chain.append(ChainHead(5, events[-1].hash), WHEN, [("purge", {})])
     chain.close()
     assert ledger.with_name("ledger.head").read_text() == f"6 {added.hash}\n"
 
@@ -175,7 +175,7 @@ def test_the_head_is_caught_up_with_where_nothing_is_added(ledger: Path) -> None
     events = _read(ledger)
     ledger.with_name("ledger.head").write_text(f"3 {events[2].hash}\n")
     chain = Chain(ledger)
-    chain.catch_up(Head(5, events[4].hash))
+    chain.catch_up(ChainHead(5, events[4].hash))
     chain.close()
     assert ledger.with_name("ledger.head").read_text() == f"5 {events[4].hash}\n"
 
@@ -232,10 +232,10 @@ def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
 
 def test_a_clock_that_goes_backwards_does_not_take_time_back(ledger: Path) -> None:
     chain = Chain(ledger)
-    head = Head(5, chain.read(Head())[-1].hash)
+    head = ChainHead(5, chain.read(ChainHead())[-1].hash)
     (early,) = chain.append(head, "2025-12-31T00:00:00+00:00", [("round", {})])
     assert early.at == WHEN
-    (late,) = chain.append(Head(early.seq, early.hash), "2026-02-01T00:00:00+00:00", [("round", {})])
+    (late,) = chain.append(ChainHead(early.seq, early.hash), "2026-02-01T00:00:00+00:00", [("round", {})])
     assert late.at == "2026-02-01T00:00:00+00:00"
     chain.close()
     assert _read(ledger)[-1] == late
@@ -243,13 +243,13 @@ def test_a_clock_that_goes_backwards_does_not_take_time_back(ledger: Path) -> No
 
 def test_all_rows_of_an_append_or_none(ledger: Path) -> None:
     chain = Chain(ledger)
-    events = chain.read(Head())
-    head = Head(5, events[-1].hash)
+    events = chain.read(ChainHead())
+    head = ChainHead(5, events[-1].hash)
     with pytest.raises(ValueError, match="JSON"):
         chain.append(head, WHEN, [("round", {}), ("round", {"loss": float("nan")})])
-    assert chain.read(Head()) == events
+    assert chain.read(ChainHead()) == events
     with pytest.raises(FedletheError, match="another process has written"):
-        chain.append(Head(4, events[3].hash), WHEN, [("round", {})])
+        chain.append(ChainHead(4, events[3].hash), WHEN, [("round", {})])
     chain.close()
 
 

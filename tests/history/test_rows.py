@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedlethe.errors import FedletheError
-from fedlethe.history.chain import Chain, Head
+from fedlethe.history.chain import Chain, ChainHead
 from fedlethe.history.ledger import Ledger
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -52,7 +52,7 @@ def test_a_row_that_cannot_be_is_named(kind: str, body: dict[str, Any], tmp_path
     head = ledger.head()
     ledger.close()
     chain = Chain(tmp_path / "ledger.db")
-    chain.append(Head(head.seq, head.hash), WHEN, [(kind, body)])
+    chain.append(ChainHead(head.seq, head.hash), WHEN, [(kind, body)])
     chain.close()
     with pytest.raises(FedletheError, match=r"row 2 \("):
         Ledger(tmp_path / "ledger.db")

@@ -16,11 +16,12 @@ from PIL import Image
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.ridge import solve
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.sums import scratch
 from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.history.ledger import removals
@@ -95,7 +96,7 @@ def naive(run: Path, kept: Callable[[str, str], bool]) -> np.ndarray:
                 if kept(client, patient):
                     features.append(data.train.images[data.train.indices[index]].ravel())
                     labels.append(data.train.labels[index])
-        head = scratch(ByClass.of(np.stack(features), np.array(labels), 2), ExactSettings()).head
+        head = scratch(ByClass.of(np.stack(features), np.array(labels), 2), ClosedFormSettings()).head
         return np.concatenate([head.weight.ravel(), head.bias])
 
 
@@ -174,7 +175,7 @@ def test_hospitals_with_new_images_join_and_all_can_leave(fedlethe: Fedlethe, co
         assert opened.past().clients == ("east", "north", "south", "west")
     for erased, kept in (("north", [1, 2, 3]), ("south", [0, 1, 2])):
         record = fedlethe("erase", out, "--client", erased)
-        expected = scratch(total([sent[index] for index in kept]), ExactSettings()).head
+        expected = scratch(total([sent[index] for index in kept]), ClosedFormSettings()).head
         np.testing.assert_allclose(
             model(Path(record["model"])), np.concatenate([expected.weight.ravel(), expected.bias]), rtol=1e-5, atol=1e-6
         )
@@ -185,7 +186,7 @@ def test_what_cannot_be_erased_is_said(copy: Path) -> None:
 
         def refused(match: str, clients: tuple[str, ...] = (), after: str | None = None, **options: Any) -> None:
             with pytest.raises(FedletheError, match=match):
-                erase(opened, plan_erasure(opened, clients, "recommended", options, {}, {}, after))
+                erase(opened, order_erasure(opened, clients, ErasurePlan(options=options, after=after)))
 
         refused("no other patients", patients=[f"north{number}" for number in range(6)])
         refused("'nobody' has no image", patients=["nobody"])
@@ -193,23 +194,23 @@ def test_what_cannot_be_erased_is_said(copy: Path) -> None:
         refused("no client would be left", HOSPITALS)
         refused("east: not in the model that training led to", ("east",))
         refused("there is no erasure '0001'", after="0001", join=["west"])
-        erase(opened, plan_erasure(opened, ("south",), "recommended", {}, {}, {}))
+        erase(opened, order_erasure(opened, ("south",), ErasurePlan()))
         refused("south: not in the model that erasure 0001 led to", ("south",), after="0001")
         refused("'west' is in the model already", after="0001", join=["west"])
         refused("'east' was not taken out", after="0001", join=["east"])
-        erase(opened, plan_erasure(opened, (), "recommended", {"patients": ["west1"]}, {}, {}, "0001"))
+        erase(opened, order_erasure(opened, (), ErasurePlan(options={"patients": ["west1"]}, after="0001")))
         refused("'west1' was taken out of west already", after="0002", patients=["west1"])
         with pytest.raises(FedletheError, match="no method 'influence'; there is closed-form"):
-            plan_erasure(opened, ("west",), "influence", {}, {}, {})
+            order_erasure(opened, ("west",), ErasurePlan(method="influence"))
         with pytest.raises(FedletheError, match="nothing to repair"):
-            plan_erasure(opened, ("west",), "closed-form", {}, {}, {"rounds": 1})
+            order_erasure(opened, ("west",), ErasurePlan(method="closed-form", repair={"rounds": 1}))
         with pytest.raises(FedletheError, match="trained in closed form, in one round"):
             trace(opened, "closed-form", opened.config.method("closed-form", {}), "west")
 
 
 def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_path: Path) -> None:
     with opened_run(copy) as opened:
-        erase(opened, plan_erasure(opened, ("south",), "recommended", {}, {}, {}))
+        erase(opened, order_erasure(opened, ("south",), ErasurePlan()))
         document = opened.config.document()
     for changed, after, match in (
         ({"features": {"name": "scattering", "scales": 2, "log": False}}, "0001", "was trained on other features"),
@@ -247,7 +248,7 @@ def test_noise_on_the_statistics_hides_rows_and_still_subtracts(fedlethe: Fedlet
     record = fedlethe("erase", tmp_path / "run", "--client", "west")
     assert record["found"]["retrain_equivalence_residual"] <= 1e-8
     with opened_run(tmp_path / "run") as opened, pytest.raises(FedletheError, match="statistics with noise"):
-        erase(opened, plan_erasure(opened, (), "recommended", {"patients": ["north1"]}, {}, {}))
+        erase(opened, order_erasure(opened, (), ErasurePlan(options={"patients": ["north1"]})))
 
 
 def test_compare_finds_the_exact_erasure_gone(fedlethe: Fedlethe, tmp_path: Path) -> None:
@@ -282,8 +283,8 @@ def test_where_sites_are_unlike_an_erasure_is_a_retraining_with_choices_of_its_o
     with opened_run(tmp_path / "run") as run:
         tests = [held.test for held in run.data.clients.values()]
         for site in run.data.clients:
-            erasure = erase(run, plan_erasure(run, [site], "closed-form", {}, {}, {}))
-            retrained = closed_form.retrain(run, [site])
+            erasure = erase(run, order_erasure(run, [site], ErasurePlan(method="closed-form")))
+            retrained = closed_form.retrain_closed_form(run, [site])
             assert erasure.guarantee is not None
             assert erasure.guarantee.kind == "exact"
             assert run.history.erased_model(erasure.id).numpy() == pytest.approx(retrained.numpy(), rel=1e-6, abs=1e-8)

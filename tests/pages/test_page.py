@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fedlethe.pages.page import Page, Picture, Section, Table, render, stages_table
+from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
 from fedlethe.plots import images_held, style
 from fedlethe.types import Cost, Evaluation, Metrics, Stage
 
@@ -118,23 +118,23 @@ def test_the_erased_and_the_total_stand_out() -> None:
     ],
 )
 def test_columns_of_numbers_are_told_from_text(cells: tuple[str | int | float | None, ...], numeric: bool) -> None:
-    assert Table("t", ("name", "value"), [("a", cell) for cell in cells]).numeric == [False, numeric]
+    assert PageTable("t", ("name", "value"), [("a", cell) for cell in cells]).numeric == [False, numeric]
 
 
 def test_numbers_are_aligned_at_the_right() -> None:
-    found = page_of(Section("s", (), [Table("sizes", ("kind", "note", "bytes"), [("x", "text", "1,024")])]))
+    found = page_of(Section("s", (), [PageTable("sizes", ("kind", "note", "bytes"), [("x", "text", "1,024")])]))
     assert [attributes.get("class") for attributes in found.attributes("td")] == [None, "number"]
     assert [attributes.get("class") for attributes in found.attributes("th")] == [None, None, "number", None]
 
 
 def test_a_table_without_rows_is_shown() -> None:
-    assert page_of(Section("s", (), [Table("none yet", ("a", "b"), [])])).texts("caption") == ["none yet"]
+    assert page_of(Section("s", (), [PageTable("none yet", ("a", "b"), [])])).texts("caption") == ["none yet"]
 
 
 def test_whatever_is_given_is_escaped(picture: Picture) -> None:
     bad = "<b>&\"'"
     shown = Picture(bad, bad, picture.content, bad, picture.width)
-    table = Table(bad, (bad, bad), [(bad, bad), (bad, bad)], frozenset({bad}))
+    table = PageTable(bad, (bad, bad), [(bad, bad), (bad, bad)], frozenset({bad}))
     html = render(Page(bad, bad, {bad: bad}, [Section(bad, [bad], [table], [shown])] * 4))
     assert "<b>" not in html
     found = outline(html)

@@ -5,9 +5,11 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedlethe.privacy.accounting import gaussian_epsilon, gaussian_sigma, pick_guess, top_guess
-from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by, together
+from fedlethe.privacy.hiding import DELTA, Hidden, Masking, hidden_by, hidden_together, rounded_up
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,13 @@ def hidden(mu: float, among: str = "abcd", delta: float = DELTA) -> Hidden:
     return hidden_by("subspace", list(among), 2.0 if mu else 0.0, 2.0 / mu if mu else 0.0, delta, "all")
 
 
+@given(st.floats(1e-30, 1e30))
+def test_a_distance_is_rounded_up_to_two_digits(distance: float) -> None:
+    shown = rounded_up(distance)
+    assert distance <= shown <= distance * 1.1
+    assert shown == float(f"{shown:.1e}")
+
+
 def test_what_is_hidden_is_told_in_numbers_that_fit_together() -> None:
     found = hidden(0.5)
     assert (found.mu, found.sigma, found.distance) == (0.5, 4.0, 2.0)
@@ -105,23 +114,23 @@ def test_max_guess_holds_for_naming_the_set_and_for_picking_one_of_it() -> None:
 
 
 def test_several_releases_hide_less_together() -> None:
-    both = together([hidden(0.3), hidden(0.4)])
+    both = hidden_together([hidden(0.3), hidden(0.4)])
     assert both.guess == both.hit == pytest.approx(top_guess(0.5, 4))
     assert both.epsilon == pytest.approx(gaussian_epsilon(DELTA, 1.0, 0.5))
-    one = together([hidden(0.3)])
+    one = hidden_together([hidden(0.3)])
     assert (one.epsilon, one.guess) == pytest.approx((hidden(0.3).epsilon, hidden(0.3).guess))
-    none = together([hidden(0.0), hidden(0.0)])
+    none = hidden_together([hidden(0.0), hidden(0.0)])
     assert (none.epsilon, none.guess) == pytest.approx((0.0, 0.25))
 
 
 def test_who_is_missing_in_one_release_is_not_the_one() -> None:
-    assert together([hidden(0.3), hidden(0.4, among="abx")]).guess == pytest.approx(top_guess(0.5, 2))
-    assert together([hidden(0.3), hidden(0.4, among="a")]).guess == 1.0
-    assert together([hidden(0.3), hidden(0.4, among="xyz")]).hit == 1.0
+    assert hidden_together([hidden(0.3), hidden(0.4, among="abx")]).guess == pytest.approx(top_guess(0.5, 2))
+    assert hidden_together([hidden(0.3), hidden(0.4, among="a")]).guess == 1.0
+    assert hidden_together([hidden(0.3), hidden(0.4, among="xyz")]).hit == 1.0
 
 
 def test_of_releases_that_erase_different_numbers_nothing_is_claimed() -> None:
     pair = hidden_by("subspace", list("abcd"), 0.3, 1.0, DELTA, "all", erased=2)
-    both = together([pair, hidden(0.4)])
+    both = hidden_together([pair, hidden(0.4)])
     assert (both.guess, both.hit) == (1.0, 1.0)
-    assert together([pair, pair]).hit == pytest.approx(pick_guess(math.hypot(0.3, 0.3), 4, 2))
+    assert hidden_together([pair, pair]).hit == pytest.approx(pick_guess(math.hypot(0.3, 0.3), 4, 2))

@@ -10,14 +10,15 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedlethe.config import resolve
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import Carried, Plan, carry_out
+from fedlethe.requests.carry_out import Carried, carry_out
 from fedlethe.requests.request import open_request
 from fedlethe.requests.signing import SigningKey
 from fedlethe.runs.run import opened_run
 
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-RECOMMENDED = Plan(method="recommended", options={}, mask={}, repair={})
+RECOMMENDED = ErasurePlan(method="recommended", options={}, mask={}, repair={})
 
 
 def document(hospitals: int = 4, rounds: int = 3, **tables: Any) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def request(run: Path, *clients: str, patients: Sequence[str] = (), reason: str 
         return open_request(opened, clients, patients, reason, "the tests").id
 
 
-def carry(run: Path, id: str, plan: Plan | None = None) -> Carried:
+def carry(run: Path, id: str, plan: ErasurePlan | None = None) -> Carried:
     """Carry a request out, whatever its audits find."""
     with opened_run(run) as opened:
         carried = carry_out(opened, id, plan, KEY)
@@ -52,7 +53,7 @@ def carry(run: Path, id: str, plan: Plan | None = None) -> Carried:
         return carried
 
 
-def erased(run: Path, *clients: str, plan: Plan | None = None, patients: Sequence[str] = ()) -> Carried:
+def erased(run: Path, *clients: str, plan: ErasurePlan | None = None, patients: Sequence[str] = ()) -> Carried:
     """Open a request and carry it out."""
     return carry(run, request(run, *clients, patients=patients), plan)
 

@@ -19,17 +19,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Plan, current, purge_due
+from fedlethe.requests.carry_out import current, purge_due
 from fedlethe.requests.request import listed, withdraw
 from fedlethe.requests.verify import Verified, verify_certificate, verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run
 from tests.requests.acting import KEY, RECOMMENDED, carry, certified, document, erased, request, trained
 
 GONE = "hospital-1"
-PLAIN_INFLUENCE = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+PLAIN_INFLUENCE = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +110,10 @@ def test_withdrawn_requests_stay_on_record_and_are_not_carried_out(run: Path) ->
 def test_one_that_cannot_be_made_fails_and_can_be_tried_again(run: Path) -> None:
     id = request(run, GONE)
     with pytest.raises(FedletheError, match="renormalise"):  # a value that is not taken changes nothing
-        carry(run, id, Plan(method="influence", options={"renormalised": True}, mask={}, repair={}))
+        carry(run, id, ErasurePlan(method="influence", options={"renormalised": True}, mask={}, repair={}))
     assert listed(run).requests[0].state == "opened"
     with pytest.raises(FedletheError, match="public images"):
-        carry(run, id, Plan(method="kd", options={}, mask={}, repair={}))
+        carry(run, id, ErasurePlan(method="kd", options={}, mask={}, repair={}))
     (held,) = listed(run).requests
     assert held.state == "failed"
     assert "public images" in held.note
@@ -188,7 +189,7 @@ def _sha256(path: Path) -> str:
 
 
 def test_words_are_as_strong_as_what_is_known(run: Path) -> None:
-    exact = erased(run, GONE, plan=Plan(method="retrain", options={}, mask={}, repair={}))
+    exact = erased(run, GONE, plan=ErasurePlan(method="retrain", options={}, mask={}, repair={}))
     claim = _statement(certified(exact))["predicate"]["claim"]
     assert claim["kind"] == "exact"
     assert claim["method"] == "trained from the initial model on the retained clients alone"

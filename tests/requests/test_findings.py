@@ -17,17 +17,18 @@ import pytest
 from fedlethe.audit import Finding, Verdict
 from fedlethe.erasing.auditing import Attested, enter
 from fedlethe.erasing.erase import Erasure
-from fedlethe.erasing.plan import Request
+from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.pages.report import report
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Carried, Plan, carry_out
+from fedlethe.requests.carry_out import Carried, carry_out
 from fedlethe.requests.request import listed, withdraw
-from fedlethe.runs.run import Run, opened_run
+from fedlethe.runs.run import OpenRun, opened_run
 from tests.requests.acting import KEY, document, request, trained
 
 GONE = "hospital-1"
-NOTHING = Plan(method="influence", options={"scale": 1e-4}, mask={}, repair={"rounds": 0}, references=3)
+NOTHING = ErasurePlan(method="influence", options={"scale": 1e-4}, mask={}, repair={"rounds": 0}, references=3)
 BACKDOOR = """
 [data]
 source = "phantom"
@@ -43,7 +44,7 @@ epochs = 3
 [backdoor]
 client = "hospital-1"
 """
-Audit = Callable[[Run, Erasure, Request, int], None]
+Audit = Callable[[OpenRun, Erasure, ErasureOrder, int], None]
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +62,13 @@ def run(untouched: Path, tmp_path: Path) -> Path:
 def _finds(verdict: Verdict) -> Audit:
     """An audit that finds this."""
 
-    def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+    def audit(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
         enter(run, erasure.id, Attested(references, (1, 2, 3), verdict, (Finding("backdoor", verdict, "it was seen"),)))
 
     return audit
 
 
-def _carry(run: Path, plan: Plan | None, verdict: Verdict | None = None, why: str | None = None) -> Carried:
+def _carry(run: Path, plan: ErasurePlan | None, verdict: Verdict | None = None, why: str | None = None) -> Carried:
     accepted = None if why is None else {"why": why, "by": "the officer"}
     with opened_run(run) as opened:
         if verdict is None:
@@ -136,7 +137,7 @@ def test_nobody_accepts_what_was_not_found(run: Path) -> None:
 
 def test_another_method_is_audited_anew(run: Path) -> None:
     _carry(run, NOTHING, "still there")
-    carried = _carry(run, Plan(method="retrain", options={}, mask={}, repair={}), "gone")
+    carried = _carry(run, ErasurePlan(method="retrain", options={}, mask={}, repair={}), "gone")
     assert (carried.request.state, carried.erasure.id, carried.erasure.method) == ("completed", "0002", "retrain")
     assert carried.request.verdict == "gone"
     assert carried.request.accepted is None
@@ -145,15 +146,15 @@ def test_another_method_is_audited_anew(run: Path) -> None:
 
 def test_what_an_audit_found_is_not_lost_by_trying_again_without_one(run: Path) -> None:
     _carry(run, NOTHING, "still there")
-    again = _carry(run, Plan(method="retrain", options={}, mask={}, repair={}), "still there")
+    again = _carry(run, ErasurePlan(method="retrain", options={}, mask={}, repair={}), "still there")
     assert again.request.stopped
     assert (again.request.plan or {})["references"] == NOTHING.references
     withdraw(run, "R0001", "it stays", "the officer")
     request(run, GONE)
     with opened_run(run) as opened:
         with pytest.raises(FedletheError, match=r"found erasure 0002 'still there' \(request R0001\).*--references"):
-            carry_out(opened, "R0002", Plan(method="fine_tune", options={}, mask={}, repair={}), KEY)
-        plan = Plan(method="fine_tune", options={}, mask={}, repair={}, references=3)
+            carry_out(opened, "R0002", ErasurePlan(method="fine_tune", options={}, mask={}, repair={}), KEY)
+        plan = ErasurePlan(method="fine_tune", options={}, mask={}, repair={}, references=3)
         found = _predicate(carry_out(opened, "R0002", plan, KEY, _finds("gone")))["earlier_findings"]
     assert [(one["erasure"], one["verdict"]) for one in found] == [("0001", "still there"), ("0002", "still there")]
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.pages.report import report
-from fedlethe.requests.carry_out import Plan
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run
 from tests.requests.acting import RECOMMENDED, document, erased, trained
@@ -36,7 +36,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with what there can be: two erasures, requested and purged, one of them masked, and a page."""
     run = trained(tmp_path_factory.mktemp("flipped") / "run", document(rounds=2))
     erased(run, "hospital-1", plan=RECOMMENDED)
-    erased(run, "hospital-2", plan=Plan(method="retrain", options={}, mask={"sigma": 0.01}, repair={"rounds": 1}))
+    erased(
+        run, "hospital-2", plan=ErasurePlan(method="retrain", options={}, mask={"sigma": 0.01}, repair={"rounds": 1})
+    )
     with opened_run(run) as opened:
         report(opened)
     return run

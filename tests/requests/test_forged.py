@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.learners.training import train_run
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Plan, carry_out, erase_unsigned
+from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import listed
 from fedlethe.requests.verify import verify_certificate, verify_ledger
 from fedlethe.runs.run import opened_run
@@ -27,7 +28,7 @@ from tests.requests.acting import KEY, certified, document, erased, request, tra
 from tests.requests.rechaining import rechained
 
 GONE = "hospital-1"
-HELD = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0}, references=3, keep_for=1)
+HELD = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0}, references=3, keep_for=1)
 TOMORROW = """
 import datetime as dt, sys
 from fedlethe.history import chain
@@ -215,7 +216,7 @@ def test_a_certificate_that_claims_too_much_does_not_hold(tmp_path: Path, monkey
     run = trained(tmp_path / "run", document(hospitals=3, rounds=1))
     with monkeypatch.context() as patch:
         patch.setattr("fedlethe.requests.certificate.claimed", lambda *_: "exact")
-        carried = erased(run, GONE, plan=Plan(method="influence", options={}, mask={}, repair={}))
+        carried = erased(run, GONE, plan=ErasurePlan(method="influence", options={}, mask={}, repair={}))
     public = tmp_path / "key.pub"
     public.write_bytes(KEY.public.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     checked = verify_certificate(certified(carried), public, run)

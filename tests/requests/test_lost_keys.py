@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.sealing import Keys
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Plan, carry_out, purge_due
+from fedlethe.requests.carry_out import carry_out, purge_due
 from fedlethe.requests.request import listed
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run
 from tests.requests.acting import KEY, carry, certified, document, request, trained
 
 GONE = "hospital-1"
-PLAIN = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+PLAIN = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
 
 
 def _keys(run: Path) -> dict[str, Any]:
@@ -145,7 +146,9 @@ def test_keys_that_lie_where_the_ledger_says_are_found_without_the_environment(
     monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
     run = trained(tmp_path / "run", document(hospitals=3, rounds=1))
     (path,) = (tmp_path / "vault").rglob(f"{GONE}.*.key")
-    carry(run, request(run, GONE), Plan(method="influence", options={}, mask={}, repair={"rounds": 0}, keep_for=1))
+    carry(
+        run, request(run, GONE), ErasurePlan(method="influence", options={}, mask={}, repair={"rounds": 0}, keep_for=1)
+    )
     monkeypatch.setattr(chain, "clock", lambda: "2099-01-01T00:00:00+00:00")
     for elsewhere in (None, tmp_path / "another"):
         copy = Path(shutil.copytree(run, tmp_path / f"copy {elsewhere is None}"))

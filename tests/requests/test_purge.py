@@ -14,9 +14,9 @@ import torch
 from fedlethe.closed_form.featurised import cached_features
 from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import Plan
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run
 from fedlethe.types import ClientId, Guarantee
@@ -135,7 +135,7 @@ def test_the_next_erasure_begins_from_what_the_purge_left(sealed: Path, tmp_path
     erased(run, GONE)
     with opened_folder(run) as (_, history):
         first, influence = history.final(), history.influence("hospital-2")
-    full = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+    full = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
     second = erased(run, "hospital-2", plan=full)
     assert second.erasure.after == "0001"
     with opened_folder(run) as (_, history):
@@ -157,7 +157,7 @@ def test_the_next_erasure_begins_from_what_the_purge_left(sealed: Path, tmp_path
 
 def test_retraining_in_sequence_with_a_purge_between_is_retraining_at_once(sealed: Path, tmp_path: Path) -> None:
     run, other = (Path(shutil.copytree(sealed, tmp_path / name)) for name in ("run", "other"))
-    retrain = Plan(method="retrain", options={}, mask={}, repair={})
+    retrain = ErasurePlan(method="retrain", options={}, mask={}, repair={})
     erased(run, GONE, plan=retrain)
     one_by_one = erased(run, "hospital-2", plan=retrain)
     at_once = erased(other, GONE, "hospital-2", plan=retrain)
@@ -170,7 +170,7 @@ def test_what_needs_what_is_gone_is_refused_by_its_name(sealed: Path, tmp_path: 
     id = request(run, "hospital-2")
     for method, need in (("fed_accum", "each client's delta in each round"), ("rollback", "the global model of each")):
         with pytest.raises(FedletheError, match=f"{need}.* went with a purge"):
-            carry(run, id, Plan(method=method, options={}, mask={}, repair={}))
+            carry(run, id, ErasurePlan(method=method, options={}, mask={}, repair={}))
     with opened_folder(run) as (_, history):
         with pytest.raises(
             FedletheError, match=r"round_0003\.safetensors: was removed on .* \(purge of request R0001\)"
@@ -183,7 +183,7 @@ def test_what_needs_what_is_gone_is_refused_by_its_name(sealed: Path, tmp_path: 
 @pytest.mark.parametrize("methods", [["fed_accum"], ["retrain"]])
 def test_whatever_the_history_keeps_there_is_a_next_erasure(methods: list[str], tmp_path: Path) -> None:
     run = trained(tmp_path / "run", document(rounds=2, history={"keep": "needed", "methods": methods}))
-    own = Plan(method=methods[0], options={}, mask={}, repair={})
+    own = ErasurePlan(method=methods[0], options={}, mask={}, repair={})
     erased(run, GONE, plan=own)
     # From all deltas the influences were summed up before the deltas went.
     erased(run, "hospital-2", plan=RECOMMENDED if methods == ["fed_accum"] else own)
@@ -226,7 +226,7 @@ def test_the_run_that_it_began_from_is_purged_along(sealed: Path, tmp_path: Path
             traces |= {f"{run.name}: key": path.read_bytes().strip() for path in history.store.keys.files.files(GONE)}
             traces |= {f"{run.name}: model": data_of((run / history.final_path()).read_bytes())}
     assert {name.partition(":")[0] for name in traces} == {"first", "second"}
-    full = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+    full = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
     with opened_run(second) as opened:
         expected = opened.history.final() - opened.past().influence(GONE)
     erased(second, GONE, plan=full)
@@ -342,7 +342,9 @@ def test_a_patient_goes_by_its_hospital_s_part_being_made_again(network: Path, t
 
 def test_a_patient_goes_exactly_by_retraining(network: Path, table: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(network, tmp_path / "run"))
-    result = erased(run, "north", patients=["north2"], plan=Plan(method="retrain", options={}, mask={}, repair={}))
+    result = erased(
+        run, "north", patients=["north2"], plan=ErasurePlan(method="retrain", options={}, mask={}, repair={})
+    )
     assert result.erasure.guarantee == Guarantee(
         "exact", "trained from the initial model without the images of 1 patients of north"
     )

@@ -23,7 +23,8 @@ from fedlethe.data.cache import cache_folder
 from fedlethe.data.holdings import holdings
 from fedlethe.erasing.auditing import Attested, enter
 from fedlethe.erasing.erase import Erasure, erase
-from fedlethe.erasing.plan import Request, request_for
+from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.history import chain
@@ -32,16 +33,16 @@ from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners.training import train_run
 from fedlethe.pages.report import report
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Plan, carry_out, erase_unsigned, purge_due
+from fedlethe.requests.carry_out import carry_out, erase_unsigned, purge_due
 from fedlethe.requests.request import listed, open_request, withdraw
 from fedlethe.requests.verify import verify_certificate, verify_ledger
-from fedlethe.runs.run import Run, opened_folder, opened_run
+from fedlethe.runs.run import OpenRun, opened_folder, opened_run
 from tests.requests.acting import KEY, certified, document, erased, request, trained
 from tests.requests.rechaining import rechained
 
 GONE = "hospital-1"
-PLAIN = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
-EXACT = Plan(method="closed-form", options={}, mask={}, repair={})
+PLAIN = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+EXACT = ErasurePlan(method="closed-form", options={}, mask={}, repair={})
 CLOSED = {
     "learner": "closed-form",
     "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 24},
@@ -71,7 +72,7 @@ def public(tmp_path: Path) -> Path:
     return tmp_path / "key.pub"
 
 
-def _carry(run: Path, id: str, plan: Plan | None = None) -> None:
+def _carry(run: Path, id: str, plan: ErasurePlan | None = None) -> None:
     with opened_run(run) as opened:
         carry_out(opened, id, plan, KEY)
 
@@ -118,7 +119,7 @@ def test_a_verdict_that_was_forged_in_the_ledger(run: Path) -> None:
     id = request(run, GONE)
     finding = Finding("accuracy", "not useful", "it answers one class")
 
-    def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+    def audit(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
         enter(run, erasure.id, Attested(references, (1, 2, 3), "not useful", (finding,)))
 
     with opened_run(run) as opened:
@@ -400,7 +401,9 @@ def test_what_is_left_of_a_patient_s_hospital_is_made_of_its_images(tmp_path: Pa
     table = _images(tmp_path / "images", 1)
     run = trained(tmp_path / "run", _of(table))
     with opened_run(run) as opened:
-        erase(opened, request_for(opened.config, (), opened.config.recipe("closed-form"), {"patients": ["north 3"]}))
+        erase(
+            opened, order_for(opened.config, (), ErasurePlan(method="closed-form", options={"patients": ["north 3"]}))
+        )
         left = statistics_of(opened.history, "north", "erasures/0001/statistics/north").content()
     table.write_text("\n".join(line for line in table.read_text().splitlines() if ",north 3," not in line) + "\n")
     with opened_folder(trained(tmp_path / "anew", _of(table))) as (_, history):
@@ -423,7 +426,7 @@ def test_influences_that_stay_are_of_the_training_without_the_erased(
         data = {"source": "table", "path": str(table), "size": 16, "channels": 1}
         training = {"federation": {"rounds": 2}, "local": {"epochs": 1}, "history": {"methods": keep}}
         run = trained(tmp_path / f"run-{seed}", {"data": data, **training})
-        erased(run, "north", plan=Plan(method=method, options={}, mask={}, repair={"rounds": 0}))
+        erased(run, "north", plan=ErasurePlan(method=method, options={}, mask={}, repair={"rounds": 0}))
         with opened_folder(run) as (_, history):
             held = history.ledger.artefacts().values()
             kept.append({one.path: history.store.content(one) for one in held if one.kind == "influence"})
@@ -451,12 +454,12 @@ def test_where_no_influence_is_left_methods_that_need_it_say_so(repair: int, tmp
         }
         late = max(entered, key=lambda client: entered[client])
         assert entered[late] > 1
-    erased(run, late, plan=Plan(method="rollback", options={}, mask={}, repair={"rounds": repair}))
+    erased(run, late, plan=ErasurePlan(method="rollback", options={}, mask={}, repair={"rounds": repair}))
     other = min(set(entered) - {late})
     with pytest.raises(FedletheError, match=r"influence: .* went with a purge"):
         erased(run, other, plan=PLAIN)
     with opened_run(run) as opened:
-        plan = Plan(method="retrain", options={}, mask={}, repair={"rounds": 0})
+        plan = ErasurePlan(method="retrain", options={}, mask={}, repair={"rounds": 0})
         assert carry_out(opened, "R0002", plan, KEY).request.state == "completed"
 
 
@@ -464,7 +467,7 @@ def test_where_no_influence_is_left_methods_that_need_it_say_so(repair: int, tmp
 
 
 def test_what_a_refused_command_says_is_not_entered(run: Path) -> None:
-    def audit(opened: Run, erasure: Erasure, _: Request, references: int) -> None:
+    def audit(opened: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
         enter(opened, erasure.id, Attested(references, (1,), "still there", (Finding("backdoor", "still there", "x"),)))
 
     id = request(run, GONE)
@@ -546,7 +549,7 @@ def test_a_lost_key_that_is_found_again_is_a_key(made: Path, tmp_path: Path) -> 
     assert not verify_ledger(run).failed
 
 
-def _stops(run: Run, erasure: Erasure, _: Request, references: int) -> None:
+def _stops(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
     raise FedletheError("why it is a secret")
 
 
@@ -618,6 +621,6 @@ def test_what_cannot_be_rebased_in_a_chain_is_found_before_anything_is_condemned
 
 def test_after_a_retraining_methods_that_need_the_training_before_it_are_refused(run: Path) -> None:
     with opened_run(run) as opened:
-        one = erase(opened, request_for(opened.config, [GONE], opened.config.recipe("retrain")))
+        one = erase(opened, order_for(opened.config, [GONE], ErasurePlan(method="retrain")))
         with pytest.raises(FedletheError, match="trained the model anew"):
-            erase(opened, request_for(opened.config, ["hospital-2"], opened.config.recipe("fed_eraser"), after=one.id))
+            erase(opened, order_for(opened.config, ["hospital-2"], ErasurePlan(method="fed_eraser", after=one.id)))

@@ -21,16 +21,16 @@ import pytest
 import torch
 
 from fedlethe.config import resolve
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
 from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import Plan
 from fedlethe.runs.run import opened_folder, opened_run
 from fedlethe.types import ClientId
 from tests.requests.acting import document, erased, trained
 
 Floats = npt.NDArray[np.float64]
-BARE = Plan(method="recommended", options={}, mask={}, repair={"rounds": 0})
+BARE = ErasurePlan(method="recommended", options={}, mask={}, repair={"rounds": 0})
 
 
 def _kept(folder: Path, initial: Floats) -> Iterator[Floats]:
@@ -193,7 +193,7 @@ def test_norms_and_first_deltas_are_refused_by_name_after_a_purge(tmp_path: Path
             with pytest.raises(FedletheError, match="went with a purge"):
                 ask(1, "hospital-0")
     with pytest.raises(FedletheError, match="went with a purge"):
-        erased(run, "hospital-0", plan=Plan(method="fed_eraser", options={}, mask={}, repair={}))
+        erased(run, "hospital-0", plan=ErasurePlan(method="fed_eraser", options={}, mask={}, repair={}))
 
 
 def test_closed_form_statistics_that_stay_do_not_give_those_of_the_erased_away(tmp_path: Path) -> None:

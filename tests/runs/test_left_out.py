@@ -17,16 +17,16 @@ from fedlethe.config import resolve
 from fedlethe.data.federated import SPLITS
 from fedlethe.document import read_toml
 from fedlethe.erasing.erase import erase
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history.ledger import BEGAN
 from fedlethe.learners.training import Trained, train_run
-from fedlethe.requests.carry_out import Plan
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run
 from tests.requests.acting import erased
 
-FULL = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+FULL = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
 SITES = {"north": 40, "south": 30, "west": 30}
 
 
@@ -193,7 +193,7 @@ def test_the_closed_form_federation_leaves_it_out_of_its_sums(images: Images, tm
     run = tmp_path / "run"
     train_run(resolve(table), run)
     with opened_run(run) as opened:
-        erase(opened, plan_erasure(opened, ("south",), "closed-form", {}, {}, {}))
+        erase(opened, order_erasure(opened, ("south",), ErasurePlan(method="closed-form")))
     done = _next(run / "erasures/0001", table, tmp_path / "next")
     assert [one.client for one in done.left_out_erased] == ["south"]
     with opened_folder(done.run) as (_, history):
@@ -201,7 +201,10 @@ def test_the_closed_form_federation_leaves_it_out_of_its_sums(images: Images, tm
     assert kept == {"north", "west"}
     # Who joined again after the erasure is not erased.
     with opened_run(run) as opened:
-        erase(opened, plan_erasure(opened, (), "closed-form", {"join": ["south"]}, {}, {}, "0001"))
+        erase(
+            opened,
+            order_erasure(opened, (), ErasurePlan(method="closed-form", options={"join": ["south"]}, after="0001")),
+        )
     joined = _next(run / "erasures/0002", table, tmp_path / "joined")
     assert joined.left_out_erased == ()
 

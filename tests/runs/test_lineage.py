@@ -11,19 +11,20 @@ from typing import Any
 import pytest
 
 from fedlethe.erasing.erase import erase
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Plan, current, purge_due
+from fedlethe.requests.carry_out import current, purge_due
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.lineage import held_by
 from fedlethe.runs.run import opened_run
 from tests.requests.acting import KEY, carry, certified, document, request, trained
 
 GONE, OTHER = "hospital-1", "hospital-2"
-FULL = Plan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
-RETRAIN = Plan(method="retrain", options={}, mask={}, repair={})
+FULL = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
+RETRAIN = ErasurePlan(method="retrain", options={}, mask={}, repair={})
 
 
 @pytest.fixture
@@ -33,7 +34,12 @@ def run(tmp_path: Path) -> Path:
 
 def _erase(run: Path, *clients: str, method: str = "retrain", after: str | None = None, **options: Any) -> str:
     with opened_run(run) as opened:
-        return erase(opened, plan_erasure(opened, clients, method, options, {}, {"rounds": 0}, after)).id
+        return erase(
+            opened,
+            order_erasure(
+                opened, clients, ErasurePlan(method=method, options=options, repair={"rounds": 0}, after=after)
+            ),
+        ).id
 
 
 def _held(run: Path, id: str | None) -> set[str]:

@@ -15,11 +15,11 @@ import torch
 
 from fedlethe.erasing.masking import shape_of
 from fedlethe.privacy.accounting import Array
-from fedlethe.privacy.hiding import DELTA, KINDS, Hidden, Kind, Masking, hidden_by
+from fedlethe.privacy.hiding import DELTA, KINDS, Hidden, Masking, MaskKind, hidden_by
 from fedlethe.privacy.mask import IsotropicMask, Mask, subspace
 from fedlethe.privacy.span import Span
 from fedlethe.studies.releases import Scene, simulated
-from fedlethe.types import Named
+from fedlethe.types import TimesNamed
 
 RELEASES = 10_000
 COUNTS = (2, 5, 20)
@@ -46,13 +46,13 @@ def uneven(count: int, seed: int) -> Scene:
     return scene([length * torch.randn(SIZE, generator=generator) for length in reach])
 
 
-def mask_of(kind: Kind, sigma: float, span: Span, hessian: Array) -> Mask:
+def mask_of(kind: MaskKind, sigma: float, span: Span, hessian: Array) -> Mask:
     if kind == "isotropic":
         return IsotropicMask(sigma=sigma)
     return subspace(sigma, span) if kind == "subspace" else shape_of(span, hessian, sigma, "a test")[0]
 
 
-def attacked(found: Scene, kind: Kind, epsilon: float, noise: float = 1.0) -> tuple[Named, Hidden]:
+def attacked(found: Scene, kind: MaskKind, epsilon: float, noise: float = 1.0) -> tuple[TimesNamed, Hidden]:
     """Full knowledge's success where the noise is `noise` times what it should be, and what the record claims."""
     span, count = found.span, len(found.candidates)
     sigma = Masking(epsilon=epsilon).sigma_for(span.distance, count)
@@ -63,14 +63,14 @@ def attacked(found: Scene, kind: Kind, epsilon: float, noise: float = 1.0) -> tu
     return full, hidden
 
 
-def exceeds(success: Named, hidden: Hidden) -> bool:
+def exceeds(success: TimesNamed, hidden: Hidden) -> bool:
     """The check: whether the bound lies below the attack's interval."""
     return success.low > hidden.guess
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", COUNTS)
-def test_it_attains_the_bound_among_equidistant_candidates_and_finds_half_the_noise(count: int, kind: Kind) -> None:
+def test_it_attains_the_bound_among_equidistant_candidates_and_finds_half_the_noise(count: int, kind: MaskKind) -> None:
     found = equidistant(count)
     for epsilon in EPSILONS:
         success, hidden = attacked(found, kind, epsilon)
@@ -81,7 +81,7 @@ def test_it_attains_the_bound_among_equidistant_candidates_and_finds_half_the_no
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", COUNTS)
-def test_it_stays_below_the_bound_wherever_candidates_lie(count: int, kind: Kind) -> None:
+def test_it_stays_below_the_bound_wherever_candidates_lie(count: int, kind: MaskKind) -> None:
     for seed, epsilon in enumerate(EPSILONS):
         success, hidden = attacked(uneven(count, seed), kind, epsilon)
         assert not exceeds(success, hidden), (epsilon, success, hidden.guess)

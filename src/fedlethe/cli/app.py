@@ -193,7 +193,7 @@ def train(
     document = from_layers(
         config=config,
         preset=preset,
-        below=None if after is None or new else public.document_of(after),
+        below=None if after is None or new else public.document_of_run(after),
         settings=set_ or [],
         tables={
             "": {"seed": seed, "learner": learner},
@@ -278,12 +278,21 @@ def erase(
     if request is not None:
         flags.refuse_named(client or [], patient or [])
         flags.refuse_decoys(decoys)
-        named = (method, options, masking, repair, after, references, keep_for, result)
-        plan = public.Plan.of(method or "recommended", *named[1:]) if any(named) else None
+        plan = public.ErasurePlan(
+            method=method or public.RECOMMENDED,
+            options=options,
+            mask=masking,
+            repair=repair,
+            after=after,
+            references=references,
+            keep_for=keep_for,
+            result=result,
+        )
+        asked = None if plan.is_default and method is None else plan
         accepted = flags.said(accept_findings)
         signer = public.signing_key(key)
         with public.opened_run(run) as opened:
-            carried = public.carry_out(opened, request, plan, signer, accepted=accepted, lost=flags.said(lost_keys))
+            carried = public.carry_out(opened, request, asked, signer, accepted=accepted, lost=flags.said(lost_keys))
         requests.show(carried, json)
         if carried.request.stopped:
             raise typer.Exit(STOPPED)
@@ -292,9 +301,15 @@ def erase(
     flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
     clients, of_patients = flags.forgotten(client or [], patient or [])
     with public.opened_run(run) as opened:
-        chosen = (method or "recommended", {**options, **of_patients})
-        asked = public.plan_erasure(opened, clients, *chosen, masking, repair, after, decoys)
-        requests.show(public.erase(opened, asked), json)
+        way = public.ErasurePlan(
+            method=method or public.RECOMMENDED,
+            options={**options, **of_patients},
+            mask=masking,
+            repair=repair,
+            after=after,
+            decoys=decoys,
+        )
+        requests.show(public.erase(opened, public.order_erasure(opened, clients, way)), json)
 
 
 @app.command(epilog="Example: fedlethe join RUN --client client-2 --after 0001")
@@ -309,7 +324,9 @@ def join(
     from fedlethe.cli.output import show
 
     with public.opened_run(run) as opened:
-        request = public.plan_erasure(opened, (), "closed-form", {"join": client}, {}, {}, after)
+        request = public.order_erasure(
+            opened, (), public.ErasurePlan(method="closed-form", options={"join": client}, after=after)
+        )
         show.show(public.erase(opened, request), json)
 
 
@@ -337,7 +354,7 @@ def compare(
     numbers = flags.whole_numbers(seeds, "--seeds")
     named = (public.config_for(document), methods.split(","), numbers, client or ())
     result = public.compare(*named, references=references, out=out, workers=workers)
-    public.write(result)
+    public.write_comparison(result)
     show.show(result, json)
 
 
@@ -452,8 +469,10 @@ def identity(
     masking = flags.mask(mask, sigma, epsilon, delta, max_guess)
     repair = flags.repair(repair_rounds, repair_epochs, repair_learning_rate, repair_clients)
     with public.opened_run(run) as opened:
-        request = public.plan_for_nobody(opened, method, options, masking, repair, decoys)
-        show.show(public.identity(opened, request, draws), json)
+        request = public.order_for_nobody(
+            opened, public.ErasurePlan(method=method, options=options, mask=masking, repair=repair, decoys=decoys)
+        )
+        show.show(public.who_left(opened, request, draws), json)
 
 
 @app.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")

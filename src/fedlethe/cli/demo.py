@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.config import RECOMMENDED, resolve
+from fedlethe.config import resolve
 from fedlethe.document import layered
 from fedlethe.erasing.erase import Erasure, done, erase
-from fedlethe.erasing.plan import request_for
+from fedlethe.erasing.order import order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.pages.report import report
 from fedlethe.presets import PRESETS
@@ -43,7 +44,7 @@ def demo(out: Path, seed: int) -> Demo:
     with opened_run(out) as run:
         client: ClientId = sorted(run.data.clients)[2]
         method = METHODS[METHOD]()
-        request = request_for(run.config, (client,), run.config.recipe(RECOMMENDED))
+        request = order_for(run.config, (client,), ErasurePlan())
         erasure = done(run, request) or erase(run, request)
         sweep(run, METHOD, method, SIGMAS, DRAWS, ())
         trace(run, METHOD, method, client)

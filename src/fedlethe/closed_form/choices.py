@@ -15,7 +15,7 @@ import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.ridge import choose
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Choice:
     scores: Mapping[float, float]
 
 
-def decide(sums: ByClass, settings: ExactSettings) -> Choice:
+def decide(sums: ByClass, settings: ClosedFormSettings) -> Choice:
     """What a training on these sums chooses.
 
     Raises:

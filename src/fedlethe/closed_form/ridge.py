@@ -37,7 +37,7 @@ PROBES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Head:
+class RidgeHead:
     """A linear map from d features to the logits of c classes.
 
     Attributes:
@@ -58,7 +58,7 @@ class Head:
         logits: Array = features @ self.weight.T + self.bias
         return logits
 
-    def difference(self, other: Head) -> float:
+    def difference(self, other: RidgeHead) -> float:
         """||this - other|| / ||other||, weight and bias as one vector."""
         apart = (self.weight - other.weight, self.bias - other.bias)
         return _norm(*apart) / max(_norm(other.weight, other.bias), 1e-300)
@@ -68,7 +68,7 @@ def _norm(weight: Array, bias: Array) -> float:
     return float(np.hypot(np.linalg.norm(weight), np.linalg.norm(bias)))
 
 
-def solve(statistics: Statistics, penalty: float) -> Head:
+def solve(statistics: Statistics, penalty: float) -> RidgeHead:
     """Fit the head.
 
     Args:
@@ -129,7 +129,7 @@ class _Standardised:
         targets = (statistics.cross - np.outer(mean, statistics.weights)) * inverse[:, None]
         return cls(statistics, scatter, targets, mean, inverse)
 
-    def solve(self, penalty: float) -> Head:
+    def solve(self, penalty: float) -> RidgeHead:
         n, d = float(self.statistics.weights.sum()), len(self.mean)
         ridge = n * penalty
         system = torch.from_numpy(self.scatter).clone()
@@ -150,10 +150,10 @@ class _Standardised:
         raw = fit * self.inverse[:, None]
         temperature = self._temperature(raw, residual / n, used)
         bias = temperature * (shares - raw.T @ self.mean)
-        return Head(temperature * raw.T, bias, score, self._sensitivity(fit, ridge))
+        return RidgeHead(temperature * raw.T, bias, score, self._sensitivity(fit, ridge))
 
     def _sensitivity(self, fit: Array, ridge: float) -> Array:
-        """See `Head`; to first order.
+        """See `RidgeHead`; to first order.
 
         With errors of at most e_i in the second moment of feature i, entry (i, j) of Z' Z is off by at most
         sqrt(e_i e_j) / (s_i s_j), so ||dS|| <= a = sum of e_i / s_i^2, and ||Z' dYc|| <= a / sqrt(d). Hence

@@ -7,7 +7,7 @@ import math
 import secrets
 
 from fedlethe.closed_form.by_class import ByClass
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import clipped
 from fedlethe.data.federated import Examples
 from fedlethe.privacy.noise import SECRET_BYTES, Noise, SecretNoise
@@ -15,14 +15,14 @@ from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId
 
 
-def noise_of(settings: ExactSettings, client: ClientId) -> Noise:
+def noise_of(settings: ClosedFormSettings, client: ClientId) -> Noise:
     """Where noise comes from: the operating system, or a seed, for a simulation that is to be reproduced."""
     if settings.noise_seed is None:
         return SecretNoise(secrets.token_bytes(SECRET_BYTES), "statistics")
     return numpy_generator(settings.noise_seed, "statistics", client)
 
 
-def rows(examples: Examples, settings: ExactSettings, classes: int) -> ByClass:
+def rows(examples: Examples, settings: ClosedFormSettings, classes: int) -> ByClass:
     """The statistics of some rows, without noise."""
     features = examples.images[examples.indices].reshape(len(examples), math.prod(examples.images.shape[1:]))
     if settings.epsilon is not None:

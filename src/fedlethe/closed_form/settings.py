@@ -11,7 +11,7 @@ from fedlethe.types import ClientId, Need
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExactSettings:
+class ClosedFormSettings:
     """The closed-form training.
 
     Attributes:
@@ -50,7 +50,7 @@ class ExactSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExactErasure:
+class Subtraction:
     """Subtract the statistics of clients or patients from the sums, and solve: equal to training without them.
 
     Attributes:

@@ -15,8 +15,8 @@ import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.choices import Choice, decide
-from fedlethe.closed_form.ridge import Head, solve
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.ridge import RidgeHead, solve
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Array
 from fedlethe.errors import FedletheError
 
@@ -88,14 +88,14 @@ class Fit:
         bound: On the head's relative difference from one fitted from scratch; 0 where it was.
     """
 
-    head: Head
+    head: RidgeHead
     choice: Choice
     sums: Sums
     rebuilt: bool
     bound: float
 
 
-def fit(sums: Sums, settings: ExactSettings, rebuild: Callable[[], ByClass]) -> Fit:
+def fit(sums: Sums, settings: ClosedFormSettings, rebuild: Callable[[], ByClass]) -> Fit:
     """Choose and fit, from sums made again by `rebuild` where rounding could move the head by more than LIMIT.
 
     Raises:
@@ -105,12 +105,12 @@ def fit(sums: Sums, settings: ExactSettings, rebuild: Callable[[], ByClass]) -> 
     return fitted if fitted.bound <= LIMIT else scratch(rebuild(), settings, rebuilt=True)
 
 
-def scratch(sums: ByClass, settings: ExactSettings, rebuilt: bool = False) -> Fit:
+def scratch(sums: ByClass, settings: ClosedFormSettings, rebuilt: bool = False) -> Fit:
     """The fit of a training on these sums, every choice made of them."""
     return replace(_fit(Sums.whole(sums), settings), rebuilt=rebuilt)
 
 
-def _fit(sums: Sums, settings: ExactSettings) -> Fit:
+def _fit(sums: Sums, settings: ClosedFormSettings) -> Fit:
     choice = decide(sums.total, settings)
     head = solve(sums.total.weighted(choice.class_weights), choice.penalty)
     passed = np.asarray(choice.class_weights) @ sums.passed  # (d,)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
-from fedlethe.closed_form.settings import ExactErasure
+from fedlethe.closed_form.settings import Subtraction
 from fedlethe.erasing.erase import Erasure
-from fedlethe.erasing.examination import Examination, content_of, read
+from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
+from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import OfClients, less, remaining
-from fedlethe.erasing.plan import Request
 from fedlethe.errors import FedletheError
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
@@ -27,7 +27,7 @@ from fedlethe.history.store import JSON
 from fedlethe.learners import closed_form
 from fedlethe.models import initialise
 from fedlethe.progress import track
-from fedlethe.runs.run import Run, from_json, to_json
+from fedlethe.runs.run import OpenRun, from_json, to_json
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import to_vector
@@ -76,7 +76,7 @@ def demand_references(references: int) -> None:
         )
 
 
-def attest(run: Run, erasure: Erasure, request: Request, references: int) -> None:
+def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: int) -> None:
     """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
 
     Findings against fewer retrainings are replaced.
@@ -99,10 +99,10 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
     def ask(which: str, model: Callable[[], Vector]) -> Answers:
         place = f"{FOLDER}/{erasure.id}/{which}"
         if not store.holds(place):
-            content = content_of(asked.ask(run, model(), relearn=not patients))
+            content = answers_to_bytes(asked.ask(run, model(), relearn=not patients))
             run.history.ledger.add_artefacts([store.write("answers", place, None, [content])])
         held = store.find(place)
-        return read(store.content(held), run.path / held.path)
+        return answers_from_bytes(store.content(held), run.path / held.path)
 
     candidate = ask("candidate", lambda: run.history.erased_model(erasure.id))
     untouched = ask("untouched", past.final)
@@ -114,7 +114,7 @@ def attest(run: Run, erasure: Erasure, request: Request, references: int) -> Non
     enter(run, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
 
 
-def _is_entered(run: Run, id: str, references: int) -> bool:
+def _is_entered(run: OpenRun, id: str, references: int) -> bool:
     """Whether findings against so many retrainings are entered; those against fewer are taken out of the ledger."""
     found = attested(run, id)
     if found is None or found.references >= references:
@@ -123,14 +123,14 @@ def _is_entered(run: Run, id: str, references: int) -> bool:
     return False
 
 
-def enter(run: Run, id: str, found: Attested) -> None:
+def enter(run: OpenRun, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
     content = to_json(found, Attested).encode()
     written = run.history.store.write("erasure", f"erasures/{id}/{AUDIT}", None, [content], ending=JSON)
     run.history.ledger.add_artefacts([written])
 
 
-def attested(run: Run, id: str) -> Attested | None:
+def attested(run: OpenRun, id: str) -> Attested | None:
     """What was found of an erasure; None where it was not audited."""
     return attested_in(run.history, id)
 
@@ -141,18 +141,18 @@ def attested_in(history: RunFolder, id: str) -> Attested | None:
     return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
 
 
-def _of_closed_form(run: Run, request: Request, past: History) -> Mapping[ClientId, tuple[str, ...]]:
-    if not isinstance(request.method, ExactErasure):
+def _of_closed_form(run: OpenRun, request: ErasureOrder, past: History) -> Mapping[ClientId, tuple[str, ...]]:
+    if not isinstance(request.method, Subtraction):
         return {}
     return closed_form.patients_by_client(run, request.method, past)
 
 
-def _retrained(run: Run, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:
+def _retrained(run: OpenRun, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:
     """A training from a start of its own without the forgotten images, and without who was erased before."""
     config, whole = run.config, set(gone) - set(patients)
     data = less(run.data, patients).without(set(run.data.clients) - set(past.clients))
     if config.exact is not None:
-        return closed_form.retrain(replace(run, data=data), sorted(whole))
+        return closed_form.retrain_closed_form(replace(run, data=data), sorted(whole))
     data = data.without(whole)
     federation = remaining(run, past, gone, patients, seed)
     schedule = [

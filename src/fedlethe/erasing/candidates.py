@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
-from fedlethe.closed_form.settings import ExactErasure
+from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import Method
 from fedlethe.errors import FedletheError
 from fedlethe.history.history import History
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Need, Vector
 
 AT_MOST = 64
@@ -21,14 +21,14 @@ AT_MOST = 64
 Clients = tuple[ClientId, ...]
 
 
-def erasable(run: Run, history: History) -> list[ClientId]:
+def erasable(run: OpenRun, history: History) -> list[ClientId]:
     """The clients that can be erased: of the history, and of this run, or anybody's statistics in closed form."""
     return [client for client in history.clients if run.config.exact is not None or client in run.data.clients]
 
 
 def incomputable(method: Method, name: str) -> str | None:
     """Why a method's candidates cannot be computed; None where they can."""
-    if isinstance(method, ExactErasure) and (method.patients or method.join):
+    if isinstance(method, Subtraction) and (method.patients or method.join):
         return f"{name}: patients who leave, or clients who join, have no other clients to hide among"
     reasons = {
         Need.FORGOTTEN_DATA: "every client would have to train as if it were to be forgotten",

@@ -16,6 +16,7 @@ from fedlethe.closed_form.sums import LIMIT, RESIDUAL
 from fedlethe.config import CLOSED_FORM
 from fedlethe.erasing.erase import Erasure
 from fedlethe.history.succession import Part
+from fedlethe.privacy.hiding import SPANNED
 from fedlethe.types import ClientId, Guarantee
 
 Claim: TypeAlias = Literal["exact", "guaranteed", "evidence"]
@@ -49,6 +50,8 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         parts: The trainings that its model came from; their rounds are read from their ledgers.
     """
     later = {stage.name for stage in erasure.stages} - {"before", "unlearned"}
+    if erasure.hidden is not None and erasure.hidden.by in SPANNED:
+        return "evidence"  # the noise is made of models that held the erased clients
     if erasure.method == CLOSED_FORM:
         equal = erasure.found.get(RESIDUAL, math.inf) <= LIMIT
         return "exact" if equal and not later else "guaranteed"

@@ -19,8 +19,8 @@ import numpy as np
 from fedlethe.later import torch
 from fedlethe.learners import closed_form
 from fedlethe.privacy.accounting import Array
-from fedlethe.privacy.hiding import Kind
-from fedlethe.runs.run import Run
+from fedlethe.privacy.hiding import MaskKind
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import Vector
 from fedlethe.vector import Layout
 
@@ -66,7 +66,7 @@ class Frame:
         return vector
 
 
-def frame_of(run: Run, kind: Kind) -> Frame:
+def frame_of(run: OpenRun, kind: MaskKind) -> Frame:
     """The coordinates of a mask: isotropic noise is added to the weights as they are."""
     if run.config.exact is None or kind == "isotropic":
         return Frame(run.layout)

@@ -24,7 +24,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import predict
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.vector import load_vector
 
 IMAGES = 1000
@@ -37,7 +37,7 @@ LEAST = 1e-12
 """Stands for a smaller probability, whose logarithm would be all rounding."""
 
 
-def curvature(run: Run, span: Span, frame: Frame) -> tuple[Array, str]:
+def curvature(run: OpenRun, span: Span, frame: Frame) -> tuple[Array, str]:
     """H in the coordinates of a span in a frame, shape (n, n), and what it was taken from.
 
     Raises:
@@ -63,7 +63,7 @@ def curvature(run: Run, span: Span, frame: Frame) -> tuple[Array, str]:
     return np.einsum("axc,bxc,xc->ab", slopes, slopes, answers) / len(answers), source
 
 
-def _images(run: Run) -> tuple[list[Examples], str]:
+def _images(run: OpenRun) -> tuple[list[Examples], str]:
     """The public images where there are some, else every client's validation or else test images."""
     if run.data.public is not None:
         parts, name = [run.data.public], "public"

@@ -23,7 +23,7 @@ from fedlethe.erasing.candidates import erasable
 from fedlethe.erasing.secret import mask_secret
 from fedlethe.errors import FedletheError
 from fedlethe.privacy.noise import SecretNoise
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
 
@@ -67,7 +67,7 @@ def _those_before_first(names: Sequence[ClientId], before: Sequence[Collection[C
 
 
 def with_decoys(
-    run: Run,
+    run: OpenRun,
     clients: Sequence[ClientId],
     decoys: int,
     after: str | None = None,

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from fedlethe import files, unlearning
-from fedlethe.closed_form.settings import ExactErasure
+from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import Method
 from fedlethe.erasing.candidates import erasable
 from fedlethe.erasing.decoys import drawn
-from fedlethe.erasing.masking import Erased, Masked, decoyed, masked, unclaimed, with_earlier
-from fedlethe.erasing.patients import remaining, retrained
-from fedlethe.erasing.plan import Request, named
+from fedlethe.erasing.masking import Masked, ToMask, decoyed, masked, unclaimed, with_earlier
+from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
+from fedlethe.erasing.patients import remaining, retrained_without_patients
 from fedlethe.erasing.secret import destroy_spent, mask_secret, spent
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import add_contributions
@@ -29,11 +29,11 @@ from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
 from fedlethe.learners import closed_form
 from fedlethe.plots import accuracy_curves, style
-from fedlethe.privacy.hiding import Hidden
+from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
 from fedlethe.runs.left_out import keep_prints
-from fedlethe.runs.run import Run, demand_clients, demand_complete, from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_clients, demand_complete, from_json, to_json
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
@@ -110,7 +110,7 @@ class Erasure:
         return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
-def erase(run: Run, request: Request) -> Erasure:
+def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
     """Carry a request out and enter it in the ledger; the trained model and the history stay as they are.
 
     Raises:
@@ -127,7 +127,7 @@ def erase(run: Run, request: Request) -> Erasure:
         return erase_locked(run, request)
 
 
-def erase_locked(run: Run, request: Request) -> Erasure:
+def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     """`erase` by who holds the run's lock already."""
     demand_complete(run)
     if run.config.exact is None:
@@ -153,21 +153,21 @@ def erase_locked(run: Run, request: Request) -> Erasure:
     return _enter(run, request, past, unlearned, model, stages, repaired, mask)
 
 
-def _unlearned(run: Run, request: Request, past: History, meter: Meter) -> Unlearned:
+def _unlearned(run: OpenRun, request: ErasureOrder, past: History, meter: Meter) -> Unlearned:
     if request.patients and isinstance(request.method, Retrain):
         federation = MeteredFederation(remaining(run, past, request.forget, request.patients), meter)
-        return retrained(request.method, request.forget, request.patients, past, federation)
-    return unlearn(run, request.forget, request.method, past, meter)
+        return retrained_without_patients(request.method, request.forget, request.patients, past, federation)
+    return unlearned_by(run, request.forget, request.method, past, meter)
 
 
-def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
+def unlearned_by(run: OpenRun, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
     """The unlearning step alone: the method sees the history and the retained clients, metered.
 
     Raises:
         FedletheError: The history lacks what the method needs, or its model is not finite.
     """
-    if isinstance(method, ExactErasure):
-        return closed_form.unlearn(run, forget, method, history, meter)
+    if isinstance(method, Subtraction):
+        return closed_form.subtract(run, forget, method, history, meter)
     kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
     anew = isinstance(history, Succession) and any(part.anew for part in history.parts)
     for need in sorted(method.needs, key=lambda need: need.name):
@@ -184,7 +184,7 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: Method, history: Histo
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
-def masked_of(run: Run, request: Request, history: History, model: Vector, secret: Secret) -> Masked | None:
+def masked_of(run: OpenRun, request: ErasureOrder, history: History, model: Vector, secret: Secret) -> Masked | None:
     """The unlearned model, shape (P,), with the request's mask, drawn by a secret; None where there is none.
 
     Raises:
@@ -202,9 +202,9 @@ def masked_of(run: Run, request: Request, history: History, model: Vector, secre
         )
 
     def unlearned(clients: Sequence[ClientId]) -> Vector:
-        return unlearn(run, clients, request.method, history, Meter()).model
+        return unlearned_by(run, clients, request.method, history, Meter()).model
 
-    erased = Erased(
+    erased = ToMask(
         forget=request.forget,
         model=model,
         method=request.method,
@@ -216,7 +216,7 @@ def masked_of(run: Run, request: Request, history: History, model: Vector, secre
     return masked(run, history, erased, request.mask, noise)
 
 
-def repairers(run: Run, request: Request, history: History, secret: Secret) -> tuple[ClientId, ...] | None:
+def repairers(run: OpenRun, request: ErasureOrder, history: History, secret: Secret) -> tuple[ClientId, ...] | None:
     """Who repairs the model: a few, drawn by a secret; None for all who are left, empty for nobody.
 
     Raises:
@@ -231,20 +231,20 @@ def repairers(run: Run, request: Request, history: History, secret: Secret) -> t
     return drawn(secret, request.forget, left, request.repair.clients, spare, _repaired_before(run, request, history))
 
 
-def _repaired_before(run: Run, request: Request, history: History) -> list[set[ClientId]]:
+def _repaired_before(run: OpenRun, request: ErasureOrder, history: History) -> list[set[ClientId]]:
     """Who repaired, in each earlier masked erasure of the same clients."""
     known = set(erasable(run, history))
     same = [one for one in erasures(run) if one.after == request.after and set(one.forget) == set(request.forget)]
     return [known - set(one.hidden.among) for one in same if one.hidden is not None and not one.decoyed]
 
 
-def _took_part(request: Request, history: History) -> bool:
+def _took_part(request: ErasureOrder, history: History) -> bool:
     return bool(entered(history).intersection(request.forget))
 
 
 def stages_of(
-    run: Run,
-    request: Request,
+    run: OpenRun,
+    request: ErasureOrder,
     history: History,
     model: Vector,
     meter: Meter,
@@ -272,8 +272,8 @@ def stages_of(
 
 
 def repair_rounds(
-    run: Run,
-    request: Request,
+    run: OpenRun,
+    request: ErasureOrder,
     history: History,
     model: Vector,
     chosen: tuple[ClientId, ...] | None,
@@ -289,8 +289,8 @@ def repair_rounds(
 
 
 def _enter(
-    run: Run,
-    request: Request,
+    run: OpenRun,
+    request: ErasureOrder,
     past: History,
     unlearned: Unlearned,
     model: Vector,
@@ -300,7 +300,7 @@ def _enter(
 ) -> Erasure:
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     folder = run.path / "erasures" / id
-    exact = request.method if isinstance(request.method, ExactErasure) else ExactErasure()
+    exact = request.method if isinstance(request.method, Subtraction) else Subtraction()
     patients = request.patients or closed_form.patients_by_client(run, exact, past)
     erasure = Erasure(
         run=run.path,
@@ -309,14 +309,14 @@ def _enter(
         request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=certain(unlearned.guarantee, stages),
+        guarantee=certain(unlearned.guarantee, stages, None if mask is None else mask.hidden),
         stages=tuple(stages),
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(
             run, set(request.forget) - set(request.patients), request.after, exact.join
         ),
         after=request.after,
-        patients=named(patients, store.keys.pseudonym),
+        patients=pseudonyms_of(patients, store.keys.pseudonym),
         joined=exact.join,
         found=dict(unlearned.found),
         **_hidden(run, request, mask),
@@ -347,12 +347,15 @@ def _enter(
     return erasure
 
 
-def certain(guarantee: Guarantee | None, stages: Sequence[Stage]) -> Guarantee | None:
+def certain(guarantee: Guarantee | None, stages: Sequence[Stage], hidden: Hidden | None = None) -> Guarantee | None:
     """What is certain of the model after the last stage, given what is certain of the unlearned one.
 
     Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
-    them; but no retraining makes them, so 'exact' does not outlast them.
+    them; but no retraining makes them, so 'exact' does not outlast them. Noise in the directions in which candidates
+    differ is made of models that held the erased clients: nothing is certain then.
     """
+    if hidden is not None and hidden.by in SPANNED:
+        return None
     later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
     if guarantee is None or guarantee.kind != "exact" or not later:
         return guarantee
@@ -360,7 +363,7 @@ def certain(guarantee: Guarantee | None, stages: Sequence[Stage]) -> Guarantee |
     return Guarantee("guaranteed", made)
 
 
-def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
+def _hidden(run: OpenRun, request: ErasureOrder, mask: Masked | None) -> dict[str, Any]:
     """The fields of an Erasure that tell what is hidden."""
     hidden = decoyed(request.forget, request.decoys) if request.decoys else None if mask is None else mask.hidden
     return {
@@ -370,7 +373,7 @@ def _hidden(run: Run, request: Request, mask: Masked | None) -> dict[str, Any]:
     }
 
 
-def _together(run: Run, request: Request, hidden: Hidden) -> str | None:
+def _together(run: OpenRun, request: ErasureOrder, hidden: Hidden) -> str | None:
     """What earlier erasures from the same model that share a client with this one, decoys included, leave hidden."""
     gone = set(request.forget)
     others = [one for one in erasures(run) if one.after == request.after and not gone.isdisjoint(one.forget)]
@@ -379,7 +382,7 @@ def _together(run: Run, request: Request, hidden: Hidden) -> str | None:
 
 
 def retraining_examples(
-    run: Run, forget: Iterable[ClientId], after: str | None = None, joined: Iterable[ClientId] = ()
+    run: OpenRun, forget: Iterable[ClientId], after: str | None = None, joined: Iterable[ClientId] = ()
 ) -> int:
     """Images that retraining without these clients, and without those erased before, puts through a gradient step.
 
@@ -398,18 +401,18 @@ def retraining_examples(
     return total
 
 
-def erasures(run: Run) -> list[Erasure]:
+def erasures(run: OpenRun) -> list[Erasure]:
     """The completed erasures of a run, in their order."""
     return [recorded(run, id) for id in run.history.ledger.erasures().values()]
 
 
-def done(run: Run, request: Request) -> Erasure | None:
+def done(run: OpenRun, request: ErasureOrder) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
     id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
     return None if id is None else recorded(run, id)
 
 
-def recorded(run: Run, id: str) -> Erasure:
+def recorded(run: OpenRun, id: str) -> Erasure:
     """What was entered of an erasure.
 
     Raises:

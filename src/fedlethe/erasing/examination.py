@@ -100,30 +100,30 @@ def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]
     return [part.only(np.arange(len(part)) % step == 0) for part in parts]
 
 
-def content_of(answers: Answers) -> bytes:
+def answers_to_bytes(answers: Answers) -> bytes:
     """Answers as the content of a safetensors file."""
     arrays = {field.name: getattr(answers, field.name) for field in fields(Answers)}
     kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
     return safetensors.numpy.save(kept)
 
 
-def save(path: Path, answers: Answers) -> None:
+def save_answers(path: Path, answers: Answers) -> None:
     """Write answers to a file of their own."""
     with files.written_whole(path) as aside:
-        aside.write_bytes(content_of(answers))
+        aside.write_bytes(answers_to_bytes(answers))
 
 
-def load(path: Path) -> Answers:
-    """Read what `save` wrote.
+def load_answers(path: Path) -> Answers:
+    """Read what `save_answers` wrote.
 
     Raises:
         FedletheError: The file is not whole.
     """
-    return read(files.content_of(path), path)
+    return answers_from_bytes(files.content_of(path), path)
 
 
-def read(content: bytes, path: Path) -> Answers:
-    """What `content_of` made; `path` names the file in messages.
+def answers_from_bytes(content: bytes, path: Path) -> Answers:
+    """What `answers_to_bytes` made; `path` names the file in messages.
 
     Raises:
         FedletheError: It is not whole.

@@ -15,12 +15,12 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.history import History
 from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
-from fedlethe.privacy.hiding import DELTA, Hidden, Kind, Masking, hidden_by, together
+from fedlethe.privacy.hiding import DELTA, Hidden, Masking, MaskKind, hidden_by, hidden_together, rounded_up
 from fedlethe.privacy.mask import IsotropicMask, Mask, SpanMask, shaped, subspace
 from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.shape import cheapest
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Vector
 
 Draw: TypeAlias = Callable[[], Noise]
@@ -57,7 +57,7 @@ class Masked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Erased:
+class ToMask:
     """What is to be masked.
 
     Attributes:
@@ -86,7 +86,7 @@ def demand_candidates(method: Method, name: str, masking: Masking) -> None:
         raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
 
 
-def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: Draw) -> Masked:
+def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noise: Draw) -> Masked:
     """The model with the noise that was asked for, which is drawn once it is known that there can be a mask.
 
     Raises:
@@ -104,13 +104,14 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
         return unclaimed(run, history, erased.model, masking, noise, str(reason))
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
+    distance = rounded_up(span.distance)
     try:
-        sigma = 0.0 if span.rank == 0 else masking.sigma_for(span.distance, len(others), len(erased.forget))
+        sigma = 0.0 if span.rank == 0 else masking.sigma_for(distance, len(others), len(erased.forget))
     except ValueError as error:
         raise FedletheError(str(error)) from None
     mask, detail = mask_of(run, masking.chosen, sigma, span, frame)
     hidden = hidden_by(
-        *(masking.chosen, sorted(others), span.distance, sigma, masking.delta, _covers(erased), detail),
+        *(masking.chosen, sorted(others), distance, sigma, masking.delta, _covers(erased), detail),
         erased=len(erased.forget),
     )
     hidden = replace(hidden, released=erased.repairers is not None)
@@ -118,13 +119,13 @@ def masked(run: Run, history: History, erased: Erased, masking: Masking, noise: 
     return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
 
 
-def unclaimed(run: Run, history: History, model: Vector, masking: Masking, noise: Draw, problem: str) -> Masked:
+def unclaimed(run: OpenRun, history: History, model: Vector, masking: Masking, noise: Draw, problem: str) -> Masked:
     """A model, shape (P,), with noise of which nothing is claimed, and why not."""
     noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(model, noise())
     return Masked(finished(run, history, noisy), problem=problem)
 
 
-def mask_of(run: Run, kind: Kind, sigma: float, span: Span, frame: Frame) -> tuple[Mask, str]:
+def mask_of(run: OpenRun, kind: MaskKind, sigma: float, span: Span, frame: Frame) -> tuple[Mask, str]:
     """The mask of a kind that hides what noise of this sigma hides, and how it was made."""
     if kind == "isotropic" and span.rank > 0:  # candidates that differ by rounding become one: their mean
         return IsotropicMask(sigma=sigma), ""
@@ -136,13 +137,13 @@ def mask_of(run: Run, kind: Kind, sigma: float, span: Span, frame: Frame) -> tup
 
 def shape_of(span: Span, hessian: Array, sigma: float, source: str) -> tuple[SpanMask, str]:
     """The shaped mask for a curvature, shape (n, n), that was taken from `source`."""
-    shape = cheapest(span.coordinates, hessian, span.distance / sigma)
+    shape = cheapest(span.coordinates, hessian, rounded_up(span.distance) / sigma)
     share = 100 * shape.cost / shape.equal_cost if shape.equal_cost > 0 else 100.0
     costs = f"expected loss {share:.1f} % of the subspace mask's, within {shape.gap:.1g} of the least possible"
     return shaped(shape.covariance), f"noise in {span.rank} dimensions; {costs}; curvature from {source}"
 
 
-def finished(run: Run, history: History, model: Vector) -> Vector:
+def finished(run: OpenRun, history: History, model: Vector) -> Vector:
     """A noisy model with its running variances floored by what everybody knows, the trained model: post-processing.
 
     A floor that was taken from the unlearned model would be seen in the entries that it raises.
@@ -180,11 +181,11 @@ def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None], unlike: S
             f"nothing is claimed of whoever has the model of erasure {', '.join(unlike)} as well: it is about some of "
             "the same clients, and not about all and only them"
         )
-    found = together([hidden, *(other for other in earlier.values() if other is not None)])
+    found = hidden_together([hidden, *(other for other in earlier.values() if other is not None)])
     return f"whoever has the models of erasures {names} as well {found.chances}; epsilon {found.epsilon:.4g}"
 
 
-def _covers(erased: Erased) -> str:
+def _covers(erased: ToMask) -> str:
     if erased.repairers is None:
         return BEFORE_REPAIR
     known = f", and sees that {', '.join(erased.repairers)} repair it" if erased.repairers else ""

@@ -17,7 +17,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.retrain import Retrain
@@ -32,7 +32,7 @@ LONGEST_NAME = 64
 """Letters of a name that can be found where only its pseudonym is known."""
 
 
-def named(run: Run, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
+def names_of(run: OpenRun, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
     """The names of the patients that the ledger knows by pseudonyms.
 
     Raises:
@@ -53,9 +53,9 @@ def _groups(data: FederatedData, client: ClientId, split: str) -> list[str]:
     return [] if groups is None else groups.tolist()
 
 
-def unnamed(run: Run, pseudonyms: OfClients, text: str) -> str:
+def unnamed(run: OpenRun, pseudonyms: OfClients, text: str) -> str:
     """A text that is to stay on record, each of these patients' names in it replaced by what stands for it."""
-    for client, names in named(run, pseudonyms).items():
+    for client, names in names_of(run, pseudonyms).items():
         for name in sorted(names, key=len, reverse=True):
             text = _of_name(name).sub(run.history.store.keys.pseudonym(client, name), text)
     return text
@@ -94,20 +94,20 @@ def _names_a_patient(flag: str, start: int, end: int) -> FedletheError:
     return FedletheError(f"{flag}: {where} would be a patient's name, and the text stays on record; write it without")
 
 
-def long_names(run: Run, clients: Sequence[ClientId]) -> list[str]:
+def long_names(run: OpenRun, clients: Sequence[ClientId]) -> list[str]:
     """The names of these clients' patients that are too long to be a part of other words by chance."""
     held = [client for client in clients if client in run.images.clients]
     names = {name for client in held for split in SPLITS for name in _groups(run.images, client, split)}
     return sorted(name for name in names if len(name) >= INSIDE)
 
 
-def demand_trained_on(run: Run, pseudonyms: OfClients) -> None:
+def demand_trained_on(run: OpenRun, pseudonyms: OfClients) -> None:
     """Refuse to audit the erasure of patients without training images: there is nothing that a model could have kept.
 
     Raises:
         FedletheError: None of them has one.
     """
-    trained = [run.images.of_patients(client, names)["train"] for client, names in named(run, pseudonyms).items()]
+    trained = [run.images.of_patients(client, names)["train"] for client, names in names_of(run, pseudonyms).items()]
     if trained and not any(mask.any() for mask in trained):
         raise FedletheError("--references: no model was trained on an image of the patient; leave the audit out")
 
@@ -139,7 +139,7 @@ def less(data: FederatedData, patients: OfClients) -> FederatedData:
 
 
 def remaining(
-    run: Run, history: History, forget: Sequence[ClientId], patients: OfClients, seed: int | None = None
+    run: OpenRun, history: History, forget: Sequence[ClientId], patients: OfClients, seed: int | None = None
 ) -> Federation:
     """Who trains on: all that were not erased before and are not now; some without a few patients.
 
@@ -158,7 +158,7 @@ def remaining(
     return federation.without(gone)
 
 
-def retrained(
+def retrained_without_patients(
     method: Retrain, forget: Sequence[ClientId], patients: OfClients, history: History, federation: Federation
 ) -> Unlearned:
     """All rounds again, the clients in part with their other patients."""

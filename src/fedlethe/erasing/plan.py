@@ -1,138 +1,72 @@
 # SPDX-License-Identifier: MIT
-"""What is asked of one erasure: whom to erase, how, and what hides and repairs afterwards."""
+"""How an erasure is to be made, in plain values: what a user asks for, and what the ledger keeps of it."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from fedlethe.closed_form.settings import ExactErasure
-from fedlethe.config import Method, Recipe, RunConfig
+from fedlethe.config import RECOMMENDED, Recipe
 from fedlethe.document import construct
-from fedlethe.erasing.masking import demand_candidates
-from fedlethe.errors import FedletheError
-from fedlethe.federation.repair import Repair
-from fedlethe.privacy.hiding import Masking
-from fedlethe.types import ClientId, Need
-from fedlethe.unlearning.retrain import Retrain
 
-EMPTY: Mapping[str, Any] = {}
+OF_ACT = ("references", "keep_for", "result")
+"""What belongs to an erasure request, and to no erasure without one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked of one erasure.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErasurePlan:
+    """How clients are to be taken out. Whom is said beside it.
+
+    Nothing is looked up when a plan is made: `order_for` does that, against a run's configuration.
 
     Attributes:
-        forget: Who is erased, decoys included.
-        method_name: The method's row in METHODS.
-        method: The method itself.
-        mask: Noise on the unlearned model.
-        repair: Rounds after it.
-        after: The id of the erasure from whose result they are erased; None for the trained model.
-        decoys: How many of them did not ask, and are erased to hide who did.
-        patients: Of the clients that are erased in part, their patients, where a network is trained.
-        act: The erasure request that it carries out, if any: no other erasure is taken for it.
+        method: A method or recipe by its name; 'recommended' is the way that fits the run's learner.
+        options: Of the method, over the recipe's.
+        mask: Fields of `privacy.hiding.Masking`, such as {"sigma": 0.01} or {"epsilon": 1.0}.
+        repair: Fields of `federation.repair.Repair`, over the recipe's, such as {"rounds": 2}.
+        after: The erasure to begin from, '0001'; None for the run's own model.
+        decoys: How many others are erased along with them, to hide who asked.
+        references: Retrainings to audit against; 0 for no audit. Of a request.
+        keep_for: Days for which the traces are kept before they are purged. Of a request.
+        result: An erasure that was made before, whose model is the result; None for a new one. Of a request.
+
+    Example:
+        >>> plan = ErasurePlan(method="influence", options={"scale": 1.0}, repair={"rounds": 0})
+        >>> ErasurePlan.from_dict(plan.to_dict()) == plan
+        True
     """
 
-    forget: tuple[ClientId, ...]
-    method_name: str
-    method: Method
-    mask: Masking = field(default_factory=Masking)
-    repair: Repair = field(default_factory=Repair)
+    method: str = RECOMMENDED
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mask: Mapping[str, Any] = field(default_factory=dict)
+    repair: Mapping[str, Any] = field(default_factory=dict)
     after: str | None = None
     decoys: int = 0
-    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
-    act: str | None = None
+    references: int = 0
+    keep_for: int = 0
+    result: str | None = None
 
-    def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
-        """The same text for the same request: JSON, in which infinity, that JSON lacks, is the text 'inf'.
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> ErasurePlan:
+        """The plan of a recipe as it stands."""
+        return cls(method=recipe.method, options=recipe.options, repair=recipe.repair)
 
-        Args:
-            pseudonym: What stands for a patient of a client; a request that names patients needs it.
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> ErasurePlan:
+        """The plan that `to_dict` wrote.
+
+        Raises:
+            FedletheError: A field is unknown, or of another type.
         """
-        method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
-        if method.get("patients"):
-            assert pseudonym is not None
-            method["patients"] = sorted(pseudonym("", patient) for patient in method["patients"])
-        options: dict[str, Any] = {
-            "forget": sorted(self.forget),
-            **({} if not self.patients else {"patients": named(self.patients, pseudonym)}),
-            "method": {
-                "name": self.method_name,
-                **{name: "inf" if value == math.inf else value for name, value in method.items()},
-            },
-            "mask": self.mask.canonical(),
-            "repair": self.repair.canonical(),
-            **({} if self.after is None else {"after": self.after}),
-            **({"decoys": self.decoys} if self.decoys else {}),
-            **({} if self.act is None else {"act": self.act}),
-        }
-        return json.dumps(options, sort_keys=True, allow_nan=False)
+        return construct(cls, facts, "plan")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as the ledger keeps them; decoys, which no request can have, only where there are some."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in values.items() if name != "decoys" or value}
 
-def named(
-    patients: Mapping[ClientId, tuple[str, ...]], pseudonym: Callable[[ClientId, str], str] | None
-) -> dict[ClientId, tuple[str, ...]]:
-    """Patients by client, each by what stands for it."""
-    assert pseudonym is not None
-    return {client: tuple(sorted(pseudonym(client, name) for name in names)) for client, names in patients.items()}
-
-
-def request_for(
-    config: RunConfig,
-    clients: Sequence[ClientId],
-    recipe: Recipe,
-    options: Mapping[str, Any] = EMPTY,
-    mask: Mapping[str, Any] = EMPTY,
-    repair: Mapping[str, Any] = EMPTY,
-    after: str | None = None,
-    decoys: int = 0,
-    patients: Mapping[ClientId, tuple[str, ...]] = EMPTY,
-) -> Request:
-    """A request from plain values, which lie over the recipe's.
-
-    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train;
-    but one where clients are to come back in it, less some patients. Where a mask is to guarantee something there is
-    none, unless it is said how many repair.
-
-    Raises:
-        FedletheError: No method or option has that name, a value is out of range, or the repair would show who is gone.
-    """
-    method = config.method(recipe.method, {**recipe.options, **options})
-    rounds = {"rounds": 0 if isinstance(method, ExactErasure) or Need.RETAINED_DATA in method.needs else 1}
-    if patients and not isinstance(method, Retrain):
-        rounds = {"rounds": 1}
-        if {**recipe.repair, **repair}.get("rounds") == 0:
-            raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
-    if isinstance(method, ExactErasure) and {**recipe.repair, **repair}.get("rounds"):
-        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
-    masking = construct(Masking, mask, "mask")
-    demand_candidates(method, recipe.method, masking)
-    bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
-    request = Request(
-        forget=tuple(clients),
-        method_name=recipe.method,
-        method=method,
-        mask=masking,
-        repair=construct(Repair, {**rounds, **recipe.repair, **bare, **repair}, "repair"),
-        after=after,
-        decoys=decoys,
-        patients=dict(patients),
-    )
-    if masking.guarantees and request.repair.rounds and request.repair.clients is None:
-        raise FedletheError(
-            "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
-            "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
-        )
-    if patients and (masking.guarantees or request.repair.clients is not None):
-        raise FedletheError(
-            "patients: their client comes back in the repair, so no mask can hide whose they were; leave the mask out"
-        )
-    if decoys and (masking.adds_noise or request.repair.clients is not None):
-        raise FedletheError("decoys hide without noise, and all who are left repair: give --decoys alone")
-    return request
+    @property
+    def is_default(self) -> bool:
+        """Whether it asks for nothing: the recommended way, without options."""
+        return self == ErasurePlan()

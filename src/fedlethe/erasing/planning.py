@@ -1,61 +1,46 @@
 # SPDX-License-Identifier: MIT
-"""From names and plain values to an erasure's plan, in a run that is open."""
+"""From a plan to an order, in a run that is open: from which model, and with which decoys."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from fedlethe.erasing.decoys import with_decoys
 from fedlethe.erasing.erase import erasures
-from fedlethe.erasing.plan import Request, request_for
+from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId
 
 
-def plan_for_nobody(
-    run: Run,
-    method: str,
-    options: Mapping[str, Any],
-    mask: Mapping[str, Any],
-    repair: Mapping[str, Any],
-    decoys: int = 0,
-) -> Request:
-    """A plan that names nobody yet, for studies that erase one client after the other (see `plan_erasure`)."""
-    return request_for(run.config, (), run.config.recipe(method), options, mask, repair, run.history.base, decoys)
+def order_for_nobody(run: OpenRun, plan: ErasurePlan) -> ErasureOrder:
+    """An order that names nobody yet, for studies that erase one client after the other (see `order_erasure`)."""
+    return order_for(run.config, (), _from_here(run, plan))
 
 
-def plan_erasure(
-    run: Run,
-    clients: Sequence[str],
-    method: str,
-    options: Mapping[str, Any],
-    mask: Mapping[str, Any],
-    repair: Mapping[str, Any],
-    after: str | None = None,
-    decoys: int = 0,
-) -> Request:
-    """The plan of an erasure by the name of a method or recipe, and plain values that lie over it; see `request_for`.
+def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) -> ErasureOrder:
+    """A plan for these clients of a run that is open, without a request; see `order_for`.
 
     Args:
         run: The run.
         clients: Who asked.
-        method: A row of METHODS, or a recipe.
-        options: Of the method.
-        mask: Fields of Masking.
-        repair: Fields of Repair.
-        after: The erasure from whose result they are erased; None for the run's own model.
-        decoys: How many others are erased along with them, drawn by the erasure's secret.
+        plan: How; where it has decoys, they are drawn by the erasure's secret and erased along with the clients.
 
     Raises:
         FedletheError: A name is unknown, a value out of range, or a network's patients are to be erased without a
             request.
     """
-    if run.config.exact is None and options.get("patients"):
+    if run.config.exact is None and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
-    begun = after or run.history.base
-    before = [one.forget for one in erasures(run) if decoys and one.decoyed and one.after == begun]
-    asked = request_for(run.config, clients, run.config.recipe(method), options, mask, repair, begun, decoys)
-    return replace(asked, forget=with_decoys(run, clients, decoys, begun, before))
+    plan = _from_here(run, plan)
+    before = [one.forget for one in erasures(run) if plan.decoys and one.decoyed and one.after == plan.after]
+    order = order_for(run.config, clients, plan)
+    return replace(order, forget=with_decoys(run, clients, plan.decoys, plan.after, before))
+
+
+def _from_here(run: OpenRun, plan: ErasurePlan) -> ErasurePlan:
+    """The plan from the run's own model on, where it names no erasure to begin from."""
+    return replace(plan, after=plan.after or run.history.base)

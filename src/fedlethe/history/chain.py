@@ -69,7 +69,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """The last row of a chain: its number and its hash."""
 
     seq: int = 0
@@ -112,7 +112,7 @@ class Chain:
                 raise FedletheError(f"{beside}: is a link, which would be written through; put the file in its place")
         with self._errors():
             if create and not path.exists():
-                write_text(self._anchor_path, _anchor_text(Head()))
+                write_text(self._anchor_path, _anchor_text(ChainHead()))
                 _make(path)
             self._db = self._connected()
         try:
@@ -129,7 +129,7 @@ class Chain:
         """Let go of the file."""
         self._db.close()
 
-    def read(self, after: Head) -> list[Event]:
+    def read(self, after: ChainHead) -> list[Event]:
         """The rows after a head, each checked against the hash before it.
 
         Raises:
@@ -147,14 +147,14 @@ class Chain:
                 if hash != row_hash(last.hash, seq, at, kind, body):
                     raise self._broken(seq, "is not what was written, or not in its place")
                 events.append(Event(seq, at, kind, self._value(seq, body), hash))
-                last = Head(seq, hash)
+                last = ChainHead(seq, hash)
                 if seq == anchor.seq and hash != anchor.hash:
                     raise self._broken(seq, f"is not the one that {self._anchor_path.name} names")
         if last.seq < anchor.seq:
             raise self._broken(last.seq + 1, f"is missing ({self._anchor_path.name} names row {anchor.seq})")
         return events
 
-    def append(self, last: Head, at: str, entries: Sequence[tuple[str, Body]]) -> list[Event]:
+    def append(self, last: ChainHead, at: str, entries: Sequence[tuple[str, Body]]) -> list[Event]:
         """Add rows after `last`, which must be the last one: all of them, or none.
 
         Args:
@@ -177,7 +177,7 @@ class Chain:
                 event = Event(last.seq + 1, at, kind, json.loads(text), hash)
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (event.seq, at, kind, text, hash))
                 events.append(event)
-                last = Head(event.seq, hash)
+                last = ChainHead(event.seq, hash)
         write_text(self._anchor_path, _anchor_text(last))
         return events
 
@@ -199,12 +199,12 @@ class Chain:
         if not (log.exists() and log.stat().st_size) and not _header_is_whole(self.path):
             yield f"{self.path}: its header is not one that this program writes; {_RESTORE}"
 
-    def catch_up(self, last: Head) -> None:
+    def catch_up(self, last: ChainHead) -> None:
         """Write the head beside the file where a kill or a full disk left it behind the last row, `last`."""
         if self.anchor() != last:
             write_text(self._anchor_path, _anchor_text(last))
 
-    def anchor(self) -> Head:
+    def anchor(self) -> ChainHead:
         """The head that lies beside the file.
 
         Raises:
@@ -213,7 +213,7 @@ class Chain:
         try:
             text = self._anchor_path.read_text(encoding="ascii")
             seq, hash = text.split()
-            head = Head(int(seq), hash)
+            head = ChainHead(int(seq), hash)
             if text != _anchor_text(head):
                 raise ValueError  # the same to a reader, but not what was written
             return head
@@ -304,5 +304,5 @@ def _header_is_whole(path: Path) -> bool:
     )
 
 
-def _anchor_text(head: Head) -> str:
+def _anchor_text(head: ChainHead) -> str:
     return f"{head.seq} {head.hash}\n"

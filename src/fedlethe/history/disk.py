@@ -31,7 +31,7 @@ from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history import checkpoint
 from fedlethe.history.history import keeps_delta, not_kept
-from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger, Participation, removals
+from fedlethe.history.ledger import REPLACED, Artefact, ArtefactKind, Ledger, Participation, removals
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
 from fedlethe.names import demand_apart, demand_client_name
@@ -158,7 +158,7 @@ class RunFolder:
             added.append(self._save("influence", client, round, influence))
         return added, replaced
 
-    def _save(self, kind: Kind, client: ClientId | None, round: int, vector: Vector) -> Artefact:
+    def _save(self, kind: ArtefactKind, client: ClientId | None, round: int, vector: Vector) -> Artefact:
         return self.store.save(kind, of_round(kind, round, client), client, vector, self.layout, round)
 
     # Reading: the History Protocol

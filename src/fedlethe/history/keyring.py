@@ -239,10 +239,7 @@ class Keyring:
             clients: Whose keys; None for everybody's.
         """
         gone = {
-            id: client
-            for client, ids in self.destroyed().items()
-            for id in ids
-            if clients is None or client in clients
+            id: client for client, ids in self.destroyed().items() for id in ids if clients is None or client in clients
         }
         for folder in {self._path.resolve(), *(one.folder.resolve() for one in self.places)}:
             for path in sorted(folder.rglob("*")):

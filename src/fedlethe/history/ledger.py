@@ -28,13 +28,13 @@ from typing import Any, Literal, TypeAlias
 
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain, rows
-from fedlethe.history.chain import Body, Chain, Event, Head
+from fedlethe.history.chain import Body, Chain, ChainHead, Event
 from fedlethe.types import ClientId
 
 NOT_EVALUATED = "null"
 """Stands for the evaluation of a round's model that nobody asked for."""
 
-Kind: TypeAlias = Literal[
+ArtefactKind: TypeAlias = Literal[
     "configuration",
     "picture",
     "study",
@@ -70,7 +70,7 @@ class Artefact:
     """
 
     path: str
-    kind: Kind
+    kind: ArtefactKind
     client: ClientId | None
     round: int | None
     bytes: int
@@ -117,7 +117,7 @@ class _Round:
 class _State:
     """What the rows up to `head` lead to."""
 
-    head: Head = field(default_factory=Head)
+    head: ChainHead = field(default_factory=ChainHead)
     at: str = ""
     run_id: str = ""
     rounds: dict[int, _Round] = field(default_factory=dict)
@@ -190,7 +190,7 @@ class _State:
                 self._take_state(body)
             self.others.append(event)
         self.hashes.append(event.hash)
-        self.head, self.at = Head(event.seq, event.hash), event.at
+        self.head, self.at = ChainHead(event.seq, event.hash), event.at
 
     def _take_state(self, body: Body) -> None:
         named = self.requests[body["request"]]
@@ -244,7 +244,7 @@ class Ledger:
 
     # Reading
 
-    def head(self) -> Head:
+    def head(self) -> ChainHead:
         """The number and the hash of the last row."""
         return self._state().head
 

@@ -13,7 +13,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history import checkpoint
 from fedlethe.history.keyring import Keyring
-from fedlethe.history.ledger import REPLACED, Artefact, Kind, Ledger
+from fedlethe.history.ledger import REPLACED, Artefact, ArtefactKind, Ledger
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.sealing import SEALED
 from fedlethe.types import ClientId, Vector
@@ -44,14 +44,20 @@ class Store:
         self.encrypt = encrypt
 
     def save(
-        self, kind: Kind, name: str, client: ClientId | None, vector: Vector, layout: Layout, round: int | None = None
+        self,
+        kind: ArtefactKind,
+        name: str,
+        client: ClientId | None,
+        vector: Vector,
+        layout: Layout,
+        round: int | None = None,
     ) -> Artefact:
         """Write a vector, shape (P,), as `write` does."""
         return self.write(kind, name, client, checkpoint.parts(vector, layout), round)
 
     def write(
         self,
-        kind: Kind,
+        kind: ArtefactKind,
         name: str,
         client: ClientId | None,
         parts: Sequence[Any],
@@ -73,7 +79,12 @@ class Store:
         return self.artefact(kind, name, client, round, digest)
 
     def artefact(
-        self, kind: Kind, path: str, client: ClientId | None = None, round: int | None = None, sha256: str | None = None
+        self,
+        kind: ArtefactKind,
+        path: str,
+        client: ClientId | None = None,
+        round: int | None = None,
+        sha256: str | None = None,
     ) -> Artefact:
         """A file that is in its place, as the ledger has it."""
         place = self.path / path
@@ -211,6 +222,6 @@ class Store:
                 yield f"{self.path / name}: is there, though it was removed on {tombstone.at} ({tombstone.because})"
 
 
-def of_round(kind: Kind, round: int, client: ClientId | None = None) -> str:
+def of_round(kind: ArtefactKind, round: int, client: ClientId | None = None) -> str:
     """The name of a round's file."""
     return "/".join([FOLDERS[kind], *([] if client is None else [client]), f"round_{round:04d}"])

@@ -17,9 +17,9 @@ import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.choices import Choice, decide
-from fedlethe.closed_form.ridge import Head
+from fedlethe.closed_form.ridge import RidgeHead
 from fedlethe.closed_form.sent import noise_of, rows
-from fedlethe.closed_form.settings import ExactErasure, ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
 from fedlethe.closed_form.statistics import Statistics
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL, Fit, Sums, fit, scratch
 from fedlethe.data.federated import SPLITS, ClientData, Examples
@@ -32,7 +32,7 @@ from fedlethe.history.sent_statistics import append_statistics, kept_features, s
 from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.later import torch
 from fedlethe.progress import track
-from fedlethe.runs.run import Prepared, Run, from_json, to_json
+from fedlethe.runs.run import OpenRun, Prepared, from_json, to_json
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector
 from fedlethe.unlearning import Unlearned
 
@@ -54,7 +54,7 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class KeptChoices:
     """What a closed-form training chose, as statistics/chosen.json holds it.
 
     The scores of the penalties are not kept: to all their digits they are nine equations in the rows that were erased.
@@ -71,7 +71,7 @@ class Chosen:
 # Training
 
 
-def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> None:
+def train_closed_form(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> None:
     """The one round: every client's statistics, their sums, the model; recorded.
 
     Args:
@@ -87,7 +87,7 @@ def train(prepared: Prepared, history: RunFolder, earlier: Sequence[Part]) -> No
     fitted = scratch(sums, settings)
     model, choice = vector_of(prepared, fitted.head), fitted.choice
     features = to_json(Features(_feature_key(prepared), own.size), Features)
-    chosen = to_json(Chosen(choice.class_weights, choice.penalty), Chosen)
+    chosen = to_json(KeptChoices(choice.class_weights, choice.penalty), KeptChoices)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
     append_statistics(history, model, parts, own, features, chosen, seconds, evaluation)
@@ -101,19 +101,19 @@ def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
     """
     _settings(prepared)
     for part in earlier:
-        had = features_of(part.history)
+        had = features_of_training(part.history)
         if (had.features, had.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
             raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({had.features})")
 
 
-def retrain(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:
+def retrain_closed_form(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:
     """The model of a training without these clients, shape (P,), every choice its own."""
     kept = [client for client in sorted(prepared.data.clients) if client not in forget]
     sums = total([_statistics(prepared, client) for client in kept])
     return vector_of(prepared, scratch(sums, _settings(prepared)).head)
 
 
-def vector_of(prepared: Prepared, head: Head) -> Vector:
+def vector_of(prepared: Prepared, head: RidgeHead) -> Vector:
     """A head as the model's vector, shape (P,)."""
     vector = torch.empty(prepared.layout.size)
     views = prepared.layout.tensors(vector)
@@ -122,7 +122,7 @@ def vector_of(prepared: Prepared, head: Head) -> Vector:
     return vector
 
 
-def _settings(prepared: Prepared) -> ExactSettings:
+def _settings(prepared: Prepared) -> ClosedFormSettings:
     assert prepared.config.exact is not None
     settings = prepared.config.exact.settings
     classes = len(prepared.data.classes)
@@ -175,7 +175,9 @@ class _Left:
     parts: tuple[Part, ...]
 
 
-def unlearn(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: History, meter: Meter) -> Unlearned:
+def subtract(
+    run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History, meter: Meter
+) -> Unlearned:
     """Take clients or patients out, or clients back in, and hold the head against one fitted from scratch.
 
     Formal guarantees:
@@ -197,17 +199,17 @@ def unlearn(run: Run, forget: Sequence[ClientId], method: ExactErasure, history:
         residual = _at_most(fitted.head.difference(anew.head))
     return Unlearned(
         model=vector_of(run, fitted.head),
-        guarantee=_guarantee(residual, fitted, settings),
+        guarantee=_guarantee(residual, fitted, settings, bool(method.join)),
         found=_found(residual, fitted),
     )
 
 
-def revised(run: Run, method: ExactErasure, history: History) -> Mapping[ClientId, ByClass]:
+def revised(run: OpenRun, method: Subtraction, history: History) -> Mapping[ClientId, ByClass]:
     """The statistics of the clients whose patients are taken out, without these patients."""
     return _left(run, (), method, history).revised if method.patients else {}
 
 
-def patients_by_client(run: Run, method: ExactErasure, history: History) -> dict[ClientId, tuple[str, ...]]:
+def patients_by_client(run: OpenRun, method: Subtraction, history: History) -> dict[ClientId, tuple[str, ...]]:
     """Which of the patients are taken out of which client."""
     if not method.patients:
         return {}
@@ -219,8 +221,8 @@ def _same(one: Choice, other: Choice) -> bool:
     return (one.class_weights, one.penalty) == (other.class_weights, other.penalty)
 
 
-def _guarantee(residual: float, fitted: Fit, settings: ExactSettings) -> Guarantee:
-    how = "summed again" if fitted.rebuilt else "subtracted"
+def _guarantee(residual: float, fitted: Fit, settings: ClosedFormSettings, joined: bool) -> Guarantee:
+    how = "summed again" if fitted.rebuilt else "added" if joined else "subtracted"
     which = {"class weights": settings.class_weights, "penalty": settings.penalty}
     anew = [f"{name} chosen anew" for name, value in which.items() if value is None]
     fixed = [f"{name} as the user set" for name, value in which.items() if value is not None]
@@ -252,7 +254,7 @@ def _at_most(value: float) -> float:
     return max(FINEST, 10.0 ** math.ceil(math.log10(value))) if value > 0 else FINEST
 
 
-def features_of(history: History) -> Features:
+def features_of_training(history: History) -> Features:
     """The features of a training.
 
     Raises:
@@ -261,7 +263,7 @@ def features_of(history: History) -> Features:
     return from_json(kept_features(_folder(history)), Features)
 
 
-def statistics_before(run: Run) -> Statistics:
+def statistics_before(run: OpenRun) -> Statistics:
     """The weighted sums of the run's model, the weights those that a training on these sums chooses."""
     sums = sums_of(run.parts()).total
     return sums.weighted(decide(sums, _settings(run)).class_weights)
@@ -299,7 +301,7 @@ def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) ->
     return own
 
 
-def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: History) -> _Left:
+def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Left:
     *before, last = _past(run, history)
     if wrong := [client for client in method.join if client in history.clients]:
         raise FedletheError(f"client '{wrong[0]}' is in the model already; nothing was done")
@@ -320,25 +322,25 @@ def _left(run: Run, forget: Sequence[ClientId], method: ExactErasure, history: H
     return _Left(sums, revised, (*before, last))
 
 
-def _of_images(run: Run, client: ClientId, last: Part, without: Sequence[str] = ()) -> ByClass:
+def _of_images(run: OpenRun, client: ClientId, last: Part, without: Sequence[str] = ()) -> ByClass:
     """A client's statistics made anew of its images, without patients that are taken out or were before."""
-    train = run.data.clients[client].train
-    chosen = np.ones(len(train), np.bool_)
-    if train.groups is not None:
-        names = sorted(set(train.groups.tolist()))
-        chosen = ~np.isin(train.groups, [*without, *_taken_before(run, client, names, last)])
-    return rows(train.only(chosen), _settings(run), len(run.data.classes))
+    train_closed_form = run.data.clients[client].train
+    chosen = np.ones(len(train_closed_form), np.bool_)
+    if train_closed_form.groups is not None:
+        names = sorted(set(train_closed_form.groups.tolist()))
+        chosen = ~np.isin(train_closed_form.groups, [*without, *_taken_before(run, client, names, last)])
+    return rows(train_closed_form.only(chosen), _settings(run), len(run.data.classes))
 
 
-def _past(run: Run, history: History) -> tuple[Part, ...]:
+def _past(run: OpenRun, history: History) -> tuple[Part, ...]:
     return history.parts if isinstance(history, Succession) else run.parts()
 
 
-def _last(run: Run, history: History) -> Part:
+def _last(run: OpenRun, history: History) -> Part:
     return _past(run, history)[-1]
 
 
-def _patients(run: Run, method: ExactErasure, history: History, last: Part) -> dict[ClientId, Examples]:
+def _patients(run: OpenRun, method: Subtraction, history: History, last: Part) -> dict[ClientId, Examples]:
     """The training rows of the patients, by client; none of a patient that was never trained on.
 
     Raises:
@@ -353,16 +355,16 @@ def _patients(run: Run, method: ExactErasure, history: History, last: Part) -> d
     for client in sorted(asked):
         if client not in history.clients:
             raise FedletheError(f"client '{client}' is not in the model; its clients are {', '.join(history.clients)}")
-        train = run.data.clients[client].train
-        if train.groups is None:
+        train_closed_form = run.data.clients[client].train
+        if train_closed_form.groups is None:
             raise FedletheError(f"{run.path}: its data name no patients; erase whole clients")
         if twice := _taken_before(run, client, method.patients, last):
             raise FedletheError(f"patient '{twice[0]}' was taken out of {client} already")
-        chosen = np.isin(train.groups, list(method.patients))
+        chosen = np.isin(train_closed_form.groups, list(method.patients))
         if chosen.all():
             raise FedletheError(f"client '{client}' has no other patients; erase the client instead")
         if there := _there(run.data.clients[client], method.patients):  # also who has images to test on alone
-            found[client] = train.only(chosen)
+            found[client] = train_closed_form.only(chosen)
             seen |= there
     if missing := sorted(set(method.patients) - seen):
         raise FedletheError(f"patient '{missing[0]}' has no image at {', '.join(asked)}; nothing was done")
@@ -378,7 +380,7 @@ def _there(held: ClientData, patients: Sequence[str]) -> set[str]:
     return found
 
 
-def _taken_before(run: Run, client: ClientId, patients: Sequence[str], last: Part) -> list[str]:
+def _taken_before(run: OpenRun, client: ClientId, patients: Sequence[str], last: Part) -> list[str]:
     """Which of the patients an earlier erasure took out, whose record has what stands for them."""
     keys, gone = run.history.store.keys, last.patients.get(client, frozenset())
     return sorted(name for name in patients if gone and keys.pseudonym(client, name) in gone)

@@ -145,7 +145,7 @@ def train_prepared(
             _train_rounds(prepared, history, evaluated)
         elif not history.rounds:
             with ExitStack() as stack:
-                closed_form.train(prepared, history, earlier(out, stack))
+                closed_form.train_closed_form(prepared, history, earlier(out, stack))
         return _summary(history, prepared, resumed_after, begun)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.audit import Finding
-from fedlethe.pages.page import Page, Picture, Section, Table, render
+from fedlethe.pages.page import Page, PageTable, Picture, Section, render
 from fedlethe.plots import style
 from fedlethe.plots.cost_against_gap import CostPoint, cost_against_gap
 from fedlethe.studies.compare import UNTOUCHED, Comparison, Row
@@ -90,7 +90,7 @@ def _in_markdown(cell: str) -> str:
     return text.replace("|", "\\|")
 
 
-def write(comparison: Comparison) -> Path:
+def write_comparison(comparison: Comparison) -> Path:
     """Write table.csv, findings.csv, table.md, the plot and index.html into the comparison's folder.
 
     Returns:
@@ -98,7 +98,7 @@ def write(comparison: Comparison) -> Path:
     """
     out = comparison.out
     files.write_text(out / "table.csv", _csv([HEADER, *(cells(row) for row in comparison.rows)]))
-    files.write_text(out / "findings.csv", _csv([FINDINGS, *_findings(comparison)]))
+    files.write_text(out / "findings.csv", _csv([VERDICTS, *_findings(comparison)]))
     files.write_text(out / "table.md", markdown(comparison))
     plot = cost_against_gap(_points(comparison), _around(comparison), _figure(comparison))
     picture = Picture.of(plot, style.save(plot, out), f"{plot.name}.csv")
@@ -117,7 +117,7 @@ def write(comparison: Comparison) -> Path:
             Section(
                 "The comparison",
                 EXPLAINED,
-                [Table("all methods", HEADER, [cells(row) for row in comparison.rows])],
+                [PageTable("all methods", HEADER, [cells(row) for row in comparison.rows])],
                 [picture],
             ),
             *_statements(comparison),
@@ -128,7 +128,7 @@ def write(comparison: Comparison) -> Path:
     return out / "index.html"
 
 
-FINDINGS = ("method", "stage", "audit", "verdict", "inside", "limit", "model", "index", "value")
+VERDICTS = ("method", "stage", "audit", "verdict", "inside", "limit", "model", "index", "value")
 
 
 def _findings(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -183,7 +183,7 @@ def _statements(comparison: Comparison) -> list[Section]:
         for finding in row.findings
     ]
     certain = [f"{row.name}: {row.guarantee}." for row in comparison.rows if row.guarantee is not None]
-    return [Section("What each audit found", certain, [Table("findings", header, lines)])]
+    return [Section("What each audit found", certain, [PageTable("findings", header, lines)])]
 
 
 def _reversion(comparison: Comparison) -> list[Section]:
@@ -198,7 +198,7 @@ def _reversion(comparison: Comparison) -> list[Section]:
     if not lines:
         return []
     text = "Repair rounds can bring back what was taken out: here the audits are made again after each of them."
-    return [Section("Reversion", text, [Table("by stage", header, lines)])]
+    return [Section("Reversion", text, [PageTable("by stage", header, lines)])]
 
 
 def _of(findings: Sequence[Finding], name: str) -> Finding:

@@ -26,7 +26,7 @@ _NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{UNDEFINED}|")
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """A table.
 
     Rows that follow each other with the same first cell are shown under one heading at the left. A column of numbers
@@ -88,7 +88,7 @@ class Section:
 
     title: str
     text: Sequence[str] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[PageTable] = ()
     pictures: Sequence[Picture] = ()
 
     @property
@@ -128,7 +128,7 @@ def render(page: Page) -> str:
     return environment.get_template("page.html.j2").render(page=page, overall=OVERALL)
 
 
-def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> Table:
+def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> PageTable:
     """Accuracy, balanced accuracy and AUC of each client (rows) at each stage (columns).
 
     Where there is one stage only, the three measures are the columns.
@@ -144,13 +144,13 @@ def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> Table:
     caption = f"How well the model reads test images: 1 is perfect; {UNDEFINED} is not defined"
     if len(stages) == 1:
         rows = [(heading, *_measured(metrics)) for heading, (metrics,) in found.items()]
-        return Table(f"{stages[0].name.capitalize()}. {caption}", ("hospital", *MEASURES), rows, marked)
+        return PageTable(f"{stages[0].name.capitalize()}. {caption}", ("hospital", *MEASURES), rows, marked)
     lines = [
         (heading, measure, *values)
         for heading, at_stages in found.items()
         for measure, values in zip(MEASURES, zip(*map(_measured, at_stages), strict=True), strict=True)
     ]
-    return Table(caption, ("hospital", "measure", *(stage.name for stage in stages)), lines, marked)
+    return PageTable(caption, ("hospital", "measure", *(stage.name for stage in stages)), lines, marked)
 
 
 def _heading(client: ClientId, forget: Sequence[ClientId]) -> str:

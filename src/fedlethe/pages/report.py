@@ -10,15 +10,15 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.erasing.erase import Erasure, erasures
-from fedlethe.pages.page import Page, Picture, Section, Table, render, stages_table
+from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
 from fedlethe.pages.request_sections import request_sections
 from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style
 from fedlethe.plots import mask_frontier as hiding_plots
 from fedlethe.runs.inspection import class_counts, kept, sample_images
-from fedlethe.runs.run import Run, from_json, read_run_document
+from fedlethe.runs.run import OpenRun, from_json, read_run_document
 from fedlethe.studies.frontier import saved_frontier
 from fedlethe.studies.sweep_trace import saved_sweep, saved_traces
-from fedlethe.studies.who_left import saved_identity
+from fedlethe.studies.who_left import saved_who_left
 from fedlethe.types import Cost, Evaluation, Stage
 
 
@@ -31,7 +31,7 @@ class Report:
     pictures: int
 
 
-def report(run: Run) -> Report:
+def report(run: OpenRun) -> Report:
     """Draw what the run has to show and write RUN/report/index.html, one self-contained page.
 
     Raises:
@@ -58,12 +58,12 @@ def report(run: Run) -> Report:
     return Report(run.path, path, sum(len(section.pictures) for section in sections))
 
 
-def _lead(run: Run, gone: list[str]) -> str:
+def _lead(run: OpenRun, gone: list[str]) -> str:
     trained = f"{len(run.data.clients)} hospitals trained one model together; no image left its hospital."
     return f"{trained} Taken out of it afterwards: {', '.join(gone)}." if gone else trained
 
 
-def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
+def _facts(run: OpenRun, done: list[Erasure]) -> dict[str, str]:
     document = read_run_document(run.path)
     return {
         "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.images.image_shape))}",
@@ -77,12 +77,12 @@ def _facts(run: Run, done: list[Erasure]) -> dict[str, str]:
     }
 
 
-def _picture(run: Run, plot: style.Plot, folder: str = "report") -> Picture:
+def _picture(run: OpenRun, plot: style.Plot, folder: str = "report") -> Picture:
     png = style.save(plot, run.path / folder)
     return Picture.of(plot, png, f"{folder}/{plot.name}.csv")
 
 
-def _data_sections(run: Run) -> Iterator[Section]:
+def _data_sections(run: OpenRun) -> Iterator[Section]:
     if run.remote is not None:
         yield _remote_section(run)
         return
@@ -94,18 +94,20 @@ def _data_sections(run: Run) -> Iterator[Section]:
         _picture(run, images_held.contact_sheet(sample_images(run.images))),
     ]
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
-    yield Section("The hospitals and their images", left_out, [Table("images", header, rows)], drawn)
+    yield Section("The hospitals and their images", left_out, [PageTable("images", header, rows)], drawn)
 
 
-def _remote_section(run: Run) -> Section:
+def _remote_section(run: OpenRun) -> Section:
     """What is known of images that are on other machines."""
     held = {entry.client: entry.num_examples for entry in run.history.ledger.participation() if entry.num_examples}
     rows = [(client, str(held.get(client, "unknown"))) for client in run.data.clients]
     text = ["The images stay on the nodes; only models and counts have reached this machine."]
-    return Section("The hospitals and their images", text, [Table("images", ("client", "training images"), rows)], [])
+    return Section(
+        "The hospitals and their images", text, [PageTable("images", ("client", "training images"), rows)], []
+    )
 
 
-def _training_sections(run: Run) -> Iterator[Section]:
+def _training_sections(run: OpenRun) -> Iterator[Section]:
     curve = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
     if not curve:
         return
@@ -114,12 +116,12 @@ def _training_sections(run: Run) -> Iterator[Section]:
     refused = [entry for entry in run.history.ledger.participation() if entry.refused is not None]
     text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
     rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(run.history)]
-    sizes = Table("the record", ("kind", "files", "bytes"), rows)
+    sizes = PageTable("the record", ("kind", "files", "bytes"), rows)
     final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
     yield Section("Training", text, [final, sizes], [_picture(run, accuracy_curves.training_curve(curve))])
 
 
-def _erasure_sections(run: Run) -> Iterator[Section]:
+def _erasure_sections(run: OpenRun) -> Iterator[Section]:
     for erasure in erasures(run):
         text = [
             f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
@@ -133,7 +135,7 @@ def _erasure_sections(run: Run) -> Iterator[Section]:
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
 
 
-def _study_sections(run: Run) -> Iterator[Section]:
+def _study_sections(run: OpenRun) -> Iterator[Section]:
     if (swept := saved_sweep(run.history)) is not None:
         plot = _picture(run, noise_sweep.sweep(swept.points, swept.untouched))
         yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
@@ -141,7 +143,7 @@ def _study_sections(run: Run) -> Iterator[Section]:
         text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
         drawn = _picture(run, hiding_plots.frontier(masks.points))
         yield Section("Masks: what it costs to hide who left", text, (), [drawn])
-    if (left := saved_identity(run.history)) is not None:
+    if (left := saved_who_left(run.history)) is not None:
         text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
         yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
     for traced in saved_traces(run.history):

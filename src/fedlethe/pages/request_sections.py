@@ -10,18 +10,18 @@ from typing import Any
 from fedlethe.audit import AUDITS, Finding
 from fedlethe.erasing.auditing import attested
 from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
-from fedlethe.pages.page import Picture, Section, Table
+from fedlethe.pages.page import PageTable, Picture, Section
 from fedlethe.plots.audit_verdicts import Audited, audits, sentence
 from fedlethe.plots.style import Plot
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import newest_certificate
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 
 INTERVALS = {"utility": ("accuracy_low", "accuracy_high"), "backdoor": ("success_low", "success_high")}
 """Of which audits an interval is in the details, and under which names."""
 
 
-def request_sections(run: Run, picture: Callable[[Plot, str], Picture]) -> Iterator[Section]:
+def request_sections(run: OpenRun, picture: Callable[[Plot, str], Picture]) -> Iterator[Section]:
     """A section for each request.
 
     Args:
@@ -72,7 +72,7 @@ def _story(request: ErasureRequest) -> str:
     return f"{asked} {verdict}{ends[request.state]} {purge}"
 
 
-def _facts(request: ErasureRequest) -> Table:
+def _facts(request: ErasureRequest) -> PageTable:
     late = " (overdue)" if request.overdue else ""
     rows = [
         ("reason", request.reason),
@@ -81,10 +81,10 @@ def _facts(request: ErasureRequest) -> Table:
         ("deadline", request.deadline + late),
         ("state", f"{request.state}, since {request.since}"),
     ]
-    return Table("The request", ("", "on record"), rows)
+    return PageTable("The request", ("", "on record"), rows)
 
 
-def _audited(run: Run, id: str) -> list[Audited]:
+def _audited(run: OpenRun, id: str) -> list[Audited]:
     found = attested(run, id)
     return [] if found is None else [_shown(finding) for finding in found.findings]
 
@@ -108,7 +108,7 @@ def _shown(finding: Finding) -> Audited:
     )
 
 
-def _statement(run: Run, request: ErasureRequest) -> dict[str, Any] | None:
+def _statement(run: OpenRun, request: ErasureRequest) -> dict[str, Any] | None:
     path = newest_certificate(run, request)
     if path is None:
         return None
@@ -118,7 +118,7 @@ def _statement(run: Run, request: ErasureRequest) -> dict[str, Any] | None:
     return {**statement, "path": name}
 
 
-def _certificate(statement: dict[str, Any]) -> list[Table]:
+def _certificate(statement: dict[str, Any]) -> list[PageTable]:
     predicate = statement["predicate"]
     purge, claim = predicate["purge"], predicate["claim"]
     files = sum(len(one["files"]) for one in purge["runs"])
@@ -144,6 +144,6 @@ def _certificate(statement: dict[str, Any]) -> list[Table]:
     check = f"fedlethe verify {statement['path']} --key KEY.pub --run RUN"
     gaps = [(str(number), text) for number, text in enumerate(predicate["not_covered"], start=1)]
     return [
-        Table(f"The certificate; to check it: {check}", ("", "it says"), rows),
-        Table("What the certificate does not cover", ("", "not covered"), gaps),
+        PageTable(f"The certificate; to check it: {check}", ("", "it says"), rows),
+        PageTable("What the certificate does not cover", ("", "not covered"), gaps),
     ]

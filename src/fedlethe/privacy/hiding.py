@@ -20,8 +20,8 @@ from fedlethe.privacy.accounting import (
 from fedlethe.privacy.mask import demand_sigma
 from fedlethe.types import ClientId
 
-Kind: TypeAlias = Literal["isotropic", "subspace", "shaped"]
-KINDS: tuple[Kind, ...] = ("isotropic", "subspace", "shaped")
+MaskKind: TypeAlias = Literal["isotropic", "subspace", "shaped"]
+KINDS: tuple[MaskKind, ...] = ("isotropic", "subspace", "shaped")
 
 DELTA = 1e-5
 
@@ -45,7 +45,7 @@ class Masking:
             likely: above m / K. Of one client that is the chance of naming it.
     """
 
-    kind: Kind | None = None
+    kind: MaskKind | None = None
     sigma: float | None = None
     epsilon: float | None = None
     delta: float = DELTA
@@ -80,7 +80,7 @@ class Masking:
         return self.guarantees or bool(self.sigma)
 
     @property
-    def chosen(self) -> Kind:
+    def chosen(self) -> MaskKind:
         """The kind, resolved."""
         return self.kind or ("subspace" if self.guarantees else "isotropic")
 
@@ -110,6 +110,25 @@ class Masking:
         return {"kind": self.chosen, "delta": self.delta, **given}
 
 
+SPANNED: tuple[MaskKind, ...] = ("subspace", "shaped")
+"""Masks whose noise lies where the candidates differ, so in directions that the erased client's images are part of."""
+
+
+def rounded_up(distance: float) -> float:
+    """A distance to two digits, never too small: sizes noise as well, and tells less of the images behind it.
+
+    To all its digits the distance between two candidates is an equation in the erased images that outlives the purge.
+
+    Example:
+        >>> rounded_up(0.4030060430929562), rounded_up(2.0), rounded_up(0.0)
+        (0.41, 2.0, 0.0)
+    """
+    if distance <= 0 or not math.isfinite(distance):
+        return distance
+    shown = float(f"{distance:.1e}")
+    return shown if shown >= distance else float(f"{shown + 10.0 ** (math.floor(math.log10(shown)) - 1):.1e}")
+
+
 @dataclass(frozen=True, slots=True)
 class Hidden:
     """What hides the erased clients, how well, and from whom.
@@ -118,7 +137,7 @@ class Hidden:
         by: 'isotropic', 'subspace' or 'shaped' mask, or 'decoys'.
         among: The clients that may be the ones. Every `erased` of them are a candidate.
         erased: How many of them are.
-        distance: The largest L2 distance between two candidates.
+        distance: The largest L2 distance between two candidates, to two digits, rounded up.
         sigma: Standard deviation of the noise; of the shaped mask, the subspace mask's that hides as much.
         mu: distance / sigma; 0 where the candidates coincide.
         epsilon: At `delta`.
@@ -228,7 +247,7 @@ def hidden_by(
     )
 
 
-def together(releases: Sequence[Hidden]) -> Hidden:
+def hidden_together(releases: Sequence[Hidden]) -> Hidden:
     """What several releases about the same clients hide of them, taken together.
 
     Each was made with noise of its own. Who may be the ones is who may be so in each: who is missing in one is not.

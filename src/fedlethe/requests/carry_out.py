@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fedlethe.entered import demand_said
 from fedlethe.erasing.auditing import Attested, attest, attested, demand_references
 from fedlethe.erasing.erase import Erasure, done, erase_locked, recorded
-from fedlethe.erasing.patients import demand_trained_on, named, refuse_known, unnamed
-from fedlethe.erasing.plan import EMPTY, Request, request_for
+from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.patients import demand_trained_on, names_of, refuse_known, unnamed
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.secret import destroy_spent
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
@@ -45,41 +46,11 @@ from fedlethe.requests.purge import demand_finished, demand_keys, enter_lost, is
 from fedlethe.requests.signing import SigningKey
 from fedlethe.runs.lineage import held_by, up_to
 from fedlethe.runs.remote import OutOfReach
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
-Audit: TypeAlias = Callable[[Run, Erasure, Request, int], None]
+AuditStep: TypeAlias = Callable[[OpenRun, Erasure, ErasureOrder, int], None]
 """Audits an erasure against so many retrainings and enters the findings, once; see `attest`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """How a request is to be carried out, as the ledger keeps it.
-
-    Attributes:
-        method: A method or recipe.
-        options: Of the method.
-        mask: Fields of the mask.
-        repair: Fields of Repair.
-        after: The erasure to begin from; None for the trained model.
-        references: Retrainings to audit against; 0 for no audit.
-        keep_for: Days for which the traces are kept before they are purged.
-        result: An erasure that was made before, whose model is the result; None for one of the request's own.
-    """
-
-    method: str
-    options: Mapping[str, Any]
-    mask: Mapping[str, Any]
-    repair: Mapping[str, Any]
-    after: str | None = None
-    references: int = 0
-    keep_for: int = 0
-    result: str | None = None
-
-    @classmethod
-    def of(cls, *fields: Any) -> Plan:
-        """A plan by its fields in their order."""
-        return cls(**dict(zip(cls.__slots__, fields, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +90,11 @@ class Purged:
 
 
 def carry_out(
-    run: Run,
+    run: OpenRun,
     id: str,
-    plan: Plan | None,
+    plan: ErasurePlan | None,
     key: SigningKey,
-    audit: Audit = attest,
+    audit: AuditStep = attest,
     accepted: Mapping[str, str] | None = None,
     lost: Mapping[str, str] | None = None,
 ) -> Carried:
@@ -156,14 +127,14 @@ def carry_out(
         return _told(run, request)
 
 
-def _enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> None:
+def _enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     for text in lost.values():
         demand_said(text, "--lost-keys")
         refuse_known("--lost-keys", text, run.history, request.mentions)
     enter_lost(run, request, lost)
 
 
-def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | None) -> None:
+def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
     request = find(ledger, id)
     if not request.stopped:
@@ -177,7 +148,7 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: Plan | N
     moved(ledger, id, "audited", accepted=dict(accepted))
 
 
-def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) -> ErasureRequest:
+def erase_unsigned(run: OpenRun, id: str, plan: ErasurePlan | None, audit: AuditStep = attest) -> ErasureRequest:
     """Carry a request out as far as clients are needed: erased and audited, to be signed and purged by `carry_out`.
 
     Args:
@@ -194,7 +165,7 @@ def erase_unsigned(run: Run, id: str, plan: Plan | None, audit: Audit = attest) 
 
 
 def _until_audited(
-    run: Run, id: str, plan: Plan | None, audit: Audit, lost: Mapping[str, str] | None = None
+    run: OpenRun, id: str, plan: ErasurePlan | None, audit: AuditStep, lost: Mapping[str, str] | None = None
 ) -> ErasureRequest:
     ledger = run.history.ledger
     demand_clock(ledger)
@@ -218,11 +189,11 @@ def _until_audited(
     return _erased(run, request, audit)
 
 
-def _as_begun(plan: Plan, request: ErasureRequest) -> bool:
+def _as_begun(plan: ErasurePlan, request: ErasureRequest) -> bool:
     """Whether a plan is the one that a request was carried out by; what it leaves open counts as that one's."""
     if request.plan is None:
         return False
-    held = Plan(**request.plan)
+    held = ErasurePlan.from_dict(request.plan)
     return held == replace(plan, after=plan.after or held.after, references=plan.references or held.references)
 
 
@@ -236,18 +207,17 @@ def current(ledger: Ledger) -> str | None:
     return carried[-1] if carried else None
 
 
-def _begun(run: Run, request: ErasureRequest, plan: Plan | None) -> ErasureRequest:
+def _begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> ErasureRequest:
     ledger = run.history.ledger
-    anew = request.stopped and plan is not None and plan != Plan(**(request.plan or {}))
+    anew = request.stopped and plan is not None and plan != ErasurePlan.from_dict(request.plan or {})
     _demand_none_under_way(ledger, request.id)
-    held = None if request.plan is None else Plan(**request.plan)
+    held = None if request.plan is None else ErasurePlan.from_dict(request.plan)
     if request.state in ("opened", "failed") or anew:
-        plan = plan or held or Plan(method="recommended", options={}, mask={}, repair={})
+        plan = plan or held or ErasurePlan()
         if anew and held is not None and not plan.references:  # what audits found is not got rid of by not asking
             plan = replace(plan, references=held.references)
         plan = _checked(run, request, plan)
-        facts = {name: getattr(plan, name) for name in Plan.__slots__}
-        return moved(ledger, request.id, "running", plan=facts)
+        return moved(ledger, request.id, "running", plan=plan.to_dict())
     if plan is not None and held is not None and not _as_begun(plan, request):
         raise FedletheError(f"request {request.id} was begun in another way; go on with it without options")
     return request
@@ -260,7 +230,7 @@ def _demand_none_under_way(ledger: Ledger, id: str) -> None:
             raise FedletheError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
 
 
-def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
+def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasurePlan:
     if plan.keep_for < 0:
         raise FedletheError("--keep-for must not be negative")
     demand_references(plan.references)
@@ -288,7 +258,7 @@ def _checked(run: Run, request: ErasureRequest, plan: Plan) -> Plan:
     return plan
 
 
-def _demand_result(run: Run, request: ErasureRequest, id: str) -> None:
+def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
     """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
     record = recorded(run, id)
     if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
@@ -307,26 +277,25 @@ def _demand_result(run: Run, request: ErasureRequest, id: str) -> None:
         raise FedletheError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 
-def _built(run: Run, request: ErasureRequest, plan: Plan) -> Request:
+def _built(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
     """What `erase` is asked for."""
-    patients = named(run, request.patients)
+    patients = names_of(run, request.patients)
     clients: tuple[ClientId, ...] = request.clients
     options = dict(plan.options)
     if run.config.exact is not None and patients:
         options |= {"patients": [name for names in patients.values() for name in names], "of": list(clients)}
         clients = ()
-    recipe = run.config.recipe(plan.method)
-    of_network = EMPTY if run.config.exact is not None else patients
-    built = request_for(run.config, clients, recipe, options, plan.mask, plan.repair, plan.after, patients=of_network)
+    of_network = {} if run.config.exact is not None else patients
+    built = order_for(run.config, clients, replace(plan, options=options), of_network)
     return replace(built, act=request.id)
 
 
-def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
+def _erased(run: OpenRun, request: ErasureRequest, audit: AuditStep) -> ErasureRequest:
     """The erasure itself, then its audit."""
     if request.state != "running":
         return request
     assert request.plan is not None
-    plan = Plan(**request.plan)
+    plan = ErasurePlan.from_dict(request.plan)
     built = _built(run, request, plan)
     try:
         chosen = None if plan.result is None else recorded(run, plan.result)
@@ -343,7 +312,7 @@ def _erased(run: Run, request: ErasureRequest, audit: Audit) -> ErasureRequest:
     return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
-def _with_a_way_out(run: Run, request: ErasureRequest, plan: Plan, error: FedletheError) -> FedletheError:
+def _with_a_way_out(run: OpenRun, request: ErasureRequest, plan: ErasurePlan, error: FedletheError) -> FedletheError:
     """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
     keys = run.history.store.keys
     lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
@@ -353,7 +322,7 @@ def _with_a_way_out(run: Run, request: ErasureRequest, plan: Plan, error: Fedlet
     return FedletheError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 
-def _demand_another_model(run: Run, request: ErasureRequest, erasure: Erasure) -> None:
+def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasure) -> None:
     """Refuse an erasure that left the model as it was, bit for bit, where nothing is certain of it."""
     if erasure.guarantee is None and torch.equal(run.past(erasure.after).final(), run.history.erased_model(erasure.id)):
         error = (
@@ -363,13 +332,13 @@ def _demand_another_model(run: Run, request: ErasureRequest, erasure: Erasure) -
         raise FedletheError(error)
 
 
-def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
+def _certified(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
     """The certificate, the purge unless it is to wait, and the certificate that holds the purge, too."""
     assert request.erasure is not None
     assert request.plan is not None
     _demand_decided(run, request)
     run.history.store.find(f"erasures/{request.erasure}/model")  # nothing is signed of a model that was removed
-    days = Plan(**request.plan).keep_for
+    days = ErasurePlan.from_dict(request.plan).keep_for
     due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
     demand_keys(run, request, request.erasure)
     if due is None:
@@ -381,7 +350,7 @@ def _certified(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReq
     return _purged(run, request, key)
 
 
-def _demand_decided(run: Run, request: ErasureRequest) -> None:
+def _demand_decided(run: OpenRun, request: ErasureRequest) -> None:
     """Refuse to sign or purge where the record of the audit says otherwise than the request, or nobody has decided.
 
     Raises:
@@ -398,7 +367,7 @@ def _demand_decided(run: Run, request: ErasureRequest) -> None:
         raise FedletheError(f"request {request.id}: its audit found '{verdict}', and nobody has accepted that")
 
 
-def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
+def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
     assert request.erasure is not None
     _demand_decided(run, request)
     ledger = run.history.ledger
@@ -412,7 +381,7 @@ def _purged(run: Run, request: ErasureRequest, key: SigningKey) -> ErasureReques
     return moved(ledger, request.id, "completed", purge="done")
 
 
-def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) -> Purged:
+def purge_due(run: OpenRun, key: SigningKey, lost: Mapping[str, str] | None = None) -> Purged:
     """Carry out the purges that were to wait, and whose date has come; going on with one that was cut off.
 
     Args:
@@ -442,7 +411,7 @@ def purge_due(run: Run, key: SigningKey, lost: Mapping[str, str] | None = None) 
         return Purged(run.path, tuple(carried), tuple(waiting), tuple(unfinished))
 
 
-def _told(run: Run, request: ErasureRequest) -> Carried:
+def _told(run: OpenRun, request: ErasureRequest) -> Carried:
     assert request.erasure is not None
     erasure = recorded(run, request.erasure)
     found, certificate = attested(run, erasure.id), newest_certificate(run, request)
@@ -451,7 +420,7 @@ def _told(run: Run, request: ErasureRequest) -> Carried:
     return Carried(request, erasure, certificate, found, tuple(not_in_ledger(run)))
 
 
-def newest_certificate(run: Run, request: ErasureRequest) -> Path | None:
+def newest_certificate(run: OpenRun, request: ErasureRequest) -> Path | None:
     """The newest certificate of a request; None where there is none yet."""
     store = run.history.store
     names = (f"erasures/{request.erasure}/{name}" for name in (FINAL, BEFORE))

@@ -33,7 +33,7 @@ from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import demand_sound, pages, stray_keys, strays
 from fedlethe.requests.purge import abroad, because_of, condemned, folders_of
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
-from fedlethe.runs.run import Run, erased_images, read_run_document
+from fedlethe.runs.run import OpenRun, erased_images, read_run_document
 from fedlethe.types import Evaluation
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -58,7 +58,7 @@ NOT_COVERED = (
 """What every certificate says that it does not cover."""
 
 
-def issue(run: Run, request: ErasureRequest, key: SigningKey, name: str, due: str | None) -> None:
+def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, name: str, due: str | None) -> None:
     """Sign a certificate and enter it in the ledger.
 
     Args:
@@ -86,7 +86,7 @@ CHANGING = ("purge", "run", "ledger", "secrets")
 """What the final certificate may say otherwise than the one before the purge."""
 
 
-def demand_as_certified(run: Run, request: ErasureRequest, key: SigningKey) -> None:
+def demand_as_certified(run: OpenRun, request: ErasureRequest, key: SigningKey) -> None:
     """Refuse to purge where something is not as it was entered, or not as the first certificate says.
 
     Raises:
@@ -97,7 +97,7 @@ def demand_as_certified(run: Run, request: ErasureRequest, key: SigningKey) -> N
     _demand_same(run, request, statement(run, request, False, None), key)
 
 
-def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> str:
+def _demand_same(run: OpenRun, request: ErasureRequest, said: Mapping[str, Any], key: SigningKey) -> str:
     """Refuse a final certificate that differs from the first one in more than the purge: the run's record was changed.
 
     Returns:
@@ -125,7 +125,7 @@ def _demand_same(run: Run, request: ErasureRequest, said: Mapping[str, Any], key
     return f"It says the same, and was signed with another key, {signer[:16]}: its signature was not checked here."
 
 
-def statement(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
+def statement(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
     """The in-toto statement, plain values."""
     assert request.erasure is not None
     erasure = recorded(run, request.erasure)
@@ -183,7 +183,7 @@ def figures_of(erasure: Erasure) -> dict[str, Any]:
     return figures
 
 
-def claimed(run: Run, erasure: Erasure) -> Claim:
+def claimed(run: OpenRun, erasure: Erasure) -> Claim:
     """What an erasure's record claims.
 
     Raises:
@@ -229,7 +229,7 @@ def audit_facts(found: Attested | None) -> dict[str, Any]:
     return {"made": True, "words": words, **asdict(found)}
 
 
-def _nodes(run: Run, id: str) -> dict[str, Any]:
+def _nodes(run: OpenRun, id: str) -> dict[str, Any]:
     """Who the clients' nodes were, how that was known, and how many messages each was sent in the erasure."""
     store, name = run.history.store, f"erasures/{id}/nodes"
     if not store.holds(name):
@@ -239,7 +239,7 @@ def _nodes(run: Run, id: str) -> dict[str, Any]:
     return {"nodes": {name: held[name] for name in told}}
 
 
-def _secrets(run: Run, erasure: Erasure) -> dict[str, Any]:
+def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
     """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
     if not erasure.hiding:
         return {}
@@ -252,7 +252,7 @@ def _secrets(run: Run, erasure: Erasure) -> dict[str, Any]:
     return {"secrets": {"left": left, "words": words}}
 
 
-def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
+def _purge(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> dict[str, Any]:
     store = run.history.store
     apart = store.keys.apart
     backups = (
@@ -276,7 +276,7 @@ def _purge(run: Run, request: ErasureRequest, purged: bool, due: str | None) -> 
     return {"state": state, "until": due, **facts, "runs": listed}
 
 
-def not_in_ledger(run: Run) -> Iterator[str]:
+def not_in_ledger(run: OpenRun) -> Iterator[str]:
     """What lies in the folders of a run and of those that it began from, and is not in their ledgers, in words.
 
     It may be a copy of anything. The pages of `report` are among it until the purge removes them: nobody entered what
@@ -293,7 +293,7 @@ def _not_in(folder: RunFolder) -> Iterator[str]:
     yield from (f"{where}{name}: a page of `report`; nobody entered what it holds" for name in pages(folder))
 
 
-def _gone(run: Run, request: ErasureRequest) -> dict[str, Any]:
+def _gone(run: OpenRun, request: ErasureRequest) -> dict[str, Any]:
     """What was purged, from the run and from those that it began from."""
     listed, ledger = [], run.history.ledger
     (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
@@ -338,7 +338,7 @@ def _listed(folder: RunFolder, files: Mapping[str, str]) -> dict[str, Any]:
     return {"run": folder.ledger.run_id, "files": [{"path": path, "sha256": hash} for path, hash in files.items()]}
 
 
-def _remains(run: Run, request: ErasureRequest, purged: bool) -> list[str]:
+def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
     """What stays: as it is now after a purge, else as the purge is to leave it.
 
     A later erasure's purge can have come first: it took this one's model, and rebased the influences on its own.
@@ -367,7 +367,7 @@ def _remains(run: Run, request: ErasureRequest, purged: bool) -> list[str]:
     return kept
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: OpenRun) -> dict[str, Any]:
     document = read_run_document(run.path)
     facts: Mapping[str, Any] = document["run"]
     return {

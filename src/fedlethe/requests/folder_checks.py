@@ -65,7 +65,11 @@ def stray_keys(history: RunFolder) -> Iterator[str]:
     expected = {f"{client}.{id}.key" for client in made for id in keys.living(client)}
     gone = {f"{client}.{id}.key" for client, ids in keys.destroyed().items() for id in ids}
     for path in entries(keys.files.folder):
-        if path.name in gone:
+        if path.is_symlink():
+            yield f"{path}: is a link, which fedlethe does not make"
+        elif not path.is_file():
+            yield f"{path}: is no plain file"
+        elif path.name in gone:
             yield f"{path}: is there, though the ledger says that it was destroyed"
         elif path.parent != keys.files.folder or path.name not in expected:
             yield f"{path}: is there, though the ledger knows no such key"

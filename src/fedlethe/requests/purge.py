@@ -29,7 +29,7 @@ from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, ide
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
 from fedlethe.erasing.claims import first_round
-from fedlethe.erasing.patients import OfClients, named
+from fedlethe.erasing.patients import OfClients, names_of
 from fedlethe.erasing.secret import MASKS, demand_no_former
 from fedlethe.errors import FedletheError
 from fedlethe.files import removing
@@ -47,7 +47,7 @@ from fedlethe.requests.folder_checks import pages
 from fedlethe.runs.lineage import held_by, models_holding
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run import (
-    Run,
+    OpenRun,
     applicable,
     config_of,
     divided,
@@ -62,7 +62,7 @@ from fedlethe.types import ClientId, Need, Vector
 OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
 """What a purge says of images that were never on this machine."""
 
-AUDITS = "audits"
+AUDITS_FOLDER = "audits"
 """The folder of what models answered to the clients' images."""
 
 BESIDE = "beside"
@@ -84,7 +84,7 @@ class Condemned:
     keys: Mapping[ClientId, tuple[str, ...]]
 
 
-def condemned(run: Run, request: ErasureRequest, base: str) -> list[Condemned]:
+def condemned(run: OpenRun, request: ErasureRequest, base: str) -> list[Condemned]:
     """What the purge of a request takes, from the run itself first, then from those that it began from.
 
     Args:
@@ -100,7 +100,7 @@ def condemned(run: Run, request: ErasureRequest, base: str) -> list[Condemned]:
     return found[::-1]
 
 
-def folders_of(run: Run) -> list[RunFolder]:
+def folders_of(run: OpenRun) -> list[RunFolder]:
     """The run's folder, then those that it began from, the nearest first."""
     earlier = [part.history for part in run.earlier if isinstance(part.history, RunFolder)]
     return [run.history, *earlier[::-1]]
@@ -275,7 +275,7 @@ class _Source:
         return cls(config, without(images, applicable(images, before)), before)
 
     @classmethod
-    def of_open(cls, run: Run) -> _Source:
+    def of_open(cls, run: OpenRun) -> _Source:
         """The data of the run itself, which are loaded already."""
         before = erased_images(run.history)
         left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
@@ -332,7 +332,7 @@ def _array(data: FederatedData) -> npt.NDArray[Any]:
 # The purge itself
 
 
-def purge(run: Run, request: ErasureRequest, base: str) -> None:
+def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
     """Purge what is kept of a request's clients; going on where an earlier attempt was cut off.
 
     The ledger is told first, in one transaction: a kill at any moment leaves all of it in its place, or all of it
@@ -349,7 +349,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     for folder in folders_of(run):
         demand_no_former(folder.path)
     done = is_purged(run.history, request.id)
-    patients = {} if done else named(run, request.patients)
+    patients = {} if done else names_of(run, request.patients)
     own, *earlier = condemned(run, request, base)
     with ExitStack() as stack:
         for target in (own, *earlier):  # what the ledger calls living must be there before anything is condemned
@@ -371,7 +371,7 @@ def purge(run: Run, request: ErasureRequest, base: str) -> None:
     reach(folders_of(run), request.id, request.clients)
 
 
-def enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> None:
+def enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     """Enter of every key that is to be destroyed and cannot be found: somebody says it is lost.
 
     Args:
@@ -395,7 +395,7 @@ def enter_lost(run: Run, request: ErasureRequest, lost: Mapping[str, str]) -> No
                 )
 
 
-def demand_keys(run: Run, request: ErasureRequest, base: str) -> None:
+def demand_keys(run: OpenRun, request: ErasureRequest, base: str) -> None:
     """Refuse a purge whose keys are not all there, before anything of it is signed.
 
     Args:
@@ -413,7 +413,7 @@ def demand_keys(run: Run, request: ErasureRequest, base: str) -> None:
         _demand_one_name(target)
 
 
-def demand_finished(run: Run, request: ErasureRequest) -> None:
+def demand_finished(run: OpenRun, request: ErasureRequest) -> None:
     """Refuse to purge where a request of an earlier run is under way: it needs the models that would go.
 
     Raises:
@@ -452,7 +452,7 @@ def _demand_one_name(target: Condemned) -> None:
             )
 
 
-def abroad(run: Run, request: ErasureRequest) -> str:
+def abroad(run: OpenRun, request: ErasureRequest) -> str:
     """What a request is called in the ledger of a run that this one began from."""
     return f"{request.id} of run {run.history.ledger.run_id}"
 
@@ -542,8 +542,8 @@ def _finish(folder: RunFolder) -> None:
     store.remove([name for name, gone in folder.ledger.tombstones().items() if gone.because != REPLACED])
     store.keys.finish()
     store.remove(pages(folder))  # they show the clients' images and whose classes are whose; `report` makes them anew
-    with removing(folder.path / AUDITS):
-        if (folder.path / AUDITS).exists():
-            shutil.rmtree(folder.path / AUDITS)
+    with removing(folder.path / AUDITS_FOLDER):
+        if (folder.path / AUDITS_FOLDER).exists():
+            shutil.rmtree(folder.path / AUDITS_FOLDER)
     store.prune()
     scrub(erased_images(folder))

@@ -22,12 +22,12 @@ from fedlethe.history.request_log import (
     moved,
     requests_of,
 )
-from fedlethe.runs.run import Run, opened_folder
+from fedlethe.runs.run import OpenRun, opened_folder
 from fedlethe.types import ClientId
 
 
 def open_request(
-    run: Run,
+    run: OpenRun,
     clients: Sequence[ClientId],
     patients: Sequence[str],
     reason: str,
@@ -81,7 +81,7 @@ def _date(text: str) -> str:
         raise FedletheError(f"--deadline {text}: must be a date, YYYY-MM-DD") from None
 
 
-def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, list[str]]:
+def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, list[str]]:
     """The client to what stands for its patients in the ledger, which is never to hold their names."""
     if not patients:
         return {}
@@ -95,7 +95,7 @@ def _pseudonyms(run: Run, clients: Sequence[ClientId], patients: Sequence[str]) 
 
 
 def _demand_free(
-    run: Run, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
+    run: OpenRun, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
 ) -> ErasureRequest | None:
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:

@@ -57,7 +57,7 @@ class CacheCleared:
     not_reached: tuple[str, ...]
 
 
-def document_of(after: Path) -> Document:
+def document_of_run(after: Path) -> Document:
     """The configuration of the run of an erasure (RUN/erasures/0001), as run.toml has it; empty where there is none.
 
     Raises:

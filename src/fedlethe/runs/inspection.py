@@ -17,7 +17,7 @@ from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.later import torch
 from fedlethe.plots import images_held, style
-from fedlethe.runs.run import Run, load_data, opened_folder
+from fedlethe.runs.run import OpenRun, load_data, opened_folder
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 
 IMAGES_SHOWN = 4
@@ -34,7 +34,7 @@ class Evaluated:
     evaluation: Evaluation
 
 
-def evaluate_model(run: Run, model: Path | None, round: int | None, erasure: str | None, split: Split) -> Evaluated:
+def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure: str | None, split: Split) -> Evaluated:
     """Evaluate a checkpoint file, the global model of a round, an erasure's model, or else the final model.
 
     Raises:
@@ -51,7 +51,7 @@ def evaluate_model(run: Run, model: Path | None, round: int | None, erasure: str
     return Evaluated(run.path, path, split, run.evaluate(vector, split))
 
 
-def _chosen(run: Run, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
+def _chosen(run: OpenRun, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
     if model is not None:
         known = {(run.path / one.path).resolve(): one.sha256 for one in run.history.ledger.artefacts().values()}
         return model, checkpoint.load(model, run.layout, known.get(model.resolve()))
@@ -74,7 +74,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class HistoryCheck:
     """What `fedlethe history --check` found; it stops with an error where anything does not match.
 
     Attributes:
@@ -101,7 +101,7 @@ class Overview:
     clients: tuple[ClientId, ...]
     keeps: tuple[str, ...]
     kept: tuple[Kept, ...]
-    check: Check | None
+    check: HistoryCheck | None
 
 
 def history_overview(
@@ -168,7 +168,7 @@ def _rebuild(history: RunFolder, round: int, out: Path) -> None:
     checkpoint.save(out, model, history.layout)
 
 
-def _check(history: RunFolder) -> Check:
+def _check(history: RunFolder) -> HistoryCheck:
     artefacts = history.ledger.artefacts()
     history.verify()
     rebuilt = None
@@ -179,7 +179,7 @@ def _check(history: RunFolder) -> Check:
                 raise FedletheError(f"{history.path}: round {record.round}, rebuilt, is not its global checkpoint")
             rebuilt += 1
     residual, bound = _influence_residual(history) if Need.INFLUENCE in history.keep else (None, None)
-    return Check(len(artefacts), rebuilt, residual, bound)
+    return HistoryCheck(len(artefacts), rebuilt, residual, bound)
 
 
 def _influence_residual(history: RunFolder) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from fedlethe.history.sealing import Key
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Part
 from fedlethe.runs.beginning import Beginning, LeftOut
-from fedlethe.runs.run import Run, begun_parts, chain_of, divided, load_data, purged_images, read_run_document
+from fedlethe.runs.run import OpenRun, begun_parts, chain_of, divided, load_data, purged_images, read_run_document
 from fedlethe.types import ClientId
 
 PRINTS = "fingerprints"
@@ -39,7 +39,7 @@ PRINTS = "fingerprints"
 TRAINABLE = 2
 """Training images that a client must have."""
 
-Chosen = Mapping[Split, npt.NDArray[np.bool_]]
+ChosenRows = Mapping[Split, npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Prints:
 
 
 @dataclass(slots=True)
-class Erased:
+class ErasedBefore:
     """Who was erased on the way to where a run begins, and was not taken back since.
 
     Attributes:
@@ -85,7 +85,7 @@ class Erased:
     not_checked: list[str] = field(default_factory=list)
 
     @classmethod
-    def before(cls, parts: Sequence[Part]) -> Erased:
+    def before(cls, parts: Sequence[Part]) -> ErasedBefore:
         """Of these trainings and erasures, the first one first."""
         found = cls()
         for part in parts:
@@ -130,7 +130,7 @@ class Erased:
 
 
 def keep_prints(
-    run: Run, id: str, forget: Iterable[ClientId], patients: Mapping[ClientId, Sequence[str]]
+    run: OpenRun, id: str, forget: Iterable[ClientId], patients: Mapping[ClientId, Sequence[str]]
 ) -> list[Artefact]:
     """Write the fingerprints of the images that an erasure takes out; none where they are on other machines.
 
@@ -206,7 +206,7 @@ def beginning(config: RunConfig, out: Path, after: Path | None, take_back: Seque
         refuse_taking_back(take_back)
         return Beginning()
     with ExitStack() as stack:
-        erased = Erased.before(begun_parts(out, relative, stack))
+        erased = ErasedBefore.before(begun_parts(out, relative, stack))
         gone = ErasedImages(array=None, rows=(), clients=tuple(erased.clients))  # a backdoor may have been theirs
         data = load_data(config, (gone,))
         begun = _compared(data, erased, relative, tuple(dict.fromkeys(take_back)))
@@ -272,7 +272,7 @@ def demand_erased(names: Iterable[ClientId], known: Iterable[ClientId]) -> None:
             raise FedletheError(f"--take-back {name}: was not erased in what this run begins from; {were}")
 
 
-def _compared(data: FederatedData, erased: Erased, after: str, take_back: tuple[ClientId, ...]) -> Beginning:
+def _compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: tuple[ClientId, ...]) -> Beginning:
     known = {*erased.clients, *erased.patients}
     erased.taken_back(take_back)
     usable, problems = _usable(erased, data.image_shape)
@@ -304,7 +304,7 @@ def _compared(data: FederatedData, erased: Erased, after: str, take_back: tuple[
     return begun
 
 
-def _usable(erased: Erased, shape: tuple[int, ...]) -> tuple[list[Prints], list[str]]:
+def _usable(erased: ErasedBefore, shape: tuple[int, ...]) -> tuple[list[Prints], list[str]]:
     """The fingerprints that images of this shape can be held against, and why others cannot be."""
     usable, problems = [], list(erased.not_checked)
     covered: set[ClientId] = set()
@@ -326,8 +326,8 @@ def _usable(erased: Erased, shape: tuple[int, ...]) -> tuple[list[Prints], list[
 
 
 def _reason(
-    client: ClientId, held: ClientData, erased: Erased, usable: Sequence[Prints]
-) -> tuple[str, Chosen | None, bool] | None:
+    client: ClientId, held: ClientData, erased: ErasedBefore, usable: Sequence[Prints]
+) -> tuple[str, ChosenRows | None, bool] | None:
     """Why a client is left out, which of its examples (None for all), and whether only its images tell; or None."""
     if (because := erased.clients.get(client)) is not None:
         return f"{because}; it comes back by --take-back {client}", None, False
@@ -348,7 +348,7 @@ def _reason(
 
 
 def _mark_patients(
-    client: ClientId, held: ClientData, erased: Erased, gone: Chosen
+    client: ClientId, held: ClientData, erased: ErasedBefore, gone: ChosenRows
 ) -> Iterator[tuple[RunFolder, frozenset[str], str]]:
     """Mark the images of a client's erased patients; which erasures those are of."""
     for one in erased.patients.get(client, ()):
@@ -374,7 +374,7 @@ def _stands_for(folder: RunFolder, client: ClientId, name: str, among: frozenset
 
 
 def _mark_images(
-    held: ClientData, erased: Erased, usable: Sequence[Prints], gone: Chosen
+    held: ClientData, erased: ErasedBefore, usable: Sequence[Prints], gone: ChosenRows
 ) -> Iterator[tuple[ClientId, str, int]]:
     """Mark the images whose fingerprints were kept: whose they were, by which erasure, and how many.
 

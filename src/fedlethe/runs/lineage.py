@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fedlethe.config import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
+from fedlethe.privacy.hiding import SPANNED
 from fedlethe.runs.run import chain_of
 from fedlethe.types import ClientId
 
@@ -33,7 +34,8 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
         for _, facts in chain_of(part.history, part.erasure):
             back = set(facts.get("joined", ()))
             erased = (erased | (set(facts["forget"]) - set(facts.get("patients", ())))) - back
-            if facts.get("guarantee") is not None or facts["method"] == CLOSED_FORM:
+            spanned = (facts.get("hidden") or {}).get("by") in SPANNED  # noise of models that held the erased
+            if facts.get("guarantee") is not None or (facts["method"] == CLOSED_FORM and not spanned):
                 inside -= erased
             inside |= back
     return frozenset(inside)

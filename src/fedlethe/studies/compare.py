@@ -24,9 +24,10 @@ from fedlethe.config import Recipe, RunConfig, resolve
 from fedlethe.data.federated import unknown_client
 from fedlethe.document import Document
 from fedlethe.erasing import examination
-from fedlethe.erasing.erase import retraining_examples, stages_of, unlearn
+from fedlethe.erasing.erase import retraining_examples, stages_of, unlearned_by
 from fedlethe.erasing.examination import Examination
-from fedlethe.erasing.plan import Request, request_for
+from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
@@ -34,7 +35,7 @@ from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
 from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
-from fedlethe.runs.run import Prepared, Run, from_json, opened_run, prepare, to_json
+from fedlethe.runs.run import OpenRun, Prepared, from_json, opened_run, prepare, to_json
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, Vector
 from fedlethe.vector import to_vector
@@ -43,7 +44,7 @@ UNTOUCHED = "untouched"
 """The row of the trained model, to which nothing is done."""
 
 FINAL = "final"
-Kind = Literal["training", "retraining", "erasure"]
+JobKind = Literal["training", "retraining", "erasure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Job:
         request: The same in full, as the ledger would have it.
     """
 
-    kind: Kind
+    kind: JobKind
     document: Document
     forget: tuple[ClientId, ...]
     fingerprint: str
@@ -212,9 +213,13 @@ def compare(
     gone = _forgotten(prepared, forget)
     asked = Examination.of(prepared, gone)
 
-    def job(kind: Kind, seed: int, recipe: Recipe | None = None) -> Job:
-        made = Job(kind, document_of(config, seed), gone, prepared.data.fingerprint, out, recipe)
-        return made if recipe is None else replace(made, request=request_for(config, gone, recipe).canonical())
+    def job(kind: JobKind, seed: int, recipe: Recipe | None = None) -> Job:
+        made = Job(kind, document_with_seed(config, seed), gone, prepared.data.fingerprint, out, recipe)
+        return (
+            made
+            if recipe is None
+            else replace(made, request=order_for(config, gone, ErasurePlan.of_recipe(recipe)).canonical())
+        )
 
     trainings = [job("training", seed) for seed in seeds]
     others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
@@ -234,7 +239,7 @@ def chosen(config: RunConfig, methods: Sequence[str]) -> dict[str, Recipe]:
     names = list(config.methods()) if list(methods) == ["all"] else list(dict.fromkeys(methods))
     found = {name: config.recipe(name) for name in names}
     for recipe in found.values():
-        request_for(config, (), recipe)
+        order_for(config, (), ErasurePlan.of_recipe(recipe))
     return found
 
 
@@ -250,7 +255,7 @@ def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId
     return gone
 
 
-def document_of(config: RunConfig, seed: int) -> Document:
+def document_with_seed(config: RunConfig, seed: int) -> Document:
     """The configuration with another seed, dividing the data as before and keeping all of the history."""
     partition = replace(config.partition, seed=config.division_seed)
     history = replace(config.history, keep="everything")
@@ -340,7 +345,7 @@ def _retrain(job: Job) -> Outcome:
     prepared = prepare(resolve(job.document))
     config = prepared.config
     if config.exact is not None:
-        _ask(job, prepared, FINAL, closed_form.retrain(prepared, job.forget))
+        _ask(job, prepared, FINAL, closed_form.retrain_closed_form(prepared, job.forget))
         return Outcome((FINAL,), Cost())
     meter = Meter()
     federation = MeteredFederation(prepared.federation().without(job.forget), meter)
@@ -360,9 +365,9 @@ def _erase(job: Job) -> Outcome:
     recipe = job.recipe
     assert recipe is not None
     with opened_run(job.run) as run:
-        request = request_for(run.config, job.forget, recipe)
+        request = order_for(run.config, job.forget, ErasurePlan.of_recipe(recipe))
         meter = Meter()
-        unlearned = unlearn(run, job.forget, request.method, run.history, meter)
+        unlearned = unlearned_by(run, job.forget, request.method, run.history, meter)
         stages: list[str] = []
         secret = derive(run.config.seed, "compare").to_bytes(SECRET_BYTES, "big")  # nothing is released
         for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}, secret=lambda: secret):
@@ -380,10 +385,10 @@ def _erase(job: Job) -> Outcome:
 
 
 def _ask(job: Job, prepared: Prepared, stage: str, model: Vector, relearn: bool = True) -> None:
-    examination.save(job.answers(stage), Examination.of(prepared, job.forget).ask(prepared, model, relearn))
+    examination.save_answers(job.answers(stage), Examination.of(prepared, job.forget).ask(prepared, model, relearn))
 
 
-def _kept(run: Run, request: Request) -> int:
+def _kept(run: OpenRun, request: ErasureOrder) -> int:
     if run.config.exact is None:
         tensors = len(run.layout.shapes)
         return bytes_kept(request.method.needs, run.layout.size, tensors, len(run.data.clients), run.history.rounds)
@@ -420,14 +425,14 @@ def bytes_kept(needs: frozenset[Need], size: int, tensors: int, clients: int, ro
 
 def finals(jobs: Sequence[Job]) -> list[Answers]:
     """What the models of trainings or retrainings answered."""
-    return [examination.load(job.answers(FINAL)) for job in jobs]
+    return [examination.load_answers(job.answers(FINAL)) for job in jobs]
 
 
 def _row(name: str, jobs: Sequence[Job], known: Evidence) -> Row:
     outcomes = [from_json(job.outcome.read_bytes(), Outcome) for job in jobs]
     names = outcomes[0].stages
     stages = {
-        stage: tuple(audit(replace(known, candidates=[examination.load(job.answers(stage)) for job in jobs])))
+        stage: tuple(audit(replace(known, candidates=[examination.load_answers(job.answers(stage)) for job in jobs])))
         for stage in (names if all(outcome.stages == names for outcome in outcomes) else names[-1:])
     }
     findings = stages[names[-1]]

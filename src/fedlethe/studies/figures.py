@@ -13,7 +13,7 @@ from fedlethe.audit.scores import Floats, auc, confidence
 from fedlethe.data.federated import Examples, Labels
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import pooled, predict
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Metrics, Spread, Vector
 from fedlethe.vector import load_vector
 
@@ -58,12 +58,12 @@ class Probe:
         triggered: Test images with the backdoor's trigger; None where nobody planted one.
     """
 
-    run: Run
+    run: OpenRun
     unseen: tuple[Examples, ...]
     triggered: Examples | None
 
     @classmethod
-    def of(cls, run: Run) -> Probe:
+    def of(cls, run: OpenRun) -> Probe:
         """The probe of a run.
 
         Raises:

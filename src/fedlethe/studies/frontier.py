@@ -19,7 +19,7 @@ from fedlethe.document import entry
 from fedlethe.erasing.candidates import candidate_sets, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
-from fedlethe.erasing.erase import unlearn
+from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.masking import finished, shape_of
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
@@ -27,16 +27,16 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.plots import mask_frontier as pictures
 from fedlethe.plots import style
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
-from fedlethe.privacy.hiding import DELTA, KINDS, Kind
+from fedlethe.privacy.hiding import DELTA, KINDS, MaskKind, rounded_up
 from fedlethe.privacy.mask import IsotropicMask, Mask, demand_sigma, subspace
 from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.span import Span
 from fedlethe.progress import bar
-from fedlethe.runs.run import Run, demand_complete, from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_complete, from_json, to_json
 from fedlethe.seeding import numpy_generator
 from fedlethe.studies.figures import NO_MASK, NOTHING, SIGMA_GIVEN, Look, Probe, figures
-from fedlethe.studies.releases import Scene, named, scene_of, simulated
-from fedlethe.types import ClientId, HidingPoint, Named, Vector
+from fedlethe.studies.releases import Scene, scene_of, simulated, times_named
+from fedlethe.types import ClientId, HidingPoint, TimesNamed, Vector
 
 EPSILONS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0)
 RELEASES = 4000
@@ -101,7 +101,7 @@ _NO_NOISE: tuple[Mask, None] = (IsotropicMask(), None)
 class _Size:
     """A mask and how large it is: by epsilon, or by sigma."""
 
-    kind: Kind
+    kind: MaskKind
     epsilon: float | None = None
     sigma: float = 0.0
 
@@ -113,7 +113,7 @@ class _Size:
     def mask(self, setting: Setting, delta: float) -> tuple[Mask, float]:
         """The mask, and the sigma that says how well it hides."""
         span = (setting.isotropic if self.kind == "isotropic" else setting.framed).span
-        sigma = self.sigma if self.epsilon is None else gaussian_sigma(self.epsilon, delta, span.distance)
+        sigma = self.sigma if self.epsilon is None else gaussian_sigma(self.epsilon, delta, rounded_up(span.distance))
         if self.kind == "isotropic":
             return IsotropicMask(sigma=sigma), sigma
         if self.kind == "subspace":
@@ -122,7 +122,7 @@ class _Size:
 
 
 def frontier(
-    run: Run,
+    run: OpenRun,
     method_name: str,
     methods: Mapping[str, Method],
     epsilons: Sequence[float] = EPSILONS,
@@ -190,7 +190,7 @@ def _sizes(
     return by_epsilon + [_Size("isotropic", sigma=sigma) for sigma in sorted(set(sigmas)) if sigma > 0]
 
 
-def setting_of(run: Run, name: str, method: Method, clients: Sequence[ClientId]) -> Setting:
+def setting_of(run: OpenRun, name: str, method: Method, clients: Sequence[ClientId]) -> Setting:
     """The candidates of a method: each of these clients erased.
 
     Raises:
@@ -198,7 +198,7 @@ def setting_of(run: Run, name: str, method: Method, clients: Sequence[ClientId])
     """
 
     def unlearned(forget: Sequence[ClientId]) -> Vector:
-        return unlearn(run, forget, method, run.past(), Meter()).model
+        return unlearned_by(run, forget, method, run.past(), Meter()).model
 
     raw, frame = Frame(run.layout), frame_of(run, "subspace")
     span = span_of([(client,) for client in clients], unlearned)
@@ -242,7 +242,7 @@ def _point(
     generator = numpy_generator(run.config.seed, *key, "attack")
     names = simulated(setting.scene(mask), mask, -(-RELEASES // len(before)), generator)
     rise = outsider(next(iter(before.values())).losses, np.stack(losses))
-    guessed = named("outsider", guesses(rise, generator) == np.array(true))
+    guessed = times_named("outsider", guesses(rise, generator) == np.array(true))
     kind, stage = (NO_MASK, "unlearned") if size is None else (size.name, "masked")
     return _hiding_point(
         setting.name,
@@ -253,7 +253,7 @@ def _point(
         len(before),
         delta,
         sigma,
-        setting.scene(mask).span.distance,
+        rounded_up(setting.scene(mask).span.distance),
     )
 
 
@@ -262,7 +262,7 @@ def _hiding_point(
     mask: str,
     stage: str,
     looks: Sequence[Look],
-    names: Sequence[Named],
+    names: Sequence[TimesNamed],
     candidates: int,
     delta: float,
     sigma: float | None = None,

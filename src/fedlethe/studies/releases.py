@@ -15,8 +15,8 @@ from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.mask import IsotropicMask, Mask
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import Run
-from fedlethe.types import ClientId, Named, Need, Vector
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId, Need, TimesNamed, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class Scene:
         return released
 
 
-def scene_of(run: Run, clients: Sequence[ClientId], span: Span, frame: Frame) -> Scene:
+def scene_of(run: OpenRun, clients: Sequence[ClientId], span: Span, frame: Frame) -> Scene:
     """The scene of erasing one of these clients; an influence that is not kept is what erasing takes away.
 
     Args:
@@ -77,7 +77,9 @@ def scene_of(run: Run, clients: Sequence[ClientId], span: Span, frame: Frame) ->
     )
 
 
-def simulated(scene: Scene, mask: Mask, per_client: int, generator: np.random.Generator) -> tuple[Named, Named]:
+def simulated(
+    scene: Scene, mask: Mask, per_client: int, generator: np.random.Generator
+) -> tuple[TimesNamed, TimesNamed]:
     """How often the server view and full knowledge name the client, each erased `per_client` times."""
     released = scene.products(mask, per_client, generator)
     true = np.arange(len(scene.candidates)).repeat(per_client)
@@ -89,10 +91,10 @@ def simulated(scene: Scene, mask: Mask, per_client: int, generator: np.random.Ge
         within = (released - middle) @ scene.axes.T
         factor = mask.factor if np.any(mask.factor) else None
         likeness = full_knowledge(within, scene.span.coordinates, factor)
-    return named("server view", seen == true), named("full knowledge", guesses(likeness, generator) == true)
+    return times_named("server view", seen == true), times_named("full knowledge", guesses(likeness, generator) == true)
 
 
-def named(attacker: str, right: npt.NDArray[np.bool_]) -> Named:
+def times_named(attacker: str, right: npt.NDArray[np.bool_]) -> TimesNamed:
     """An attacker's success over trials, with its interval."""
     success = Success.of(right)
-    return Named(attacker, success.hits, success.trials, success.low, success.high)
+    return TimesNamed(attacker, success.hits, success.trials, success.low, success.high)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe.config import Method
-from fedlethe.erasing.erase import unlearn
+from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.masking import finished
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
@@ -17,7 +17,7 @@ from fedlethe.history.history import InMemoryHistory
 from fedlethe.plots import noise_sweep, round_traces, style
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
-from fedlethe.runs.run import Run, demand_clients, demand_complete, from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_clients, demand_complete, from_json, to_json
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId, Evaluation, SweepPoint, TracePoint
 
@@ -49,7 +49,7 @@ class Trace:
 
 
 def sweep(
-    run: Run,
+    run: OpenRun,
     method_name: str,
     method: Method,
     sigmas: Sequence[float],
@@ -94,17 +94,17 @@ def _masks(sigmas: Sequence[float]) -> list[IsotropicMask]:
 
 
 def _sweep(
-    run: Run, method: Method, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
+    run: OpenRun, method: Method, clients: Sequence[ClientId], pairs: Sequence[tuple[IsotropicMask, int]]
 ) -> Iterator[SweepPoint]:
     for client in clients:
-        unlearned = unlearn(run, [client], method, run.past(), Meter()).model
+        unlearned = unlearned_by(run, [client], method, run.past(), Meter()).model
         for mask, draw in pairs:
             noise = numpy_generator(run.config.seed, "sweep", client, repr(mask.sigma), draw)
             noisy = finished(run, run.past(), mask.apply(unlearned, noise))
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))
 
 
-def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace:
+def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> Trace:
     """At each round's global model, erase the client as if training had ended there.
 
     Raises:
@@ -116,7 +116,7 @@ def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace
     replay = _replay(run, method)
     points = []
     for history in track(replay, run.history.rounds + 1, "trace, rounds"):
-        unlearned = unlearn(run, [client], method, history, Meter()).model if history.rounds else history.final()
+        unlearned = unlearned_by(run, [client], method, history, Meter()).model if history.rounds else history.final()
         trained = history.final()
         points.append(TracePoint(history.rounds, run.evaluate(trained), run.evaluate(unlearned)))
     result = Trace(run.path, method_name, client, tuple(points))
@@ -126,7 +126,7 @@ def trace(run: Run, method_name: str, method: Method, client: ClientId) -> Trace
     return result
 
 
-def _replay(run: Run, method: Method) -> Iterator[InMemoryHistory]:
+def _replay(run: OpenRun, method: Method) -> Iterator[InMemoryHistory]:
     history = InMemoryHistory(run.history.initial(), run.layout, run.past().clients, method.needs)
     yield history
     for record in run.history.replay():

@@ -19,9 +19,9 @@ import numpy as np
 
 from fedlethe.audit.attackers import ATTACKERS, Attacker, full_knowledge, guesses, outsider, server_view
 from fedlethe.erasing.candidates import incomputable
-from fedlethe.erasing.erase import repair_rounds, unlearn
-from fedlethe.erasing.masking import Erased, Masked, decoyed, masked
-from fedlethe.erasing.plan import Request
+from fedlethe.erasing.erase import repair_rounds, unlearned_by
+from fedlethe.erasing.masking import Masked, ToMask, decoyed, masked
+from fedlethe.erasing.order import ErasureOrder
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
@@ -34,10 +34,10 @@ from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.mask import SpanMask
 from fedlethe.privacy.span import ROUNDING, Span
 from fedlethe.progress import bar
-from fedlethe.runs.run import Run, demand_complete, from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_complete, from_json, to_json
 from fedlethe.seeding import derive, numpy_generator
 from fedlethe.studies.figures import NO_MASK, Look, Probe, figures
-from fedlethe.studies.releases import named
+from fedlethe.studies.releases import times_named
 from fedlethe.types import ClientId, HidingPoint, Need, RoundRecord, Vector
 
 RERUNS = 3
@@ -45,7 +45,7 @@ RERUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class WhoLeft:
     """What the study found.
 
     Attributes:
@@ -75,7 +75,7 @@ class _Seen:
     hidden: Hidden | None
 
 
-def identity(run: Run, request: Request, draws: int = 3) -> Identity:
+def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
     """Measure it.
 
     Args:
@@ -98,22 +98,22 @@ def identity(run: Run, request: Request, draws: int = 3) -> Identity:
                 advance()
     points = study.points(seen)
     canonical = replace(request, forget=()).canonical()
-    result = Identity(run.path, canonical, study.clients, draws, points)
-    run.history.enter_study("identity", to_json(result, Identity))
+    result = WhoLeft(run.path, canonical, study.clients, draws, points)
+    run.history.enter_study("who_left", to_json(result, WhoLeft))
     style.save(pictures.identity(points), run.path / "report")
     return result
 
 
-def saved_identity(history: RunFolder) -> Identity | None:
+def saved_who_left(history: RunFolder) -> WhoLeft | None:
     """The run's study of who left, where one was made."""
-    content = history.study("identity")
-    return None if content is None else from_json(content, Identity)
+    content = history.study("who_left")
+    return None if content is None else from_json(content, WhoLeft)
 
 
 class _Study:
     """One way of erasing, the same for every client in turn."""
 
-    def __init__(self, run: Run, request: Request) -> None:
+    def __init__(self, run: OpenRun, request: ErasureOrder) -> None:
         self.run, self.request = run, request
         self.clients = tuple(client for client in run.past().clients if client in run.data.clients)
         self.probe = Probe.of(run)
@@ -130,7 +130,7 @@ class _Study:
         """The model without these clients, shape (P,)."""
         key = tuple(sorted(forget))
         if key not in self._models:
-            self._models[key] = unlearn(self.run, key, self.request.method, self.run.past(), Meter()).model
+            self._models[key] = unlearned_by(self.run, key, self.request.method, self.run.past(), Meter()).model
         return self._models[key]
 
     def _without(self, client: ClientId) -> Vector:
@@ -142,7 +142,7 @@ class _Study:
     def erased(self, index: int, draw: int) -> Iterator[_Seen]:
         """Erase one client, and yield what is seen at each stage."""
         run, client, repair = self.run, self.clients[index], self.request.repair
-        generator = numpy_generator(run.config.seed, "identity", client, draw)
+        generator = numpy_generator(run.config.seed, "who_left", client, draw)
         others = [other for other in self.clients if other != client]
         decoys, few = (
             sorted(generator.choice(others, size, replace=False).tolist()) if size else []
@@ -156,7 +156,7 @@ class _Study:
         hidden = decoyed(request.forget, len(decoys)) if decoys else None
         likeness = np.zeros(len(self.clients)) if decoys else self._nearest(model)
         if request.mask.adds_noise:
-            erased = Erased(
+            erased = ToMask(
                 forget=request.forget,
                 model=model,
                 method=request.method,
@@ -249,13 +249,13 @@ class _Study:
             models=len(seen),
             **figures([one.look for one in seen]),
             named=tuple(
-                named(attacker, guesses(np.stack([one.scores[attacker] for one in seen]), generator) == true)
+                times_named(attacker, guesses(np.stack([one.scores[attacker] for one in seen]), generator) == true)
                 for attacker in ATTACKERS
             ),
         )
 
 
-def _words(request: Request) -> str:
+def _words(request: ErasureOrder) -> str:
     """What was done to hide, in a few words."""
     if request.decoys:
         return f"{request.decoys} decoys"

@@ -18,7 +18,8 @@ from PIL import Image
 from fedlethe.data.phantom import Phantom
 from fedlethe.document import read_toml
 from fedlethe.erasing.erase import erase
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.flower.app.new_app import new_app
 from fedlethe.learners.training import train_run
 from fedlethe.requests import signing
@@ -57,7 +58,7 @@ def in_one_process(config: Path, out: Path) -> tuple[bytes, bytes]:
         document = read_toml(config)
         train_run(config_for(document), out)
         with opened_run(out) as run:
-            erase(run, plan_erasure(run, ["hospital-1"], "recommended", {}, {}, {}))
+            erase(run, order_erasure(run, ["hospital-1"], ErasurePlan()))
     finally:
         torch.set_num_threads(threads)
     return contents(out)

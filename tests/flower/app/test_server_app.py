@@ -20,11 +20,12 @@ from fedlethe.audit import Evidence, audit
 from fedlethe.document import read_toml
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.examination import Examination
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.federation.train import train
 from fedlethe.flower.nodes.local import LocalGrid, LocalNode
-from fedlethe.flower.nodes.messages import DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO, Computing, Request
+from fedlethe.flower.nodes.messages import DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO, Computing, NodeRequest
 from fedlethe.history.ledger import Participation
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners.training import train_run
@@ -78,7 +79,7 @@ def in_process(finished: App) -> Path:
     train_run(config_for(document), out)
     with opened_run(out) as run:
         for method in ("recommended", "retrain"):
-            erase(run, plan_erasure(run, ["hospital-1"], method, {}, {}, {}))
+            erase(run, order_erasure(run, ["hospital-1"], ErasurePlan(method=method)))
     return out
 
 
@@ -340,7 +341,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> tuple[App, Path]:
     out = app.folder / "in process"
     train_run(config_for(document), out)
     with opened_run(out) as run:
-        erase(run, plan_erasure(run, ["hospital-1"], "recommended", {}, {}, {}))
+        erase(run, order_erasure(run, ["hospital-1"], ErasurePlan()))
     return app, out
 
 
@@ -411,7 +412,9 @@ def test_a_node_takes_no_weights_from_a_request_and_tells_no_counts(app: App) ->
     grid = app.grid(set="closed_form.epsilon=1.0 closed_form.dimension=8")
     for weights in ([1e6, 1e6], [1.0, 1.0], [float("nan"), 1.0], [-1.0, 1.0]):
         options = {"class_weights": weights}
-        content = Request(client="hospital-0", computing=Computing(learner="closed-form"), options=options).records()
+        content = NodeRequest(
+            client="hospital-0", computing=Computing(learner="closed-form"), options=options
+        ).records()
         (reply,) = grid.send_and_receive([Message(content, 102, STATISTICS)])
         assert reply.has_error()
         assert "class_weights are refused" in str(reply.error.reason)

@@ -15,7 +15,7 @@ from fedlethe.data.cache import cache_place
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.client_app import statistics
 from fedlethe.flower.nodes.local import LocalNode
-from fedlethe.flower.nodes.messages import EVALUATE, STATISTICS, Computing, Request
+from fedlethe.flower.nodes.messages import EVALUATE, STATISTICS, Computing, NodeRequest
 from fedlethe.flower.nodes.site import site
 from tests.flower.apps import App
 
@@ -44,7 +44,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 def _sent(document: dict[str, object], node: dict[str, object], name: str) -> bytes:
     here = site(document, node, name)
-    return statistics(here, Request(client=name, computing=Computing(learner="closed-form"))).content()
+    return statistics(here, NodeRequest(client=name, computing=Computing(learner="closed-form"))).content()
 
 
 def test_a_node_that_is_asked_under_many_names_has_one_release(node: dict[str, object]) -> None:
@@ -72,7 +72,7 @@ def test_after_a_release_nothing_else_is_told_of_its_images(node: dict[str, obje
     def asked(kind: str, **options: str) -> Message:
         computing = Computing(learner=options.pop("learner", "closed-form"))  # type: ignore[arg-type]
         model = {"model": torch.zeros(18)}
-        request = Request(client="north", computing=computing, models=model, options={"split": "test"})
+        request = NodeRequest(client="north", computing=computing, models=model, options={"split": "test"})
         grid = app.grid(None, **options)
         (number,) = grid.get_node_ids()
         (reply,) = grid.send_and_receive([Message(request.records(), number, kind)])

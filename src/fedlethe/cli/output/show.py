@@ -24,7 +24,7 @@ from fedlethe.runs.inspection import DataOverview, Evaluated, Overview
 from fedlethe.studies.compare import Comparison
 from fedlethe.studies.frontier import Frontier
 from fedlethe.studies.sweep_trace import Sweep, Trace
-from fedlethe.studies.who_left import Identity
+from fedlethe.studies.who_left import WhoLeft
 from fedlethe.text import shown
 from fedlethe.types import Evaluation, HidingPoint, Metrics
 
@@ -230,7 +230,7 @@ def _(result: Frontier) -> Iterable[Table | str]:
 
 
 @tables.register
-def _(result: Identity) -> Iterable[Table | str]:
+def _(result: WhoLeft) -> Iterable[Table | str]:
     setting = result.points[0].setting
     title = f"Who left? {setting}, each client erased {result.draws} times"
     yield _hiding_table(title, result.points, lambda point: point.stage)

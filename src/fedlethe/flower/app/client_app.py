@@ -25,7 +25,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities, metrics, predict
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes import messages
-from fedlethe.flower.nodes.messages import Counts, Request
+from fedlethe.flower.nodes.messages import Counts, NodeRequest
 from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.nodes.site import Site, own_name, site
 from fedlethe.presets import from_layers
@@ -44,8 +44,8 @@ def client_app(config: Path) -> ClientApp:
     """
     app = ClientApp()
 
-    def asked(message: Message, context: Context) -> tuple[Request, Site]:
-        request = Request.of(message.content)
+    def asked(message: Message, context: Context) -> tuple[NodeRequest, Site]:
+        request = NodeRequest.of(message.content)
         document = app_document(config, context.run_config, request.computing.learner)
         here = site(document, context.node_config, request.client)
         if here.client != request.client:
@@ -136,7 +136,7 @@ def refuse_beside_noise(here: Site, what: str) -> None:
         raise FedletheError(f"closed_form.epsilon: beside statistics with noise this node {what}")
 
 
-def answers(here: Site, request: Request) -> ArrayRecord:
+def answers(here: Site, request: NodeRequest) -> ArrayRecord:
     """What each of the request's models answers to the client's test images, and to every n-th training image.
 
     With the option `relearn` the losses of short trainings on these, too: see `erasing.examination`.
@@ -169,7 +169,7 @@ def relearning(federation: SimulatedFederation, client: ClientId, model: Vector)
     return np.array(losses)
 
 
-def statistics(here: Site, request: Request) -> ByClass:
+def statistics(here: Site, request: NodeRequest) -> ByClass:
     """What the client sends in a closed-form federation, with noise one release alone (see `flower.nodes.release`).
 
     Raises:
@@ -221,7 +221,7 @@ def app_document(config: Path, run_config: Mapping[str, object], learner: Learne
     return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
 
 
-def counts(here: Site, request: Request, model: Vector) -> Counts:
+def counts(here: Site, request: NodeRequest, model: Vector) -> Counts:
     """How well a model, shape (P,), reads this client's images of a split."""
     federation = here.computing(request.computing)
     split = entry("split", str(request.options["split"]), {name: name for name in SPLITS})

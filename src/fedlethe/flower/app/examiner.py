@@ -24,9 +24,9 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import problem_of
-from fedlethe.flower.nodes.messages import ANSWER, Computing, Request
+from fedlethe.flower.nodes.messages import ANSWER, Computing, NodeRequest
 from fedlethe.models import initialise
-from fedlethe.runs.run import Run
+from fedlethe.runs.run import OpenRun
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import to_vector
@@ -34,12 +34,12 @@ from fedlethe.vector import to_vector
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
-def reference_seeds(run: Run, count: int) -> tuple[int, ...]:
+def reference_seeds(run: OpenRun, count: int) -> tuple[int, ...]:
     """Seeds of retrainings that no training of the run has."""
     return tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(count))
 
 
-def retrained(run: Run, clients: Sequence[ClientId], seed: int) -> Vector:
+def retrained_over_nodes(run: OpenRun, clients: Sequence[ClientId], seed: int) -> Vector:
     """A training from a start of its own by these clients alone, shape (P,).
 
     Raises:
@@ -90,7 +90,7 @@ class Examiner:
         """
         options = {"step": step, "relearn": relearn, "seed": str(self.seed)}
         contents = {
-            client: Request(client=client, computing=self.computing, models=models, options=options).records()
+            client: NodeRequest(client=client, computing=self.computing, models=models, options=options).records()
             for client in clients
         }
         found: dict[ClientId, Arrays] = {}
@@ -142,7 +142,7 @@ def examined(
     return task, answers
 
 
-def attested(task: Task, answers: Mapping[str, Answers], seeds: Sequence[int], asked: Sequence[ClientId]) -> Attested:
+def judged(task: Task, answers: Mapping[str, Answers], seeds: Sequence[int], asked: Sequence[ClientId]) -> Attested:
     """Every audit on the answers of 'candidate', 'untouched' and one model for each seed."""
     references = [answers[f"reference-{seed}"] for seed in seeds]
     findings = audit(Evidence(task, [answers["candidate"]], [answers["untouched"]], references))

@@ -18,7 +18,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import FlowerFederation, problem_of
-from fedlethe.flower.nodes.messages import STATISTICS, Computing, Request, statistics_of
+from fedlethe.flower.nodes.messages import STATISTICS, Computing, NodeRequest, statistics_in
 from fedlethe.flower.nodes.recorded_folder import correspondence
 from fedlethe.runs.remote import remote_data
 from fedlethe.runs.run import prepare_with
@@ -67,7 +67,7 @@ class FlowerRemote:
     def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
         """See `Remote.statistics`; they are held against what any rows can have."""
         answers = self._asked(config, STATISTICS, {})
-        found = {client: statistics_of(client, reply.content) for client, reply in answers.items()}
+        found = {client: statistics_in(client, reply.content) for client, reply in answers.items()}
         first = next(iter(found))
         for client, held in found.items():
             if not held.fits(found[first]):
@@ -79,7 +79,7 @@ class FlowerRemote:
         clients = sorted(client for client in self.known["fingerprints"] if client not in self.forget)
         computing = self.computing(config)
         contents = {
-            client: Request(client=client, computing=computing, options=options).records() for client in clients
+            client: NodeRequest(client=client, computing=computing, options=options).records() for client in clients
         }
         answers = self.exchange.ask(contents, type, type.rpartition("_")[2])
         problems = {

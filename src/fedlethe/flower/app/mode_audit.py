@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "audit": hold an erasure's model against retrainings, on the images of the nodes."""
+"""mode = "audit_mode": hold an erasure's model against retrainings, on the images of the nodes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.store import JSON
-from fedlethe.runs.run import Run, opened_run
+from fedlethe.runs.run import OpenRun, opened_run
 from fedlethe.seeding import derive
 
 
-def audit(session: Session) -> None:
+def audit_mode(session: Session) -> None:
     """Hold an erasure's model against retrainings, on the images of the nodes."""
     options, path = session.options, session.options.folder
     if not options.references:
@@ -28,11 +28,11 @@ def audit(session: Session) -> None:
         place = path / "erasures" / options.erasure / f"{AUDIT}{JSON}"
         if place.is_file():
             raise FedletheError(f"{place}: is there already; this erasure was audited")
-        attest(run, remote, options.erasure, options.references, options.ask_erased)
+        attest_over_nodes(run, remote, options.erasure, options.references, options.ask_erased)
     LOG.info("fedlethe: the audits of erasure %s: %s", options.erasure, place)
 
 
-def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> None:
+def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> None:
     """Audit an erasure and enter the findings; nothing is done for no references, or where they are entered already.
 
     Args:
@@ -55,7 +55,7 @@ def attest(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
     LOG.info("fedlethe: the audits say '%s' of erasure %s", found.verdict, id)
 
 
-def demand_network(run: Run) -> None:
+def demand_network(run: OpenRun) -> None:
     """Refuse to audit an erasure in closed form."""
     if run.config.exact is not None:
         raise FedletheError(
@@ -63,7 +63,7 @@ def demand_network(run: Run) -> None:
         )
 
 
-def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:
+def _found(run: OpenRun, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:
     facts = erasure_facts(run.path, id)
     forget, after = frozenset(facts["forget"]), facts.get("after")
     gone = forget | earlier_erased(run.path, after)
@@ -72,7 +72,7 @@ def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
     models = {"candidate": run.history.erased_model(id), "untouched": past.final()}
     for number, seed in enumerate(seeds, 1):
         LOG.info("fedlethe: retraining %d of %d", number, len(seeds))
-        models[f"reference-{seed}"] = examiner.retrained(run, retained, seed)
+        models[f"reference-{seed}"] = examiner.retrained_over_nodes(run, retained, seed)
     exchange = remote.exchange
     asking = examiner.Examiner(
         exchange=exchange.reaching(forget) if ask_erased else exchange,
@@ -83,4 +83,4 @@ def _found(run: Run, remote: FlowerRemote, id: str, references: int, ask_erased:
     asked = sorted(forget) if ask_erased else []
     numbers = {entry.client: entry.num_examples or 0 for entry in run.history.ledger.participation()}
     task, answers = examiner.examined(asking, models, {client: numbers[client] for client in retained}, asked)
-    return examiner.attested(task, answers, seeds, [*retained, *asked])
+    return examiner.judged(task, answers, seeds, [*retained, *asked])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "erase" or "retrain": take clients out of the run's model, over the nodes of those who remain."""
+"""mode = "erase_mode" or "retrain_mode": take clients out of the run's model, over the nodes of those who remain."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe.document import assignments
-from fedlethe.erasing.erase import Erasure
-from fedlethe.erasing.erase import erase as erase_by_plan
-from fedlethe.erasing.plan import Request
-from fedlethe.erasing.planning import plan_erasure
+from fedlethe.erasing.erase import Erasure, erase
+from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.flower_remote import FlowerRemote
-from fedlethe.flower.app.mode_audit import attest, demand_network
+from fedlethe.flower.app.mode_audit import attest_over_nodes, demand_network
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, known_nodes
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.request_log import ErasureRequest, find
 from fedlethe.requests import carry_out
 from fedlethe.requests.signing import signing_key
-from fedlethe.runs.run import Run, opened_folder, opened_run
+from fedlethe.runs.run import OpenRun, opened_folder, opened_run
 from fedlethe.types import ClientId, Need
 
 
-def erase(session: Session) -> None:
+def erase_mode(session: Session) -> None:
     """Erase clients from the run's model by the chosen method or recipe, on their own or as a request asks for it."""
     options = session.options
     plain, repair, mask = _method_options(options.options)
@@ -38,9 +38,9 @@ def erase(session: Session) -> None:
     LOG.info("fedlethe: erased %s by %s: %s", ", ".join(done.forget), done.method, done.model)
 
 
-def retrain(session: Session) -> None:
+def retrain_mode(session: Session) -> None:
     """Train again from the start without the clients: exact, and the reference for everything else."""
-    done = _erased(session, "retrain", {}, {}, {})
+    done = _erased(session, "retrain_mode", {}, {}, {})
     LOG.info("fedlethe: retrained without %s: %s", ", ".join(done.forget), done.model)
 
 
@@ -54,8 +54,10 @@ def _erased(
     after = session.options.after or None
     remote = _reached(session, forget, after, method, options)
     with opened_run(path, remote) as run:
-        plan = plan_erasure(run, forget, method, options, mask, repair, after)
-        return erase_by_plan(run, plan)
+        plan = order_erasure(
+            run, forget, ErasurePlan(method=method, options=options, mask=mask, repair=repair, after=after)
+        )
+        return erase(run, plan)
 
 
 def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], mask: dict[str, Any]) -> None:
@@ -64,31 +66,36 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
     if options.erase:
         raise FedletheError("run config: the request says who is erased; leave erase away")
     signer = signing_key(Path(options.key)) if options.key else None
-    named = options.method if options.method != "recommended" else ""
-    given = (named, plain, mask, repair, options.after or None, options.references, options.keep_for, None)
-    plan = carry_out.Plan.of(options.method, *given[1:]) if any(given) else None
+    plan = ErasurePlan(
+        method=options.method,
+        options=plain,
+        mask=mask,
+        repair=repair,
+        after=options.after or None,
+        references=options.references,
+        keep_for=options.keep_for,
+    )
+    given = None if plan.is_default else plan
     known_nodes(path)
     with opened_folder(path) as (_, history):
         asked = find(history.ledger, options.request)
         after = options.after or carry_out.current(history.ledger)
-    chosen = plan or carry_out.Plan(
-        **(asked.plan or {"method": options.method, "options": {}, "mask": {}, "repair": {}})
-    )
+    chosen = given or (plan if asked.plan is None else ErasurePlan.from_dict(asked.plan))
     remote = _reached(session, asked.clients, after, chosen.method, chosen.options)
     with opened_run(path, remote) as run:
         if chosen.references:
             demand_network(run)
 
-        def audit(run: Run, erasure: Erasure, _: Request, references: int) -> None:
-            attest(run, remote, erasure.id, references, options.ask_erased)
+        def audit(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
+            attest_over_nodes(run, remote, erasure.id, references, options.ask_erased)
 
         if signer is not None:
-            carried = carry_out.carry_out(run, options.request, plan, signer, audit)
+            carried = carry_out.carry_out(run, options.request, given, signer, audit)
             _tell(carried.request)
             if carried.certificate is not None:
                 LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
             return
-        request = carry_out.erase_unsigned(run, options.request, plan, audit)
+        request = carry_out.erase_unsigned(run, options.request, given, audit)
     _tell(request)
     if request.stopped:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "train" or "closed-form": train into the run folder, over nodes."""
+"""mode = "train_mode" or "closed-form": train into the run folder, over nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, known_nodes
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.grid import POLL
-from fedlethe.flower.nodes.messages import DESCRIBE, Computing, Request
+from fedlethe.flower.nodes.messages import DESCRIBE, Computing, NodeRequest
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.flower.nodes.returning import SKETCHES, Returning, lines, sketches_in
 from fedlethe.history.sealing import Key
@@ -34,7 +34,7 @@ SAY_EVERY = 10.0
 """Seconds between two lines that say who is waited for."""
 
 
-def train(session: Session) -> None:
+def train_mode(session: Session) -> None:
     """Train into the run folder, or go on with what it holds."""
     options, out = session.options, session.options.folder
     begun, exchange, known, key = _begun(session, out)
@@ -87,7 +87,9 @@ def described(session: Session, exchange: Exchange, returning: Returning) -> Doc
     clients = sorted({identity.client for identity in roster.nodes.values()} - grid.forget)
     unheard = [client for client in clients if client not in roster.descriptions]
     asking = {"key": returning.key.secret.hex()}
-    contents = {client: Request(client=client, computing=Computing(), options=asking).records() for client in unheard}
+    contents = {
+        client: NodeRequest(client=client, computing=Computing(), options=asking).records() for client in unheard
+    }
     answers = exchange.ask(contents, DESCRIBE, "description") if contents else {}
     facts: dict[ClientId, Any] = {client: roster.descriptions[client] for client in clients if client not in unheard}
     for client, answer in answers.items():

@@ -14,18 +14,18 @@ from fedlethe.config import Learner
 from fedlethe.document import construct
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.client_app import app_document
-from fedlethe.flower.app.mode_audit import audit
-from fedlethe.flower.app.mode_erase import erase, retrain
-from fedlethe.flower.app.mode_train import train
+from fedlethe.flower.app.mode_audit import audit_mode
+from fedlethe.flower.app.mode_erase import erase_mode, retrain_mode
+from fedlethe.flower.app.mode_train import train_mode
 from fedlethe.flower.app.session import LOG, Options, Session
 from fedlethe.requests.superlink_state import OWN_RUN
 
 MODES: dict[str, Callable[[Session], None]] = {
-    "train": train,
-    "closed-form": train,
-    "erase": erase,
-    "retrain": retrain,
-    "audit": audit,
+    "train": train_mode,
+    "closed-form": train_mode,
+    "erase": erase_mode,
+    "retrain": retrain_mode,
+    "audit": audit_mode,
 }
 
 

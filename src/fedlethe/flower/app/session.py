@@ -17,7 +17,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.nodes.exchange import Exchange, Patience
 from fedlethe.flower.nodes.grid import RetainedGrid
-from fedlethe.flower.nodes.roster import Identity, Roster
+from fedlethe.flower.nodes.roster import NodeIdentity, Roster
 from fedlethe.runs.beginning import Beginning
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run import opened_folder, read_run_document
@@ -107,7 +107,7 @@ class Session:
 
     def exchange(
         self,
-        known: Mapping[str, Identity],
+        known: Mapping[str, NodeIdentity],
         forget: frozenset[ClientId] = frozenset(),
         describe: bool = False,
         image_key: str = "",

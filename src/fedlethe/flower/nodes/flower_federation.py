@@ -20,9 +20,9 @@ from fedlethe.flower.nodes.messages import (
     TRAIN,
     Computing,
     Counts,
-    Request,
+    NodeRequest,
     no_update,
-    together,
+    summed_counts,
     training,
     update_of,
 )
@@ -115,7 +115,7 @@ class FlowerFederation:
             FedletheError: A client did not answer (too few, where absences are let pass).
         """
         contents = {
-            client: Request(
+            client: NodeRequest(
                 client=client, computing=self.computing, models={"model": model}, options={"split": split}
             ).records()
             for client in self.clients
@@ -125,7 +125,7 @@ class FlowerFederation:
         problems = {client: held for client, held in read.items() if isinstance(held, str)}
         self._stop(problems, len(read) - len(problems))
         counts = {client: held for client, held in read.items() if isinstance(held, Counts) and any(held.images)}
-        return Evaluation(together(counts).metrics(), {client: held.metrics() for client, held in counts.items()})
+        return Evaluation(summed_counts(counts).metrics(), {client: held.metrics() for client, held in counts.items()})
 
     def _update(self, client: ClientId, answer: Message | str) -> Update:
         problem = problem_of(client, answer, self.fingerprints)

@@ -60,7 +60,7 @@ class Computing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Request:
+class NodeRequest:
     """What a node is asked to do.
 
     Attributes:
@@ -84,7 +84,7 @@ class Request:
         return content
 
     @classmethod
-    def of(cls, content: RecordDict) -> Request:
+    def of(cls, content: RecordDict) -> NodeRequest:
         """What `records` made."""
         request: Any = dict(content.config_records["request"])
         models = content.array_records.get("models", ArrayRecord())
@@ -132,12 +132,12 @@ def training(
             models[f"objective.{field.name}"] = value
         else:
             options[f"objective.{field.name}"] = value
-    content = Request(client=client, computing=computing, models=models, options=options).records()
+    content = NodeRequest(client=client, computing=computing, models=models, options=options).records()
     content["settings"] = ConfigRecord(dataclasses.asdict(settings))
     return content
 
 
-def objective_of(request: Request) -> Objective:
+def objective_of(request: NodeRequest) -> Objective:
     """The objective of a request to train."""
     kind = OBJECTIVES[str(request.options["objective"])]
     values: dict[str, Any] = {}
@@ -203,7 +203,7 @@ def with_statistics(content: RecordDict, statistics: ByClass) -> RecordDict:
     return content
 
 
-def statistics_of(client: ClientId, content: RecordDict) -> ByClass:
+def statistics_in(client: ClientId, content: RecordDict) -> ByClass:
     """The statistics in a reply, held against what any rows can have.
 
     Raises:
@@ -258,7 +258,7 @@ class Counts:
         return counts
 
 
-def together(parts: Mapping[ClientId, Counts]) -> Counts:
+def summed_counts(parts: Mapping[ClientId, Counts]) -> Counts:
     """The counts of all clients; no AUC, which only the single answers would give."""
     images = [sum(column) for column in zip(*(part.images for part in parts.values()), strict=True)]
     right = [sum(column) for column in zip(*(part.right for part in parts.values()), strict=True)]

@@ -17,9 +17,9 @@ from fedlethe.config import HistorySettings
 from fedlethe.document import Document, construct, parse_toml
 from fedlethe.errors import FedletheError
 from fedlethe.flower.nodes.grid import RetainedGrid
-from fedlethe.flower.nodes.roster import Identity
+from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Artefact, Kind, demand_as_entered
+from fedlethe.history.ledger import Artefact, ArtefactKind, demand_as_entered
 from fedlethe.history.store import JSON, Store
 from fedlethe.requests.superlink_state import told
 from fedlethe.types import ClientId
@@ -105,7 +105,7 @@ def _document(path: Path) -> Document:
     return parse_toml(content, path / PLACE)
 
 
-def write_nodes(store: Store, kind: Kind, name: str, grid: RetainedGrid) -> Artefact:
+def write_nodes(store: Store, kind: ArtefactKind, name: str, grid: RetainedGrid) -> Artefact:
     """Write the record of a grid's messages into a run folder; the caller enters it in the ledger."""
     return store.write(kind, name, None, [json.dumps(correspondence(grid), indent=1).encode()], ending=JSON)
 
@@ -135,9 +135,9 @@ def correspondence(
     }
 
 
-def known_identities(path: Path) -> dict[str, Identity]:
+def known_identities(path: Path) -> dict[str, NodeIdentity]:
     """Who has been met in the runs of a folder, by the digest of the node's key."""
-    known: dict[str, Identity] = {}
+    known: dict[str, NodeIdentity] = {}
     if not (path / "ledger.db").is_file():
         return known
     history = RunFolder(path, (), frozenset())
@@ -153,5 +153,5 @@ def known_identities(path: Path) -> dict[str, Identity]:
     for content in contents:
         for client, one in json.loads(content)["identities"].items():
             if one["key"] is not None:
-                known[one["key"]] = Identity(client, one["kind"], one["key"])
+                known[one["key"]] = NodeIdentity(client, one["kind"], one["key"])
     return known

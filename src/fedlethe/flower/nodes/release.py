@@ -22,7 +22,7 @@ from pathlib import Path
 
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import noise_of, rows
-from fedlethe.closed_form.settings import ExactSettings
+from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.data.cache import cache_folder, digest, private_place
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import FedletheError
@@ -43,7 +43,7 @@ def state_folder() -> Path:
 
 
 def released(
-    simulated: ClientId | None, data: FederatedData, images: FederatedData, settings: ExactSettings
+    simulated: ClientId | None, data: FederatedData, images: FederatedData, settings: ClosedFormSettings
 ) -> ByClass:
     """The statistics with noise that this node sends, the same however often it is asked.
 
@@ -125,7 +125,7 @@ def _release(simulated: ClientId | None) -> Path:
     return _place("own.release" if simulated is None else f"{digest(simulated)[:40]}.release")
 
 
-def _noise(settings: ExactSettings) -> dict[str, object]:
+def _noise(settings: ClosedFormSettings) -> dict[str, object]:
     return {name: value for name, value in asdict(settings).items() if name in ("epsilon", "delta", "radius")}
 
 

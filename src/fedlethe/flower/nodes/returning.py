@@ -18,13 +18,13 @@ from fedlethe.data.prints import SHARE, shared, sketch
 from fedlethe.errors import FedletheError
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.recorded_folder import PLACE, Recorded, known_identities
-from fedlethe.flower.nodes.roster import Identity
+from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import BEGAN
 from fedlethe.history.sealing import SECRET, Key
 from fedlethe.history.succession import Part
 from fedlethe.runs.beginning import Beginning, LeftOut
-from fedlethe.runs.left_out import Erased, demand_erased, key_of
+from fedlethe.runs.left_out import ErasedBefore, demand_erased, key_of
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run import begun_parts, part_of, read_run_document
 from fedlethe.types import ClientId
@@ -49,9 +49,9 @@ class Returning:
     """
 
     take_back: tuple[ClientId, ...] = ()
-    erased: Erased = field(default_factory=Erased)
+    erased: ErasedBefore = field(default_factory=ErasedBefore)
     names: frozenset[ClientId] = frozenset()
-    known: dict[str, Identity] = field(default_factory=dict)
+    known: dict[str, NodeIdentity] = field(default_factory=dict)
     key: Key = field(default_factory=lambda: Key(secrets.token_bytes(SECRET)))
     sketches: dict[ClientId, list[str]] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Returning:
             take_back: Who takes part again.
             images: Whether nodes tell anything of their images.
         """
-        erased = Erased.before(parts)
+        erased = ErasedBefore.before(parts)
         found = cls(take_back=tuple(dict.fromkeys(take_back)), erased=erased)
         found.names = frozenset({*erased.clients, *erased.patients})
         for part in parts:

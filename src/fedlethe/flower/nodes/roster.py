@@ -29,7 +29,7 @@ from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.text import shown
 from fedlethe.types import ClientId
 
-Kind: TypeAlias = Literal["registered key", "client-uid", "partition-id", "node id"]
+IdentityKind: TypeAlias = Literal["registered key", "client-uid", "partition-id", "node id"]
 
 UNHANDLED = "No query function registered"
 """In the error of a ClientApp that does not know fedlethe's question."""
@@ -45,7 +45,7 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class NodeIdentity:
     """Who a node is.
 
     Attributes:
@@ -55,7 +55,7 @@ class Identity:
     """
 
     client: ClientId
-    kind: Kind
+    kind: IdentityKind
     key: str | None = None
 
 
@@ -82,14 +82,14 @@ class Roster:
     strict: bool = True
     describe: bool = False
     image_key: str = ""
-    known: dict[str, Identity] = field(default_factory=dict)
-    nodes: dict[int, Identity] = field(default_factory=dict)
+    known: dict[str, NodeIdentity] = field(default_factory=dict)
+    nodes: dict[int, NodeIdentity] = field(default_factory=dict)
     since: dict[int, str] = field(default_factory=dict)
     questions: Counter[ClientId] = field(default_factory=Counter)
     turned_away: dict[int, str] = field(default_factory=dict)
     descriptions: dict[ClientId, ConfigRecord] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)
-    _said: dict[int, Identity] = field(default_factory=dict)
+    _said: dict[int, NodeIdentity] = field(default_factory=dict)
 
     def refresh(self) -> None:
         """Look who is connected, take in what strangers said, and ask new ones; it does not wait for answers.
@@ -99,13 +99,13 @@ class Roster:
         """
         connected: dict[int, Node] = {node.node_id: node for node in self.grid.get_nodes()}
         self._hear(connected)
-        found: dict[int, Identity] = {}
+        found: dict[int, NodeIdentity] = {}
         for id, node in connected.items():
             key = _digest(node)
             if id in self.turned_away:
                 continue
             if node.name:
-                found[id] = Identity(checked_name(node.name), "registered key", key)
+                found[id] = NodeIdentity(checked_name(node.name), "registered key", key)
             elif key is not None and key in self.known:
                 found[id] = self.known[key]
             elif id in self._said:
@@ -125,7 +125,7 @@ class Roster:
         """The node that is this client, if it is connected."""
         return next((id for id, identity in self.nodes.items() if identity.client == client), None)
 
-    def identities(self) -> dict[ClientId, Identity]:
+    def identities(self) -> dict[ClientId, NodeIdentity]:
         """Everybody who is or was known, by client id."""
         everybody = [*self.known.values(), *self.nodes.values()]
         return {one.client: one for one in sorted(everybody, key=lambda identity: identity.client)}
@@ -150,14 +150,14 @@ class Roster:
             else:
                 self.questions[self._said[id].client] += 1
 
-    def _introduced(self, reply: Message, id: int, key: str | None) -> Identity:
+    def _introduced(self, reply: Message, id: int, key: str | None) -> NodeIdentity:
         if reply.has_error():
             if self.strict or UNHANDLED not in str(reply.error.reason):
                 raise FedletheError(f"node {id} cannot say who it is: {one_line(reply.error.reason)}")
-            return Identity(f"node-{id}", "node id", key)
+            return NodeIdentity(f"node-{id}", "node id", key)
         said = reply.content.config_records["reply"]
-        kind: Kind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
-        identity = Identity(checked_name(str(said["client"])), kind, key)
+        kind: IdentityKind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
+        identity = NodeIdentity(checked_name(str(said["client"])), kind, key)
         if "classes" in said:
             demand_texts(list(said["classes"]), f"{identity.client}: its classes")  # type: ignore[arg-type]
             self.descriptions[identity.client] = said
@@ -170,14 +170,14 @@ class Roster:
             self.turned_away[id] = f"{client}: {reason}"
             del self.nodes[id]
 
-    def _without_doubles(self, found: Mapping[int, Identity]) -> dict[int, Identity]:
+    def _without_doubles(self, found: Mapping[int, NodeIdentity]) -> dict[int, NodeIdentity]:
         """One node for each client."""
         holders: dict[ClientId, list[int]] = {}
         for id, identity in sorted(found.items()):
             holders.setdefault(identity.client, []).append(id)
         return {id: found[id] for id in sorted(self._holder(ids, found) for ids in holders.values())}
 
-    def _holder(self, ids: list[int], found: Mapping[int, Identity]) -> int:
+    def _holder(self, ids: list[int], found: Mapping[int, NodeIdentity]) -> int:
         """Whose name it is: the registered key's, or else the one that started last.
 
         Of a node that restarts under a new id the old one is listed a while longer.

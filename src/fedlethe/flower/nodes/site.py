@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from fedlethe.closed_form.featurised import featurise
-from fedlethe.config import Exact, RunConfig, resolve
+from fedlethe.config import ClosedForm, RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.document import Document, layered, read_toml
@@ -52,7 +52,7 @@ class Site:
     client: ClientId
     images: FederatedData
     federation: SimulatedFederation
-    exact: Exact | None
+    exact: ClosedForm | None
     own: bool
 
     @property

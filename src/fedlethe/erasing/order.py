@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""One erasure, every name looked up: whom, by which method, and what hides and repairs afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config import Method, RunConfig
+from fedlethe.document import construct
+from fedlethe.erasing.masking import demand_candidates
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.errors import FedletheError
+from fedlethe.federation.repair import Repair
+from fedlethe.privacy.hiding import Masking
+from fedlethe.types import ClientId, Need
+from fedlethe.unlearning.retrain import Retrain
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErasureOrder:
+    """One erasure, ready to be made.
+
+    Attributes:
+        forget: Who is erased, decoys included.
+        method_name: The method's row in METHODS.
+        method: The method itself.
+        mask: Noise on the unlearned model.
+        repair: Rounds after it.
+        after: The id of the erasure from whose result they are erased; None for the trained model.
+        decoys: How many of them did not ask, and are erased to hide who did.
+        patients: Of the clients that are erased in part, their patients, where a network is trained.
+        act: The erasure request that it carries out, if any: no other erasure is taken for it.
+    """
+
+    forget: tuple[ClientId, ...]
+    method_name: str
+    method: Method
+    mask: Masking = field(default_factory=Masking)
+    repair: Repair = field(default_factory=Repair)
+    after: str | None = None
+    decoys: int = 0
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    act: str | None = None
+
+    def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
+        """The same text for the same order: JSON, in which infinity, that JSON lacks, is the text 'inf'.
+
+        Args:
+            pseudonym: What stands for a patient of a client; an order that names patients needs it.
+        """
+        method = dataclasses.asdict(self.method)  # type: ignore[arg-type]
+        if method.get("patients"):
+            assert pseudonym is not None
+            method["patients"] = sorted(pseudonym("", patient) for patient in method["patients"])
+        options: dict[str, Any] = {
+            "forget": sorted(self.forget),
+            **({} if not self.patients else {"patients": pseudonyms_of(self.patients, pseudonym)}),
+            "method": {
+                "name": self.method_name,
+                **{name: "inf" if value == math.inf else value for name, value in method.items()},
+            },
+            "mask": self.mask.canonical(),
+            "repair": self.repair.canonical(),
+            **({} if self.after is None else {"after": self.after}),
+            **({"decoys": self.decoys} if self.decoys else {}),
+            **({} if self.act is None else {"act": self.act}),
+        }
+        return json.dumps(options, sort_keys=True, allow_nan=False)
+
+
+def pseudonyms_of(
+    patients: Mapping[ClientId, tuple[str, ...]], pseudonym: Callable[[ClientId, str], str] | None
+) -> dict[ClientId, tuple[str, ...]]:
+    """Patients by client, each by what stands for it."""
+    assert pseudonym is not None
+    return {client: tuple(sorted(pseudonym(client, name) for name in names)) for client, names in patients.items()}
+
+
+def order_for(
+    config: RunConfig,
+    clients: Sequence[ClientId],
+    plan: ErasurePlan,
+    patients: Mapping[ClientId, tuple[str, ...]] | None = None,
+) -> ErasureOrder:
+    """A plan with every name looked up and every value checked; its values lie over the recipe's.
+
+    Where nothing names the repair's rounds, there is one, or none after a method in which the retained clients train;
+    but one where clients are to come back in it, less some patients. Where a mask is to guarantee something there is
+    none, unless it is said how many repair.
+
+    Args:
+        config: Of the run.
+        clients: Who is erased, whole or in part; none where it is not known yet.
+        plan: How.
+        patients: Of the clients that are erased in part, their patients, where a network is trained.
+
+    Raises:
+        FedletheError: No method or option has that name, a value is out of range, or the repair would show who is gone.
+    """
+    recipe, options, repair, patients = config.recipe(plan.method), plan.options, plan.repair, patients or {}
+    method = config.method(recipe.method, {**recipe.options, **options})
+    rounds = {"rounds": 0 if isinstance(method, Subtraction) or Need.RETAINED_DATA in method.needs else 1}
+    if patients and not isinstance(method, Retrain):
+        rounds = {"rounds": 1}
+        if {**recipe.repair, **repair}.get("rounds") == 0:
+            raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
+    if isinstance(method, Subtraction) and {**recipe.repair, **repair}.get("rounds"):
+        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
+    masking = construct(Masking, plan.mask, "mask")
+    demand_candidates(method, recipe.method, masking)
+    bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
+    order = ErasureOrder(
+        forget=tuple(clients),
+        method_name=recipe.method,
+        method=method,
+        mask=masking,
+        repair=construct(Repair, {**rounds, **recipe.repair, **bare, **repair}, "repair"),
+        after=plan.after,
+        decoys=plan.decoys,
+        patients=dict(patients),
+    )
+    if masking.guarantees and order.repair.rounds and order.repair.clients is None:
+        raise FedletheError(
+            "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
+            "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
+        )
+    if patients and (masking.guarantees or order.repair.clients is not None):
+        raise FedletheError(
+            "patients: their client comes back in the repair, so no mask can hide whose they were; leave the mask out"
+        )
+    if plan.decoys and (masking.adds_noise or order.repair.clients is not None):
+        raise FedletheError("decoys hide without noise, and all who are left repair: give --decoys alone")
+    return order
