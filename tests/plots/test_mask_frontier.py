@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from fedlethe.plots import mask_frontier, style
-from fedlethe.types import HidingPoint, Named, Spread
+from fedlethe.types import HidingPoint, Spread, TimesNamed
 
 
-def named(rate: float) -> tuple[Named, ...]:
+def named(rate: float) -> tuple[TimesNamed, ...]:
     attackers = ("server view", "outsider", "full knowledge")
-    return tuple(Named(attacker, round(100 * rate), 100, rate - 0.05, rate + 0.05) for attacker in attackers)
+    return tuple(TimesNamed(attacker, round(100 * rate), 100, rate - 0.05, rate + 0.05) for attacker in attackers)
 
 
 def point(mask: str, epsilon: float | None, accuracy: float, **changes: object) -> HidingPoint:

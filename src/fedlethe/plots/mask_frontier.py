@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fedlethe.plots.style import ERASED, LINES, Cell, Plot, blank, legend_below, styled
-from fedlethe.types import HidingPoint, Named, Spread
+from fedlethe.types import HidingPoint, Spread, TimesNamed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,7 +150,7 @@ def _attack(axis: Axes, points: Sequence[HidingPoint]) -> None:
     axis.set_ylim(0, 1.05)
 
 
-def _mark(axis: Axes, x: float, one: Named, colour: str, marker: str, label: str | None) -> None:
+def _mark(axis: Axes, x: float, one: TimesNamed, colour: str, marker: str, label: str | None) -> None:
     rate = one.hits / one.trials
     ends = [[rate - one.low], [one.high - rate]]
     axis.errorbar([x], [rate], ends, fmt=marker, color=colour, markersize=4, elinewidth=1, capsize=2, label=label)
