@@ -306,8 +306,12 @@ def options_of(value: Any) -> dict[str, Any]:
 
 
 def parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
-    """What a function, or a class's constructor, is called with."""
-    return {name: one for name, one in inspect.signature(kind).parameters.items() if one.kind is not one.VAR_POSITIONAL}
+    """What a function, or a class's constructor, is called with; nothing where it does not tell."""
+    try:
+        known = inspect.signature(kind).parameters
+    except ValueError:
+        return {}
+    return {name: one for name, one in known.items() if one.kind is not one.VAR_POSITIONAL}
 
 
 # Which code it is

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""The test kit of whoever writes a method, a model or an audit outside this package; ours are tested with it, too.
+
+In a test of your own:
+
+    from fedlethe.testing import check_method
+    from mylab.forget import Mine
+
+    def test_my_method() -> None:
+        check_method(Mine())
+
+A check that fails raises a FedletheError of one line, which names what was checked and says what to do. The fakes are a
+federation whose every number can be worked out by hand.
+"""
+
+from __future__ import annotations
+
+from fedlethe.testing.audits import check_audit
+from fedlethe.testing.fakes import LAYOUT, LinearFederation, linear_federation, trained_history
+from fedlethe.testing.methods import check_method
+from fedlethe.testing.models import check_model
+
+__all__ = [
+    "LAYOUT",
+    "LinearFederation",
+    "check_audit",
+    "check_method",
+    "check_model",
+    "linear_federation",
+    "trained_history",
+]

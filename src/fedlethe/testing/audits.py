@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""What every audit owes, checked on made-up answers: trained models know the forgotten images, others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
+
+import numpy as np
+
+from fedlethe.audit import AUDITS, Answers, Audit, Evidence, Task, Verdict
+from fedlethe.audit.evidence import Labels, judge
+from fedlethe.audit.scores import Floats
+from fedlethe.errors import FedletheError
+from fedlethe.plugins import path_of
+from fedlethe.seeding import numpy_generator
+
+IMAGES = 200
+"""In each set of them."""
+
+
+def check_audit(audit: Audit) -> None:
+    """Check an audit.
+
+    Formal guarantees:
+        What passes measures one finite figure for each model; gives the same figures again and writes to no answer;
+        takes evidence without a backdoor and without relearning; does not find retrainings at fault; and, where its
+        words are 'gone' and 'still there', does not call a model 'gone' that nothing was done to.
+
+    Args:
+        audit: The audit.
+
+    Raises:
+        FedletheError: It breaks one of these; one line names it and says what to do.
+
+    Example:
+        >>> from fedlethe.audit import AUDITS
+        >>> check_audit(AUDITS["membership"]())
+    """
+    name = path_of(type(audit))
+    if (problem := AUDITS.problem(type(audit))) is not None:
+        raise FedletheError(f"{name}: {problem}")
+    known: tuple[Verdict, ...] = get_args(Verdict)
+    if len(audit.words) != 2 or any(word not in known for word in audit.words) or audit.worse not in ("large", "small"):
+        raise FedletheError(f"{name}: its words must be two of {', '.join(known)}, and worse 'large' or 'small'")
+    whole = evidence()
+    for given in (whole, without_backdoor_and_relearning(whole)):
+        _check_measured(audit, given, name)
+    retrained = judge(name, audit, replace(whole, candidates=whole.references))
+    if retrained.verdict == audit.words[1]:
+        raise FedletheError(f"{name}: finds retrainings at fault ({retrained.statement}); measure all models alike")
+    if audit.words == ("gone", "still there"):
+        untouched = judge(name, audit, replace(whole, candidates=whole.untouched))
+        if untouched.verdict == "gone":
+            raise FedletheError(
+                f"{name}: calls models 'gone' to which nothing was done ({untouched.statement}); set gated = True"
+            )
+
+
+def _check_measured(audit: Audit, given: Evidence, name: str) -> None:
+    measured, again = audit.measure(given), audit.measure(given)
+    if measured != again:
+        raise FedletheError(f"{name}: measures something else each time; draw by seeding.numpy_generator(seed, ...)")
+    if isinstance(measured, str):
+        if not measured.strip():
+            raise FedletheError(f"{name}: measures nothing and does not say why; return the reason in words")
+        return
+    for which in ("candidates", "untouched", "references"):
+        figures, models = getattr(measured, which), getattr(given, which)
+        enough = len(figures) >= 1 if which == "references" else len(figures) == len(models)
+        if not enough or not np.isfinite(figures).all():
+            raise FedletheError(
+                f"{name}: has the figures {figures} for {len(models)} {which}; give one finite figure for each model, "
+                "and of references one at least"
+            )
+
+
+def evidence() -> Evidence:
+    """Three candidates like retrainings, three untouched models that know the forgotten images, five retrainings.
+
+    Two classes; answers (n, 2). Nothing in it can be written to.
+    """
+    generator = numpy_generator(0, "check_audit")
+    labels = {name: generator.integers(0, 2, IMAGES) for name in ("test", "forgotten", "retained")}
+    task = Task(**labels, target=0)
+
+    def model(knows: bool) -> Answers:
+        """Confidence in the right class: 1 on what is new, 4 on what it trained on."""
+        made = {
+            name: _log_probabilities(generator.normal(4 if trained else 1, 1, IMAGES), labels[name])
+            for name, trained in (("test", False), ("forgotten", knows), ("retained", True))
+        }
+        triggered = _log_probabilities(generator.normal(3 if knows else -1, 1, IMAGES), np.zeros(IMAGES, np.int64))
+        losses = np.linspace(0.1 if knows else 1.0, 0.05, 13) + generator.normal(0, 0.001, 13)
+        for answers in (*made.values(), triggered, losses):
+            answers.setflags(write=False)
+        return Answers(**made, triggered=triggered, relearn=losses)
+
+    def models(count: int, knows: bool) -> Sequence[Answers]:
+        return tuple(model(knows) for _ in range(count))
+
+    return Evidence(task, models(3, False), models(3, True), models(5, False))
+
+
+def without_backdoor_and_relearning(whole: Evidence) -> Evidence:
+    """The same evidence of a federation without a backdoor, of which nobody asked for relearning."""
+
+    def bare(models: Sequence[Answers]) -> Sequence[Answers]:
+        return tuple(replace(one, triggered=None, relearn=None) for one in models)
+
+    return Evidence(
+        replace(whole.task, target=None), bare(whole.candidates), bare(whole.untouched), bare(whole.references)
+    )
+
+
+def _log_probabilities(confidence: Floats, labels: Labels) -> Floats:
+    """Two classes' log-probabilities, shape (n, 2), whose log-odds for the right class are `confidence`, shape (n,)."""
+    answers = np.empty((len(confidence), 2))
+    answers[np.arange(len(labels)), labels] = -np.logaddexp(0, -confidence)
+    answers[np.arange(len(labels)), 1 - labels] = -np.logaddexp(0, confidence)
+    return answers

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""What every network owes, checked on a handful of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fedlethe.errors import FedletheError
+from fedlethe.models import Model, initialise
+from fedlethe.plugins import parameters, path_of
+from fedlethe.seeding import torch_generator
+from fedlethe.vector import Layout, load_vector, to_vector
+
+
+def check_model(
+    model: Model | Callable[..., nn.Module], image_shape: tuple[int, int, int] = (1, 32, 32), num_classes: int = 2
+) -> None:
+    """Check a network as MODELS and `--model` take it.
+
+    Formal guarantees:
+        What passes answers images (n, C, H, W) in [-1, 1] with finite logits (n, num_classes), each image by itself;
+        starts from weights that the seed alone decides; has all of its state in the vector that clients exchange; and
+        is moved by a gradient step.
+
+    Args:
+        model: An object with `build(in_channels, num_classes)`; or a torch.nn.Module class or a function that returns a
+            network, called with these two where its signature has the names.
+        image_shape: (C, H, W) of the images.
+        num_classes: How many classes.
+
+    Raises:
+        FedletheError: It breaks one of these; one line names it and says what to do.
+
+    Example:
+        >>> from fedlethe.models import MODELS
+        >>> check_model(MODELS["small-cnn"]())
+    """
+    held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
+    name = path_of(model if isinstance(held, _Called) else type(model))
+    network, again = (initialise(held, image_shape[0], num_classes, seed=0) for _ in range(2))
+    if not isinstance(network, nn.Module):
+        raise FedletheError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
+    layout = Layout.of(network)
+    if not layout.size:
+        raise FedletheError(f"{name}: has no weights; register them as parameters")
+    first = to_vector(network, layout)
+    if not torch.equal(first, to_vector(again, layout)):
+        raise FedletheError(f"{name}: starts from other weights each time; draw them by torch's generator alone")
+    images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_model")) * 2 - 1
+    _check_answers(network, images, num_classes, name)
+    _check_step(network, layout, images, name)
+    _check_state(network, again, layout, images, name)
+
+
+@dataclass(frozen=True)
+class _Called:
+    """A class or function as a Model."""
+
+    function: Any
+
+    def build(self, in_channels: int, num_classes: int) -> nn.Module:
+        """See `Model.build`."""
+        taken = parameters(self.function)
+        offered = {"in_channels": in_channels, "num_classes": num_classes}
+        network: nn.Module = self.function(**{name: value for name, value in offered.items() if name in taken})
+        return network
+
+
+def _answers(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    network.eval()
+    with torch.inference_mode():
+        answers: torch.Tensor = network(images)
+    return answers
+
+
+def _check_answers(network: nn.Module, images: torch.Tensor, num_classes: int, name: str) -> None:
+    before = images.clone()
+    answers = _answers(network, images)
+    if not isinstance(answers, torch.Tensor) or answers.shape != (len(images), num_classes):
+        shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
+        raise FedletheError(f"{name}: answers with {shape}; give logits of shape ({len(images)}, {num_classes})")
+    if not answers.is_floating_point() or not bool(torch.isfinite(answers).all()):
+        raise FedletheError(f"{name}: its answers are not all finite floats; give logits, not classes")
+    if not torch.equal(images, before):
+        raise FedletheError(f"{name}: writes to the images that it is given; clone() them, or leave inplace out")
+    alone = torch.cat([_answers(network, image[None]) for image in images])
+    if not torch.allclose(alone, answers, atol=1e-4, rtol=1e-4):
+        raise FedletheError(
+            f"{name}: in eval mode its answer to an image depends on chance, or on the other images; use "
+            "batch norm and dropout as torch.nn has them"
+        )
+
+
+def _check_step(network: nn.Module, layout: Layout, images: torch.Tensor, name: str) -> None:
+    before = to_vector(network, layout)
+    network.train()
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise FedletheError(f"{name}: none of its weights takes a gradient; leave requires_grad as it is")
+    loss = functional.cross_entropy(network(images), labels)
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.optim.SGD(trainable, lr=0.1).step()
+    if torch.equal(to_vector(network, layout), before):
+        raise FedletheError(f"{name}: a gradient step does not move it; do not detach() on the way to the answers")
+
+
+def _check_state(network: nn.Module, other: nn.Module, layout: Layout, images: torch.Tensor, name: str) -> None:
+    """What clients exchange is the vector: a network that it is loaded into must answer alike."""
+    load_vector(other, layout, to_vector(network, layout))
+    if not torch.allclose(_answers(other, images), _answers(network, images), atol=1e-5, rtol=1e-5):
+        raise FedletheError(
+            f"{name}: has state that is in no parameter and no float buffer; register it, or clients cannot exchange it"
+        )

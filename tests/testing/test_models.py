@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The kit finds what is wrong with a network, and lets a sound one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fedlethe.errors import FedletheError
+from fedlethe.models import MODELS
+from fedlethe.testing import check_model
+
+
+class Net(nn.Module):
+    """A linear layer on the mean of each channel."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(in_channels, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.last(images.mean((2, 3)))
+        return answer
+
+
+class Classes(Net):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images).argmax(1)
+
+
+class Whole(Net):
+    """Centres by the batch's mean, in eval mode, too."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images - images.mean())
+
+
+class InPlace(Net):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images.mul_(2))
+
+
+class Detached(Net):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images).detach()
+
+
+class Hidden(Net):
+    """A scale that is no buffer, and that training moves."""
+
+    scale = 1.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.scale += 0.5 if self.training else 0.0
+        return super().forward(images) * self.scale
+
+
+class Chance(Net):
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.last.weight.data.mul_(float(np.random.default_rng().random()))
+
+
+class Frozen(Net):
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.requires_grad_(False)
+
+
+class Pair(Net):
+    def forward(self, images: torch.Tensor) -> Any:
+        return super().forward(images), images
+
+
+def made(num_classes: int) -> nn.Module:
+    """A function that does not ask for the channels."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ours_pass(name: str) -> None:
+    check_model(MODELS[name](), image_shape=(3, 32, 32), num_classes=3)
+
+
+def test_a_class_and_a_function_pass() -> None:
+    check_model(Net, image_shape=(3, 8, 8), num_classes=4)
+    check_model(made, image_shape=(1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (Classes, r"Classes: answers with \(4,\); give logits of shape \(4, 2\)"),
+        (Pair, "Pair: answers with tuple; give logits"),
+        (Whole, "Whole: in eval mode its answer to an image depends on"),
+        (InPlace, "InPlace: writes to the images"),
+        (Detached, "Detached: a gradient step does not move it"),
+        (Hidden, "Hidden: has state that is in no parameter and no float buffer"),
+        (Chance, "Chance: starts from other weights each time"),
+        (Frozen, "Frozen: none of its weights takes a gradient"),
+        (nn.Identity, "Identity: has no weights"),
+        (dict, "dict: gives a dict; return a torch.nn.Module"),
+    ],
+)
+def test_what_is_wrong_is_found(model: Any, words: str) -> None:
+    with pytest.raises(FedletheError, match=words) as raised:
+        check_model(model, image_shape=(1, 8, 8))
+    assert "\n" not in str(raised.value)

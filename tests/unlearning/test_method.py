@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""A mistake of a method's author ends in one line that names the method and the mend, in every erasure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.federation.federation import Federation
+from fedlethe.history.history import History
+from fedlethe.types import Need
+from fedlethe.unlearning import METHODS, Unlearned, unlearn
+from fedlethe.unlearning.method import method_name
+from tests.fakes import linear_federation, trained_history
+from tests.testing import broken_methods as broken
+
+ALL = [(round, ("a", "b", "c")) for round in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (broken.NoPaper, "NoPaper: has no 'paper'; write: paper: ClassVar"),
+        (broken.NoNeeds, "NoNeeds: has no 'needs'; write: needs: ClassVar"),
+        (broken.NeedsInAList, "NeedsInAList: its 'needs' are no frozenset of Need; write"),
+        (broken.NotFrozen, "NotFrozen: is no frozen dataclass; write @dataclass"),
+        (broken.Shorter, r"Shorter: its model has shape \(2,\), torch.float32; give \(3,\)"),
+        (broken.Doubles, "Doubles: its model has shape .*float64; give .*float32"),
+        (broken.Bare, "Bare: gives a Tensor; return Unlearned"),
+        (broken.Infinite, "Infinite: its model is not finite; choose milder options"),
+        (broken.Writes, r"Writes: changes the history: it writes to history.initial\(\); clone\(\) it before"),
+        (broken.Reads, "Reads: reads each client's delta in each round, .*; add Need.DELTAS to its `needs`"),
+        (broken.Trains, "Trains: uses 'retained clients train again', .*; add Need.RETAINED_DATA to its `needs`"),
+        (broken.AsksWhoIsGone, "AsksWhoIsGone: uses 'forgotten clients train again', .*add Need.FORGOTTEN_DATA"),
+    ],
+)
+def test_what_it_breaks_is_named_with_the_mend(method: Any, words: str) -> None:
+    federation = linear_federation()
+    history = trained_history(federation, ALL)
+    with pytest.raises(FedletheError, match=f"^tests.testing.broken_methods:{words}") as raised:
+        unlearn(method(), ["b"], history, federation)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_sound_one_gets_through() -> None:
+    federation = linear_federation()
+    history = trained_history(federation, ALL)
+    model = unlearn(broken.Sound(), ["b"], history, federation).model
+    torch.testing.assert_close(model, history.final() - history.influence("b"))
+
+
+@dataclass(frozen=True)
+class HandsOut(broken.NotFrozen):
+    """It returns the history's own vector."""
+
+    def unlearn(self, forget: frozenset[str], history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial())
+
+
+def test_what_comes_back_is_not_the_historys_own_vector() -> None:
+    federation = linear_federation()
+    history = trained_history(federation, ALL, initial=torch.ones(3))
+    unlearn(HandsOut(), ["b"], history, federation).model.zero_()
+    assert torch.equal(history.initial(), torch.ones(3))
+
+
+def test_the_initial_model_is_read_where_it_is_declared_alone() -> None:
+    federation = linear_federation()
+    history = trained_history(federation, ALL, keep=frozenset({Need.INITIAL, Need.INFLUENCE}))
+    assert unlearn(METHODS["influence"](), ["b"], history, federation).model.any()
+
+
+def test_a_method_is_called_by_its_row_or_its_import_path() -> None:
+    assert method_name(METHODS["not_"]()) == "not_"
+    assert method_name(broken.Sound()) == "tests.testing.broken_methods:Sound"
