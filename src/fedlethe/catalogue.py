@@ -11,6 +11,7 @@ from typing import Any
 from fedlethe.audit import AUDITS
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import CLOSED_FORM, RECIPES
+from fedlethe.document import toml_value
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 
@@ -76,5 +77,12 @@ def _sentence(kind: type[Any]) -> str:
 
 
 def _defaults(kind: type[Any]) -> dict[str, Any]:
-    values = {option.name: option.default for option in dataclasses.fields(kind)}
+    values = {option.name: _default(option) for option in dataclasses.fields(kind)}
     return {name: "inf" if value == math.inf else value for name, value in values.items()}
+
+
+def _default(option: dataclasses.Field[Any]) -> Any:
+    """An option's default, as TOML has it; a method from outside may have options that have none."""
+    if option.default is not dataclasses.MISSING:
+        return toml_value(option.default)
+    return "required" if option.default_factory is dataclasses.MISSING else toml_value(option.default_factory())

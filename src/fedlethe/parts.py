@@ -100,6 +100,17 @@ def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
     return found
 
 
+def code_digest(training: Document, methods: Iterable[str]) -> str:
+    """Names the code from outside that something was worked out with; empty where there is none.
+
+    Args:
+        training: What a training uses (see `code_of`).
+        methods: The unlearning methods beside it.
+    """
+    code = {**training, **code_of({}, [name for name in methods if name in METHODS])}  # not that of the closed form
+    return "".join(f", {what} {known['sha256']}" for what, known in sorted(code.items()))
+
+
 def demand_code(now: Document, recorded: Document, where: str) -> None:
     """Refuse code from outside that is not what a run was trained with.
 

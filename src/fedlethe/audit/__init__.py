@@ -18,6 +18,7 @@ __all__ = [
     "Task",
     "Verdict",
     "audit",
+    "figure_of",
     "overall",
 ]
 
@@ -52,6 +53,11 @@ AUDITS: Registry[type[Audit]] = Registry(
     },
     _problem,
 )
+
+
+def figure_of(finding: Finding) -> str:
+    """What a finding's audit measures; the audit's name, where the package that brought it is gone."""
+    return AUDITS[finding.audit].figure if finding.audit in AUDITS else finding.audit
 
 
 def audit(evidence: Evidence) -> list[Finding]:

@@ -37,7 +37,7 @@ from fedlethe.runs.run import OpenRun, demand_clients, demand_complete, from_jso
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned
-from fedlethe.unlearning.method import entered
+from fedlethe.unlearning.method import entered, method_name
 from fedlethe.unlearning.retrain import Retrain
 
 Secret: TypeAlias = Callable[[], bytes]
@@ -177,7 +177,7 @@ def unlearned_by(run: OpenRun, forget: Sequence[ClientId], method: Method, histo
                 "influence or retrain"
             )
         if need.of_history and need not in kept:
-            name = next(name for name, known in unlearning.METHODS.items() if isinstance(method, known))
+            name = method_name(method)
             gone = [part.history for part in run.earlier if need not in part.keep]
             holder = next((one for one in gone if isinstance(one, RunFolder)), run.history)
             raise FedletheError(f"{name}: {holder.lacks(need)}")

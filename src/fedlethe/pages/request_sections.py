@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fedlethe.audit import AUDITS, Finding
+from fedlethe.audit import Finding, figure_of
 from fedlethe.erasing.auditing import attested
 from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.pages.page import PageTable, Picture, Section
@@ -90,7 +90,7 @@ def _audited(run: OpenRun, id: str) -> list[Audited]:
 
 
 def _shown(finding: Finding) -> Audited:
-    measured, figure = finding.measured, AUDITS[finding.audit].figure
+    measured, figure = finding.measured, figure_of(finding)
     if measured is None:
         return Audited(finding.audit, figure, finding.verdict, finding.statement)
     names = INTERVALS.get(finding.audit, ())

@@ -33,6 +33,7 @@ from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
+from fedlethe.parts import code_digest
 from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
 from fedlethe.runs.run import OpenRun, Prepared, from_json, opened_run, prepare, to_json
@@ -55,7 +56,7 @@ class Job:
         kind: What to do.
         document: The configuration, its seed that of the job.
         forget: Who is erased.
-        fingerprint: Of the data.
+        fingerprint: Of the data, and of code that does not come with fedlethe.
         out: The comparison's folder.
         recipe: Of an erasure.
         request: The same in full, as the ledger would have it.
@@ -214,7 +215,8 @@ def compare(
     asked = Examination.of(prepared, gone)
 
     def job(kind: JobKind, seed: int, recipe: Recipe | None = None) -> Job:
-        made = Job(kind, document_with_seed(config, seed), gone, prepared.data.fingerprint, out, recipe)
+        code = code_digest(config.outside(), () if recipe is None else (recipe.method,))
+        made = Job(kind, document_with_seed(config, seed), gone, prepared.data.fingerprint + code, out, recipe)
         return (
             made
             if recipe is None
