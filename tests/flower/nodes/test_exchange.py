@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who is away, who comes back, who is whom: requests and answers on a grid that does as it is told."""
+"""Who is away, and who comes back: requests and answers on a grid that does as it is told."""
 
 from __future__ import annotations
 

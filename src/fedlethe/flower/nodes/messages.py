@@ -122,7 +122,9 @@ def training(
     """The request to train, as the content of a message (see `Federation.train`)."""
     models, plain = {"model": model}, {"objective": type(objective).__name__}
     if plain["objective"] not in OBJECTIVES:
-        raise FedletheError(f"objective {plain['objective']} cannot travel; add it to OBJECTIVES in flower/messages.py")
+        raise FedletheError(
+            f"objective {plain['objective']} cannot travel; add it to OBJECTIVES in flower/nodes/messages.py"
+        )
     options: dict[str, str | int | float | bool] = {"round": round, "seed": str(seed), **plain}
     for field in dataclasses.fields(objective):  # type: ignore[arg-type]
         value = getattr(objective, field.name)

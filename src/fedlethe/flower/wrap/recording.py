@@ -16,18 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
 from fedlethe.errors import FedletheError
-from fedlethe.federation.aggregate import refusal
 from fedlethe.flower.nodes.grid import RetainedGrid
-from fedlethe.flower.nodes.messages import no_update
 from fedlethe.flower.nodes.recorded_folder import Recorded
-from fedlethe.flower.nodes.roster import one_line
 from fedlethe.flower.wrap.begin_after import arrays_after, begun_grid
 from fedlethe.flower.wrap.model_arrays import ModelArrays
+from fedlethe.flower.wrap.replies import NO_SECURE_AGGREGATION, SECURE_AGGREGATION, Replies
 from fedlethe.flower.wrap.strategy_state import pack, plain_values, restore, state, unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import NOT_EVALUATED
@@ -35,14 +33,6 @@ from fedlethe.runs.left_out import refuse_taking_back
 from fedlethe.types import ClientId, RoundRecord, Update, Vector
 
 LOG = logging.getLogger("flwr")
-
-SECURE_AGGREGATION = "secaggplus_configs"
-"""The record that the messages of Flower's SecAgg and SecAgg+ hold."""
-
-NO_SECURE_AGGREGATION = (
-    "SecAgg+ hides each client's update from the server, so there is nothing to record of a client and nothing to take "
-    "back; train without it (TLS and node authentication protect updates on their way), or erase by retraining"
-)
 
 
 class Recording(Strategy):
@@ -188,34 +178,15 @@ class Recording(Strategy):
         assert arrays is not None
         before = self._of.vector(arrays)
         asked = {message.metadata.message_id: self._client(message) for message in self._messages}
-        read = {client: no_update(client, "did not answer") for client in asked.values()}
-        usable: dict[ClientId, Message] = {}
-        errors: list[Message] = []
-        for reply in replies:
-            client = asked[reply.metadata.reply_to_message_id]
-            if reply.has_error():
-                _refuse_secure_aggregation(reply)
-                errors.append(reply)
-                read[client] = no_update(client, f"answered with an error: {one_line(reply.error.reason)}")
-            else:
-                usable[client] = reply
-                read[client] = self._of.update(client, reply.content, self._weight)
-        refused = {client: reason for client, one in read.items() if (reason := refusal(one, before)) is not None}
-        ordered = {client: usable[client] for client in sorted(usable) if client not in refused}
-        sent_back = {client: _arrays_in(reply) for client, reply in ordered.items()}
-        aggregated, metrics = self.inner.aggregate_train(round, [*ordered.values(), *errors])
+        held = Replies.of(replies, asked, self._read, before)
+        aggregated, metrics = self.inner.aggregate_train(round, [*held.accepted.values(), *held.errors])
         trained = time.perf_counter() - self._started
-        updates = {
-            client: read[client]
-            if _untouched(reply, sent_back[client])
-            else self._of.update(client, reply.content, self._weight)
-            for client, reply in ordered.items()
-        }
-        numbers = {client: self._of.number(reply.content, self._weight) for client, reply in ordered.items()}
+        updates = held.averaged(self._read)
+        numbers = {client: self._of.number(reply.content, self._weight) for client, reply in held.accepted.items()}
         if aggregated is None:
             updates, numbers = {}, {}
         after = arrays if aggregated is None else aggregated
-        self._record(round, before, after, updates, numbers, refused, trained)
+        self._record(round, before, after, updates, numbers, held.refused, trained)
         return aggregated, metrics
 
     def configure_evaluate(
@@ -261,6 +232,9 @@ class Recording(Strategy):
         held |= {f"whole:{name}": array for name, array in whole.items()}
         history.append(record, NOT_EVALUATED, pack(held, {**plain, "whole": sorted(whole), "names": self._of.names}))
 
+    def _read(self, client: ClientId, content: RecordDict) -> Update:
+        return self._of.update(client, content, self._weight)
+
     def _client(self, message: Message) -> ClientId:
         assert self._grid is not None
         node = message.metadata.dst_node_id
@@ -283,18 +257,3 @@ class Recording(Strategy):
         while isinstance(getattr(inner, "strategy", None), Strategy):
             inner = inner.strategy
         return str(getattr(inner, "weighted_by_key", "num-examples"))
-
-
-def _arrays_in(reply: Message) -> list[Array]:
-    return [array for record in reply.content.array_records.values() for array in record.values()]
-
-
-def _untouched(reply: Message, arrays: Sequence[Array]) -> bool:
-    """Whether a reply still holds these arrays: a strategy that clips puts others in their place."""
-    held = _arrays_in(reply)
-    return len(held) == len(arrays) and all(one is other for one, other in zip(held, arrays, strict=True))
-
-
-def _refuse_secure_aggregation(reply: Message) -> None:
-    if SECURE_AGGREGATION in str(reply.error.reason):
-        raise FedletheError(NO_SECURE_AGGREGATION)
