@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: MIT
+"""Names of installed packages and import paths, and what is said where they lead nowhere."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.errors import FedletheError
+from fedlethe.plugins import FromOutside, Outside, Registry, SourceFile, lacking, options_of, path_of
+
+CODE = """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass(frozen=True)
+class Net:
+    size: int = 3
+    weights: Path | None = None
+    def build(self):
+        return self.size
+
+@dataclass
+class Loose:
+    size: int = 3
+
+def made(in_channels, size: int, ratio: float = 0.5, where: Path = Path("x")):
+    return in_channels, size, ratio, where
+
+def anything(**options):
+    return options
+
+def fails():
+    raise ZeroDivisionError("no such\\nnumber")
+
+number = 3
+"""
+
+Write = Callable[..., str]
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a module that can be imported, under a name of its own, and gives the name back."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def written(code: str = CODE) -> str:
+        name = f"outside_{next(_numbers)}"
+        (tmp_path / f"{name}.py").write_text(code)
+        return name
+
+    return written
+
+
+def installed(folder: Path, package: str, **points: str) -> None:
+    """A package's entry points, as pip writes them."""
+    info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"{name} = {value}" for name, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[fedlethe.tests]", *lines, ""]))
+
+
+def _needs_build(kind: Any) -> str | None:
+    return None if callable(kind) and not isinstance(kind, type) else lacking(kind, {"build": "def build(self)"})
+
+
+@pytest.fixture
+def registry() -> Registry[Any]:
+    return Registry("thing", "fedlethe.tests", {"own": "fedlethe.models.small_cnn:SmallCnn"}, _needs_build)
+
+
+def test_a_row_is_imported_when_it_is_asked_for(registry: Registry[Any]) -> None:
+    lost: Registry[Any] = Registry("thing", "fedlethe.tests", {"lost": "no_such_module:Thing"}, _needs_build)
+    assert list(lost) == ["lost"]
+    assert "lost" in lost
+    assert registry["own"].__name__ == "SmallCnn"
+    with pytest.raises(FedletheError, match="thing 'lost': there is no module 'no_such_module'"):
+        lost["lost"]
+
+
+def test_an_import_path_is_a_key_and_in_no_list(registry: Registry[Any], write: Write) -> None:
+    name = f"{write()}:Net"
+    assert name in registry
+    assert registry[name]().build() == 3
+    assert list(registry) == ["own"]
+    assert len(registry) == 1
+    assert registry.get("other") is None
+    assert "other" not in registry
+    with pytest.raises(KeyError):
+        registry["other"]
+
+
+def test_an_installed_package_adds_a_name(registry: Registry[Any], write: Write, tmp_path: Path) -> None:
+    module = write()
+    installed(tmp_path, "my-lab", mine=f"{module}:Net", another=f"{module}:made")
+    assert list(registry) == ["own", "another", "mine"]
+    assert len(registry) == 3
+    assert registry["mine"].__name__ == "Net"
+    assert "mine" in registry
+
+
+def test_two_packages_of_one_name_are_refused(registry: Registry[Any], write: Write, tmp_path: Path) -> None:
+    module = write()
+    installed(tmp_path, "my-lab", mine=f"{module}:Net")
+    installed(tmp_path, "your-lab", mine=f"{module}:made")
+    for look in (lambda: registry["mine"], lambda: list(registry)):
+        with pytest.raises(FedletheError) as raised:
+            look()
+        assert f"{module}:Net of my-lab" in str(raised.value)
+        assert f"{module}:made of your-lab" in str(raised.value)
+    assert registry["own"].__name__ == "SmallCnn"  # what has one name is found as before
+
+
+def test_a_name_of_our_own_cannot_be_taken(registry: Registry[Any], write: Write, tmp_path: Path) -> None:
+    module = write()
+    installed(tmp_path, "my-lab", own=f"{module}:Net")
+    with pytest.raises(FedletheError, match=rf"own fedlethe.models.small_cnn:SmallCnn and {module}:Net of my-lab"):
+        registry["own"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("{}:Nett", r"has no 'Nett'; did you mean 'Net'\? correct the name"),
+        ("{}:number", "has no 'build'; write: def build"),
+        ("{}:Loose", "has no 'build'"),
+        ("{}.deeper:Net", "there is no module '{}.deeper'; install the package that brings it"),
+        ("no_such_module.nets:Net", "there is no module 'no_such_module'; install the package"),
+        ("{}:", "is no import path; write PACKAGE.MODULE:NAME"),
+        (":Net", "is no import path"),
+        ("a b:Net", "is no import path"),
+    ],
+)
+def test_where_a_path_leads_nowhere_one_line_says_so(
+    registry: Registry[Any], write: Write, path: str, words: str
+) -> None:
+    module = write()
+    with pytest.raises(FedletheError, match=words.replace("{}", module)) as raised:
+        registry[path.replace("{}", module)]
+    assert str(raised.value).startswith(f"thing '{path.replace('{}', module)}': ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import no_such_thing", r"needs the module 'no_such_thing', which is not there; install"),
+        ("raise ValueError('two\\nlines')", r"cannot be imported \(ValueError: two lines, outside_\d+.py line 1\)"),
+        ("import sys; sys.exit(3)", r"cannot be imported \(SystemExit: 3"),
+        ("def half(:", r"cannot be imported \(SyntaxError"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(
+    registry: Registry[Any], write: Write, code: str, words: str
+) -> None:
+    with pytest.raises(FedletheError, match=words) as raised:
+        registry[f"{write(code)}:Net"]
+    assert "\n" not in str(raised.value)
+
+
+def test_a_broken_entry_point_is_named_with_its_package(registry: Registry[Any], tmp_path: Path, write: Write) -> None:
+    write()
+    installed(tmp_path, "my-lab", mine="no_such_module:Net")
+    with pytest.raises(FedletheError, match=r"thing 'mine' \(entry point no_such_module:Net of my-lab\): there is no"):
+        registry["mine"]
+
+
+def test_the_current_folder_comes_last(
+    registry: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "found_in_the_folder.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(tmp_path))])
+    assert registry["found_in_the_folder:Net"].__name__ == "Net"
+    assert sys.path[-1] == str(tmp_path)
+
+
+# Options
+
+
+def _outside(registry: Registry[Any], name: str, **options: Any) -> Outside[Any]:
+    return Outside(registry=registry, name=name, options=options)
+
+
+def test_options_are_checked_and_stored_as_toml_has_them(registry: Registry[Any], write: Write) -> None:
+    module = write()
+    here = str(Path("w.pt").resolve())
+    assert _outside(registry, f"{module}:Net", weights="w.pt").checked().options == {"size": 3, "weights": here}
+    made = _outside(registry, f"{module}:made", size=2, where="w.pt").checked("in_channels")
+    assert made.options == {"size": 2, "where": here}
+    assert made.called(in_channels=1, unknown=2) == (1, 2, 0.5, Path(here))
+    assert _outside(registry, f"{module}:anything", a=1).called(b=2) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("Net", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
+        ("Net", {"size": "x"}, "'size': input should be a valid integer"),
+        ("made", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
+        ("made", {"size": "x"}, "'size': input should be a valid integer"),
+        ("made", {"size": True}, "'size': a whole number is wanted, not true"),
+        ("made", {}, "'size': field required"),
+        ("made", {"size": 1, "in_channels": 3}, "no option 'in_channels'"),
+    ],
+)
+def test_a_wrong_option_is_named(
+    registry: Registry[Any], write: Write, name: str, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(FedletheError, match=words):
+        _outside(registry, f"{write()}:{name}", **options).checked("in_channels")
+
+
+def test_what_fails_says_where(registry: Registry[Any], write: Write) -> None:
+    module = write()
+    with pytest.raises(FedletheError, match=rf"ZeroDivisionError: no such number, {module}.py line \d+\); correct it"):
+        _outside(registry, f"{module}:fails").called()
+
+
+def test_a_name_that_no_package_brings_is_told_when_it_is_used(registry: Registry[Any]) -> None:
+    with pytest.raises(FedletheError, match=r"thing 'gone': no installed package brings it \(.*fedlethe.tests\)"):
+        _ = _outside(registry, "gone").kind
+
+
+def test_options_are_those_of_the_table_wherever_a_thing_comes_from(registry: Registry[Any]) -> None:
+    from fedlethe.models import OutsideModel
+    from fedlethe.models.small_cnn import SmallCnn
+
+    model = OutsideModel(outside=_outside(registry, "gone", size=3))
+    assert isinstance(model, FromOutside)
+    assert options_of(model) == {"size": 3}
+    assert options_of(SmallCnn()) == {"norm": "group"}
+
+
+# The code
+
+
+def test_the_file_is_known_by_its_bytes(registry: Registry[Any], write: Write, tmp_path: Path) -> None:
+    module = write()
+    code = SourceFile.of("mine", registry[f"{module}:Net"])
+    assert code.path == str(tmp_path / f"{module}.py")
+    code.demand({"sha256": code.sha256, "path": "/elsewhere"}, "RUN: its model")  # the same file at another place
+    (tmp_path / f"{module}.py").write_text(CODE + "\n")
+    changed = SourceFile.of("mine", registry[f"{module}:Net"])
+    with pytest.raises(FedletheError, match=r"^RUN: its model 'mine': .* is not the file that it was trained with"):
+        changed.demand(vars(code), "RUN: its model")
+
+
+def test_what_is_in_no_file_cannot_be_kept() -> None:
+    scope: dict[str, Any] = {}
+    exec("class Typed: pass", scope)
+    with pytest.raises(FedletheError, match="is written in no file"):
+        SourceFile.of("typed", scope["Typed"])
+
+
+def test_an_import_path_leads_back_to_its_class() -> None:
+    assert path_of(Registry) == "fedlethe.plugins:Registry"
