@@ -22,7 +22,8 @@ from PIL import Image
 
 from fedlethe.__main__ import main
 from fedlethe.files import sha256_of
-from fedlethe.history.ledger import REPLACED, Artefact, Ledger, removals
+from fedlethe.history.entries import REPLACED, Artefact, removals
+from fedlethe.history.ledger import Ledger
 
 TINY = ["--set", "data.size=16", "--set", "data.hospitals=3", "--set", "data.images_per_hospital=40", "--rounds", "2"]
 

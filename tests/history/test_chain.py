@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlethe.errors import FedletheError
-from fedlethe.history import chain as chain_module
 from fedlethe.history.chain import BEFORE_ALL, Chain, ChainHead, canonical
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -219,15 +218,6 @@ def test_a_value_that_is_no_text_is_no_row(tmp_path: Path) -> None:
     _tampered(path, "CREATE TABLE other AS SELECT * FROM events", "DROP TABLE events", *ANY_TYPE)
     with pytest.raises(FedletheError, match="row 2 is not made of text"):
         _read(path)
-
-
-def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(chain_module, "_SCHEMA", ("CREATE TABLE events (a)", "no statement"))
-        with pytest.raises(FedletheError, match="ledger cannot be used"):
-            Chain(tmp_path / "ledger.db", create=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["ledger.head"]
-    Chain(tmp_path / "ledger.db", create=True).close()
 
 
 def test_a_clock_that_goes_backwards_does_not_take_time_back(ledger: Path) -> None:

@@ -24,7 +24,7 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities
-from fedlethe.history.ledger import removals
+from fedlethe.history.entries import removals
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run

@@ -25,7 +25,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation import evaluation
 from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import REPLACED
+from fedlethe.history.entries import REPLACED
 from fedlethe.history.request_log import requests_of
 from fedlethe.learners import training
 from fedlethe.learners.training import train_run

@@ -20,7 +20,7 @@ from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
-from fedlethe.history.ledger import BEGAN
+from fedlethe.history.entries import BEGAN
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.run import opened_folder, opened_run

@@ -21,8 +21,8 @@ from fedlethe.erasing.patients import OfClients, less, remaining
 from fedlethe.errors import FedletheError
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import REPLACED, removals
 from fedlethe.history.history import History
-from fedlethe.history.ledger import REPLACED, removals
 from fedlethe.history.store import JSON
 from fedlethe.learners import closed_form
 from fedlethe.models import initialise

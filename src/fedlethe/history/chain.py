@@ -16,35 +16,19 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from fedlethe.errors import FedletheError
-from fedlethe.files import write_text, written_whole
+from fedlethe.files import write_text
+from fedlethe.history.sqlite_file import BESIDE, MADE, connected, header_is_whole, make_log
 
 Body: TypeAlias = Mapping[str, Any]
 
 BEFORE_ALL = "0" * 64
 """Stands for the hash of the row before the first."""
-
-_SCHEMA = (
-    "CREATE TABLE events (seq INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, "
-    "hash TEXT NOT NULL) STRICT",
-    "CREATE TRIGGER unchanged BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-    "CREATE TRIGGER undeleted BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
-)
-
-_MADE = [
-    (1, "table", "events", "events", 2, _SCHEMA[0]),
-    (2, "trigger", "unchanged", "events", 0, _SCHEMA[1]),
-    (3, "trigger", "undeleted", "events", 0, _SCHEMA[2]),
-]
-"""What SQLite keeps of it: number, type, name, table, first page, statement."""
-
-_BESIDE = ("-journal", "-wal", "-shm")
-"""Ends the names of the files that SQLite makes beside its own."""
 
 _RESTORE = "restore it from a backup"
 
@@ -107,16 +91,18 @@ class Chain:
             raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
         self._anchor_path = path.with_suffix(".head")
-        for beside in (path, self._anchor_path, *(path.with_name(path.name + ending) for ending in _BESIDE)):
+        for beside in (path, self._anchor_path, *(path.with_name(path.name + ending) for ending in BESIDE)):
             if beside.is_symlink():
                 raise FedletheError(f"{beside}: is a link, which would be written through; put the file in its place")
         with self._errors():
             if create and not path.exists():
+                # The head first: a ledger without one would be taken for one whose last rows were cut off.
                 write_text(self._anchor_path, _anchor_text(ChainHead()))
-                _make(path)
-            self._db = self._connected()
+                make_log(path)
+            self._db = connected(path)
         try:
             with self._errors():
+                # With less than FULL a write-ahead log is synced at checkpoints only: a commit could be lost.
                 self._db.execute("PRAGMA synchronous = FULL")
                 tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "events" not in tables:
@@ -140,6 +126,7 @@ class Chain:
         with self._errors():
             rows = "SELECT seq, at, kind, body, hash FROM events WHERE seq > ? ORDER BY seq"
             for seq, at, kind, body, hash in self._db.execute(rows, (last.seq,)):
+                # A STRICT table holds text only, but whoever edits the file's bytes is not held to that.
                 if not all(isinstance(text, str) for text in (at, kind, body, hash)):
                     raise self._broken(seq, "is not made of text")
                 if seq != last.seq + 1:
@@ -148,6 +135,7 @@ class Chain:
                     raise self._broken(seq, "is not what was written, or not in its place")
                 events.append(Event(seq, at, kind, self._value(seq, body), hash))
                 last = ChainHead(seq, hash)
+                # A chain that was made anew from here on is whole in itself; the head beside it is of the old one.
                 if seq == anchor.seq and hash != anchor.hash:
                     raise self._broken(seq, f"is not the one that {self._anchor_path.name} names")
         if last.seq < anchor.seq:
@@ -170,7 +158,7 @@ class Chain:
             found = self._db.execute("SELECT max(seq), max(at) FROM events").fetchone()
             if (found[0] or 0) != last.seq:
                 raise FedletheError(f"{self.path}: another process has written to it; run the command again")
-            at = max(at, found[1] or at)
+            at = max(at, found[1] or at)  # a clock that was set back must not put rows out of order
             for kind, body in entries:
                 text = canonical(body)
                 hash = row_hash(last.hash, last.seq + 1, at, kind, text)
@@ -178,6 +166,8 @@ class Chain:
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (event.seq, at, kind, text, hash))
                 events.append(event)
                 last = ChainHead(event.seq, hash)
+        # After the commit: a crash in between leaves a head that is behind, which `catch_up` mends. The other way
+        # round it would name rows that are not there, and the ledger would be refused as cut off.
         write_text(self._anchor_path, _anchor_text(last))
         return events
 
@@ -193,10 +183,11 @@ class Chain:
             ).fetchall()
         if found != ["ok"]:
             yield f"{self.path}: its pages are damaged ({' '.join(found[0].split())}); {_RESTORE}"
-        if written != _MADE:
+        if written != MADE:
             yield f"{self.path}: its table or what keeps rows from being changed is not as it was made; {_RESTORE}"
+        # While rows are in the log the header is that of before them, and does not fit the file's length.
         log = self.path.with_name(f"{self.path.name}-wal")
-        if not (log.exists() and log.stat().st_size) and not _header_is_whole(self.path):
+        if not (log.exists() and log.stat().st_size) and not header_is_whole(self.path):
             yield f"{self.path}: its header is not one that this program writes; {_RESTORE}"
 
     def catch_up(self, last: ChainHead) -> None:
@@ -236,22 +227,6 @@ class Chain:
     def _broken(self, seq: int, what: str) -> FedletheError:
         return FedletheError(f"{self.path}: row {seq} {what}; the ledger was changed: restore it from a backup")
 
-    def _connected(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            database.execute("SELECT 1 FROM sqlite_master").fetchall()
-        except sqlite3.OperationalError:
-            database.close()
-            log = self.path.with_name(f"{self.path.name}-wal")
-            if not self.path.is_file() or (log.exists() and log.stat().st_size):
-                raise
-            # In a folder that cannot be written the log's index cannot be made: read the file as it stands.
-            database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", isolation_level=None, uri=True)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._errors():
@@ -271,37 +246,6 @@ class Chain:
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a message that quotes damaged bytes
             hint = "make room, or restore it from a backup if it is damaged"
             raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
-
-
-def _make(path: Path) -> None:
-    """An empty log, whole or not at all: a file that is there but holds no table would be taken for a damaged one."""
-    with written_whole(path) as aside:
-        try:
-            with closing(sqlite3.connect(aside, isolation_level=None)) as database:
-                for statement in _SCHEMA:
-                    database.execute(statement)
-                if database.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-                    raise sqlite3.OperationalError("it takes no write-ahead log")  # which SQLite itself keeps quiet
-        finally:
-            for ending in _BESIDE:
-                aside.with_name(aside.name + ending).unlink(missing_ok=True)
-
-
-def _header_is_whole(path: Path) -> bool:
-    """Whether the first 100 bytes are such as `_make` and appends leave (https://www.sqlite.org/fileformat.html)."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    page = int.from_bytes(head[16:18], "big")
-    number = {place: int.from_bytes(head[place : place + 4], "big") for place in (24, 28, 40, 44, 56, 92, 96)}
-    return (
-        head[:16] == b"SQLite format 3\0"
-        and head[18:24] == bytes([2, 2, 0, 64, 32, 32])  # write-ahead log, nothing reserved, three fixed numbers
-        and page * number[28] == path.stat().st_size
-        and number[24] == number[92]  # the count of changes, and that for which the next number holds
-        and 3_000_000 <= number[96] < 4_000_000  # the version of SQLite that wrote last
-        and (number[40], number[44], number[56]) == (len(_SCHEMA), 4, 1)  # changes of the tables, format, UTF-8
-        and not any((*head[48:56], *head[60:92]))
-    )
 
 
 def _anchor_text(head: ChainHead) -> str:

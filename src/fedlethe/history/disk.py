@@ -30,8 +30,9 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history import checkpoint
+from fedlethe.history.entries import REPLACED, Artefact, ArtefactKind, Participation, removals
 from fedlethe.history.history import keeps_delta, not_kept
-from fedlethe.history.ledger import REPLACED, Artefact, ArtefactKind, Ledger, Participation, removals
+from fedlethe.history.ledger import Ledger
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
 from fedlethe.names import demand_apart, demand_client_name

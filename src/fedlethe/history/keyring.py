@@ -12,7 +12,8 @@ from pathlib import Path
 from fedlethe.errors import FedletheError
 from fedlethe.history import checkpoint
 from fedlethe.history.chain import Body, Event, canonical
-from fedlethe.history.ledger import Artefact, Ledger
+from fedlethe.history.entries import Artefact
+from fedlethe.history.ledger import Ledger
 from fedlethe.history.sealing import SEALED, Key, Keys, Seal, id_of_file, key_id, keys_of
 from fedlethe.types import ClientId
 

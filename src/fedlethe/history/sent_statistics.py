@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Participation
+from fedlethe.history.entries import Participation
 from fedlethe.history.store import JSON, of_round
 from fedlethe.types import ClientId, Vector
 

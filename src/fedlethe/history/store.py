@@ -12,8 +12,9 @@ from typing import Any
 from fedlethe.errors import FedletheError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history import checkpoint
+from fedlethe.history.entries import REPLACED, Artefact, ArtefactKind
 from fedlethe.history.keyring import Keyring
-from fedlethe.history.ledger import REPLACED, Artefact, ArtefactKind, Ledger
+from fedlethe.history.ledger import Ledger
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.sealing import SEALED
 from fedlethe.types import ClientId, Vector

@@ -17,8 +17,8 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import BEGAN, NOT_EVALUATED, Participation
 from fedlethe.history.keyring import IMAGES
-from fedlethe.history.ledger import BEGAN, NOT_EVALUATED, Participation
 from fedlethe.history.sealing import Key
 from fedlethe.learners import closed_form
 from fedlethe.progress import bar

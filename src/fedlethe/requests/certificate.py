@@ -24,8 +24,8 @@ from fedlethe.erasing.secret import left_over
 from fedlethe.errors import FedletheError
 from fedlethe.history.chain import Event, canonical
 from fedlethe.history.disk import RunFolder, has_influence
+from fedlethe.history.entries import Artefact
 from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN, destroyed_with
-from fedlethe.history.ledger import Artefact
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.history.store import JSON, of_round
 from fedlethe.later import torch

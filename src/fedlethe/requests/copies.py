@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import ELSEWHERE
+from fedlethe.history.entries import ELSEWHERE
 from fedlethe.history.store import JSON
 from fedlethe.requests import superlink_state
 from fedlethe.types import ClientId

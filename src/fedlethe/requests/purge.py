@@ -35,8 +35,8 @@ from fedlethe.errors import FedletheError
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder, has_influence
+from fedlethe.history.entries import REPLACED, Artefact, removals
 from fedlethe.history.keyring import LOST, destruction
-from fedlethe.history.ledger import REPLACED, Artefact, removals
 from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.history.sent_statistics import CHOSEN, SUMS
 from fedlethe.history.store import JSON

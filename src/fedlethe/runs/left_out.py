@@ -23,8 +23,8 @@ from fedlethe.data.federated import SPLITS, ClientData, FederatedData, Split
 from fedlethe.data.prints import SHARE, prints, prints_of
 from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import BEGAN, Artefact
 from fedlethe.history.keyring import IMAGES, PATIENTS
-from fedlethe.history.ledger import BEGAN, Artefact
 from fedlethe.history.request_log import requests_of
 from fedlethe.history.sealing import Key
 from fedlethe.history.store import JSON

@@ -26,7 +26,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.train import train
 from fedlethe.flower.nodes.local import LocalGrid, LocalNode
 from fedlethe.flower.nodes.messages import DESCRIBE, EVALUATE, STATISTICS, TRAIN, WHO, Computing, NodeRequest
-from fedlethe.history.ledger import Participation
+from fedlethe.history.entries import Participation
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners.training import train_run
 from fedlethe.models import initialise

@@ -12,7 +12,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.flower.nodes.recorded_folder import Recorded
 from fedlethe.flower.wrap.erasing import Erasing
 from fedlethe.flower.wrap.recording import Recording
-from fedlethe.history.ledger import BEGAN
+from fedlethe.history.entries import BEGAN
 from fedlethe.requests.verify import verify_ledger
 from tests.flower.wrap.halfway import TARGETS, grid, initial, plain, weight
 

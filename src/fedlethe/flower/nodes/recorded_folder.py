@@ -19,7 +19,8 @@ from fedlethe.errors import FedletheError
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Artefact, ArtefactKind, demand_as_entered
+from fedlethe.history.entries import Artefact, ArtefactKind
+from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.store import JSON, Store
 from fedlethe.requests.superlink_state import told
 from fedlethe.types import ClientId

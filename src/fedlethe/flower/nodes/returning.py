@@ -20,7 +20,7 @@ from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.recorded_folder import PLACE, Recorded, known_identities
 from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import BEGAN
+from fedlethe.history.entries import BEGAN
 from fedlethe.history.sealing import SECRET, Key
 from fedlethe.history.succession import Part
 from fedlethe.runs.beginning import Beginning, LeftOut

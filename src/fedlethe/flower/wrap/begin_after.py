@@ -19,7 +19,7 @@ from fedlethe.flower.nodes.roster import Roster
 from fedlethe.flower.wrap.model_arrays import ModelArrays
 from fedlethe.flower.wrap.strategy_state import unpack
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import BEGAN
+from fedlethe.history.entries import BEGAN
 from fedlethe.requests.purge import BESIDE
 from fedlethe.runs.left_out import relative_to
 from fedlethe.types import ClientId
