@@ -25,14 +25,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedlethe import files
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history import checkpoint
-from fedlethe.history.entries import REPLACED, Artefact, ArtefactKind, Participation, removals
+from fedlethe.history.entries import Artefact, ArtefactKind
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import Ledger
+from fedlethe.history.round_entries import participation_of, update_of
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
 from fedlethe.names import demand_apart, demand_client_name
@@ -140,7 +140,7 @@ class RunFolder:
         if server_state is not None:
             added.append(self.store.write("server state", of_round("server state", round), None, [server_state], round))
         seconds = {"training": record.seconds, "recording": time.perf_counter() - start}
-        self.ledger.add_round(round, seconds, evaluation, _participation(record), added, replaced)
+        self.ledger.add_round(round, seconds, evaluation, participation_of(record), added, replaced)
         self.store.remove(replaced)
 
     def _keep_of(self, client: ClientId, update: Update, record: RoundRecord) -> tuple[list[Artefact], list[str]]:
@@ -252,21 +252,15 @@ class RunFolder:
         for round in range(1, self.rounds + 1):
             entries = self.ledger.participation(round)
             weights = {entry.client: entry.weight for entry in entries if entry.weight is not None}
-            updates = {entry.client: self._update(entry, before) for entry in entries if entry.refused is None}
+            updates = {
+                entry.client: update_of(entry, before, self.delta(round, entry.client))
+                for entry in entries
+                if entry.refused is None
+            }
             refused = {entry.client: entry.refused for entry in entries if entry.refused is not None}
             after = advance(before, ((client, self.delta(round, client)) for client in updates), weights)
             yield RoundRecord(round, before, after, updates, weights, refused, 0.0)
             before = after
-
-    def _update(self, entry: Participation, before: Vector) -> Update:
-        return Update(
-            client=entry.client,
-            model=before + self.delta(entry.round, entry.client),
-            num_examples=entry.num_examples or 0,
-            examples_processed=entry.examples_processed or 0,
-            steps=entry.steps or 0,
-            loss=entry.loss or 0.0,
-        )
 
     def erased_model(self, id: str) -> Vector:
         """The model that an erasure led to, shape (P,).
@@ -285,25 +279,6 @@ class RunFolder:
         """
         self.demand_erasure(id)
         return self.store.content(self.store.find(f"erasures/{id}/erasure"))
-
-    def enter_study(self, name: str, content: str) -> None:
-        """Write a study's values to report/NAME.json and enter them, in the place of those that were there before."""
-        path = _study(name)
-        with self.locked():
-            if path in self.ledger.artefacts():
-                self.ledger.append(removals([path], REPLACED))
-            files.write_text(self.path / path, content)
-            self.ledger.add_artefacts([self.store.artefact("study", path)])
-
-    def study(self, name: str) -> bytes | None:
-        """What `enter_study` entered under a name, held against the ledger; None where nothing was."""
-        held = self.ledger.artefacts().get(_study(name))
-        return None if held is None else self.store.content(held)
-
-    def studies(self) -> tuple[str, ...]:
-        """The names of the studies that are entered, sorted."""
-        known = self.ledger.artefacts().values()
-        return tuple(Path(one.path).stem for one in known if one.kind == "study")
 
     def demand_erasure(self, id: str) -> None:
         """Refuse the id of an erasure that was not completed."""
@@ -364,24 +339,3 @@ def anew(id: str) -> str:
 def has_influence(keep: Collection[Need]) -> bool:
     """Whether the clients' influences are kept, or add up from what is."""
     return Need.INFLUENCE in keep or Need.DELTAS in keep
-
-
-def _study(name: str) -> str:
-    return f"report/{name}{JSON}"
-
-
-def _participation(record: RoundRecord) -> list[Participation]:
-    accepted = [
-        Participation(
-            round=record.round,
-            client=client,
-            num_examples=update.num_examples,
-            weight=record.weights[client],
-            examples_processed=update.examples_processed,
-            steps=update.steps,
-            loss=update.loss,
-        )
-        for client, update in record.updates.items()
-    ]
-    refused = [Participation(record.round, client, refused=reason) for client, reason in record.refused.items()]
-    return accepted + refused

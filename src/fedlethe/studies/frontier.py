@@ -24,6 +24,7 @@ from fedlethe.erasing.masking import finished, shape_of
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.study_files import enter_study, study_content
 from fedlethe.plots import mask_frontier as pictures
 from fedlethe.plots import style
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess
@@ -160,14 +161,14 @@ def frontier(
             setting = setting_of(run, name, method, clients)
             points += [_point(probe, setting, size, before, draws, delta, advance) for size in (None, *sizes)]
     result = Frontier(run.path, method_name, clients, draws, delta, tuple(points))
-    run.history.enter_study("frontier", to_json(result, Frontier))
+    enter_study(run.history, "frontier", to_json(result, Frontier))
     style.save(pictures.frontier(result.points), run.path / "report")
     return result
 
 
 def saved_frontier(history: RunFolder) -> Frontier | None:
     """The run's frontier, where one was made."""
-    content = history.study("frontier")
+    content = study_content(history, "frontier")
     return None if content is None else from_json(content, Frontier)
 
 

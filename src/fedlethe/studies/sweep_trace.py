@@ -14,6 +14,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
+from fedlethe.history.study_files import enter_study, study_content, study_names
 from fedlethe.plots import noise_sweep, round_traces, style
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track
@@ -79,7 +80,7 @@ def sweep(
     pairs = [(mask, draw) for mask in masks for draw in range(draws if mask.sigma > 0 else 1)]
     points = track(_sweep(run, method, erased, pairs), len(erased) * len(pairs), "sweep, models")
     result = Sweep(run.path, method_name, run.evaluate(run.past().final()), tuple(points))
-    run.history.enter_study("sweep", to_json(result, Sweep))
+    enter_study(run.history, "sweep", to_json(result, Sweep))
     style.save(noise_sweep.sweep(result.points, result.untouched), run.path / "report")
     return result
 
@@ -120,7 +121,7 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
         trained = history.final()
         points.append(TracePoint(history.rounds, run.evaluate(trained), run.evaluate(unlearned)))
     result = Trace(run.path, method_name, client, tuple(points))
-    run.history.enter_study(f"{TRACE}{client}", to_json(result, Trace))
+    enter_study(run.history, f"{TRACE}{client}", to_json(result, Trace))
     for plot in (round_traces.trace_global(result.points, client), round_traces.trace_unlearned(result.points, client)):
         style.save(plot, run.path / "report")
     return result
@@ -136,11 +137,11 @@ def _replay(run: OpenRun, method: Method) -> Iterator[InMemoryHistory]:
 
 def saved_sweep(history: RunFolder) -> Sweep | None:
     """The run's sweep, where one was made."""
-    content = history.study("sweep")
+    content = study_content(history, "sweep")
     return None if content is None else from_json(content, Sweep)
 
 
 def saved_traces(history: RunFolder) -> list[Trace]:
     """The run's traces, by client."""
-    held = [history.study(name) for name in history.studies() if name.startswith(TRACE)]
+    held = [study_content(history, name) for name in study_names(history) if name.startswith(TRACE)]
     return [from_json(content, Trace) for content in held if content is not None]

@@ -26,6 +26,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.study_files import enter_study, study_content
 from fedlethe.later import torch
 from fedlethe.plots import mask_frontier as pictures
 from fedlethe.plots import style
@@ -99,14 +100,14 @@ def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
     points = study.points(seen)
     canonical = replace(request, forget=()).canonical()
     result = WhoLeft(run.path, canonical, study.clients, draws, points)
-    run.history.enter_study("who_left", to_json(result, WhoLeft))
+    enter_study(run.history, "who_left", to_json(result, WhoLeft))
     style.save(pictures.identity(points), run.path / "report")
     return result
 
 
 def saved_who_left(history: RunFolder) -> WhoLeft | None:
     """The run's study of who left, where one was made."""
-    content = history.study("who_left")
+    content = study_content(history, "who_left")
     return None if content is None else from_json(content, WhoLeft)
 
 
