@@ -32,9 +32,7 @@ def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
 
 def test_what_is_made_is_what_is_checked(log: Path) -> None:
     with closing(sqlite3.connect(log)) as database:
-        held = database.execute(
-            "SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid"
-        )
+        held = database.execute("SELECT rowid, type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY rowid")
         assert held.fetchall() == MADE
     assert header_is_whole(log)
     assert [path.name for path in log.parent.iterdir()] == ["log.db"]
