@@ -2,7 +2,8 @@
 """The one extension point: an unlearning method maps a trained federation to a model without the forgotten clients.
 
 A method is a frozen dataclass whose fields are its hyper-parameters, in a file of its own, with the paper and its
-equation numbers at the top. A new one is that file, one test with numbers worked out by hand, and one row in METHODS.
+equation numbers at the top. A new one is that file, one test with numbers worked out by hand, and one row in METHODS
+(or, outside this package, an entry point or an import path: docs/extending.md; `fedlethe.testing.check_method` tests it).
 The smallest one, which takes the model back to its start:
 
     @dataclass(frozen=True, kw_only=True, slots=True)
