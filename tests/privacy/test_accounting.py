@@ -26,9 +26,9 @@ from fedlethe.privacy.accounting import (
     log_phi,
     mu_of_guess,
     pick_guess,
-    simulated_guess,
     top_guess,
 )
+from tests.privacy.simulated import simulated_guess
 
 EPSILONS = (0.01, 0.1, 0.5, 1.0, 3.0, 8.0, 20.0)
 DELTAS = (1e-10, 1e-5, 0.1)

@@ -49,6 +49,7 @@ def gaussian_delta(epsilon: float, sigma: float, sensitivity: float = 1.0) -> fl
     mu = sensitivity / sigma
     if mu == 0:
         return 0.0
+    # In logarithms: exp(epsilon) overflows, and its Phi underflows, long before their product does either.
     tail = log_phi(-mu / 2 - epsilon / mu)
     return max(0.0, math.exp(log_phi(mu / 2 - epsilon / mu)) - math.exp(epsilon + tail))
 
@@ -68,7 +69,7 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float = 1.0) -> fl
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (middle, high) if gaussian_delta(epsilon, middle) > delta else (low, middle)
-    return high * sensitivity
+    return high * sensitivity  # the upper end: rounding must not promise more than it keeps
 
 
 def gaussian_epsilon(delta: float, sigma: float, sensitivity: float = 1.0) -> float:
@@ -219,33 +220,7 @@ def mu_of_guess(guess: float, clients: int, erased: int = 1) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if pick_guess(middle, clients, erased) <= guess else (low, middle)
-    return low
-
-
-def simulated_guess(
-    means: Array, draws: int, generator: np.random.Generator, deviations: float = 3.0
-) -> tuple[float, float, float]:
-    """The best guess among K Gaussians wherever they lie, by Monte Carlo.
-
-    Averages the largest posterior rather than counting hits: the same mean, and a smaller spread.
-
-    Args:
-        means: Shape (K, n), in units of the noise: unit covariance.
-        draws: How many from each of them, at least 2.
-        generator: Draws them.
-        deviations: Half the interval's width, in standard errors.
-
-    Returns:
-        The estimate, and the interval's ends.
-    """
-    count, size = means.shape
-    seen = means[:, None, :] + generator.standard_normal((count, draws, size))  # (K, draws, n)
-    squares = np.stack([((seen - mean) ** 2).sum(axis=-1) for mean in means])  # (candidate, K, draws)
-    likeness = -squares / 2
-    best = np.exp(likeness.max(axis=0) - np.logaddexp.reduce(likeness, axis=0))  # (K, draws)
-    estimate = float(best.mean())
-    error = math.sqrt(float(best.var(axis=1, ddof=1).mean()) / best.size)  # stratified: as many draws of each
-    return estimate, max(1 / count, estimate - deviations * error), min(1.0, estimate + deviations * error)
+    return low  # the end that keeps to the chance
 
 
 def log_phi(x: float) -> float:

@@ -103,6 +103,7 @@ class Masking:
 
     def canonical(self) -> dict[str, Any]:
         """Plain values that are the same for the same masking."""
+        # As it was written before there were kinds: requests of old runs must be found again by their text.
         if not self.guarantees and self.kind is None and self.delta == DELTA:
             return {"sigma": self.sigma or 0.0}
         sizes = {"sigma": self.sigma, "epsilon": self.epsilon, "max_guess": self.max_guess}
@@ -125,7 +126,7 @@ def rounded_up(distance: float) -> float:
     """
     if distance <= 0 or not math.isfinite(distance):
         return distance
-    shown = float(f"{distance:.1e}")
+    shown = float(f"{distance:.1e}")  # to the nearest, which can be below: then one step of the second digit more
     return shown if shown >= distance else float(f"{shown + 10.0 ** (math.floor(math.log10(shown)) - 1):.1e}")
 
 
@@ -262,6 +263,7 @@ def hidden_together(releases: Sequence[Hidden]) -> Hidden:
     mu, first = composed(release.mu for release in releases), releases[0]
     left = [client for client in first.among if all(client in release.among for release in releases)]
     delta = max(release.delta for release in releases)
+    # mu is a distance in units of the noise, so noise of 1 at the distance mu hides what all of them together do.
     found = hidden_by(first.by, left, mu, 1.0, delta, first.covers, erased=first.erased)
     alike = all(release.erased == first.erased for release in releases)
     return found if alike else replace(found, guess=1.0, hit=1.0)

@@ -43,6 +43,7 @@ def clip_factor(vector: Vector, norm: float) -> float:
     """
     if math.isinf(norm):
         return 1.0
+    # In float64: a sum of millions of squares loses digits in float32, and the clipped norm would exceed its bound.
     length = float(torch.linalg.vector_norm(vector, dtype=torch.float64))
     return min(1.0, norm / length) if length > 0 else 1.0
 
@@ -74,9 +75,12 @@ class IsotropicMask:
     def apply(self, vector: Vector, noise: Noise) -> Vector:
         """The vector with the noise added, shape (P,); a running variance may then need its floor."""
         masked = vector.clone()
+        # By blocks, so that no second copy of a large model is made in float64.
         for start in range(0, vector.numel() if self.sigma > 0 else 0, BLOCK):
             part = vector[start : start + BLOCK].numpy().astype(np.float64)
             part += self.sigma * noise.standard_normal(len(part))
+            # Rounded to float32 here and nowhere before: noise that was rounded first would lie on a grid of its own,
+            # and the sum less a candidate would show whether it lies on it.
             masked[start : start + BLOCK] = torch.from_numpy(part)
         return masked
 
@@ -107,6 +111,7 @@ class SpanMask:
 
     def release(self, span: Span, erased: int, noise: Noise) -> Vector:
         """The candidate of index `erased`, masked: shape (P,)."""
+        # Not models[erased] plus noise: their bits outside the span are each candidate's own, and would name it.
         return span.at(span.coordinates[erased] + self.factor @ noise.standard_normal(span.rank))
 
 
@@ -121,4 +126,5 @@ def subspace(sigma: float, span: Span) -> SpanMask:
 
 def shaped(covariance: Array) -> SpanMask:
     """The shaped mask: noise of this covariance, shape (n, n), positive definite."""
+    # Any root gives noise of the same law. This one is unique, so that a secret gives the same bytes again.
     return SpanMask(factor=np.linalg.cholesky(covariance).astype(np.float64))

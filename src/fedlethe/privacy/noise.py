@@ -54,12 +54,14 @@ class SecretNoise:
         if len(secret) != SECRET_BYTES:
             raise ValueError(f"the secret must be {SECRET_BYTES} bytes, not {len(secret)}")
         name = json.dumps(key, separators=(",", ":")).encode()
+        # The key is hashed to a fixed length, and the secret has one: no two (secret, key) give the same prefix.
         self._prefix = b"fedlethe noise 1" + secret + hashlib.sha256(name).digest()
         self._blocks = 0
         self._left: Array = np.empty(0)
 
     def standard_normal(self, size: int) -> Array:
         """See `Noise.standard_normal`."""
+        # What a block leaves over is kept: how a caller cuts its draws must not change the numbers.
         parts, missing = [self._left], size - len(self._left)
         while missing > 0:
             parts.append(self._block())
@@ -72,6 +74,8 @@ class SecretNoise:
         counter = self._blocks.to_bytes(8, "little")
         self._blocks += 1
         bits = np.frombuffer(hashlib.shake_256(self._prefix + counter).digest(16 * PAIRS), dtype="<u8")
-        uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53  # never 0
+        # The upper 53 bits, which a float64 holds exactly, plus a half: in (0, 1), so that the logarithm is finite.
+        uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        # Box and Muller take as many bits for each number; a rejection method would not, and blocks could not be counted.
         radius, angle = np.sqrt(-2 * np.log(uniform[:PAIRS])), 2 * np.pi * uniform[PAIRS:]
         return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])

@@ -74,12 +74,13 @@ def cheapest(coordinates: Array, curvature: Array, mu: float, gap: float = GAP, 
     size = coordinates.shape[1]
     equal = np.eye(size) * float(squares.max()) / mu**2
     mean = float(np.trace(curvature)) / size
-    if mean <= 0:
+    if mean <= 0:  # no direction costs anything, as far as is known: there is nothing to shape by
         return Shape(equal, _trace(curvature, equal), _trace(curvature, equal), 0.0)
+    # Scaled to a mean of 1, and the pairs to a length of at most 1: what is rounding does not depend on the model.
     hessian = curvature / mean + LEAST_CURVATURE * np.eye(size)
     root = _power(hessian, 0.5)
     pairs = pairs[squares > 0] / np.sqrt(squares.max())
-    weights = np.full(len(pairs), 1 / len(pairs))
+    weights = np.full(len(pairs), 1 / len(pairs))  # all above 0: a weight of 0 would stay 0, whatever its pair needs
     best, best_gap = np.eye(size), np.inf
     for _ in range(steps):
         middle = _power(root @ (pairs.T * weights) @ pairs @ root, -0.5)
@@ -87,12 +88,13 @@ def cheapest(coordinates: Array, curvature: Array, mu: float, gap: float = GAP, 
         gains = np.einsum("pi,ij,pj->p", pairs, solution, pairs)
         value = float(weights @ gains)
         now = float(gains.max()) / value - 1
+        # F never falls, but the gap can rise on the way: the best solution is kept, not the last.
         if now < best_gap:
-            best, best_gap = solution / float(gains.max()), now
+            best, best_gap = solution / float(gains.max()), now  # scaled so that the tightest pair just holds
         if best_gap <= gap:
             break
         weights *= gains / value
-        weights /= weights.sum()
+        weights /= weights.sum()  # they sum to 1 but for rounding, which would add up over the steps
     covariance = _power(best, -1.0) * float(squares.max()) / mu**2
     cost, equal_cost = _trace(curvature, covariance), _trace(curvature, equal)
     if cost > equal_cost:  # by no more than the gap

@@ -50,9 +50,12 @@ class Span:
         """The span of at least one candidate; n is 0 where they coincide up to rounding."""
         gram, norm = _gram(models)
         values, vectors = np.linalg.eigh(gram)
+        # Two floors: an eigenvalue can be rounding of the matrix, or of the float32 models that it was made from.
         floor = max(_RANK * float(values.max()), (ROUNDING * norm) ** 2)
         kept = np.flatnonzero(values > floor)[::-1]
         roots = np.sqrt(values[kept])
+        # An eigenvector's sign is arbitrary. Here its largest entry is positive, so that the same candidates have the
+        # same basis, and a secret gives the same model again.
         vectors = vectors[:, kept] * np.where(vectors[np.abs(vectors[:, kept]).argmax(axis=0), kept] < 0, -1.0, 1.0)
         return cls(tuple(models), vectors * roots, vectors / roots)
 
@@ -70,6 +73,7 @@ class Span:
     def at(self, point: Array) -> Vector:
         """The model at a point of the span, shape (n,): a function of the point alone, rounded once, to float32."""
         weights = self.basis @ point
+        # Made to sum to 1 whatever the rounding of the basis: a mixture of the candidates, and no model beside them.
         return self._mixture(weights - weights.mean() + 1 / len(self.models))
 
     def project(self, vectors: Sequence[Vector]) -> Array:
