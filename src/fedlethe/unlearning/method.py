@@ -3,8 +3,8 @@
 
 A method is a frozen dataclass whose fields are its hyper-parameters, in a file of its own, with the paper and its
 equation numbers at the top. A new one is that file, one test with numbers worked out by hand, and one row in METHODS
-(or, outside this package, an entry point or an import path: docs/extending.md; `fedlethe.testing.check_method` tests it).
-The smallest one, which takes the model back to its start:
+(outside this package: an entry point, or an import path; see docs/extending.md). `testing.check_method` tests it. The
+smallest one, which takes the model back to its start:
 
     @dataclass(frozen=True, kw_only=True, slots=True)
     class Reset:
