@@ -76,6 +76,6 @@ class SecretNoise:
         bits = np.frombuffer(hashlib.shake_256(self._prefix + counter).digest(16 * PAIRS), dtype="<u8")
         # The upper 53 bits, which a float64 holds exactly, plus a half: in (0, 1), so that the logarithm is finite.
         uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-        # Box and Muller take as many bits for each number; a rejection method would not, and blocks could not be counted.
+        # Box and Muller take as many bits for each number; a rejection method would not, and no block could be counted.
         radius, angle = np.sqrt(-2 * np.log(uniform[:PAIRS])), 2 * np.pi * uniform[PAIRS:]
         return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
