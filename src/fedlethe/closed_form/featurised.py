@@ -75,7 +75,7 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
         return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
 
     def made() -> Iterator[npt.NDArray[Any]]:
-        with torch.inference_mode():
+        with torch.inference_mode():  # nothing is trained: no graph is kept of a large network
             for images, _ in examples.batches(ROWS_AT_ONCE):
                 yield transform(normalise(images)).numpy()
                 for _ in range(len(images)):
@@ -96,6 +96,7 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
 
 def _place(examples: Examples, key: str) -> Path:
     """Named by what the features are made of: the map, and the bytes of the images in their order."""
+    # By the images' own bytes, not by the file that they came from: erased images are blank, and have other features.
     content = hashlib.sha256(key.encode())
     for start in range(0, len(examples), 1024):
         content.update(examples.images[examples.indices[start : start + 1024]].tobytes())

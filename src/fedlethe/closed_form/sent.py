@@ -25,6 +25,7 @@ def noise_of(settings: ClosedFormSettings, client: ClientId) -> Noise:
 def rows(examples: Examples, settings: ClosedFormSettings, classes: int) -> ByClass:
     """The statistics of some rows, without noise."""
     features = examples.images[examples.indices].reshape(len(examples), math.prod(examples.images.shape[1:]))
+    # The noise is made for rows of this length. Without noise clipping would change the answer and protect nobody.
     if settings.epsilon is not None:
         features = clipped(features, settings.radius)
     return ByClass.of(features, examples.labels, classes)

@@ -19,7 +19,7 @@ from fedlethe.data.federated import (
     unknown_client,
 )
 from fedlethe.data.partition import Partition
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId
@@ -82,6 +82,7 @@ def groups_of(images: LabelledImages) -> Groups:
         names, of = np.arange(count).astype(np.str_), np.arange(count, dtype=np.int64)
     else:
         names, of = np.unique(images.groups, return_inverse=True)
+    # A group is dealt out as a whole, so one label has to stand for it: the one that most of its images have.
     labels = np.zeros((len(names), len(images.classes)), dtype=np.int64)
     np.add.at(labels, (of, images.labels), 1)
     return Groups(of, labels.sum(axis=1), labels.argmax(axis=1), _official(images, names, of))
@@ -93,6 +94,7 @@ def public_groups(groups: Groups, partition: Partition, seed: int) -> Mask:
     if partition.public_fraction > 0:
         candidates = np.flatnonzero(np.ones_like(public) if groups.splits is None else groups.splits == TRAIN)
         order = numpy_generator(seed, "partition", "public").permutation(candidates)
+        # By its middle: a group that the line cuts goes to the side that most of it is on, so the share is met nearly.
         middles = np.cumsum(groups.sizes[order]) - groups.sizes[order] / 2
         public[order[middles < partition.public_fraction * groups.sizes[order].sum()]] = True
     return public
@@ -114,9 +116,7 @@ def _official(images: LabelledImages, names: npt.NDArray[np.str_], of: Labels) -
     torn = np.flatnonzero(splits[of] != of_images)
     if len(torn):
         both = sorted({SPLITS[splits[of[torn[0]]]], SPLITS[of_images[torn[0]]]})
-        raise FedletheError(
-            f"{names[of[torn[0]]]}: its images lie in two splits ({' and '.join(both)}); put them into one"
-        )
+        raise DataError(f"{names[of[torn[0]]]}: its images lie in two splits ({' and '.join(both)}); put them into one")
     return splits
 
 
@@ -135,6 +135,7 @@ def assignments(images: LabelledImages, groups: Groups, partition: Partition, se
     _refuse_too_many(images, partition)
     names = tuple(sorted(f"client-{number}" for number in range(_number_of_clients(partition))))
     _refuse_unknown(partition, names)
+    # Only Dirichlet's proportions can leave a client too little; what else is drawn comes out the same in numbers.
     for draw in range(DRAWS if partition.scheme == "dirichlet" else 1):
         home = _simulated(groups, partition, numpy_generator(seed, "partition", draw))
         yield Assignment(names, home[groups.of], home)
@@ -142,7 +143,7 @@ def assignments(images: LabelledImages, groups: Groups, partition: Partition, se
 
 def _by_site(images: LabelledImages, groups: Groups) -> Assignment:
     if images.sites is None:
-        raise FedletheError('partition: this data set names no sites; use scheme = "iid", "dirichlet" or "quantity"')
+        raise DataError('partition: this data set names no sites; use scheme = "iid", "dirichlet" or "quantity"')
     sites, clients = np.unique(images.sites, return_inverse=True)
     for name in sites.tolist():
         demand_client_name(name)
@@ -159,16 +160,16 @@ def _number_of_clients(partition: Partition) -> int:
 def _refuse_unknown(partition: Partition, names: Sequence[ClientId]) -> None:
     for client in partition.leave_out:
         if client not in names:
-            raise FedletheError(f"leave_out: {unknown_client(client, names)}")
+            raise DataError(f"leave_out: {unknown_client(client, names)}")
 
 
 def _refuse_too_many(images: LabelledImages, partition: Partition) -> None:
     available, wanted = len(images.labels), _number_of_clients(partition)
     if wanted > available:
-        raise FedletheError(f"partition: {wanted} clients are more than the {available} images; simulate fewer")
+        raise DataError(f"partition: {wanted} clients are more than the {available} images; simulate fewer")
     if partition.counts and sum(partition.quantities) > available:
         asked = int(sum(partition.quantities))
-        raise FedletheError(f"partition: quantities ask for {asked} images, but there are {available}; ask for fewer")
+        raise DataError(f"partition: quantities ask for {asked} images, but there are {available}; ask for fewer")
 
 
 def _simulated(groups: Groups, partition: Partition, generator: np.random.Generator) -> Labels:
@@ -192,9 +193,11 @@ def _deal(
 ) -> None:
     """Give out the groups `among` by `shares` of their images, shape (K,), each official split for itself."""
     for split in (None,) if groups.splits is None else range(len(SPLITS)):
+        # For each official split by itself, so that every client gets its share of test images, too.
         mine = among if groups.splits is None else among & (groups.splits == split)
         order = generator.permutation(np.flatnonzero(mine))
         ends = np.cumsum(groups.sizes[order])
         edges = np.rint(np.cumsum(shares) * groups.sizes[order].sum())
+        # Rounded edges: with groups of one image the counts are exact, and never off by the rounding of a sum.
         dealt = np.searchsorted(edges, ends - groups.sizes[order] / 2, side="left")
         home[order] = np.where(dealt < len(shares), dealt, NOBODY)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.federated import ClientData, Examples, FederatedData, unknown_client
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId
 
@@ -62,9 +62,9 @@ class Backdoor:
             FedletheError: There is no such client or class.
         """
         if self.client not in data.clients:
-            raise FedletheError(f"backdoor: {unknown_client(self.client, data.clients)}")
+            raise DataError(f"backdoor: {unknown_client(self.client, data.clients)}")
         if self.target >= len(data.classes):
-            raise FedletheError(f"backdoor: there is no class {self.target}; there are {len(data.classes)}")
+            raise DataError(f"backdoor: there is no class {self.target}; there are {len(data.classes)}")
         held = data.clients[self.client]
         train = held.train
         count = max(1, round(self.fraction * len(train)))

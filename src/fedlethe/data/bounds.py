@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 VARIABLE = "FEDLETHE_MAX_PIXELS"
 """The environment variable that raises or lowers the limit."""
@@ -54,7 +54,7 @@ def max_pixels() -> int:
     if not text:
         return MAX_PIXELS
     if not (text.isascii() and text.isdecimal() and len(text) <= 15 and int(text)):
-        raise FedletheError(f"{VARIABLE}={text}: must be a whole number of pixels above 0, such as {MAX_PIXELS}")
+        raise DataError(f"{VARIABLE}={text}: must be a whole number of pixels above 0, such as {MAX_PIXELS}")
     return int(text)
 
 
@@ -78,7 +78,7 @@ def demand_pixels(name: str, *factors: int) -> None:
         count *= factor
     if count > max_pixels():
         sides = " x ".join(map(str, factors))
-        raise FedletheError(
+        raise DataError(
             f"{name}: has {sides} = {count:,} pixels, more than the {max_pixels():,} that are allowed; "
             f"make it smaller, or set {VARIABLE} to a higher number"
         )
@@ -91,7 +91,7 @@ def demand_bytes(name: str, count: int) -> None:
         FedletheError: It is.
     """
     if count > max_bytes():
-        raise FedletheError(
+        raise DataError(
             f"{name}: is longer than the {max_bytes():,} bytes that an image may take; leave it out, or set {VARIABLE} "
             f"to more than {max_pixels():,}"
         )
@@ -171,7 +171,7 @@ def demand_runs(name: str, content: bytes, pixels: int, segments: int) -> None:
     """
     starts = [int.from_bytes(content[at : at + 4], "little") for at in range(0, 64, 4)]
     if len(content) < 64 or starts[0] != segments:
-        raise FedletheError(f"{name}: has {starts[0]} segments of pixels, where {segments} are to be; export it again")
+        raise DataError(f"{name}: has {starts[0]} segments of pixels, where {segments} are to be; export it again")
     ends = [*starts[2 : segments + 1], len(content)]
     for start, end in zip(starts[1 : segments + 1], ends, strict=True):
         place, count = start, 0
@@ -180,7 +180,7 @@ def demand_runs(name: str, content: bytes, pixels: int, segments: int) -> None:
             count += length + 1 if length < 128 else 257 - length if length > 128 else 0
             place += length + 2 if length < 128 else 2 if length > 128 else 1
         if count > pixels + 1:
-            raise FedletheError(
+            raise DataError(
                 f"{name}: its run-length coded pixels are more than the {pixels:,} that it should have; export it again"
             )
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, written_whole
 
 PRIVATE = 0o600
@@ -81,7 +81,7 @@ def private_place(base: Path, kind: str, holds: str, variable: str) -> Path:
             demand_private(folder, holds, variable)
     except OSError as error:
         reason = error.strerror or error
-        raise FedletheError(
+        raise DataError(
             f"{base / kind}: the folder for {holds} cannot be made ({reason}); set {variable} to another"
         ) from error
     return base / kind
@@ -97,13 +97,14 @@ def demand_private(folder: Path, holds: str = "decoded images", variable: str = 
         held = folder.stat()
     except FileNotFoundError:
         return
+    # Another user's folder can be swapped under us, and files in it changed between the check and the use.
     if held.st_uid != os.geteuid():
-        raise FedletheError(
+        raise DataError(
             f"{folder}: the folder for {holds} belongs to another user (uid {held.st_uid}), who could read and change "
             f"them; set {variable} to a folder of your own"
         )
     if held.st_mode & 0o077:
-        raise FedletheError(
+        raise DataError(
             f"{folder}: the folder for {holds} is open to other users (mode {held.st_mode & 0o777:04o}); run: chmod "
             f"700 {folder}"
         )
@@ -207,7 +208,7 @@ def cached_array(
         _write(path, shape, dtype, make(), source, tuple(rows()))
         array = _opened(path, shape, dtype)
     if array is None:
-        raise FedletheError(f"{path}: is not whole after writing; delete it and check the disk")
+        raise DataError(f"{path}: is not whole after writing; delete it and check the disk")
     return array
 
 
@@ -236,6 +237,7 @@ def _opened(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.
     if index is None or held.st_size != array.offset + array.nbytes or len(index.rows) != shape[0]:
         return None
     seen = (held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns)
+    # Inode and change time too: an array that was put in another's place with its old time stamp is read again.
     return array if _content(path, seen) == index.sha256 else None
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import IMAGE_SUFFIXES, check_image_options
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.seeding import numpy_generator
 
 KAGGLE = "tawsifurrahman/covid19-radiography-database"
@@ -90,14 +90,12 @@ class CovidRadiography:
 
     def _dataset_folder(self) -> Path:
         if self.root is None and not self.download:
-            raise FedletheError("covid-radiography: set root to the folder of the database, or download = true")
+            raise DataError("covid-radiography: set root to the folder of the database, or download = true")
         root = _downloaded() if self.root is None else Path(self.root).expanduser()
         for folder in (root, *(root / name for name in FOLDERS)):
             if any((folder / name).is_dir() for name in self.classes):
                 return folder
-        raise FedletheError(
-            f"{root}: holds no folder named {' or '.join(self.classes)}; set root to the unpacked database"
-        )
+        raise DataError(f"{root}: holds no folder named {' or '.join(self.classes)}; set root to the unpacked database")
 
     def _drawn(self, names: list[str]) -> list[str]:
         if not self.normal or self.normal >= len(names):
@@ -110,12 +108,12 @@ def _class_files(folder: Path, name: str) -> list[str]:
     """The images of one class, relative to `folder` and sorted; the lung masks beside them are not images."""
     place = folder / name
     if not place.is_dir():
-        raise FedletheError(f"{place}: class '{name}' has no such folder; correct classes or fetch the database again")
+        raise DataError(f"{place}: class '{name}' has no such folder; correct classes or fetch the database again")
     if (place / "images").is_dir():
         place = place / "images"
     found = [path for path in place.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
-        raise FedletheError(f"{place}: holds no images; fetch the database again")
+        raise DataError(f"{place}: holds no images; fetch the database again")
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
@@ -123,11 +121,9 @@ def _downloaded() -> Path:
     try:
         import kagglehub
     except ImportError as error:
-        raise FedletheError("download = true needs kagglehub; run: pip install fedlethe[kaggle]") from error
+        raise DataError("download = true needs kagglehub; run: pip install fedlethe[kaggle]") from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE))
     except Exception as error:  # of requests, of kagglehub, of the archive: there is no common base
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FedletheError(
-            f"{KAGGLE}: cannot be fetched from Kaggle ({reason}); fetch it by hand and set root"
-        ) from error
+        raise DataError(f"{KAGGLE}: cannot be fetched from Kaggle ({reason}); fetch it by hand and set root") from error

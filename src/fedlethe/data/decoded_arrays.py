@@ -23,7 +23,7 @@ from fedlethe.data.holdings import IMAGES
 from fedlethe.data.images import read_image
 from fedlethe.data.named_rows import NAMED
 from fedlethe.data.unreadable import UNREADABLE, reason_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.progress import track
 
 Item = TypeVar("Item")
@@ -55,6 +55,7 @@ def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) 
     hashes = found.of(names)
     fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
     blank = blank_rows(_array(fingerprint, size, channels))
+    # The names of erased images are struck off the list of hashes: a file's name can be a patient's.
     found.keep({name for row, name in enumerate(names) if row not in blank})
 
     def decode(name: str) -> Pixels:
@@ -79,6 +80,7 @@ def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels
     Raises:
         FedletheError: The archive or a member cannot be read, or the cache folder cannot be written.
     """
+    # Of the archive as a whole: to hash its members each start would unpack all of them.
     fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name]), *members)
     with opened_zip(archive) as file:
 
@@ -87,7 +89,7 @@ def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels
                 return bounds.member(file, member, f"{archive}: {member}")
             except UNREADABLE as error:
                 name = f"{archive}: {member}"
-                raise FedletheError(f"{name}: cannot be read ({error}); fetch the archive again") from error
+                raise DataError(f"{name}: cannot be read ({error}); fetch the archive again") from error
 
         def decode(member: str) -> Pixels:
             return read_image(content_of(member), size=size, channels=channels, name=f"{archive}: {member}")
@@ -117,7 +119,7 @@ def opened_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except UNREADABLE as error:
-        raise FedletheError(f"{path}: cannot be read as an archive ({reason_of(error)}); fetch it again") from error
+        raise DataError(f"{path}: cannot be read as an archive ({reason_of(error)}); fetch it again") from error
 
 
 def cached_images(
@@ -184,6 +186,7 @@ def _decoded(items: Iterable[Item], decode: Callable[[Item], Pixels]) -> Iterato
     with ThreadPoolExecutor(workers()) as pool:
         for item in items:
             waiting.append(pool.submit(decode, item))
+            # The oldest is waited for, since rows are written in their order.
             if len(waiting) == IN_FLIGHT:
                 yield waiting.popleft().result()
         while waiting:

@@ -16,7 +16,7 @@ from fedlethe.data import bounds
 from fedlethe.data.bounds import alone, demand_bytes, demand_pixels
 from fedlethe.data.eight_bits import Pixels, bands, windowed
 from fedlethe.data.unreadable import reason_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, FedletheError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +46,7 @@ def dicom_picture(content: bytes, name: str) -> Image:
     except FedletheError:
         raise
     except Exception as error:  # what pydicom and its decoders raise has no common base
-        raise FedletheError(
+        raise DataError(
             f"{name}: the DICOM image cannot be decoded ({reason_of(error)}); copy it again or leave it out"
         ) from error
 
@@ -85,7 +85,7 @@ def _demand_size(dataset: Dataset, name: str) -> None:
     frames, samples = int(dataset.get("NumberOfFrames") or 1), int(dataset.get("SamplesPerPixel") or 1)
     demand_pixels(name, max(1, frames), int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0))
     if samples not in (1, 3):
-        raise FedletheError(f"{name}: has {samples} samples a pixel; only 1 (gray) and 3 (colour) can be read")
+        raise DataError(f"{name}: has {samples} samples a pixel; only 1 (gray) and 3 (colour) can be read")
 
 
 def _demand_coded_size(dataset: Dataset, name: str) -> None:
@@ -97,16 +97,16 @@ def _demand_coded_size(dataset: Dataset, name: str) -> None:
     beyond = offsets if all(offsets) else None  # the decoder takes the frame that this points to
     frame, *others = generate_frames(dataset.PixelData, number_of_frames=1, extended_offsets=beyond)
     if others:
-        raise FedletheError(f"{name}: has {1 + len(others)} frames; export the wanted one as an image of its own")
+        raise DataError(f"{name}: has {1 + len(others)} frames; export the wanted one as an image of its own")
     if dataset.file_meta.TransferSyntaxUID == RLELossless:
         segments = int(dataset.SamplesPerPixel) * (int(dataset.BitsAllocated) // 8)
         bounds.demand_runs(name, frame, int(dataset.Rows) * int(dataset.Columns), segments)
         return
     if (sides := bounds.sides(frame)) is None:
-        raise FedletheError(f"{name}: its compressed pixels begin with no header of their size; export it again")
+        raise DataError(f"{name}: its compressed pixels begin with no header of their size; export it again")
     demand_pixels(name, *sides)
     if sides != (dataset.Rows, dataset.Columns):
-        raise FedletheError(
+        raise DataError(
             f"{name}: holds pixels of {sides[0]} x {sides[1]}, but says that it is {dataset.Rows} x {dataset.Columns}; "
             "export it again"
         )
@@ -116,15 +116,13 @@ def _refuse_unreadable(dataset: Dataset, name: str) -> None:
     from pydicom.pixels.decoders.base import get_decoder
 
     if "PixelData" not in dataset:
-        raise FedletheError(f"{name}: the DICOM file holds no image, or is cut off before it; leave it out")
+        raise DataError(f"{name}: the DICOM file holds no image, or is cut off before it; leave it out")
     _demand_size(dataset, name)
     if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise FedletheError(
-            f"{name}: has {dataset.NumberOfFrames} frames; export the wanted one as an image of its own"
-        )
+        raise DataError(f"{name}: has {dataset.NumberOfFrames} frames; export the wanted one as an image of its own")
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not get_decoder(syntax).is_available:
-        raise FedletheError(
+        raise DataError(
             f"{name}: is compressed as {syntax.name}, for which no decoder is installed; "
             "run: pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg"
         )

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from fedlethe.data.cache import cache_folder, cached_array, digest, index_of, is_whole, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
 from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.names import is_plain_name
 from fedlethe.types import ClientId
 
@@ -60,7 +60,7 @@ class ErasedImages:
             FedletheError: `array` is no plain name.
         """
         if self.array is not None and not is_plain_name(self.array):
-            raise FedletheError(f"erased images: '{self.array[:60]}' is no name of a cached file; restore the run")
+            raise DataError(f"erased images: '{self.array[:60]}' is no name of a cached file; restore the run")
 
 
 @contextmanager
@@ -89,6 +89,7 @@ def blank_rows(array: str) -> frozenset[int]:
 
 def array_name(array: str, blank: frozenset[int]) -> str:
     """The file of a cached array with blank rows."""
+    # By its blanks: another run on the same data, from which nobody was erased, still finds the whole array.
     return f"{array}-{digest(*sorted(blank))[:16]}.npy" if blank else f"{array}.npy"
 
 
@@ -107,6 +108,7 @@ def identities(one: ErasedImages) -> frozenset[str] | None:
     found: set[str] | None = None
     for path in (cache_folder() / IMAGES).glob(f"{one.array}*.json"):
         index = index_of(path.with_suffix(".npy"))
+        # Of every copy: in one that is blank already a row says nothing, in another it may still stand.
         if index is not None and one.rows[-1] < len(index.rows):
             found = (found or set()) | {index.rows[row] for row in one.rows}
     return None if found is None else frozenset(found - {""})
@@ -131,7 +133,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     Raises:
         FedletheError: A copy cannot be written, or something cannot be removed.
     """
-    sweep(own=True)
+    sweep(own=True)  # half-written copies hold images as well
     if not erased or (kept := kept_array(erased)) is None:
         return
     images, array = identities(erased[-1]), kept.stem.partition("-")[0]
@@ -141,6 +143,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
         if source != kept and is_whole(source):
             _blanked(source, kept, blank)
             break
+    # In two steps: the run's own arrays tell which images these are, so they go last, in case this is cut off.
     clear(images, (kept, *own))
     clear(images, (kept,))
     if images:
@@ -150,7 +153,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
 def _demand_none(images: frozenset[str]) -> None:
     """Hold the cache against what was to be taken out of it."""
     if left := [held.path for held in holdings() if held.kind != NAMES and held.may_hold(images)]:
-        raise FedletheError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
+        raise DataError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
 
 
 def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:

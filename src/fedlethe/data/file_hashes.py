@@ -16,7 +16,7 @@ from fedlethe.data.cache import cache_place, digest, write_private
 from fedlethe.data.holdings import NAMES
 from fedlethe.data.named_rows import NAMED
 from fedlethe.data.unreadable import reason_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.files import sha256_of
 from fedlethe.progress import track
 
@@ -57,6 +57,7 @@ class Hashed:
             return
         settled = {name: entry for name, entry in self.entries.items() if self.now - entry[1] > SETTLED_NS}
         dropped = self.entries.keys() - names
+        # Names of other calls stay: the table of one hospital and that of another can lie in one folder.
         kept = {name: entry for name, entry in {**self.known, **settled}.items() if name not in dropped}
         if kept != self.known:
             write_private(self.place, json.dumps(kept, separators=(",", ":")).encode())
@@ -84,7 +85,7 @@ def workers() -> int:
 def _known_hashes(path: Path) -> dict[str, list[Any]]:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # none yet, or damaged: the files are read again, which costs time alone
         return {}
     return known if isinstance(known, dict) else {}
 
@@ -96,4 +97,4 @@ def _hashed(path: Path, known: Any) -> list[Any]:
             return known
         return [stat.st_size, stat.st_mtime_ns, sha256_of(path)]
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read ({reason_of(error)}); check the path and its rights") from error
+        raise DataError(f"{path}: cannot be read ({reason_of(error)}); check the path and its rights") from error

@@ -50,6 +50,7 @@ class Holding:
 
     def may_hold(self, images: Collection[str] | None) -> bool:
         """Whether one of the images, by their identities, can be in it; None for any image."""
+        # In doubt it may: what is removed once too often is decoded again, what is left once too often is a leak.
         if self.kind == NAMES or images is None or self.rows is None or UNKNOWN in self.rows:
             return True
         return not set(self.rows).isdisjoint(images)
@@ -71,6 +72,7 @@ def _files(kind: str) -> Iterator[Path]:
 
 
 def _is_index(path: Path, kind: str) -> bool:
+    # One whose array is gone is a holding by itself, so that it is cleared away as well.
     return kind != NAMES and path.suffix == ".json" and path.with_suffix(".npy").exists()
 
 
@@ -155,6 +157,7 @@ def clear(images: Collection[str] | None, kept: Collection[Path] = ()) -> tuple[
     gone = [held.path for held in holdings() if held.path not in kept and held.may_hold(images)]
     for path in gone:
         with removing(path):
+            # The array first: it holds the images. An index that is left alone goes with the next call.
             path.unlink(missing_ok=True)
             if path.suffix == ".npy":
                 index_place(path).unlink(missing_ok=True)

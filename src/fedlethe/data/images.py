@@ -14,7 +14,7 @@ from fedlethe.data.bounds import alone, demand_bytes, demand_pixels
 from fedlethe.data.dicom import dicom_picture
 from fedlethe.data.eight_bits import Pixels, windowed
 from fedlethe.data.unreadable import reason_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, FedletheError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +55,7 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
         name, source = str(source), _content(Path(source))
     demand_bytes(name, len(source))
     if not source:
-        raise FedletheError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
+        raise DataError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
     picture = dicom_picture(source, name) if source[128:132] == b"DICM" else _picture(source, name)
     return fit(picture, size=size, channels=channels)
 
@@ -74,7 +74,7 @@ def _content(path: Path) -> bytes:
         demand_bytes(str(path), path.stat().st_size)
         return path.read_bytes()
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read ({reason_of(error)}); check the path and its rights") from error
+        raise DataError(f"{path}: cannot be read ({reason_of(error)}); check the path and its rights") from error
 
 
 def _picture(content: bytes, name: str) -> Image:
@@ -87,7 +87,7 @@ def _picture(content: bytes, name: str) -> Image:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG")) as picture:
             demand_pixels(name, picture.height, picture.width)  # as the decoder understands the header
             if picture.format == "PNG" and (frames := getattr(picture, "n_frames", 1)) > 1:
-                raise FedletheError(f"{name}: has {frames} frames; export the wanted one as an image of its own")
+                raise DataError(f"{name}: has {frames} frames; export the wanted one as an image of its own")
             with alone(picture.height * picture.width):
                 picture.load()
                 if picture.mode.startswith("I"):  # sixteen bits
@@ -99,8 +99,8 @@ def _picture(content: bytes, name: str) -> Image:
     except FedletheError:
         raise
     except UnidentifiedImageError as error:
-        raise FedletheError(f"{name}: is not a PNG, JPEG or DICOM image; convert it or leave it out") from error
+        raise DataError(f"{name}: is not a PNG, JPEG or DICOM image; convert it or leave it out") from error
     except Exception as error:  # the decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
-        raise FedletheError(
+        raise DataError(
             f"{name}: the image cannot be decoded ({reason_of(error)}); copy it again or leave it out"
         ) from error

@@ -24,7 +24,7 @@ from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.images import check_image_options
 from fedlethe.data.table import csv_rows
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 INPUT = "ISIC_2019_Training_Input"
 GROUND_TRUTH = "ISIC_2019_Training_GroundTruth.csv"
@@ -91,9 +91,7 @@ class Isic2019:
                 return cached_files(folder, files, size=self.size, channels=self.channels)
         archive = root / f"{INPUT}.zip"
         if not archive.is_file():
-            raise FedletheError(
-                f"{root}: holds neither {INPUT}/ nor {INPUT}.zip; set root to the folder with the images"
-            )
+            raise DataError(f"{root}: holds neither {INPUT}/ nor {INPUT}.zip; set root to the folder with the images")
         with opened_zip(archive) as file:
             members = [PurePosixPath(member) for member in file.namelist()]
         there = {member.stem: str(member) for member in members if member.suffix.lower() == ".jpg"}
@@ -106,12 +104,12 @@ def _diagnoses(path: Path) -> dict[str, str]:
     for line, row in csv_rows(path, ("image", *(name for name in DIAGNOSES if name != "UNK"))):
         marked = [name for name in DIAGNOSES if row.get(name, "0") not in ("0", "0.0")]
         if len(marked) != 1 or row[marked[0]] not in ("1", "1.0"):
-            raise FedletheError(f"{path}, row {line}: {row['image']} has not exactly one diagnosis; correct the row")
+            raise DataError(f"{path}, row {line}: {row['image']} has not exactly one diagnosis; correct the row")
         if row["image"] in diagnoses:
-            raise FedletheError(f"{path}, row {line}: {row['image']} is listed twice; remove one of the two")
+            raise DataError(f"{path}, row {line}: {row['image']} is listed twice; remove one of the two")
         diagnoses[row["image"]] = marked[0]
     if not any(diagnosis in TARGET for diagnosis in diagnoses.values()):
-        raise FedletheError(f"{path}: lists no image with one of the diagnoses {', '.join(TARGET)}; fetch it again")
+        raise DataError(f"{path}: lists no image with one of the diagnoses {', '.join(TARGET)}; fetch it again")
     return diagnoses
 
 
@@ -131,14 +129,12 @@ def _sites(path: Path, names: Sequence[str], metadata: Metadata) -> Names | None
     sites = [metadata.get(name, {}).get("site", "") for name in names]
     for name, site in zip(names, sites, strict=True):
         if not site:
-            raise FedletheError(f"{path}: {name} has no site; fill it in, or remove the column to simulate clients")
+            raise DataError(f"{path}: {name} has no site; fill it in, or remove the column to simulate clients")
     return np.asarray(sites)
 
 
 def _located(place: Path, names: Sequence[str], there: Mapping[str, str]) -> list[str]:
     for name in names:
         if name not in there:
-            raise FedletheError(
-                f"{place}: {name}.jpg is not there, but {GROUND_TRUTH} lists it; fetch the images again"
-            )
+            raise DataError(f"{place}: {name}.jpg is not there, but {GROUND_TRUTH} lists it; fetch the images again")
     return [there[name] for name in names]

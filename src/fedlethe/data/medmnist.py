@@ -27,7 +27,7 @@ from fedlethe.data.file_hashes import content_hashes
 from fedlethe.data.images import check_image_options, fit
 from fedlethe.data.medmnist_files import ARCHIVES, by_closeness, fetched, file_name
 from fedlethe.data.unreadable import UNREADABLE
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, FedletheError
 
 MOST_IMAGES = 10_000_000
 """Of one split: what bounds the memory of its labels."""
@@ -100,7 +100,7 @@ class MedMnist:
 
     def _file(self) -> Path:
         if self.root is None and not self.download:
-            raise FedletheError("medmnist: set root to the .npz file or its folder, or download = true")
+            raise DataError("medmnist: set root to the .npz file or its folder, or download = true")
         root = cache_place("medmnist", "") if self.root is None else Path(self.root).expanduser()
         if root.is_file():
             return root
@@ -111,7 +111,7 @@ class MedMnist:
             if (root / file_name(self.flag, size)).is_file():
                 return root / file_name(self.flag, size)
         missing = file_name(self.flag, wanted[0])
-        raise FedletheError(f"{root}: holds no {missing}; set root to the file or its folder, or download = true")
+        raise DataError(f"{root}: holds no {missing}; set root to the file or its folder, or download = true")
 
 
 def _labels(file: zipfile.ZipFile, path: Path, split: str, num_classes: int) -> Labels:
@@ -126,12 +126,12 @@ def _labels(file: zipfile.ZipFile, path: Path, split: str, num_classes: int) -> 
     except FedletheError:
         raise
     except UNREADABLE as error:
-        raise FedletheError(f"{path}: {split}_labels cannot be read ({error}); fetch the file again") from error
+        raise DataError(f"{path}: {split}_labels cannot be read ({error}); fetch the file again") from error
     if labels.ndim == 0 or labels.shape not in ((len(labels),), (len(labels), 1)):
-        raise FedletheError(f"{path}: {split}_labels is not one whole number an image; check flag and file")
+        raise DataError(f"{path}: {split}_labels is not one whole number an image; check flag and file")
     flat = labels.reshape(-1).astype(np.int64)
     if len(flat) and not 0 <= flat.min() <= flat.max() < num_classes:
-        raise FedletheError(f"{path}: {split}_labels has labels beyond {num_classes} classes; check flag and file")
+        raise DataError(f"{path}: {split}_labels has labels beyond {num_classes} classes; check flag and file")
     return flat
 
 
@@ -145,7 +145,7 @@ def _images(file: zipfile.ZipFile, path: Path, split: str, count: int) -> Iterat
     except FedletheError:
         raise
     except UNREADABLE as error:
-        raise FedletheError(f"{path}: {split}_images cannot be read ({error}); fetch the file again") from error
+        raise DataError(f"{path}: {split}_images cannot be read ({error}); fetch the file again") from error
 
 
 def _image_shape(member: IO[bytes], path: Path, split: str, count: int) -> tuple[int, ...]:
@@ -153,9 +153,7 @@ def _image_shape(member: IO[bytes], path: Path, split: str, count: int) -> tuple
     shape, fortran_order, dtype = _array_header(member)
     planar = (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) and 0 not in shape[1:]
     if fortran_order or dtype != np.uint8 or not planar or shape[0] != count:
-        raise FedletheError(
-            f"{path}: {split}_images is {dtype} {shape}, not one 2-D image a label; check flag and file"
-        )
+        raise DataError(f"{path}: {split}_images is {dtype} {shape}, not one 2-D image a label; check flag and file")
     demand_pixels(f"{path}: each image of {split}_images", shape[1], shape[2])
     return tuple(shape[1:])
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 ZENODO = "https://zenodo.org/records/10519652/files"
 
@@ -189,4 +189,4 @@ def fetched(flag: str, size: int, folder: Path) -> Path:
         return Path(pooch.retrieve(f"{ZENODO}/{name}?download=1", f"md5:{md5}", fname=name, path=folder))
     except Exception as error:  # of requests, of pooch, of the disk: there is no common base
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise FedletheError(f"{name}: cannot be fetched ({reason}); fetch it by hand from {ZENODO}") from error
+        raise DataError(f"{name}: cannot be fetched ({reason}); fetch it by hand from {ZENODO}") from error

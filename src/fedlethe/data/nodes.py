@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedlethe.data.federated import LabelledImages
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +19,7 @@ class Nodes:
         Raises:
             FedletheError: Always; it says where the images are named.
         """
-        raise FedletheError(
+        raise DataError(
             "the data source is 'nodes': each Flower node names its images, with data=... in its --node-config; "
             "without Flower choose another source"
         )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.federated import LabelledImages, Source
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.plugins import Outside, frozen_dataclass
 from fedlethe.types import ClientId
 
@@ -64,14 +64,14 @@ def of_arrays(clients: Mapping[ClientId, tuple[npt.NDArray[Any], npt.NDArray[Any
         ((8, 1, 8, 8), ('0', '1'), 'north')
     """
     if not isinstance(clients, Mapping) or not clients:
-        raise FedletheError(
+        raise DataError(
             f"{where}: gives a {type(clients).__name__}; return LabelledImages, or {{client: (images, labels)}}"
         )
     held = {client: _arrays(clients[client], f"{where}: client '{client}'") for client in sorted(clients, key=str)}
     shapes = {client: images.shape[1:] for client, (images, _) in held.items()}
     first, shape = next(iter(shapes.items()))
     if other := next((client for client in shapes if shapes[client] != shape), None):
-        raise FedletheError(
+        raise DataError(
             f"{where}: client '{other}' has images of shape {shapes[other]}, and '{first}' of {shape}; make them one"
         )
     labels = np.concatenate([labels for _, labels in held.values()])
@@ -89,14 +89,14 @@ def of_arrays(clients: Mapping[ClientId, tuple[npt.NDArray[Any], npt.NDArray[Any
 
 def _arrays(given: Any, where: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     if not isinstance(given, tuple) or len(given) != 2:
-        raise FedletheError(f"{where}: has a {type(given).__name__}; give a pair (images, labels)")
+        raise DataError(f"{where}: has a {type(given).__name__}; give a pair (images, labels)")
     images, labels = map(np.asarray, given)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
-        raise FedletheError(
+        raise DataError(
             f"{where}: has images of {images.dtype}, shape {images.shape}; give uint8, shape (n, H, W) or (n, C, H, W)"
         )
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise FedletheError(
+        raise DataError(
             f"{where}: has labels of {labels.dtype}, shape {labels.shape}; give whole numbers from 0, shape "
             f"({len(images)},)"
         )

@@ -26,6 +26,7 @@ def prints(secret: bytes, examples: Examples) -> list[str]:
     found = []
     for row in examples.indices:
         image = examples.images[row]
+        # The shape as well: the same bytes as a wider and lower image are another picture.
         content = "x".join(map(str, image.shape)).encode() + image.tobytes()
         found.append("" if image.min() == image.max() else hmac.digest(secret, content, "sha256")[:16].hex())
     return found
@@ -47,6 +48,7 @@ def shared(one: Sequence[str], other: Sequence[str]) -> float:
     Below the smaller of the two largest fingerprints the sketches hold everything that there is, so that the share
     there is an unbiased estimate; a sketch that is not full holds its whole set.
     """
+    # A full sketch says nothing of prints above its largest one: what is cut off there is not missing.
     ends: Collection[str] = [held[-1] for held in (one, other) if len(held) >= SKETCH]
     mine = {entry for entry in one if all(entry <= end for end in ends)}
     return len(mine & set(other)) / len(mine) if mine else 0.0

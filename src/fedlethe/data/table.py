@@ -17,7 +17,7 @@ from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages, Names, Split
 from fedlethe.data.images import check_image_options
 from fedlethe.entered import demand_text, demand_texts
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 Rows: TypeAlias = Sequence[tuple[int, dict[str, str]]]
 
@@ -81,16 +81,16 @@ class Table:
         root = path.parent if self.root is None else Path(self.root).expanduser()
         numbered = list(csv_rows(path, (self.path_column, self.label_column, *self._set_by_hand())))
         if not numbered:
-            raise FedletheError(f"{path}: lists no images; add a row for each")
+            raise DataError(f"{path}: lists no images; add a row for each")
         names = [self._image(path, root, line, row) for line, row in numbered]
         _refuse_duplicates(path, root, [line for line, _ in numbered], names)
         texts = [_filled(path, line, row, self.label_column) for line, row in numbered]
         classes = self.classes or sorted_classes(texts)
         for (line, _), text in zip(numbered, texts, strict=True):
             if text not in classes:
-                raise FedletheError(f"{path}, row {line}: label '{text}' is none of {', '.join(classes)}; correct it")
+                raise DataError(f"{path}, row {line}: label '{text}' is none of {', '.join(classes)}; correct it")
         if len(classes) < 2:
-            raise FedletheError(f"{path}: every label is '{classes[0]}'; list images of two classes or more")
+            raise DataError(f"{path}: every label is '{classes[0]}'; list images of two classes or more")
         labels = np.asarray([classes.index(text) for text in texts], dtype=np.int64)
         images, fingerprint = cached_files(root, names, size=self.size, channels=self.channels)
         return LabelledImages(
@@ -111,7 +111,7 @@ class Table:
     def _image(self, path: Path, root: Path, line: int, row: dict[str, str]) -> str:
         name = _filled(path, line, row, self.path_column)
         if not (root / name).is_file():
-            raise FedletheError(f"{path}, row {line}: {root / name} is not there; correct the path or set root")
+            raise DataError(f"{path}, row {line}: {root / name} is not there; correct the path or set root")
         return name
 
     def _sites(self, path: Path, numbered: Rows) -> Names | None:
@@ -131,7 +131,7 @@ class Table:
         for line, row in numbered:
             if (value := row[self.split_column]) not in SPLIT_NAMES:
                 there = ", ".join(SPLIT_NAMES)
-                raise FedletheError(f"{path}, row {line}: split '{value}' is none of {there}; correct it")
+                raise DataError(f"{path}, row {line}: split '{value}' is none of {there}; correct it")
         return np.asarray([SPLIT_NAMES[row[self.split_column]] for _, row in numbered])
 
 
@@ -153,16 +153,16 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
             for column in columns:
                 if column not in header:
                     there = ", ".join(header) or "none"
-                    raise FedletheError(f"{path}: has no column '{column}' (it has {there}); add it or name another")
+                    raise DataError(f"{path}: has no column '{column}' (it has {there}); add it or name another")
             for row in reader:
                 for column, value in row.items():
                     if column is not None:
                         demand_text(value, f"{path}, row {reader.line_num}: column '{column}'")
                 if None in row:
-                    raise FedletheError(f"{path}, row {reader.line_num}: has more values than the header; correct it")
+                    raise DataError(f"{path}, row {reader.line_num}: has more values than the header; correct it")
                 yield reader.line_num, {column: value.strip() for column, value in row.items()}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FedletheError(f"{path}: cannot be read as a CSV file in UTF-8 ({error}); check it") from error
+        raise DataError(f"{path}: cannot be read as a CSV file in UTF-8 ({error}); check it") from error
 
 
 def sorted_classes(texts: Sequence[str]) -> tuple[str, ...]:
@@ -189,7 +189,7 @@ def _number(text: str) -> float | None:
 
 def _filled(path: Path, line: int, row: dict[str, str], column: str) -> str:
     if not row[column]:
-        raise FedletheError(f"{path}, row {line}: column '{column}' is empty; fill it in or remove the row")
+        raise DataError(f"{path}, row {line}: column '{column}' is empty; fill it in or remove the row")
     return row[column]
 
 
@@ -198,4 +198,4 @@ def _refuse_duplicates(path: Path, root: Path, lines: Sequence[int], names: Sequ
     for line, name in zip(lines, names, strict=True):
         first = seen.setdefault(os.path.normpath(root / name), line)
         if first != line:
-            raise FedletheError(f"{path}, row {line}: {name} is listed already in row {first}; remove one of the two")
+            raise DataError(f"{path}, row {line}: {name} is listed already in row {first}; remove one of the two")

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.files import write_text
 from fedlethe.history.sqlite_file import BESIDE, MADE, connected, header_is_whole, make_log
 
@@ -88,12 +88,12 @@ class Chain:
 
     def __init__(self, path: Path, create: bool = False) -> None:
         if not create and not path.is_file():
-            raise FedletheError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
+            raise IntegrityError(f"{path}: the ledger is missing, so nothing of this run can be trusted; restore it")
         self.path = path
         self._anchor_path = path.with_suffix(".head")
         for beside in (path, self._anchor_path, *(path.with_name(path.name + ending) for ending in BESIDE)):
             if beside.is_symlink():
-                raise FedletheError(f"{beside}: is a link, which would be written through; put the file in its place")
+                raise IntegrityError(f"{beside}: is a link, which would be written through; put the file in its place")
         with self._errors():
             if create and not path.exists():
                 # The head first: a ledger without one would be taken for one whose last rows were cut off.
@@ -106,7 +106,7 @@ class Chain:
                 self._db.execute("PRAGMA synchronous = FULL")
                 tables = {row[0] for row in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "events" not in tables:
-                raise FedletheError(f"{path}: is no ledger, or that of an older fedlethe; train the run again")
+                raise IntegrityError(f"{path}: is no ledger, or that of an older fedlethe; train the run again")
         except FedletheError:
             self._db.close()
             raise
@@ -157,7 +157,7 @@ class Chain:
         with self._transaction():
             found = self._db.execute("SELECT max(seq), max(at) FROM events").fetchone()
             if (found[0] or 0) != last.seq:
-                raise FedletheError(f"{self.path}: another process has written to it; run the command again")
+                raise IntegrityError(f"{self.path}: another process has written to it; run the command again")
             at = max(at, found[1] or at)  # a clock that was set back must not put rows out of order
             for kind, body in entries:
                 text = canonical(body)
@@ -209,7 +209,7 @@ class Chain:
                 raise ValueError  # the same to a reader, but not what was written
             return head
         except (OSError, ValueError):
-            raise FedletheError(
+            raise IntegrityError(
                 f"{self._anchor_path}: is missing or damaged, so rows may have been taken off the ledger's end; "
                 "restore it from a backup"
             ) from None
@@ -225,7 +225,7 @@ class Chain:
         raise self._broken(seq, "does not hold one JSON object, written as this program writes it")
 
     def _broken(self, seq: int, what: str) -> FedletheError:
-        return FedletheError(f"{self.path}: row {seq} {what}; the ledger was changed: restore it from a backup")
+        return IntegrityError(f"{self.path}: row {seq} {what}; the ledger was changed: restore it from a backup")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -245,7 +245,7 @@ class Chain:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a message that quotes damaged bytes
             hint = "make room, or restore it from a backup if it is damaged"
-            raise FedletheError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
+            raise IntegrityError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
 
 
 def _anchor_text(head: ChainHead) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import safetensors.numpy
 
 from fedlethe import tensors
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.files import written_whole
 from fedlethe.history.sealing import Bytes, Seal, sealed, unsealed
 from fedlethe.later import torch
@@ -85,7 +85,7 @@ def load(path: Path, layout: Layout, sha256: str | None = None, seal: Seal | Non
     content = read(path, sha256, seal)
     start, shapes = _header_of(path, content)
     if difference := layout.difference(shapes):
-        raise FedletheError(f"{path}: is a checkpoint of another model: {difference[:500]}")
+        raise IntegrityError(f"{path}: is a checkpoint of another model: {difference[:500]}")
     return torch.from_numpy(content[start:].view("<f4"))
 
 
@@ -97,7 +97,7 @@ def read(path: Path, sha256: str | None = None, seal: Seal | None = None) -> Byt
     """
     content = _mapped(path)
     if sha256 is not None and hashlib.sha256(content.data).hexdigest() != sha256:
-        raise FedletheError(f"{path}: its bytes are not those that the ledger names; restore this file from a backup")
+        raise IntegrityError(f"{path}: its bytes are not those that the ledger names; restore this file from a backup")
     return content if seal is None else unsealed(seal, content, path)
 
 
@@ -116,22 +116,22 @@ def layout_of(path: Path, sha256: str | None = None) -> Layout:
 
 def _mapped(path: Path) -> Bytes:
     if not path.is_file():
-        raise FedletheError(f"{path}: there is no such file; restore it from a backup")
+        raise IntegrityError(f"{path}: there is no such file; restore it from a backup")
     if path.stat().st_size < 8:
-        raise FedletheError(f"{path}: is cut short ({path.stat().st_size} bytes); copy it again")
+        raise IntegrityError(f"{path}: is cut short ({path.stat().st_size} bytes); copy it again")
     try:
         return np.memmap(path, dtype=np.uint8, mode="c")
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise IntegrityError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _header_of(path: Path, content: Bytes) -> tuple[int, dict[str, tuple[int, ...]]]:
     """Where the data begin, and the shape of each tensor: all of them float32, in the order of their names."""
     header = tensors.read_header(content, path)
     if other := next((name for name, tensor in header.tensors.items() if tensor.dtype != "F32"), None):
-        raise FedletheError(f"{path}: '{other}' is not float32; checkpoints of fedlethe are float32 throughout")
+        raise IntegrityError(f"{path}: '{other}' is not float32; checkpoints of fedlethe are float32 throughout")
     if list(header.tensors) != sorted(header.tensors):
-        raise FedletheError(
+        raise IntegrityError(
             f"{path}: its tensors do not lie in the order of their names; save it again with safetensors"
         )
     return header.start, {name: tensor.shape for name, tensor in header.tensors.items()}

@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history import checkpoint
@@ -76,6 +76,7 @@ class RunFolder:
         if not (purges := self.ledger.events("purge")):
             return self._keep
         influence = {Need.INFLUENCE} if has_influence(self._keep) else frozenset()
+        # A purge took the deltas of all rounds, and rebased the influences on its erasure's model.
         own = purges[-1].body["erasure"] is not None  # after the purge of a later run they are in that run's
         if own and not any(one.kind == "influence" for one in self.ledger.artefacts().values()):
             influence = frozenset()  # the model is of a training of its own, whose influences nobody knows
@@ -98,6 +99,7 @@ class RunFolder:
             FedletheError: Another process is writing; the message names its pid.
         """
         with locked(self.path):
+            # The ledger first: it says what belongs here, and by that things are cleared away.
             self.ledger.catch_up()
             self.store.demand_no_links()
             self.store.clear_strays()
@@ -125,6 +127,7 @@ class RunFolder:
             FedletheError: A client cannot name a folder, or cannot beside another one; nothing is written.
         """
         start, round = time.perf_counter(), record.round
+        # All names before the first file: half of a round must not lie there when a name is refused.
         for client in (clients := {*self.clients, *record.updates, *record.refused}):
             demand_client_name(client, "name it otherwise")
         demand_apart(clients, "name one of them otherwise")
@@ -140,6 +143,7 @@ class RunFolder:
         if server_state is not None:
             added.append(self.store.write("server state", of_round("server state", round), None, [server_state], round))
         seconds = {"training": record.seconds, "recording": time.perf_counter() - start}
+        # From here on the round is there. What it replaces goes after that: a crash leaves too much, not too little.
         self.ledger.add_round(round, seconds, evaluation, participation_of(record), added, replaced)
         self.store.remove(replaced)
 
@@ -219,6 +223,7 @@ class RunFolder:
 
     def global_model(self, round: int) -> Vector:
         """See `History.global_model`."""
+        # The first and the last are kept whatever was asked for; after a purge all that is left is what `find` finds.
         if 0 < round < self.rounds and self.base is None:
             self._demand(Need.GLOBALS)
         return self._load(self.store.find(of_round("global checkpoint", round)))
@@ -285,7 +290,7 @@ class RunFolder:
         done = self.ledger.erasures().values()
         if id not in done:
             listed = ", ".join(done) or "none"
-            raise FedletheError(f"{self.path}: there is no erasure '{id}'; its erasures are: {listed}")
+            raise HistoryError(f"{self.path}: there is no erasure '{id}'; its erasures are: {listed}")
 
     def anew(self, id: str) -> dict[ClientId, Vector]:
         """Each client's influence, shape (P,), in an erasure that trained all rounds anew; none of another."""
@@ -306,7 +311,7 @@ class RunFolder:
             FedletheError: One is missing or has other bytes; the message names it.
         """
         if problem := next(self.store.problems(), None):
-            raise FedletheError(f"{problem}; restore it from a backup")
+            raise HistoryError(f"{problem}; restore it from a backup")
 
     def _final(self) -> Artefact:
         base = self.base
@@ -327,7 +332,7 @@ class RunFolder:
         """The error for what is not there: never kept, or gone with a purge."""
         if need in self._keep:
             how = "by retraining" if need is Need.INFLUENCE else "by influence or retrain"
-            return FedletheError(f"{self.path}: {need.value} went with a purge; erase {how}")
+            return HistoryError(f"{self.path}: {need.value} went with a purge; erase {how}")
         return not_kept(need)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.federation.aggregate import contribution
 from fedlethe.later import torch
 from fedlethe.types import ClientId, Need, RoundRecord, Vector
@@ -94,7 +94,7 @@ def last_weight(history: History, client: ClientId) -> tuple[int, float]:
     """
     last = max((round for round in range(1, history.rounds + 1) if client in history.weights(round)), default=None)
     if last is None:
-        raise FedletheError(f"{client}: took part in repair rounds alone; erase it by influence or retrain")
+        raise HistoryError(f"{client}: took part in repair rounds alone; erase it by influence or retrain")
     return last, history.weights(last)[client]
 
 
@@ -106,8 +106,9 @@ def residual(history: History, round: int, forget: frozenset[ClientId]) -> Vecto
     """
     change = torch.zeros(history.layout.size)
     kept = retained_weights(history, round, forget)
-    if len(kept) == len(history.weights(round)):
+    if len(kept) == len(history.weights(round)):  # none of them was there: exactly zero, and no delta is read
         return change
+    # sum p delta - sum p' delta in one pass: p' is 0 of who is forgotten, and a larger share of who is retained.
     for client, weight in history.weights(round).items():
         change.add_(history.delta(round, client), alpha=weight - kept.get(client, 0.0))
     return change
@@ -130,7 +131,7 @@ def keeps_delta(keep: frozenset[Need], round: int) -> bool:
 
 def not_kept(need: Need) -> FedletheError:
     """The error for what the history does not hold."""
-    return FedletheError(f"this run did not keep {need.value}; train it again with --keep everything")
+    return HistoryError(f"this run did not keep {need.value}; train it again with --keep everything")
 
 
 class InMemoryHistory:
@@ -163,6 +164,7 @@ class InMemoryHistory:
         if Need.GLOBALS in self.keep:
             self._globals.append(record.after)
         for client, update in record.updates.items():
+            # The delta, not the model: a model holds the global one that it began from, and with it every other client.
             if keeps_delta(self.keep, record.round):
                 self._deltas[record.round, client] = update.model - record.before
             if Need.NORMS in self.keep:

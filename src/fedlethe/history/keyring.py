@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.history import checkpoint
 from fedlethe.history.chain import Body, Event, canonical
 from fedlethe.history.entries import Artefact
@@ -61,8 +61,9 @@ class Keyring:
         if place == IN_THE_RUN:
             return Keys(self._path / "keys")
         folder = Path(place)
+        # Keys are destroyed where the ledger says that they lie, so a ledger must not lead into another run's folder.
         if not folder.is_absolute() or folder.name != self._ledger.run_id:
-            raise FedletheError(
+            raise IntegrityError(
                 f"{self._ledger.path}: says that keys lie in {place}, which is no folder for this run's"
             )
         return Keys(folder)
@@ -142,6 +143,7 @@ class Keyring:
         key, here = self.files.create(client, key), self.files.folder
         place = IN_THE_RUN if here == self._path / "keys" else str(here.resolve())
         known = any(event.body["place"] == place for event in self._ledger.events("keys"))
+        # The file came first: a key that the ledger names and that is nowhere would stop every later command.
         row = ("key", {"client": client, "id": key.id, "what": MADE})
         self._ledger.append([row] if known else [("keys", {"place": place}), row])
         self._held[key.id] = key
@@ -223,12 +225,12 @@ class Keyring:
                 try:
                     keys.read(client, id)
                 except FedletheError as error:
-                    raise FedletheError(
+                    raise IntegrityError(
                         f"{error}. It is to be destroyed, and nothing is signed or purged before it is found; if it is "
                         'lost for good, say so: --lost-keys "why"'
                     ) from None
                 if (problem := keys.copied(client, id)) is not None:
-                    raise FedletheError(f"{problem}; remove the other name first")
+                    raise IntegrityError(f"{problem}; remove the other name first")
                 self._demand_no_copy(keys, client, id)
 
     def copies_of_destroyed(self, clients: Collection[ClientId] | None = None) -> Iterator[str]:
@@ -254,7 +256,7 @@ class Keyring:
             FedletheError: One is.
         """
         if problem := next(self.copies_of_destroyed(clients), None):
-            raise FedletheError(f"{problem}; remove it, and give the same command again: nothing is signed before")
+            raise IntegrityError(f"{problem}; remove it, and give the same command again: nothing is signed before")
 
     def _demand_no_copy(self, keys: Keys, client: ClientId, id: str) -> None:
         """Refuse where the run folder, or a folder of its keys, holds the key under another name."""
@@ -263,7 +265,7 @@ class Keyring:
             for path in sorted(folder.rglob("*")):
                 alike = not path.is_symlink() and path.is_file() and path.stat().st_size == len(content)
                 if alike and path.resolve() not in own and path.read_bytes() == content:
-                    raise FedletheError(
+                    raise IntegrityError(
                         f"{path}: is a copy of a key of {client} that is to be destroyed; remove it first"
                     )
 

@@ -23,7 +23,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.history import chain, rows
 from fedlethe.history.chain import Body, Chain, ChainHead, Event
 from fedlethe.history.entries import (
@@ -77,14 +77,14 @@ class Ledger:
         try:
             for event in self._chain.read(self._known.head):
                 if (found := rows.problem(event) or self._known.contradicts(event)) is not None:
-                    raise FedletheError(
+                    raise IntegrityError(
                         f"{self.path}: row {event.seq} ({event.kind[:40]}) {found}; use a newer fedlethe if one wrote "
                         "it, else the ledger was changed: restore it from a backup"
                     )
                 self._known.take(event)
         except (KeyError, TypeError):  # a field that this version does not know, or lacks
             row = self._known.head.seq + 1
-            raise FedletheError(f"{self.path}: row {row} cannot be understood; use a newer fedlethe") from None
+            raise IntegrityError(f"{self.path}: row {row} cannot be understood; use a newer fedlethe") from None
         return self._known
 
     # Reading
@@ -207,6 +207,6 @@ def demand_as_entered(folder: Path, name: str, content: bytes) -> None:
     finally:
         ledger.close()
     if known and (name not in known or known[name].sha256 != hashlib.sha256(content).hexdigest()):
-        raise FedletheError(
+        raise IntegrityError(
             f"{folder / name}: its bytes are not those that the ledger names; restore this file from a backup"
         )

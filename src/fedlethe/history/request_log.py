@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.history import chain
 from fedlethe.history.chain import Body, Event
 from fedlethe.history.ledger import Ledger
@@ -172,7 +172,7 @@ def find(ledger: Ledger, id: str) -> ErasureRequest:
     """
     known = requests_of(ledger)
     if id not in known:
-        raise FedletheError(f"{ledger.path}: there is no request '{id}'; there is {', '.join(known) or 'none'}")
+        raise RequestError(f"{ledger.path}: there is no request '{id}'; there is {', '.join(known) or 'none'}")
     return known[id]
 
 
@@ -218,7 +218,7 @@ def demand_clock(ledger: Ledger) -> None:
     """
     now, last = dt.datetime.fromisoformat(chain.clock()), ledger.latest()
     if last and now < dt.datetime.fromisoformat(last) - TOLERANCE:
-        raise FedletheError(
+        raise RequestError(
             f"the clock says {now.isoformat()}, but {ledger.path} was written to at {last}; set the clock right, "
             "then run the command again"
         )

@@ -52,7 +52,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0  # True is an int to Python
 
 
 def _is_number(value: Any) -> bool:
@@ -256,12 +256,14 @@ _SHAPES: Mapping[str, _Shape] = {
 
 def problem(event: Event) -> str | None:
     """Why a row cannot be one that this version writes; None where it can."""
+    # Refused, not passed over: a later version may have written what changes the meaning of the rows that are known.
     if event.kind not in _SHAPES:
         return f"is of a kind '{event.kind[:40]}' that this version does not know"
     if (found := _SHAPES[event.kind].problem(event.body)) is not None:
         return found
     if not _is_time(event.at):
         return f"was written at '{event.at[:40]}', which is no time"
+    # A file is purged, sealed and shown by its kind, so a kind must not stand at another one's place.
     if event.kind == "artefact" and not _in_its_place(event.body["kind"], event.body["path"]):
         return f"names a file '{event.body['path'][:60]}' that is not where a {event.body['kind'][:40]} lies"
     if (event.kind == "run") != (event.seq == 1):

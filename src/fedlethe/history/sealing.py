@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.files import make_folder, sync_folder
 from fedlethe.types import ClientId
 
@@ -85,6 +85,7 @@ def sealed(seal: Seal, parts: Sequence[Any]) -> Iterator[memoryview]:
     head = MAGIC + bytes.fromhex(seal.key.id) + secrets.token_bytes(NONCE)
     yield memoryview(head)
     encryptor = Cipher(AES(seal.key.secret), GCM(head[-NONCE:])).encryptor()
+    # The name is sealed with the content, so that one file of a client cannot be put in the place of another.
     encryptor.authenticate_additional_data(_authenticated(head, seal.name))
     space = memoryview(bytearray(PIECE))
     for part in parts:
@@ -103,7 +104,7 @@ def key_id(content: Bytes, path: Path) -> str:
         FedletheError: It is no sealed file.
     """
     if len(content) < START + TAG or content[: len(MAGIC)].tobytes() != MAGIC:
-        raise FedletheError(f"{path}: is not a whole sealed file; restore this file from a backup")
+        raise IntegrityError(f"{path}: is not a whole sealed file; restore this file from a backup")
     return content[len(MAGIC) : START - NONCE].tobytes().hex()
 
 
@@ -122,6 +123,7 @@ def unsealed(seal: Seal, content: Bytes, path: Path) -> Bytes:
     head, inner = content[:START].tobytes(), content[START:-TAG]
     decryptor = Cipher(AES(seal.key.secret), GCM(head[-NONCE:], content[-TAG:].tobytes())).decryptor()
     decryptor.authenticate_additional_data(_authenticated(head, seal.name))
+    # All of it before the tag is checked, and none of it to the caller: what is not authentic is never looked at.
     opened = np.empty(len(inner), np.uint8)
     for start in range(0, len(inner), PIECE):
         piece = inner[start : start + PIECE]
@@ -129,7 +131,7 @@ def unsealed(seal: Seal, content: Bytes, path: Path) -> Bytes:
     try:
         decryptor.finalize()
     except InvalidTag:
-        raise FedletheError(f"{path}: its key does not open it; put the right key file in its place") from None
+        raise IntegrityError(f"{path}: its key does not open it; put the right key file in its place") from None
     return opened
 
 
@@ -165,6 +167,7 @@ class Keys:
         path = self.path(client, key.id)
         try:
             make_folder(self.folder)
+            # O_EXCL: no file or link that lies there is written through; the mode is right from the first byte on.
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(descriptor, "wb") as file:
                 file.write(_text(key))
@@ -175,7 +178,7 @@ class Keys:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             reason = error.strerror or error
-            raise FedletheError(f"{path}: cannot be written ({reason}); make room or set FEDLETHE_KEYS") from None
+            raise IntegrityError(f"{path}: cannot be written ({reason}); make room or set FEDLETHE_KEYS") from None
         return key
 
     def read(self, client: ClientId, id: str) -> Key:
@@ -187,20 +190,20 @@ class Keys:
         path = self.path(client, id)
         try:
             if path.is_symlink():
-                raise FedletheError(f"{path}: is a link, and no key file; put the key file itself in its place")
+                raise IntegrityError(f"{path}: is a link, and no key file; put the key file itself in its place")
             mode, content = stat.S_IMODE(path.stat().st_mode), path.read_bytes()
             key = Key(base64.b64decode(content, validate=False))
         except FileNotFoundError:
-            raise FedletheError(
+            raise IntegrityError(
                 f"{path}: this key of {client} is missing, so what it sealed cannot be read; put the file back, or set "
                 "FEDLETHE_KEYS to the folder that holds it"
             ) from None
         except (OSError, binascii.Error) as error:
-            raise FedletheError(f"{path}: cannot be read as a key ({error}); put the right key file back") from None
+            raise IntegrityError(f"{path}: cannot be read as a key ({error}); put the right key file back") from None
         if mode & 0o077:
-            raise FedletheError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
+            raise IntegrityError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
         if len(key.secret) != SECRET or key.id != id or content != _text(key):
-            raise FedletheError(f"{path}: holds another key than its name says; put the right key file back")
+            raise IntegrityError(f"{path}: holds another key than its name says; put the right key file back")
         return key
 
     def files(self, client: ClientId) -> list[Path]:
@@ -236,7 +239,7 @@ class Keys:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise FedletheError(
+                raise IntegrityError(
                     f"{path}: this key must be destroyed and cannot be ({error.strerror or error}); make it writable"
                 ) from None
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 
 from fedlethe.closed_form.by_class import ByClass
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import Participation
 from fedlethe.history.store import JSON, of_round
@@ -78,7 +78,7 @@ def kept_features(folder: RunFolder) -> bytes:
         FedletheError: The run is no closed-form one.
     """
     if not folder.store.holds(FEATURES):
-        raise FedletheError(f"{folder.path}: was not trained in closed form (learner 'closed-form')")
+        raise IntegrityError(f"{folder.path}: was not trained in closed form (learner 'closed-form')")
     return folder.store.content(folder.store.find(FEATURES))
 
 

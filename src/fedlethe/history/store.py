@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history import checkpoint
 from fedlethe.history.entries import REPLACED, Artefact, ArtefactKind
@@ -75,6 +75,7 @@ class Store:
             round: After which round, if any.
             ending: Of its name, where it is not sealed.
         """
+        # Whose it is decides whether it is sealed, not what it is: no kind of file can be forgotten in a list.
         name += SEALED if client is not None and self.encrypt else ending
         digest = checkpoint.write(self.place(name), parts, self.keys.seal(client, name))
         return self.artefact(kind, name, client, round, digest)
@@ -103,14 +104,14 @@ class Store:
             FedletheError: Nothing, or that it was removed.
         """
         known, gone = self.ledger.artefacts(), self.ledger.tombstones()
-        for ending in ENDINGS:
+        for ending in ENDINGS:  # a run can have been opened with encryption and without it: both are found
             if name + ending in known:
                 return known[name + ending]
         for ending in ENDINGS:
             if (past := gone.get(name + ending)) is not None:
                 path = self.path / past.artefact.path
-                raise FedletheError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back")
-        raise FedletheError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
+                raise IntegrityError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back")
+        raise IntegrityError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
 
     def load(self, artefact: Artefact, layout: Layout) -> Vector:
         """A file's vector, shape (P,).
@@ -141,11 +142,12 @@ class Store:
             FedletheError: A folder on the way is a link, so that the file would be another folder's.
         """
         place = self.path / name
+        # Up to the run folder and no further: that one may lie behind a link, such as a mounted disk.
         for folder in place.parents:
             if folder == self.path:
                 break
             if folder.is_symlink():
-                raise FedletheError(f"{folder}: is a link out of the run folder; put the folder itself in its place")
+                raise IntegrityError(f"{folder}: is a link out of the run folder; put the folder itself in its place")
         return place
 
     def demand_no_links(self) -> None:
@@ -168,7 +170,7 @@ class Store:
 
     def _prune(self, place: Path) -> None:
         if place.is_dir():
-            for path in sorted(place.rglob("*"), reverse=True):
+            for path in sorted(place.rglob("*"), reverse=True):  # what lies deeper comes first
                 if path.is_dir() and not any(path.iterdir()):
                     path.rmdir()
                 elif path.is_dir():
@@ -189,6 +191,7 @@ class Store:
         named = {self.path / path for path in self.ledger.artefacts()}
         for folder in sorted(set(FOLDERS.values())):
             for path in (self.path / folder).rglob("*"):
+                # By its ending as well: a note that somebody put into the folder is not ours to remove.
                 if path.suffix in WRITTEN and path not in named and path.is_file():
                     yield path
         yield from self.path.glob(f"*{ASIDE}")
@@ -201,11 +204,12 @@ class Store:
             FedletheError: It is missing, a link, or has other bytes.
         """
         if problem := self.problem(self.ledger.artefacts()[path]):
-            raise FedletheError(f"{problem}; restore it from a backup")
+            raise IntegrityError(f"{problem}; restore it from a backup")
 
     def problem(self, artefact: Artefact) -> str | None:
         """What is wrong with a file, in words; None where it is as it was entered."""
         path = self.path / artefact.path
+        # Even a link to the right bytes: whoever owns its target can change them after they were looked at.
         if path.is_symlink():
             return f"{path}: is a link, which fedlethe does not make; put the file itself in its place"
         if not path.is_file():

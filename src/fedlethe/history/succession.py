@@ -129,6 +129,7 @@ class Succession:
     def influence(self, client: ClientId) -> Vector:
         """See `History.influence`: what is left of it in the final model, repair rounds included."""
         total = torch.zeros(self.layout.size)
+        # What a training anew led to holds nothing of the rounds before it: influences count from the last one on.
         first = max((index for index, part in enumerate(self.parts) if part.anew), default=0)
         for part, gone in zip(self.parts[first:], self._gone[first:], strict=True):
             if client in gone:
@@ -143,6 +144,7 @@ class Succession:
         """See `History.global_model`."""
         if round == self.rounds:
             return self._final
+        # By the round that began from it: between two parts lies an erasure, and the next one began from its model.
         history, _, own = self._of(round + 1)
         return history.initial() if own == 1 else history.global_model(own - 1)
 

@@ -107,6 +107,7 @@ class Exchange:
         flying: dict[str, _Flight] = {}
         end = time.monotonic() + self.patience.timeout
         while True:
+            # Who is there now comes first: a node that was started anew has lost its request, and is sent it again.
             self.grid.roster.refresh()
             self._lose(flying)
             self._send({client: contents[client] for client in contents if client not in answers}, flying, type, group)
@@ -151,6 +152,7 @@ class Exchange:
             flight = flying.pop(reply.metadata.reply_to_message_id)
             if not reply.has_error():
                 answers[flight.client] = reply
+            # Else no answer is noted, so that the client is asked again in the next turn of the loop.
             elif self.patience.on_absence == "go-on" or reply.error.code not in OUT_OF_REACH:
                 answers[flight.client] = f"answered with an error: {one_line(reply.error.reason)}"
 
@@ -165,4 +167,5 @@ class Exchange:
         if self.patience.on_absence == "wait":
             return False
         usable = sum(not isinstance(answer, str) for answer in answers.values())
+        # Nobody is given up on while an answer may still come, even where enough have answered.
         return late or (not flying and usable >= min(self.patience.least, len(contents)))

@@ -87,6 +87,7 @@ class FlowerFederation:
             )
         answers = self.exchange.ask(requests, TRAIN, f"round {round}")
         updates = [self._update(client, answer) for client, answer in answers.items()]
+        # Before the first is handed out: a method must not have used some of a round that is then refused.
         self._demand_enough(updates, model)
         yield from updates
 
@@ -170,6 +171,7 @@ def problem_of(client: ClientId, answer: Message | str, fingerprints: Mapping[Cl
     if "reply" not in answer.content.config_records:
         return "its answer is none of fedlethe's"
     said = answer.content.config_records["reply"]
+    # A node that is somebody else now (its configuration was changed) would answer in this client's name.
     if said.get("client") != client:
         return f"it says that it is {said.get('client')!s}"
     if fingerprints.get(client, said.get("fingerprint")) != said.get("fingerprint"):

@@ -79,6 +79,7 @@ class RetainedGrid(Grid):
         return self.grid.send_and_receive(self._counted(messages), timeout=timeout)
 
     def _counted(self, messages: Iterable[Message]) -> list[Message]:
+        # All are looked at before one is counted or sent: a refusal leaves nothing half done.
         due = list(messages)
         for message in due:
             client = self.client(message.metadata.dst_node_id)

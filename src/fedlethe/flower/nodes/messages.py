@@ -125,6 +125,7 @@ def training(
         raise FedletheError(
             f"objective {plain['objective']} cannot travel; add it to OBJECTIVES in flower/nodes/messages.py"
         )
+    # As text: a record holds signed numbers of 64 bits, and a seed may be larger.
     options: dict[str, str | int | float | bool] = {"round": round, "seed": str(seed), **plain}
     for field in dataclasses.fields(objective):  # type: ignore[arg-type]
         value = getattr(objective, field.name)
@@ -218,6 +219,7 @@ def statistics_in(client: ClientId, content: RecordDict) -> ByClass:
         raise FedletheError(f"{client}: its answer holds no statistics ({type(error).__name__}: {error})") from None
     if wrong := next((name for name, array in held.items() if array.dtype != np.float64), None):
         raise FedletheError(f"{client}: its statistics are not float64 ('{wrong}' is {held[wrong].dtype})")
+    # A client could send any sums; those that no images have would spoil the model for all.
     found = ByClass(**held)
     found.check(client)
     return found

@@ -104,6 +104,7 @@ class Roster:
             key = _digest(node)
             if id in self.turned_away:
                 continue
+            # In the order of what they are worth (see above): a key that Flower checks before what a node says itself.
             if node.name:
                 found[id] = NodeIdentity(checked_name(node.name), "registered key", key)
             elif key is not None and key in self.known:
@@ -138,6 +139,7 @@ class Roster:
             self._asked |= {message: id for message, id in ids if message}
 
     def _hear(self, connected: Mapping[int, Node]) -> None:
+        # A node that left will not answer; without this nobody would be settled ever after.
         self._asked = {message: id for message, id in self._asked.items() if id in connected}
         if not self._asked:
             return

@@ -23,7 +23,7 @@ from fedlethe.config import ClosedForm, RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.document import Document, layered, read_toml
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.messages import Computing
 from fedlethe.flower.nodes.release import keyed
@@ -95,7 +95,7 @@ def site(document: Document, node: Mapping[str, object], asked_as: ClientId | No
     """
     said = own_name(node)
     if said is None and asked_as is None:
-        raise FedletheError("this node does not say who it is; set client-uid in its --node-config")
+        raise ConfigError("this node does not say who it is; set client-uid in its --node-config")
     own = str(node["data"]) if "data" in node else None
     if own is not None:
         document = layered(document, _own(Path(own)))
@@ -108,15 +108,16 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
     """Read the images and build the network, once in a process."""
     config = resolve(json.loads(document))
     if "weights" in config.model.__class__.__dataclass_fields__:  # type: ignore[attr-defined]
+        # Each request brings the model, and the file of weights lies on the server.
         config = replace(config, model=replace(config.model, weights=None))  # type: ignore[type-var]  # the server's
     data = _data(config, name if own and kind == "client-uid" else None)
     names = sorted(data.clients)
     if kind == "partition-id":
         if not name.isdecimal() or int(name) >= len(names):
-            raise FedletheError(f"partition-id {name}: the data have the clients 0 to {len(names) - 1}")
+            raise ConfigError(f"partition-id {name}: the data have the clients 0 to {len(names) - 1}")
         name = names[int(name)]
     if name not in data.clients:
-        raise FedletheError(f"this node's data: {unknown_client(name, names)}")
+        raise ConfigError(f"this node's data: {unknown_client(name, names)}")
     images = replace(data, clients={name: data.clients[name]}, public=None, left_out={})
     alone = images if config.exact is None else featurise(images, config.exact.feature_map)
     network = initialise(config.model, alone.image_shape[0], len(alone.classes), config.seed)
@@ -135,6 +136,7 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
 def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:
     """The images, divided; where a node's own file names no clients, all of them are the node's."""
     images, partition = config.source.load(), config.partition
+    # Its own file is one hospital's: it is not divided again, whatever the app says of simulated clients.
     if owner is not None and images.sites is None:
         images = replace(images, sites=np.full(len(images.labels), owner))
     if owner is not None:
@@ -148,11 +150,11 @@ def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:
 
 def _own(path: Path) -> Document:
     if not path.is_absolute():
-        raise FedletheError(f"{path}: 'data' of --node-config must be an absolute path on the node")
+        raise ConfigError(f"{path}: 'data' of --node-config must be an absolute path on the node")
     document = read_toml(path)
     for table in document:
         if table not in OWN_TABLES:
-            raise FedletheError(f"{path}: '{table}' is the federation's to set; a node sets {' and '.join(OWN_TABLES)}")
+            raise ConfigError(f"{path}: '{table}' is the federation's to set; a node sets {' and '.join(OWN_TABLES)}")
     data = document.get("data", {})
     for key in ("path", "root"):
         if isinstance(data, dict) and key in data:

@@ -83,6 +83,7 @@ def begun_grid(history: RunFolder, after: Path | None, take_back: Sequence[Clien
     begun = returning.beginning(relative)
     for line in lines(begun):
         LOG.warning("fedlethe: %s", line)
+    # Once, before the first round: a later call goes by the ledger, whatever it is told.
     if not began:
         history.ledger.append([(BEGAN, begun.entry())])
     return retained

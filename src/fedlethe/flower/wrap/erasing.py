@@ -99,6 +99,7 @@ class Erasing:
         self._flower_run = None if run is None else run.run_id
         roster = Roster(grid, strict=False, known=known_identities(self.recorded.path))
         with self.recorded.opened() as history:
+            # Those who were erased before stay out, too: this repair must not bring them back.
             earlier = (set(history.clients) - set(_past(history).clients)) | left_out(history)
         return RetainedGrid(grid, {*self.forget, *earlier}, roster)
 
@@ -118,6 +119,7 @@ class Erasing:
             folder = Path("erasures") / id
             named = ModelArrays(tuple(arrays), history.layout)
             model, rest = named.vector(arrays), {f"whole:{name}": held for name, held in named.rest(arrays).items()}
+            # Nothing is written before this: a model that cannot be used must not stand in the ledger as an erasure.
             if not bool(torch.isfinite(model).all()):
                 raise FedletheError("the repaired model is not finite; choose milder options")
             request = {"forget": self.forget, "method": {"name": self.name, **self.options}, "id": id}

@@ -46,6 +46,7 @@ class ModelArrays:
                 raise FedletheError(f"array '{name}' is {array.dtype}; fedlethe records float32: send the model so")
         if not floats:
             raise FedletheError("the model has no float32 array; send its parameters as an ArrayRecord")
+        # The vector is in the order of the names, whatever order the app sends in: a client's may be another.
         return cls(tuple(record), Layout({name: tuple(floats[name].shape) for name in sorted(floats)}))
 
     def vector(self, record: ArrayRecord) -> Vector:
@@ -84,6 +85,7 @@ class ModelArrays:
         shapes = {name: tuple(records[0][name].shape) for name in records[0] if name in self.layout.shapes}
         if difference := self.layout.difference(shapes):
             return no_update(client, f"its model is another: {difference}")
+        # Also the arrays that are not in the vector: the strategy averages all of them by name.
         if set(records[0]) != set(self.names):
             return no_update(client, "its model has other arrays than the one it was sent")
         if other := next((name for name in self.layout.shapes if not _floats(records[0][name])), None):

@@ -166,6 +166,7 @@ class Recording(Strategy):
         self._started = time.perf_counter()
         self._sent = arrays
         self._messages = list(self.inner.configure_train(server_round + self._done, arrays, config, grid))
+        # Before a message is sent: what comes back masked can neither be recorded nor be taken back.
         if any(SECURE_AGGREGATION in message.content for message in self._messages):
             raise FedletheError(NO_SECURE_AGGREGATION)
         return self._messages
@@ -183,7 +184,7 @@ class Recording(Strategy):
         trained = time.perf_counter() - self._started
         updates = held.averaged(self._read)
         numbers = {client: self._of.number(reply.content, self._weight) for client, reply in held.accepted.items()}
-        if aggregated is None:
+        if aggregated is None:  # the strategy took nothing (too few answered): nobody has put anything into the model
             updates, numbers = {}, {}
         after = arrays if aggregated is None else aggregated
         self._record(round, before, after, updates, numbers, held.refused, trained)
@@ -226,6 +227,7 @@ class Recording(Strategy):
         history = self._opened_history
         weights = {client: number / sum(numbers.values()) for client, number in numbers.items()}
         record = RoundRecord(round, before, self._of.vector(arrays), updates, weights, refused, seconds)
+        # An app says nowhere who its clients are: they are those who were asked.
         history.clients = tuple(sorted({*history.clients, *updates, *refused}))
         held, plain = state(self.inner, self._fresh)
         whole = self._of.rest(arrays)

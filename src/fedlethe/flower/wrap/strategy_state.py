@@ -102,6 +102,7 @@ def restore(strategy: Strategy, arrays: Mapping[str, npt.NDArray[Any]], plain: M
     """
     places = dict(strategies(strategy))
     for one in places.values():
+        # Before anything is set: a strategy that is refused stays as it was.
         if getattr(one, "accountant", None) is not None:
             raise FedletheError(
                 f"{type(one).__name__}: its privacy accountant keeps no record on disk, so a resumed run would count "
@@ -119,6 +120,7 @@ def restore(strategy: Strategy, arrays: Mapping[str, npt.NDArray[Any]], plain: M
 
 def _same(value: Any, other: Any) -> bool:
     both_nan = isinstance(value, float) and isinstance(other, float) and math.isnan(value) and math.isnan(other)
+    # The types as well: True == 1, and a counter that became a flag is a change. NaN is not equal to itself.
     return both_nan or (type(value) is type(other) and value == other)
 
 
