@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fedlethe.cli.output import requests
+from fedlethe.cli.output.show import show
 from fedlethe.config import resolve
 from fedlethe.data.table import csv_rows
 from fedlethe.entered import LONGEST, demand_text
@@ -171,7 +171,7 @@ def test_what_a_ledger_brings_is_spelt_out(capsys: pytest.CaptureFixture[str]) -
     one = ErasureRequest(
         id="R\x1b1", opened="", clients=("a\x1b[2J", "[/x]"), reason="b\r\n[red]", by="", legal_ground="", deadline="9"
     )
-    requests.show(Requests(Path("[/run]\x07"), (one,)), False)
+    show(Requests(Path("[/run]\x07"), (one,)), False)
     output = capsys.readouterr().out
     assert not [letter for letter in output if letter in CONTROLS and letter != "\n"]
     assert "a\\x1b[2J" in output

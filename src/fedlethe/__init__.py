@@ -1,4 +1,69 @@
 # SPDX-License-Identifier: MIT
-"""fedlethe: train one medical-imaging model across hospitals, and take a hospital back out of it."""
+"""fedlethe: train one medical-imaging model across hospitals, and take a hospital back out of it.
 
-__version__ = "0.1.0"
+What is named here is the public face, and stays; everything else may change at any time. Names are imported when they
+are asked for. See `fedlethe.testing` for who writes a method, a model or an audit.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedlethe.audit import AUDITS as AUDITS
+    from fedlethe.data import DATASETS as DATASETS
+    from fedlethe.erasing.plan import ErasurePlan as ErasurePlan
+    from fedlethe.errors import ConfigError as ConfigError
+    from fedlethe.errors import DataError as DataError
+    from fedlethe.errors import FedletheError as FedletheError
+    from fedlethe.errors import HistoryError as HistoryError
+    from fedlethe.errors import IntegrityError as IntegrityError
+    from fedlethe.errors import RequestError as RequestError
+    from fedlethe.models import MODELS as MODELS
+    from fedlethe.public import compare as compare
+    from fedlethe.public import new_key as new_key
+    from fedlethe.public import open_run as open_run
+    from fedlethe.public import train as train
+    from fedlethe.public import verify as verify
+    from fedlethe.public_run import Run as Run
+    from fedlethe.unlearning import METHODS as METHODS
+    from fedlethe.version import VERSION
+
+    __version__ = VERSION
+
+_PLACES = {
+    "AUDITS": "audit",
+    "ConfigError": "errors",
+    "DATASETS": "data",
+    "DataError": "errors",
+    "ErasurePlan": "erasing.plan",
+    "FedletheError": "errors",
+    "HistoryError": "errors",
+    "IntegrityError": "errors",
+    "METHODS": "unlearning",
+    "MODELS": "models",
+    "RequestError": "errors",
+    "Run": "public_run",
+    "compare": "public",
+    "new_key": "public",
+    "open_run": "public",
+    "train": "public",
+    "verify": "public",
+}
+
+__all__ = [*_PLACES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for."""
+    if name == "__version__":
+        return import_module(f"{__name__}.version").VERSION
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public face."""
+    return [*_PLACES, "__version__"]

@@ -18,7 +18,7 @@ from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
 from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
 from fedlethe.entered import demand_texts
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.repair import Repair
@@ -192,7 +192,7 @@ class RunConfig:
             try:
                 now = self.outside()
             except FedletheError as error:
-                raise FedletheError(f"{where}: {error}") from None
+                raise ConfigError(f"{where}: {error}") from None
             demand_code(now, self.recorded, where)
 
     @property
@@ -280,7 +280,7 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
     check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):
-            raise FedletheError(f"{where}: '{key}' must be a table, [{key}]")
+            raise ConfigError(f"{where}: '{key}' must be a table, [{key}]")
     later = recorded is not None
     exact = _exact(document, where, later)
     document = layered(DEFAULTS, document)
@@ -295,7 +295,7 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
     recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
     for name, recipe in recipes.items():
         if name in METHODS or name in RECIPES:
-            raise FedletheError(f"recipe '{name}': this name is taken; choose another")
+            raise ConfigError(f"recipe '{name}': this name is taken; choose another")
         check_method(recipe.method, recipe.options, later)
         construct(Repair, recipe.repair, f"recipe '{name}': repair")
     of_learner: Document = {"methods": ()} if exact is not None else {}
@@ -326,7 +326,7 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
 def _refuse_old_words(document: Document, where: str) -> None:
     """The closed form was called 'exact' once, whether its models were or not."""
     if "exact" in document or document.get("learner") == "exact":
-        raise FedletheError(
+        raise ConfigError(
             f"{where}: the learner 'exact' is called 'closed-form' now, and its table [closed_form]: write learner = "
             '"closed-form" and [closed_form]; a run that was trained under the old name has to be trained again'
         )
@@ -337,7 +337,7 @@ def _exact(document: Document, where: str, later: bool) -> ClosedForm | None:
     learner: Learner = checked(Learner, document.get("learner", "fedavg"), "learner")
     for other, tables in OF_LEARNER.items():
         if given := next((table for table in tables if other != learner and table in document), None):
-            raise FedletheError(
+            raise ConfigError(
                 f"{where}: [{given}] is of learner '{other}', and this is '{learner}'; leave it out, or set "
                 f'learner = "{other}"'
             )

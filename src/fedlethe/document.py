@@ -14,7 +14,7 @@ import tomlkit
 import tomlkit.exceptions
 from pydantic import TypeAdapter, ValidationError
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 
 T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
@@ -30,9 +30,9 @@ def read_toml(path: Path) -> Document:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise FedletheError(f"{path}: there is no such configuration file") from None
+        raise ConfigError(f"{path}: there is no such configuration file") from None
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read as TOML ({error.strerror or error})") from None
+        raise ConfigError(f"{path}: cannot be read as TOML ({error.strerror or error})") from None
     return parse_toml(content, path)
 
 
@@ -45,7 +45,7 @@ def parse_toml(content: bytes, where: Path) -> Document:
     try:
         return tomlkit.parse(content.decode("utf-8")).unwrap()
     except (UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
-        raise FedletheError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
+        raise ConfigError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
 
 
 def layered(*layers: Document) -> Document:
@@ -81,12 +81,12 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
         FedletheError: A name is misspelt, a value missing, or of another type or range; the message names it.
     """
     if not isinstance(values, Mapping):
-        raise FedletheError(f"{where}: must be a table, not {values!r}")
+        raise ConfigError(f"{where}: must be a table, not {values!r}")
     check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
     built: T = checked(kind, dict(values), where)
     for name, value in values.items():
         if not _is_number_for_number(value, getattr(built, name)):
-            raise FedletheError(f"{where} '{name}': a number is wanted, not {str(value).lower()}")
+            raise ConfigError(f"{where} '{name}': a number is wanted, not {str(value).lower()}")
     return built
 
 
@@ -106,14 +106,14 @@ def checked(kind: Any, value: Any, where: str) -> Any:
         FedletheError: It is none.
     """
     if kind is int and isinstance(value, bool):
-        raise FedletheError(f"{where}: a whole number is wanted, not {str(value).lower()}")
+        raise ConfigError(f"{where}: a whole number is wanted, not {str(value).lower()}")
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
         place = " ".join([where, *(f"'{part}'" for part in first["loc"] if isinstance(part, str))])
         message = first["msg"].removeprefix("Value error, ")
-        raise FedletheError(f"{place}: {message[0].lower()}{message[1:]}") from None
+        raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}") from None
 
 
 def check_names(what: str, given: Iterable[str], known: Iterable[str], where: str) -> None:
@@ -128,7 +128,7 @@ def check_names(what: str, given: Iterable[str], known: Iterable[str], where: st
             close = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             listed = f"there is {', '.join(known)}" if known else "it takes none"
-            raise FedletheError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
+            raise ConfigError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
 
 
 def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
@@ -139,7 +139,7 @@ def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[st
     """
     rest = dict(table)
     if key not in rest:
-        raise FedletheError(f"{where}: '{key}' is missing from the table [{where}]")
+        raise ConfigError(f"{where}: '{key}' is missing from the table [{where}]")
     return str(rest.pop(key)), rest
 
 
@@ -169,7 +169,7 @@ def assignments(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise FedletheError(f"--set {setting}: must be KEY=VALUE, such as --set scale=0.5")
+            raise ConfigError(f"--set {setting}: must be KEY=VALUE, such as --set scale=0.5")
         try:
             values[key.strip()] = tomlkit.parse(f"value = {text}").unwrap()["value"]
         except tomlkit.exceptions.ParseError:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.text import control_in
 
 LONGEST = 2000
@@ -25,9 +25,9 @@ def demand_text(text: str, where: str, longest: int = LONGEST) -> str:
         FedletheError: It holds a control character, or is too long.
     """
     if found := control_in(text):
-        raise FedletheError(f"{where}: holds the control character {found}; take it out")
+        raise ConfigError(f"{where}: holds the control character {found}; take it out")
     if len(text) > longest:
-        raise FedletheError(f"{where}: has {len(text):,} characters; {longest:,} are allowed, so shorten it")
+        raise ConfigError(f"{where}: has {len(text):,} characters; {longest:,} are allowed, so shorten it")
     return text
 
 
@@ -38,7 +38,7 @@ def demand_said(text: str, where: str) -> str:
         FedletheError: See `demand_text`; or it is blank.
     """
     if not demand_text(text, where).strip():
-        raise FedletheError(f"{where}: is blank; say it in a few words, they stay on record")
+        raise ConfigError(f"{where}: is blank; say it in a few words, they stay on record")
     return text
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 
 ASIDE = ".part"
 """Ends the name of a file that is being written."""
@@ -40,7 +40,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         aside.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        raise FedletheError(
+        raise IntegrityError(
             f"{path}: cannot be written ({error.strerror or error}); make room or choose another folder"
         ) from None
     finally:
@@ -72,7 +72,7 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().decode(errors="replace") or "?"
-            raise FedletheError(f"{folder}: process {holder} is at work on it; wait for it") from None
+            raise IntegrityError(f"{folder}: process {holder} is at work on it; wait for it") from None
         with suppress(OSError):  # on a full disk it holds all the same, and tells nobody whose it is
             lock.truncate(0)
             lock.write(str(os.getpid()).encode())
@@ -89,7 +89,7 @@ def _opened_lock(folder: Path) -> FileIO:
         return FileIO(os.open(folder / ".lock", flags, 0o600), "ab+")
     except OSError as error:
         hint = "make room, or make it writable"
-        raise FedletheError(f"{folder}: cannot be written ({error.strerror or error}); {hint}") from None
+        raise IntegrityError(f"{folder}: cannot be written ({error.strerror or error}); {hint}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -107,7 +107,7 @@ def content_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read ({error.strerror or error}); restore it from a backup") from None
+        raise IntegrityError(f"{path}: cannot be read ({error.strerror or error}); restore it from a backup") from None
 
 
 def sha256_of(path: Path) -> str:
@@ -135,7 +135,7 @@ def removing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "see to the disk and to the rights, then run the command again"
-        raise FedletheError(
+        raise IntegrityError(
             f"{error.filename or path}: cannot be removed ({error.strerror or error}); {hint}"
         ) from None
 

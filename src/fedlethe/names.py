@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 
 LONGEST = 100
 """Characters of a client's name: a file name holds 255 bytes, and endings, key ids and process ids come after it."""
@@ -23,12 +23,12 @@ def demand_client_name(name: str, what_to_do: str = "rename the site in the data
     """
     shown = name if len(name) <= LONGEST else f"{name[:20]}..."
     if not CLIENT_NAME.fullmatch(name) or name.endswith("."):
-        raise FedletheError(
+        raise ConfigError(
             f"client '{shown}': the name must be letters, digits, '.', '_' and '-', and not begin with '.' or '-' or "
             f"end with '.'; {what_to_do}"
         )
     if len(name) > LONGEST:
-        raise FedletheError(f"client '{shown}': the name has {len(name)} characters, at most {LONGEST}; {what_to_do}")
+        raise ConfigError(f"client '{shown}': the name has {len(name)} characters, at most {LONGEST}; {what_to_do}")
     return name
 
 
@@ -42,7 +42,7 @@ def demand_apart(names: Iterable[str], what_to_do: str = "rename one of the site
     for name in sorted(set(names)):
         other = known.setdefault(name.casefold(), name)
         if other != name:
-            raise FedletheError(f"clients '{other}' and '{name}' differ by capitals alone; {what_to_do}")
+            raise ConfigError(f"clients '{other}' and '{name}' differ by capitals alone; {what_to_do}")
 
 
 def is_plain_path(path: object) -> bool:

@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from fedlethe.closed_form.features import FEATURES, FeatureMap, OutsideFeatures
 from fedlethe.data import DATASETS
 from fedlethe.data.federated import Source
+from fedlethe.data.given import GivenSource
 from fedlethe.data.outside import OutsideSource
 from fedlethe.document import Document, construct, entry
 from fedlethe.models import MODELS, Model, OutsideModel
-from fedlethe.plugins import FromOutside, Outside, Registry, SourceFile
+from fedlethe.models.given import GivenModel
+from fedlethe.plugins import GIVEN, FromOutside, Outside, Registry, SourceFile
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -34,6 +36,8 @@ def model_of(name: str, options: Mapping[str, Any], later: bool = False) -> Mode
     Raises:
         FedletheError: The name, or an option, is wrong.
     """
+    if name == GIVEN:
+        return GivenModel()
     if (kind := _own(MODELS, name, later)) is not None:
         return construct(kind, options, f"model '{name}'")
     outside: Outside[Model] = Outside(registry=MODELS, name=name, options=options)
@@ -42,6 +46,8 @@ def model_of(name: str, options: Mapping[str, Any], later: bool = False) -> Mode
 
 def source_of(name: str, options: Mapping[str, Any], later: bool = False) -> Source:
     """The data source of this name (see `model_of`)."""
+    if name == GIVEN:
+        return GivenSource()
     if (kind := _own(DATASETS, name, later)) is not None:
         return construct(kind, options, f"data source '{name}'")
     outside: Outside[Source] = Outside(registry=DATASETS, name=name, options=options)

@@ -27,12 +27,21 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 from fedlethe.document import check_names, checked, construct, plain, toml_value
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.files import sha256_of
 
 T = TypeVar("T")
 Problem = Callable[[Any], "str | None"]
 """Says what is wrong with what stands behind a name, and what to do; None where nothing is."""
+
+IN_PYTHON = (
+    "handed over from Python, so no command can find it; open the run in Python: fedlethe.open_run(RUN, model=..., "
+    "data=...). Commands work on runs whose parts have names: --model mylab.nets:MyNet, --data mylab.cohort:load"
+)
+"""What is said of a part that only a Python program has."""
+
+GIVEN = "given"
+"""The name of such a part in a configuration."""
 
 
 class Registry(Mapping[str, T]):
@@ -77,7 +86,7 @@ class Registry(Mapping[str, T]):
             _current_folder_last()
         kind: T = _attribute(path, where)
         if problem := self.problem(kind):
-            raise FedletheError(f"{where}: {problem}")
+            raise ConfigError(f"{where}: {problem}")
         return kind
 
     def __contains__(self, name: object) -> bool:
@@ -103,7 +112,7 @@ class Registry(Mapping[str, T]):
             if point.name in self.rows:
                 other = f"fedlethe's own {self.rows[point.name]}"
             if other is not None:
-                raise FedletheError(
+                raise ConfigError(
                     f"{self.what} '{point.name}': there are two of this name, {other} and {point.value}"
                     f"{_package(point)}; uninstall a package, or call them by their import paths"
                 )
@@ -131,26 +140,26 @@ def _attribute(path: str, where: str) -> Any:
     module_name, _, name = path.partition(":")
     parts = name.split(".")
     if not all(part.isidentifier() for part in (*module_name.split("."), *parts)):
-        raise FedletheError(f"{where}: is no import path; write PACKAGE.MODULE:NAME, such as mylab.nets:MyNet")
+        raise ConfigError(f"{where}: is no import path; write PACKAGE.MODULE:NAME, such as mylab.nets:MyNet")
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            raise FedletheError(
+            raise ConfigError(
                 f"{where}: there is no module '{error.name}'; install the package that brings it, or correct the name"
             ) from None
-        raise FedletheError(
+        raise ConfigError(
             f"{where}: {module_name} needs the module '{error.name}', which is not there; install the package that "
             "brings it"
         ) from None
     except (Exception, SystemExit) as error:
-        raise FedletheError(f"{where}: cannot be imported ({reason(error)}); correct it") from error
+        raise ConfigError(f"{where}: cannot be imported ({reason(error)}); correct it") from error
     try:
         return reduce(getattr, parts, module)
     except AttributeError:
         close = difflib.get_close_matches(name, vars(module), 1)
         hint = f"did you mean '{close[0]}'? " if close else ""
-        raise FedletheError(f"{where}: {module_name} has no '{name}'; {hint}correct the name") from None
+        raise ConfigError(f"{where}: {module_name} has no '{name}'; {hint}correct the name") from None
 
 
 def reason(error: BaseException) -> str:
@@ -219,7 +228,7 @@ class Outside(Generic[T]):
         try:
             return self.registry[self.name]
         except KeyError:
-            raise FedletheError(
+            raise ConfigError(
                 f"{self.where}: no installed package brings it (as an entry point of {self.registry.group}); install "
                 "the one that does, or correct the name"
             ) from None
@@ -257,7 +266,7 @@ class Outside(Generic[T]):
         except FedletheError:
             raise
         except Exception as error:
-            raise FedletheError(f"{self.where}: fails ({reason(error)}); correct it, or its options") from error
+            raise ConfigError(f"{self.where}: fails ({reason(error)}); correct it, or its options") from error
 
     def checked(self, *offered: str) -> Outside[T]:
         """The same, its options as they are stored: paths absolute, a dataclass's defaults filled in.
@@ -279,7 +288,7 @@ class Outside(Generic[T]):
             check_names("option", self.options, by_name, self.where)
         for name, one in named.items():
             if one.default is one.empty and one.kind is not one.VAR_KEYWORD and name not in self.options:
-                raise FedletheError(f"{self.where} '{name}': field required")
+                raise ConfigError(f"{self.where} '{name}': field required")
         try:
             hints = get_type_hints(vars(kind).get("__init__") if isinstance(kind, type) else kind)
         except Exception:  # annotations that cannot be read are not checked
@@ -302,6 +311,8 @@ class FromOutside(Protocol):
 
 def options_of(value: Any) -> dict[str, Any]:
     """The options of a model, data source or feature map as TOML has them, wherever it comes from."""
+    if getattr(value, "is_given", False):
+        return {}  # it was handed over from Python: nothing of it can be written into a file
     return dict(value.outside.options) if isinstance(value, FromOutside) else plain(value)
 
 
@@ -343,7 +354,7 @@ class SourceFile:
         except TypeError:
             file = None
         if file is None or not Path(file).is_file():
-            raise FedletheError(f"'{name}': is written in no file that a run could name; put it into a module")
+            raise ConfigError(f"'{name}': is written in no file that a run could name; put it into a module")
         return cls(name=name, path=str(Path(file).resolve()), sha256=sha256_of(Path(file)))
 
     def demand(self, known: Mapping[str, Any], where: str) -> None:
@@ -357,7 +368,7 @@ class SourceFile:
             FedletheError: The file has changed.
         """
         if self.sha256 != known.get("sha256"):
-            raise FedletheError(
+            raise ConfigError(
                 f"{where} '{self.name}': {self.path} is not the file that it was trained with (SHA-256 "
                 f"{self.sha256[:12]}, not {str(known.get('sha256'))[:12]}); put the file back as it was (then: "
                 f"{known.get('path')}), or train again"

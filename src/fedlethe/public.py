@@ -1,95 +1,222 @@
 # SPDX-License-Identifier: MIT
-"""Train, erase, study, report: the only package that sees every room."""
+"""The public face: what `import fedlethe` gives, and what the command line is a thin skin over.
+
+    run = fedlethe.train(MyNet(), {"north": (x, y), "south": dataset}, out="run", rounds=15)
+    erasure = run.erase("north")
+    print(run.audit(erasure, references=5).verdict)
+    run.report()
+
+A function imports what it uses when it is called, so that reading a run's requests does not wait for PyTorch.
+"""
 
 from __future__ import annotations
 
-from fedlethe.catalogue import Catalogue, audits, methods
-from fedlethe.config import RECOMMENDED
-from fedlethe.erasing.erase import Erasure, erase
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.planning import order_erasure, order_for_nobody
-from fedlethe.history.request_log import ErasureRequest, Requests
-from fedlethe.learners.training import Trained, train_prepared, train_run
-from fedlethe.pages.comparison_table import cells, write_comparison
-from fedlethe.pages.report import Report, report
-from fedlethe.requests.carry_out import Carried, Purged, carry_out, purge_due
-from fedlethe.requests.request import listed, open_request, withdraw
-from fedlethe.requests.signing import NewKey, new_signing_key, signing_key
-from fedlethe.requests.verify import Verified, verify_certificate, verify_ledger
-from fedlethe.runs.cached_images import (
-    CacheCleared,
-    CacheContent,
-    Cached,
-    cache_content,
-    clear_cache,
-    config_of_run,
-    document_of_run,
-)
-from fedlethe.runs.inspection import DataOverview, Evaluated, Overview, data_overview, evaluate_model, history_overview
-from fedlethe.runs.run import OpenRun, config_for, opened_run
-from fedlethe.studies.compare import Comparison, compare
-from fedlethe.studies.frontier import EPSILONS, Frontier, frontier
-from fedlethe.studies.sweep_trace import SIGMAS, Sweep, Trace, sweep, trace
-from fedlethe.studies.who_left import WhoLeft, who_left
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "EPSILONS",
-    "RECOMMENDED",
-    "SIGMAS",
-    "CacheCleared",
-    "CacheContent",
-    "Cached",
-    "Carried",
-    "Catalogue",
-    "Comparison",
-    "DataOverview",
-    "Erasure",
-    "ErasurePlan",
-    "ErasureRequest",
-    "Evaluated",
-    "Frontier",
-    "NewKey",
-    "OpenRun",
-    "Overview",
-    "Purged",
-    "Report",
-    "Requests",
-    "Sweep",
-    "Trace",
-    "Trained",
-    "Verified",
-    "WhoLeft",
-    "audits",
-    "cache_content",
-    "carry_out",
-    "cells",
-    "clear_cache",
-    "compare",
-    "config_for",
-    "config_of_run",
-    "data_overview",
-    "document_of_run",
-    "erase",
-    "evaluate_model",
-    "frontier",
-    "history_overview",
-    "listed",
-    "methods",
-    "new_signing_key",
-    "open_request",
-    "opened_run",
-    "order_erasure",
-    "order_for_nobody",
-    "purge_due",
-    "report",
-    "signing_key",
-    "sweep",
-    "trace",
-    "train_prepared",
-    "train_run",
-    "verify_certificate",
-    "verify_ledger",
-    "who_left",
-    "withdraw",
-    "write_comparison",
-]
+from fedlethe.document import Document, layered, read_toml
+from fedlethe.errors import ConfigError
+from fedlethe.types import ClientId
+
+if TYPE_CHECKING:
+    from fedlethe.later import nn
+    from fedlethe.models.given import Loss
+    from fedlethe.public_run import Run
+    from fedlethe.requests.signing import NewKey
+    from fedlethe.requests.verify import Verified
+    from fedlethe.runs.run import Given
+    from fedlethe.studies.compare import Comparison
+
+Data = Mapping[ClientId, Any]
+"""Client to its data: arrays (x, y), a torch Dataset, or a source; see `data.given.of_clients`."""
+
+
+def train(
+    model: nn.Module | str | Mapping[str, Any] | None = None,
+    data: Data | str | Mapping[str, Any] | None = None,
+    *,
+    out: Path | str,
+    rounds: int | None = None,
+    seed: int | None = None,
+    loss: Loss | None = None,
+    config: Document | Path | str | None = None,
+    after: Path | str | None = None,
+    take_back: Sequence[ClientId] = (),
+    **tables: Any,
+) -> Run:
+    """Train a federation into a run folder, or resume an unfinished one.
+
+    Args:
+        model: A torch.nn.Module with its initial weights (inputs of any rank), or a name: a row of MODELS, an entry
+            point, 'mylab.nets:MyNet'; or a name with options, {"name": "resnet18", "norm": "group"}. None for the
+            configuration's, which is a small CNN if it names none.
+        data: Client to its data; or the name of a source: a row of DATASETS, an entry point, 'mylab.cohort:load'; or a
+            name with options, {"source": "medmnist", "flag": "pneumoniamnist"}. Of each client's data a part is kept
+            to test on (`partition={"test_fraction": 0.2}`).
+        out: The run folder.
+        rounds: How many; 15 if nothing says otherwise.
+        seed: All randomness is derived from it.
+        loss: From outputs (b, classes) and labels (b,) to a scalar; None for cross-entropy.
+        config: A TOML file, or what it would hold, under all that is given here.
+        after: The folder of an erasure, RUN/erasures/0001, from whose model training begins.
+        take_back: Clients that were erased before and take part again.
+        **tables: Further tables of the configuration, such as `local={"epochs": 2}` or `learner="closed-form"`.
+
+    Returns:
+        The run; `run.trained` tells how it went.
+
+    Raises:
+        ConfigError: A name, option or value is wrong.
+        DataError: The data cannot be used.
+        FedletheError: The folder is taken, or holds another run.
+
+    Example:
+        >>> import tempfile, numpy as np, fedlethe
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.normal(size=(40, 6)).astype("float32"), np.arange(40) % 2
+        >>> net = __import__("torch").nn.Linear(6, 2)
+        >>> clients = {"east": (x, y), "west": (x + 1, y), "south": (x - 1, y)}
+        >>> run = fedlethe.train(net, clients, out=tempfile.mkdtemp() + "/run", rounds=2)
+        >>> run.erase("west").subject
+        'west'
+    """
+    from fedlethe.learners.training import train_run
+    from fedlethe.plugins import GIVEN
+    from fedlethe.public_run import Run
+    from fedlethe.runs.run import config_for
+
+    named_model, named_data = _table(model, "name"), _table(data, "source")
+    given = given_parts(None if named_model else model, None if named_data else data, loss)
+    layers: Document = {**tables, **({} if seed is None else {"seed": seed})}
+    if model is not None:
+        layers["model"] = named_model or {"name": GIVEN}
+    if data is not None:
+        layers["data"] = named_data or {"source": GIVEN}
+    if given.source is not None:
+        layers["partition"] = {"scheme": "site", **tables.get("partition", {})}
+    if rounds is not None:
+        layers["federation"] = {**tables.get("federation", {}), "rounds": rounds}
+    below = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config or {})
+    resolved = given.put_into(config_for(layered(below, layers), Path(out)))
+    trained = train_run(resolved, Path(out), after=None if after is None else Path(after), take_back=take_back)
+    return Run(Path(out), given, trained)
+
+
+def open_run(
+    path: Path | str, model: nn.Module | None = None, data: Data | None = None, loss: Loss | None = None
+) -> Run:
+    """A run that was trained before.
+
+    Args:
+        path: Its folder.
+        model: The network, where the run was trained on one that has no name; its weights do not matter.
+        data: Client to its data, where these have no name.
+        loss: As it was given to `train`.
+
+    Raises:
+        FedletheError: The folder is no run.
+
+    Example:
+        >>> import fedlethe
+        >>> fedlethe.open_run("nowhere")
+        Traceback (most recent call last):
+        ...
+        fedlethe.errors.HistoryError: nowhere: there is no such run folder; make one with: fedlethe train --out nowhere
+    """
+    from fedlethe.public_run import Run
+    from fedlethe.runs.run import read_run_document
+
+    read_run_document(Path(path))
+    return Run(Path(path), given_parts(model, data, loss))
+
+
+def compare(
+    config: Document | Path | str,
+    methods: Sequence[str] = ("all",),
+    *,
+    out: Path | str,
+    seeds: Sequence[int] = (0, 1, 2),
+    forget: Sequence[ClientId] = (),
+    references: int = 5,
+    workers: int = 2,
+) -> Comparison:
+    """Train, erase with every method and audit against retrainings; one table, as CSV, Markdown, a page and a plot.
+
+    Args:
+        config: What to train: a TOML file, or what it would hold.
+        methods: Methods or recipes; ('all',) for all of both.
+        out: The folder of the comparison; an interrupted one resumes there.
+        seeds: Of the trainings.
+        forget: Who is erased; empty for the client with the backdoor.
+        references: Retrainings of other seeds, at least 3.
+        workers: Processes, of one thread each.
+
+    Raises:
+        FedletheError: A name is not there, or a number is out of range.
+    """
+    from fedlethe.pages.comparison_table import write_comparison
+    from fedlethe.runs.run import config_for
+    from fedlethe.studies.compare import compare as compare_methods
+
+    document = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config)
+    result = compare_methods(config_for(document), methods, seeds, forget, references, Path(out), workers)
+    write_comparison(result)
+    return result
+
+
+def verify(path: Path | str, key: Path | str | None = None, run: Path | str | None = None) -> Verified:
+    """Check a certificate against the public key that must have signed it, and a run; or a run's own ledger.
+
+    Args:
+        path: The certificate; or a run folder, whose ledger is then held against its files.
+        key: The public key; of a certificate.
+        run: The run that the certificate is of, where it is at hand.
+
+    Returns:
+        What was checked, with which result; `failed` holds what is wrong.
+
+    Raises:
+        FedletheError: The certificate is not what this key signed, or the ledger's rows were changed.
+    """
+    from fedlethe.requests.verify import verify_certificate, verify_ledger
+
+    if Path(path).is_dir():
+        return verify_ledger(Path(path))
+    if key is None:
+        raise ConfigError(f"{path}: name the public key that must have signed it: key=...")
+    return verify_certificate(Path(path), Path(key), None if run is None else Path(run))
+
+
+def new_key(path: Path | str) -> NewKey:
+    """Make a key that signs certificates; the public half lies beside it, with the ending .pub.
+
+    Raises:
+        FedletheError: The file is there already, or cannot be written.
+    """
+    from fedlethe.requests.signing import new_signing_key
+
+    return new_signing_key(Path(path))
+
+
+def _table(part: Any, key: str) -> Document | None:
+    """The table of a part that has a name, alone or with options; None of one that was handed over itself."""
+    if isinstance(part, str):
+        return {key: part}
+    return dict(part) if isinstance(part, Mapping) and isinstance(part.get(key), str) else None
+
+
+def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
+    """What was handed over from Python, for a run's configuration to find."""
+    from fedlethe.data.given import GivenSource, of_clients
+    from fedlethe.later import nn
+    from fedlethe.models.given import GivenModel
+    from fedlethe.runs.run import Given
+
+    if model is not None and not isinstance(model, nn.Module):
+        raise ConfigError(f"model: a {type(model).__name__} was given; give a torch.nn.Module or a name")
+    if loss is not None and model is None:
+        raise ConfigError("loss: goes with a torch.nn.Module; a model with a name is trained on cross-entropy")
+    network = None if model is None else GivenModel(network=model, loss=loss)
+    source = None if data is None else GivenSource(images=of_clients(data))
+    return Given(model=network, source=source)

@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 
 LONGEST_HEADER = 1 << 22
 """Bytes of a header, about 40,000 tensors: what bounds the memory that reading one takes."""
@@ -85,7 +85,7 @@ def read_header(content: Any, where: Path | str) -> Header:
     """
     view = memoryview(content).cast("B")
     if len(view) < 8:
-        raise FedletheError(f"{where}: is cut short ({len(view)} bytes); copy it again")
+        raise IntegrityError(f"{where}: is cut short ({len(view)} bytes); copy it again")
     length = int.from_bytes(view[:8], "little")
     try:
         if length > len(view) - 8:
@@ -100,9 +100,9 @@ def read_header(content: Any, where: Path | str) -> Header:
     except (ValueError, RecursionError) as error:  # a JSON or Unicode error is a ValueError
         if bytes(view[:2]).startswith(_PICKLE_STARTS):
             hint = "a pickle can run code when it is opened: save the state dict with safetensors instead"
-            raise FedletheError(f"{where}: is a pickle, not a safetensors file; {hint}") from None
+            raise IntegrityError(f"{where}: is a pickle, not a safetensors file; {hint}") from None
         why = "its header is nested too deeply" if isinstance(error, RecursionError) else str(error)[:300]
-        raise FedletheError(f"{where}: is not a whole safetensors file ({why}); copy it again") from None
+        raise IntegrityError(f"{where}: is not a whole safetensors file ({why}); copy it again") from None
     return Header(8 + length, ordered, metadata)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-import fedlethe.cli.output.requests  # noqa: F401  (it registers its results with `tables`)
 from fedlethe.cli.output.show import tables
 from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase

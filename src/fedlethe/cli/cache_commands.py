@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedlethe.cli.request_commands import JsonFlag
-from fedlethe.errors import FedletheError
+from fedlethe.cli.options import JsonFlag
+from fedlethe.errors import ConfigError
 
 if TYPE_CHECKING:
     from fedlethe.config import RunConfig
@@ -53,13 +53,13 @@ def list_cache(
     json: JsonFlag = False,
 ) -> None:
     """Show what the cache holds; and of whom, where --run or the data say whose images are whose. Names nobody."""
-    from fedlethe import public
-    from fedlethe.cli.output import cached
+    from fedlethe.cli.output.show import show
+    from fedlethe.runs import cached_images
 
     source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
     if source is None and (client or patient):
-        raise FedletheError("--client and --patient: say of which data, with --run RUN or the options of train")
-    cached.show(public.cache_content(source, client or (), patient or ()), json)
+        raise ConfigError("--client and --patient: say of which data, with --run RUN or the options of train")
+    show(cached_images.cache_content(source, client or (), patient or ()), json)
 
 
 @caches.command("clear", epilog="Example: fedlethe cache clear --run RUN --client hospital-1")
@@ -84,18 +84,18 @@ def clear_cache(
 
     Images of others that lie in the same arrays are decoded again when they are needed. What was not reached is said.
     """
-    from fedlethe import public
-    from fedlethe.cli.output import cached
+    from fedlethe.cli.output.show import show
+    from fedlethe.runs import cached_images
 
     source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
     named = bool(client or patient)
     if everything == named:
-        raise FedletheError("say whose images go: --client or --patient, or --all for everybody's; one of the two")
+        raise ConfigError("say whose images go: --client or --patient, or --all for everybody's; one of the two")
     if named and source is None:
-        raise FedletheError("--client and --patient: say of which data, with --run RUN or the options of train")
+        raise ConfigError("--client and --patient: say of which data, with --run RUN or the options of train")
     if everything and source is not None:
-        raise FedletheError("--all: takes out everything, whatever the data; leave the options of data out")
-    cached.show(public.clear_cache(source, client or (), patient or ()), json)
+        raise ConfigError("--all: takes out everything, whatever the data; leave the options of data out")
+    show(cached_images.clear_cache(source, client or (), patient or ()), json)
 
 
 @caches.callback()
@@ -117,16 +117,17 @@ def _source(
     settings: list[str] | None,
 ) -> RunConfig | None:
     """The configuration that says whose images are whose; None where nothing was given."""
-    from fedlethe import public
     from fedlethe.cli import flags
+    from fedlethe.config import resolve
     from fedlethe.presets import from_layers
+    from fedlethe.runs.cached_images import config_of_run
 
     options = (data, config, root, path, flag, clients, partition, alpha, seed, settings)
     given = any(option is not None for option in options)
     if run is not None:
         if given:
-            raise FedletheError("--run: the run says what its data are; leave the other options of data out")
-        return public.config_of_run(run)
+            raise ConfigError("--run: the run says what its data are; leave the other options of data out")
+        return config_of_run(run)
     if not given:
         return None
     tables: dict[str, dict[str, Any]] = {
@@ -135,4 +136,4 @@ def _source(
         "partition": {"scheme": partition, "clients": clients, "alpha": alpha},
     }
     document = from_layers(config=config, preset=None, settings=settings or [], tables=tables)
-    return public.config_for(document)
+    return resolve(document)

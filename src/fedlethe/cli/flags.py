@@ -3,25 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedlethe.data.federated import SPLITS, Split
-from fedlethe.document import entry
-from fedlethe.errors import FedletheError
+from fedlethe.document import assignments
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.errors import ConfigError
 from fedlethe.presets import given
 
 
-def forgotten(clients: Sequence[str], patients: Sequence[str]) -> tuple[Sequence[str], dict[str, Any]]:
-    """Who is erased as a whole, and the options of a method that takes patients out of clients.
+def demand_somebody(clients: Sequence[str], patients: Sequence[str]) -> None:
+    """Refuse to erase nobody.
 
     Raises:
         FedletheError: Nobody is named.
     """
     if not clients and not patients:
-        raise FedletheError("nobody is named to be erased; give --client, or --patient")
-    return ((), {"patients": patients, "of": clients}) if patients else (clients, {})
+        raise ConfigError("nobody is named to be erased; give --client, or --patient")
+
+
+def plan(typed: Mapping[str, Any]) -> ErasurePlan:
+    """The plan of an erasure.
+
+    Args:
+        typed: The options of a command, by their names; those that it does not have are as if not given.
+    """
+    told = {name: typed.get(name) for name in ("mask", "sigma", "epsilon", "delta", "max_guess")}
+    rounds = ("rounds", "epochs", "learning_rate", "clients")
+    others = ("method", "after", "decoys", "references", "keep_for", "result")
+    return ErasurePlan(
+        options=given({"scale": typed["scale"], "clip": typed["clip"], **assignments(typed["set_"] or [])}),
+        mask=mask(told["mask"], told["sigma"], told["epsilon"], told["delta"], told["max_guess"]),
+        repair=given({name: typed.get(f"repair_{name}") for name in rounds}),
+        **given({name: typed.get(name) for name in others}),
+    )
 
 
 def user(named: str | None) -> str:
@@ -33,7 +49,7 @@ def user(named: str | None) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise FedletheError("--by: this machine knows no name for its user; give one") from None
+        raise ConfigError("--by: this machine knows no name for its user; give one") from None
 
 
 def refuse_named(clients: Sequence[str], patients: Sequence[str]) -> None:
@@ -43,7 +59,7 @@ def refuse_named(clients: Sequence[str], patients: Sequence[str]) -> None:
         FedletheError: Somebody is named.
     """
     if clients or patients:
-        raise FedletheError("--request: who is erased is in the request; leave --client and --patient out")
+        raise ConfigError("--request: who is erased is in the request; leave --client and --patient out")
 
 
 def refuse_decoys(decoys: int) -> None:
@@ -53,7 +69,7 @@ def refuse_decoys(decoys: int) -> None:
         FedletheError: There are decoys.
     """
     if decoys:
-        raise FedletheError("--request: the purge that follows shows who asked, so decoys hide nobody; leave them out")
+        raise ConfigError("--request: the purge that follows shows who asked, so decoys hide nobody; leave them out")
 
 
 def data(
@@ -78,13 +94,6 @@ def mask(
     return given(values)
 
 
-def repair(
-    rounds: int | None, epochs: float | None, learning_rate: float | None, clients: int | None
-) -> dict[str, Any]:
-    """The fields of Repair of these flags."""
-    return given({"rounds": rounds, "epochs": epochs, "learning_rate": learning_rate, "clients": clients})
-
-
 def said(why: str | None) -> dict[str, str] | None:
     """Who says something that stays on record, and why; None where nobody does."""
     return None if why is None else {"why": why, "by": user(None)}
@@ -99,7 +108,7 @@ def refuse_of_requests(**given: object) -> None:
     for name, value in given.items():
         if value:
             flag = f"--{name.replace('_', '-')}"
-            raise FedletheError(f"{flag}: belongs to an erasure request; open one with fedlethe request, name it here")
+            raise ConfigError(f"{flag}: belongs to an erasure request; open one with fedlethe request, name it here")
 
 
 def numbers(text: str, flag: str) -> list[float]:
@@ -111,7 +120,7 @@ def numbers(text: str, flag: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise FedletheError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
+        raise ConfigError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
 
 
 def whole_numbers(text: str, flag: str) -> list[int]:
@@ -128,15 +137,6 @@ def whole_numbers(text: str, flag: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise FedletheError(f"{flag} {text}: must be whole numbers and ranges, such as 0-4 or 0,2,5")
+            raise ConfigError(f"{flag} {text}: must be whole numbers and ranges, such as 0-4 or 0,2,5")
         found += range(int(first), int(last or first) + 1)
     return found
-
-
-def split(name: str) -> Split:
-    """The split of this name.
-
-    Raises:
-        FedletheError: There is none.
-    """
-    return entry("split", name, {split: split for split in SPLITS})

@@ -8,25 +8,7 @@ from typing import Annotated
 
 import typer
 
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
-ACT = "An erasure request"
-STOPPED = 3
-"""The exit code where the audits found something, and somebody has to decide how to go on."""
-KeyFlag = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="FEDLETHE_SIGNING_KEY", help="Signs the certificate; make one: fedlethe key new.", rich_help_panel=ACT
-    ),
-]
-LostKeysFlag = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WHY", help="Keys to be destroyed that cannot be found are lost; it is certified.", rich_help_panel=ACT
-    ),
-]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The request.", show_default=False)]
-ByFlag = Annotated[str | None, typer.Option(help="Who; your user name if unset.")]
+from fedlethe.cli.options import ByFlag, IdArgument, JsonFlag, KeyFlag, LostKeysFlag, RunArgument
 
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Keys that sign certificates.")
@@ -45,23 +27,23 @@ def request(
     json: JsonFlag = False,
 ) -> None:
     """Open an erasure request: who, why, on which ground, until when. It stays on record."""
-    from fedlethe import public
+    import fedlethe
     from fedlethe.cli import flags
-    from fedlethe.cli.output import requests
+    from fedlethe.cli.output.show import show
     from fedlethe.presets import given
 
     told = given({"legal_ground": legal_ground, "deadline": deadline})
-    with public.opened_run(run) as opened:
-        requests.show(public.open_request(opened, client, patient or [], reason, flags.user(by), **told), json)
+    opened = fedlethe.open_run(run).request(*client, patients=patient or (), reason=reason, by=flags.user(by), **told)
+    show(opened, json)
 
 
 @commands.command(epilog="Example: fedlethe requests RUN")
 def requests(run: RunArgument, json: JsonFlag = False) -> None:
     """List the erasure requests of a run: state, deadline, and when their traces go."""
-    from fedlethe import public
-    from fedlethe.cli.output import requests
+    import fedlethe
+    from fedlethe.cli.output.show import show
 
-    requests.show(public.listed(run), json)
+    show(fedlethe.open_run(run).requests(), json)
 
 
 @commands.command(epilog='Example: fedlethe withdraw RUN R0001 --reason "opened by mistake"')
@@ -73,23 +55,21 @@ def withdraw(
     json: JsonFlag = False,
 ) -> None:
     """Withdraw an erasure request of which nothing was certified yet."""
-    from fedlethe import public
+    import fedlethe
     from fedlethe.cli import flags
-    from fedlethe.cli.output import requests
+    from fedlethe.cli.output.show import show
 
-    requests.show(public.withdraw(run, id, reason, flags.user(by)), json)
+    show(fedlethe.open_run(run).withdraw(id, reason, flags.user(by)), json)
 
 
 @commands.command(epilog="Example: fedlethe purge RUN --key erasure.key")
 def purge(run: RunArgument, key: KeyFlag = None, lost_keys: LostKeysFlag = None, json: JsonFlag = False) -> None:
     """Carry out the purges that were to wait (erase --keep-for) and whose date has come."""
-    from fedlethe import public
+    import fedlethe
     from fedlethe.cli import flags
-    from fedlethe.cli.output import requests
+    from fedlethe.cli.output.show import show
 
-    signer = public.signing_key(key)
-    with public.opened_run(run) as opened:
-        requests.show(public.purge_due(opened, signer, flags.said(lost_keys)), json)
+    show(fedlethe.open_run(run).purge(key, flags.said(lost_keys)), json)
 
 
 @commands.command(epilog="Example: fedlethe verify RUN/erasures/0001/certificate.json --key erasure.key.pub --run RUN")
@@ -100,10 +80,10 @@ def verify(
     json: JsonFlag = False,
 ) -> None:
     """Check a certificate: signature, hashes, ledger, purge; and say what could not be checked."""
-    from fedlethe import public
-    from fedlethe.cli.output import requests
+    import fedlethe
+    from fedlethe.cli.output.requests import show_verified
 
-    requests.show_verified(public.verify_certificate(certificate, key, run), json)
+    show_verified(fedlethe.verify(certificate, key, run), json)
 
 
 @keys.command("new", epilog="Example: fedlethe key new erasure.key")
@@ -112,10 +92,10 @@ def new_key(
     json: JsonFlag = False,
 ) -> None:
     """Make a key that signs certificates (Ed25519); keep FILE to yourself, give FILE.pub to who checks them."""
-    from fedlethe import public
-    from fedlethe.cli.output import requests
+    import fedlethe
+    from fedlethe.cli.output.show import show
 
-    requests.show(public.new_signing_key(path), json)
+    show(fedlethe.new_key(path), json)
 
 
 @keys.callback()
@@ -126,10 +106,11 @@ def _keys() -> None:
 @ledgers.command("verify", epilog="Example: fedlethe ledger verify RUN")
 def verify_ledger(run: RunArgument, json: JsonFlag = False) -> None:
     """Find any row of the ledger that was changed, removed or put elsewhere, and any file that does not match."""
-    from fedlethe import public
-    from fedlethe.cli.output import requests
+    # Not by the public face, which would first ask for a run.toml: a recording of Flower has none.
+    from fedlethe.cli.output.requests import show_verified
+    from fedlethe.requests.verify import verify_ledger as verify_ledger_of
 
-    requests.show_verified(public.verify_ledger(run), json)
+    show_verified(verify_ledger_of(run), json)
 
 
 @ledgers.callback()

@@ -17,7 +17,7 @@ import numpy as np
 from fedlethe.closed_form.scattering import Scattering
 from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
@@ -27,7 +27,7 @@ from fedlethe.seeding import numpy_generator
 Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 """From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""
 
-ImageShape: TypeAlias = tuple[int, int, int]
+ImageShape: TypeAlias = tuple[int, ...]
 
 
 class FeatureMap(Protocol):
@@ -78,7 +78,7 @@ class ScatteringFeatures:
         scattering = Scattering(size=size, scales=scales, angles=self.angles, log=self.log)
         down, across = size - shape[1], size - shape[2]
         if max(down, across) >= 2 * min(shape[1:]) - 1:
-            raise FedletheError(f"scattering: images of {shape[1]} x {shape[2]} are too small for {scales} scales")
+            raise DataError(f"scattering: images of {shape[1]} x {shape[2]} are too small for {scales} scales")
         padding = (across // 2, across - across // 2, down // 2, down - down // 2)
 
         def transform(images: torch.Tensor) -> torch.Tensor:
@@ -107,9 +107,7 @@ class BackboneFeatures:
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
         if min(shape[1:]) < 32:
-            raise FedletheError(
-                f"backbone: takes images of 32 x 32 and more, not {shape[1]} x {shape[2]}; set data.size"
-            )
+            raise DataError(f"backbone: takes images of 32 x 32 and more, not {shape[1]} x {shape[2]}; set data.size")
         kind = ResNet18 if self.network == "resnet18" else ResNet50
         with torch.random.fork_rng(devices=[]):
             network = kind(weights=self.weights).build(shape[0], 2)
@@ -139,7 +137,7 @@ class TorchScriptFeatures:
             transform(torch.zeros(2, *shape))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise FedletheError(
+            raise DataError(
                 f"{self.weights}: cannot be used as TorchScript on images of {' x '.join(map(str, shape))} ({reason})"
             ) from None
         return transform
@@ -210,7 +208,7 @@ class Projected:
         transform = self.inner.prepare(shape)
         size = transform(torch.zeros(1, *shape)).shape[1]
         if self.dimension > size:
-            raise FedletheError(f"dimension {self.dimension}: there are {size} features only; choose fewer, or none")
+            raise DataError(f"dimension {self.dimension}: there are {size} features only; choose fewer, or none")
         drawn = numpy_generator(0, "projection", size, self.dimension).standard_normal((size, self.dimension))
         matrix = torch.from_numpy((drawn / math.sqrt(size)).astype(np.float32))
         return lambda images: transform(images) @ matrix
@@ -246,7 +244,7 @@ class Centred:
 
 def _content(path: Path) -> str:
     if not path.is_file():
-        raise FedletheError(f"{path}: there is no such weights file")
+        raise DataError(f"{path}: there is no such weights file")
     return sha256_of(path)
 
 

@@ -34,7 +34,7 @@ from fedlethe.data.federated import (
     Names,
 )
 from fedlethe.data.partition import Partition
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.seeding import numpy_generator
 from fedlethe.types import ClientId
 
@@ -67,6 +67,7 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
     """
     groups, problem = groups_of(images), ""
     public = public_groups(groups, partition, seed)
+    # Public groups are drawn before the clients: which these are does not depend on how often proportions are drawn.
     for everybody in assignments(images, groups, partition, seed):
         assignment = without_public(everybody, groups, public)
         splits = _splits(groups, assignment, partition, seed)
@@ -88,7 +89,7 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
                 owners=_owners(everybody if is_by_site(images, partition) else assignment),
                 groups=images.groups,
             )
-    raise FedletheError(problem)
+    raise DataError(problem)
 
 
 def _owners(assignment: Assignment) -> Names:
@@ -110,6 +111,7 @@ def _splits(groups: Groups, assignment: Assignment, partition: Partition, seed: 
         due = 0.0  # test images still to be found; what one class falls short by, the next makes up for
         for label in range(groups.labels.max() + 1):
             members = np.flatnonzero((assignment.home == client) & (groups.labels == label))
+            # A generator for each client and class: what one site holds does not move another's test images.
             order = numpy_generator(seed, "partition", "test", name, label).permutation(members)
             middles = np.cumsum(groups.sizes[order]) - groups.sizes[order] / 2
             due += partition.test_fraction * int(groups.sizes[members].sum())
@@ -146,6 +148,7 @@ def _client_data(
 def _thinned(indices: Labels, labels: Labels, count: int, generator: np.random.Generator) -> Labels:
     """`count` of the indices at random, by class in proportion, and one at least of each class while they suffice."""
     order = generator.permutation(len(indices))
+    # Each image's place within its class, from 0 to 1: the smallest places are a share of every class, its first at 0.
     place = np.zeros(len(indices))
     for label in np.unique(labels):
         members = order[labels[order] == label]
@@ -188,6 +191,6 @@ def _left_out(
     return {reason: count for reason, count in counts.items() if count}
 
 
-def _image_shape(images: LabelledImages) -> tuple[int, int, int]:
-    channels, height, width = images.images.shape[1:]
-    return channels, height, width
+def _image_shape(images: LabelledImages) -> tuple[int, ...]:
+    shape: tuple[int, ...] = images.images.shape[1:]
+    return shape

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.later import torch
 from fedlethe.types import ClientId
 
@@ -136,7 +136,7 @@ class FederatedData:
     Attributes:
         clients: Client id to data, in the order of the ids.
         classes: The class names, in the order of the model's outputs.
-        image_shape: (C, H, W).
+        image_shape: (C, H, W); of data that are no images, the shape of an example.
         left_out: Reason to the number of images not taken.
         public: Unlabelled images that no client owns; None where there are none.
         owners: Shape (N,): whose each of the source's images is, used or not; '' for nobody's.
@@ -145,7 +145,7 @@ class FederatedData:
 
     clients: Mapping[ClientId, ClientData]
     classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     source_fingerprint: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     public: Examples | None = None
@@ -175,10 +175,10 @@ class FederatedData:
         """
         gone = set(forget)
         for client in sorted(gone - set(self.clients)):
-            raise FedletheError(unknown_client(client, self.clients))
+            raise DataError(unknown_client(client, self.clients))
         kept = {client: data for client, data in self.clients.items() if client not in gone}
         if not kept:
-            raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
+            raise DataError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
         return replace(self, clients=kept)
 
     def rows_of(self, client: ClientId, patients: Sequence[str] | None = None) -> Labels:
@@ -192,13 +192,13 @@ class FederatedData:
         owners = np.zeros(0, np.str_) if self.owners is None else self.owners
         mine = owners == client
         if not mine.any():
-            raise FedletheError(unknown_client(client, sorted(set(owners.tolist()) - {""})))
+            raise DataError(unknown_client(client, sorted(set(owners.tolist()) - {""})))
         if patients is None:
             return np.flatnonzero(mine)
         if self.groups is None:
-            raise FedletheError(f"client '{client}': the data name no patients; erase the client as a whole")
+            raise DataError(f"client '{client}': the data name no patients; erase the client as a whole")
         if missing := sorted(set(patients) - set(self.groups[mine].tolist())):
-            raise FedletheError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
+            raise DataError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
         return np.flatnonzero(mine & np.isin(self.groups, list(patients)))
 
     def patients_of(self, client: ClientId) -> frozenset[str]:
@@ -215,18 +215,18 @@ class FederatedData:
                 training would be left.
         """
         if client not in self.clients:
-            raise FedletheError(unknown_client(client, self.clients))
+            raise DataError(unknown_client(client, self.clients))
         held, seen, found = self.clients[client], set[str](), {}
         for split in SPLITS:
             groups = held.split(split).groups
             if groups is None:
-                raise FedletheError(f"client '{client}': the data name no patients; erase the client as a whole")
+                raise DataError(f"client '{client}': the data name no patients; erase the client as a whole")
             found[split] = np.isin(groups, list(patients))
             seen |= set(groups[found[split]].tolist())
         if missing := sorted(set(patients) - seen):
-            raise FedletheError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
+            raise DataError(f"patient '{missing[0]}' has no image at {client}; nothing was done")
         if (~found["train"]).sum() < 2:
-            raise FedletheError(f"client '{client}' has no other patients; erase the client instead")
+            raise DataError(f"client '{client}' has no other patients; erase the client instead")
         return found
 
     def without_patients(self, client: ClientId, patients: Sequence[str]) -> FederatedData:

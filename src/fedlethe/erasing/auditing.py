@@ -18,7 +18,7 @@ from fedlethe.erasing.erase import Erasure
 from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import OfClients, less, remaining
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import REPLACED, removals
@@ -69,9 +69,9 @@ def demand_references(references: int) -> None:
         FedletheError: It is negative, or above 0 and below LEAST_REFERENCES.
     """
     if references < 0:
-        raise FedletheError("--references must not be negative; 0 is for no audit")
+        raise RequestError("--references must not be negative; 0 is for no audit")
     if 0 < references < LEAST_REFERENCES:
-        raise FedletheError(
+        raise RequestError(
             f"--references {references}: the audits take {LEAST_REFERENCES} retrainings at least; 0 is for no audit"
         )
 

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import Method
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.history.history import History
 from fedlethe.privacy.span import Span
 from fedlethe.runs.run import OpenRun
@@ -47,11 +47,11 @@ def candidate_sets(clients: Sequence[ClientId], size: int) -> list[Clients]:
     """
     count = math.comb(len(clients), size)
     if count <= 1:
-        raise FedletheError(
+        raise RequestError(
             f"nobody but {', '.join(sorted(clients))} could have been erased: there is nobody to hide among"
         )
     if count > AT_MOST:
-        raise FedletheError(
+        raise RequestError(
             f"{size} of {len(clients)} clients can be erased in {count} ways; a mask hides among {AT_MOST} at most: "
             "erase fewer at once"
         )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from fedlethe.data.federated import unknown_client
 from fedlethe.erasing.candidates import erasable
 from fedlethe.erasing.secret import mask_secret
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
@@ -57,7 +57,7 @@ def drawn(
     """
     if count > len(left) - spare:
         why = "one of them at least must stay out, so that the client is hidden; " if spare else ""
-        raise FedletheError(f"--repair-clients {count}: {len(left)} clients are left; {why}name fewer")
+        raise RequestError(f"--repair-clients {count}: {len(left)} clients are left; {why}name fewer")
     return tuple(sorted(_those_before_first(companions(secret(), forget, left), before)[:count]))
 
 
@@ -86,18 +86,18 @@ def with_decoys(
         FedletheError: A client is unknown, or nobody would be left.
     """
     if decoys < 0:
-        raise FedletheError(f"--decoys {decoys}: must be at least 0")
+        raise RequestError(f"--decoys {decoys}: must be at least 0")
     if not decoys:
         return tuple(clients)
     if not clients:
-        raise FedletheError(f"--decoys {decoys}: hides clients among others; name one with --client")
+        raise RequestError(f"--decoys {decoys}: hides clients among others; name one with --client")
     known = erasable(run, run.past(after))
     for client in clients:
         if client not in known:
-            raise FedletheError(unknown_client(client, known))
+            raise RequestError(unknown_client(client, known))
     others = [client for client in known if client not in clients]
     if decoys >= len(others):
-        raise FedletheError(
+        raise RequestError(
             f"--decoys {decoys}: {len(others)} other clients are there, and one must be left; name fewer"
         )
     alike = [one for one in before if set(clients) <= set(one)]

@@ -18,7 +18,7 @@ from fedlethe.erasing.masking import Masked, ToMask, decoyed, masked, unclaimed,
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.patients import remaining, retrained_without_patients
 from fedlethe.erasing.secret import destroy_spent, mask_secret, spent
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import train
@@ -122,8 +122,8 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
         if earlier := done(run, request):
             done_already = f"{earlier.subject}: erased already in this way"
             if not run.history.store.holds(f"erasures/{earlier.id}/model"):
-                raise FedletheError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")
-            raise FedletheError(f"{done_already}; its model is {earlier.model}")
+                raise RequestError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")
+            raise RequestError(f"{done_already}; its model is {earlier.model}")
         return erase_locked(run, request)
 
 
@@ -135,7 +135,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     past = run.past(request.after)
     if gone := sorted(set(request.forget) - set(past.clients)):
         led = "training" if request.after is None else f"erasure {request.after}"
-        raise FedletheError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
+        raise RequestError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
     stages = [Stage("before", run.evaluate(past.final()), Cost())]
     repaired: dict[ClientId, Vector] = {}
     with bar("erasing, client updates") as advance:
@@ -172,7 +172,7 @@ def unlearned_by(run: OpenRun, forget: Sequence[ClientId], method: Method, histo
     anew = isinstance(history, Succession) and any(part.anew for part in history.parts)
     for need in sorted(method.needs, key=lambda need: need.name):
         if anew and need.of_history and need not in (Need.INITIAL, Need.INFLUENCE):
-            raise FedletheError(
+            raise RequestError(
                 f"an earlier erasure trained the model anew, and {need.value} is of the training before it; erase by "
                 "influence or retrain"
             )
@@ -180,7 +180,7 @@ def unlearned_by(run: OpenRun, forget: Sequence[ClientId], method: Method, histo
             name = method_name(method)
             gone = [part.history for part in run.earlier if need not in part.keep]
             holder = next((one for one in gone if isinstance(one, RunFolder)), run.history)
-            raise FedletheError(f"{name}: {holder.lacks(need)}")
+            raise RequestError(f"{name}: {holder.lacks(need)}")
     return unlearning.unlearn(method, forget, history, MeteredFederation(remaining(run, history, (), {}), meter))
 
 
@@ -424,5 +424,5 @@ def recorded(run: OpenRun, id: str) -> Erasure:
         held = from_json(content, Erasure)
     except FedletheError:
         path = run.path / "erasures" / id / "erasure.json"
-        raise FedletheError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
+        raise RequestError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
     return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")

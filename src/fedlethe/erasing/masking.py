@@ -11,7 +11,7 @@ from fedlethe.config import Method
 from fedlethe.erasing.candidates import Clients, candidate_sets, erasable, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.history import History
 from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
@@ -83,7 +83,7 @@ def demand_candidates(method: Method, name: str, masking: Masking) -> None:
     """Refuse a mask that takes candidates, where a method has none that can be computed; a plain sigma takes none."""
     problem = incomputable(method, name)
     if problem is not None and (masking.guarantees or (masking.adds_noise and masking.chosen != "isotropic")):
-        raise FedletheError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
+        raise RequestError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
 
 
 def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noise: Draw) -> Masked:
@@ -96,7 +96,7 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     try:
         if problem := incomputable(erased.method, erased.method_name):
-            raise FedletheError(problem)
+            raise RequestError(problem)
         sets = candidate_sets(others, len(erased.forget))
     except FedletheError as reason:
         if masking.guarantees or masking.chosen != "isotropic":
@@ -108,7 +108,7 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
     try:
         sigma = 0.0 if span.rank == 0 else masking.sigma_for(distance, len(others), len(erased.forget))
     except ValueError as error:
-        raise FedletheError(str(error)) from None
+        raise RequestError(str(error)) from None
     mask, detail = mask_of(run, masking.chosen, sigma, span, frame)
     hidden = hidden_by(
         *(masking.chosen, sorted(others), distance, sigma, masking.delta, _covers(erased), detail),
@@ -152,7 +152,7 @@ def finished(run: OpenRun, history: History, model: Vector) -> Vector:
         FedletheError: It is not finite.
     """
     if not bool(torch.isfinite(model).all()):
-        raise FedletheError("the noise exceeds what a float32 holds; ask for less of it, or clip (--clip)")
+        raise RequestError("the noise exceeds what a float32 holds; ask for less of it, or clip (--clip)")
     return run.layout.floor_variances(model, history.final())
 
 

@@ -15,7 +15,7 @@ from fedlethe.config import Method, RunConfig
 from fedlethe.document import construct
 from fedlethe.erasing.masking import demand_candidates
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.repair import Repair
 from fedlethe.privacy.hiding import Masking
 from fedlethe.types import ClientId, Need
@@ -109,9 +109,9 @@ def order_for(
     if patients and not isinstance(method, Retrain):
         rounds = {"rounds": 1}
         if {**recipe.repair, **repair}.get("rounds") == 0:
-            raise FedletheError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
+            raise ConfigError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
     if isinstance(method, Subtraction) and {**recipe.repair, **repair}.get("rounds"):
-        raise FedletheError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
+        raise ConfigError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
     masking = construct(Masking, plan.mask, "mask")
     demand_candidates(method, recipe.method, masking)
     bare = {"rounds": 0} if masking.guarantees and repair.get("clients") is None else {}
@@ -126,14 +126,14 @@ def order_for(
         patients=dict(patients),
     )
     if masking.guarantees and order.repair.rounds and order.repair.clients is None:
-        raise FedletheError(
+        raise ConfigError(
             "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
             "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
         )
     if patients and (masking.guarantees or order.repair.clients is not None):
-        raise FedletheError(
+        raise ConfigError(
             "patients: their client comes back in the repair, so no mask can hide whose they were; leave the mask out"
         )
     if plan.decoys and (masking.adds_noise or order.repair.clients is not None):
-        raise FedletheError("decoys hide without noise, and all who are left repair: give --decoys alone")
+        raise ConfigError("decoys hide without noise, and all who are left repair: give --decoys alone")
     return order

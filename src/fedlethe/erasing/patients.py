@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fedlethe.data.federated import SPLITS, FederatedData
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
@@ -43,7 +43,7 @@ def names_of(run: OpenRun, pseudonyms: OfClients) -> dict[ClientId, tuple[str, .
         names = {name for split in SPLITS for name in _groups(run.images, client, split)}
         known = {run.history.store.keys.pseudonym(client, name): name for name in sorted(names)}
         if missing := sorted(set(wanted) - set(known)):
-            raise FedletheError(f"client '{client}' has no patient whose pseudonym is {missing[0]}; restore its images")
+            raise RequestError(f"client '{client}' has no patient whose pseudonym is {missing[0]}; restore its images")
         found[client] = tuple(sorted(known[pseudonym] for pseudonym in wanted))
     return found
 
@@ -91,7 +91,7 @@ def refuse_known(flag: str, text: str, history: RunFolder, mentions: OfClients) 
 
 def _names_a_patient(flag: str, start: int, end: int) -> FedletheError:
     where = f"character {end}" if end == start + 1 else f"characters {start + 1} to {end}"
-    return FedletheError(f"{flag}: {where} would be a patient's name, and the text stays on record; write it without")
+    return RequestError(f"{flag}: {where} would be a patient's name, and the text stays on record; write it without")
 
 
 def long_names(run: OpenRun, clients: Sequence[ClientId]) -> list[str]:
@@ -109,7 +109,7 @@ def demand_trained_on(run: OpenRun, pseudonyms: OfClients) -> None:
     """
     trained = [run.images.of_patients(client, names)["train"] for client, names in names_of(run, pseudonyms).items()]
     if trained and not any(mask.any() for mask in trained):
-        raise FedletheError("--references: no model was trained on an image of the patient; leave the audit out")
+        raise RequestError("--references: no model was trained on an image of the patient; leave the audit out")
 
 
 def _of_name(name: str) -> re.Pattern[str]:

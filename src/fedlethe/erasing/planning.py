@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fedlethe.erasing.decoys import with_decoys
-from fedlethe.erasing.erase import erasures
+from fedlethe.erasing.erase import Erasure, erasures
 from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.patients import names_of
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
@@ -34,7 +35,7 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
     """
     if run.config.exact is None and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
-        raise FedletheError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
+        raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     plan = _from_here(run, plan)
     before = [one.forget for one in erasures(run) if plan.decoys and one.decoyed and one.after == plan.after]
     order = order_for(run.config, clients, plan)
@@ -44,3 +45,19 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
 def _from_here(run: OpenRun, plan: ErasurePlan) -> ErasurePlan:
     """The plan from the run's own model on, where it names no erasure to begin from."""
     return replace(plan, after=plan.after or run.history.base)
+
+
+def order_of(run: OpenRun, erasure: Erasure) -> ErasureOrder:
+    """What an erasure that was made had been asked for, as its audit needs it: whom, and from which model on.
+
+    Raises:
+        FedletheError: A patient's images are not in the data any more.
+    """
+    patients = names_of(run, erasure.patients)
+    if run.config.exact is None:
+        order = order_for(run.config, erasure.forget, ErasurePlan(method="retrain"), patients)
+    else:
+        named = [name for names in patients.values() for name in names]
+        options = {"patients": named, "of": list(patients), "join": list(erasure.joined)}
+        order = order_for(run.config, erasure.forget, ErasurePlan(options={k: v for k, v in options.items() if v}))
+    return replace(order, after=erasure.after)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
@@ -38,7 +38,7 @@ def mask_secret(history: RunFolder) -> bytes:
     if not living:
         return keys.renewed(MASKS).secret
     if not any(living[-1] in path.name for path in keys.files.files(MASKS)):
-        raise FedletheError(
+        raise RequestError(
             f"{keys.files.folder}: the secret {living[-1]} of an erasure that was cut off is not there; set "
             "FEDLETHE_KEYS to the folder that holds it, or put it back"
         )
@@ -74,7 +74,7 @@ def demand_no_former(run: Path) -> None:
         FedletheError: It has one.
     """
     if (run / FORMER).exists():
-        raise FedletheError(
+        raise RequestError(
             f"{run / FORMER}: is of an earlier version, which drew the noise of all erasures from it; nothing needs it "
             "any more, and whoever has it can take that noise off: overwrite and remove it (shred -u), then go on"
         )

@@ -41,11 +41,16 @@ class Execution:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, its weights laid out channels-last."""
+        if any(parameter.dim() == 5 for parameter in network.parameters()):  # of volumes, which have another format
+            return network.to(self.device)
         return network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def arrange(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (N, C, H, W) with the channels innermost in memory, which convolutions are fastest on."""
-        return images.contiguous(memory_format=torch.channels_last)
+        """Images (N, C, H, W) with the channels innermost in memory, which convolutions are fastest on.
+
+        Inputs of another rank are as they were.
+        """
+        return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the forward pass runs."""

@@ -31,6 +31,7 @@ class SimulatedFederation:
         settings: How clients train unless a call says otherwise.
         execution: Device and precision, resolved.
         seed: The run's seed, from which every shuffle is derived.
+        loss: What clients descend where a call asks for nothing else.
     """
 
     network: nn.Module
@@ -39,6 +40,7 @@ class SimulatedFederation:
     settings: LocalTraining
     execution: Execution
     seed: int
+    loss: Objective = CROSS_ENTROPY
 
     @property
     def clients(self) -> tuple[ClientId, ...]:
@@ -86,7 +88,7 @@ class SimulatedFederation:
             settings=settings or self.settings,
             execution=self.execution,
             generator=torch_generator(self.seed, "local training", round, client),
-            objective=objective,
+            objective=self.loss if objective is CROSS_ENTROPY else objective,
         )
 
     def without(self, forget: Iterable[ClientId]) -> SimulatedFederation:

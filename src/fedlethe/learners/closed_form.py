@@ -23,7 +23,7 @@ from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
 from fedlethe.closed_form.statistics import Statistics
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL, Fit, Sums, fit, scratch
 from fedlethe.data.federated import SPLITS, ClientData, Examples
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
@@ -103,7 +103,7 @@ def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
     for part in earlier:
         had = features_of_training(part.history)
         if (had.features, had.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
-            raise FedletheError(f"{_folder(part.history).path}: was trained on other features ({had.features})")
+            raise RequestError(f"{_folder(part.history).path}: was trained on other features ({had.features})")
 
 
 def retrain_closed_form(prepared: Prepared, forget: Sequence[ClientId]) -> Vector:
@@ -127,7 +127,7 @@ def _settings(prepared: Prepared) -> ClosedFormSettings:
     settings = prepared.config.exact.settings
     classes = len(prepared.data.classes)
     if settings.class_weights is not None and len(settings.class_weights) != classes:
-        raise FedletheError(
+        raise RequestError(
             f"closed_form.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
         )
     return settings
@@ -281,7 +281,7 @@ def _own_sums(parts: Sequence[Part]) -> list[Sums]:
         if trained - gone:
             found.append(_own(part, trained, gone))
     if not found:
-        raise FedletheError("no client would be left; keep at least one")
+        raise RequestError("no client would be left; keep at least one")
     return found
 
 
@@ -304,9 +304,9 @@ def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) ->
 def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Left:
     *before, last = _past(run, history)
     if wrong := [client for client in method.join if client in history.clients]:
-        raise FedletheError(f"client '{wrong[0]}' is in the model already; nothing was done")
+        raise RequestError(f"client '{wrong[0]}' is in the model already; nothing was done")
     if wrong := [client for client in method.join if client not in last.erased]:
-        raise FedletheError(
+        raise RequestError(
             f"client '{wrong[0]}' was not taken out of {run.path}, so it cannot join again; "
             "hospitals with new images join by: fedlethe train --learner closed-form --after ..., and one that was "
             f"erased in a run that this one began from by the same with --take-back {wrong[0]}"
@@ -347,27 +347,27 @@ def _patients(run: OpenRun, method: Subtraction, history: History, last: Part) -
         FedletheError: The data name no patients; one is not there, or was taken out before.
     """
     if run.remote is not None:
-        raise FedletheError("patients: their images lie on other machines; erase whole clients")
+        raise RequestError("patients: their images lie on other machines; erase whole clients")
     if _settings(run).epsilon is not None:
-        raise FedletheError("patients: cannot be taken out of statistics with noise; erase the client, or train again")
+        raise RequestError("patients: cannot be taken out of statistics with noise; erase the client, or train again")
     asked = method.of or tuple(client for client in history.clients if client in run.data.clients)
     found, seen = {}, set()
     for client in sorted(asked):
         if client not in history.clients:
-            raise FedletheError(f"client '{client}' is not in the model; its clients are {', '.join(history.clients)}")
+            raise RequestError(f"client '{client}' is not in the model; its clients are {', '.join(history.clients)}")
         train_closed_form = run.data.clients[client].train
         if train_closed_form.groups is None:
-            raise FedletheError(f"{run.path}: its data name no patients; erase whole clients")
+            raise RequestError(f"{run.path}: its data name no patients; erase whole clients")
         if twice := _taken_before(run, client, method.patients, last):
-            raise FedletheError(f"patient '{twice[0]}' was taken out of {client} already")
+            raise RequestError(f"patient '{twice[0]}' was taken out of {client} already")
         chosen = np.isin(train_closed_form.groups, list(method.patients))
         if chosen.all():
-            raise FedletheError(f"client '{client}' has no other patients; erase the client instead")
+            raise RequestError(f"client '{client}' has no other patients; erase the client instead")
         if there := _there(run.data.clients[client], method.patients):  # also who has images to test on alone
             found[client] = train_closed_form.only(chosen)
             seen |= there
     if missing := sorted(set(method.patients) - seen):
-        raise FedletheError(f"patient '{missing[0]}' has no image at {', '.join(asked)}; nothing was done")
+        raise RequestError(f"patient '{missing[0]}' has no image at {', '.join(asked)}; nothing was done")
     return found
 
 

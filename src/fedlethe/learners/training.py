@@ -13,7 +13,7 @@ from fedlethe import files
 from fedlethe.config import RunConfig
 from fedlethe.data.erased import scrub
 from fedlethe.document import Document
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
@@ -138,7 +138,7 @@ def train_prepared(
     with opened_folder(out, create=True) as (_, history), history.locked():
         resumed_after = history.rounds
         if resumed_after >= config.federation.rounds and not finished_too:
-            raise FedletheError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
+            raise HistoryError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(initial, prepared.layout)
         _enter(history, begun, image_key)
         if config.exact is None:
@@ -164,7 +164,7 @@ def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
     with ExitStack() as stack:
         history, id = begun_after(out, after, stack)
         if difference := prepared.layout.difference(history.layout.shapes):
-            raise FedletheError(f"{history.path}: holds a run of another model: {difference}")
+            raise HistoryError(f"{history.path}: holds a run of another model: {difference}")
         return history.erased_model(id)
 
 
@@ -213,11 +213,11 @@ def _bytes_sent(history: RunFolder, participation: Sequence[Participation]) -> i
 
 def _demand_free_or_run(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise FedletheError(f"{out}: is a file; choose a folder for --out")
+        raise HistoryError(f"{out}: is a file; choose a folder for --out")
     if out.is_dir() and not (out / "run.toml").is_file():
         taken = next((path for path in out.iterdir() if path.suffix != files.ASIDE), None)
         if taken is not None:
-            raise FedletheError(f"{out}: is taken (it holds {taken.name}); choose another folder for --out")
+            raise HistoryError(f"{out}: is taken (it holds {taken.name}); choose another folder for --out")
 
 
 def _demand_same(out: Path, held: Document, wanted: Document) -> None:
@@ -225,7 +225,7 @@ def _demand_same(out: Path, held: Document, wanted: Document) -> None:
     for key in sorted(before.keys() | after.keys(), key=lambda key: (key.startswith("run."), key)):
         if before.get(key) != after.get(key) and key != "run.version":
             detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"
-            raise FedletheError(f"{out}: holds another run: {detail}; choose another folder for --out")
+            raise HistoryError(f"{out}: holds another run: {detail}; choose another folder for --out")
 
 
 def _flat(document: Document, prefix: str = "") -> dict[str, object]:

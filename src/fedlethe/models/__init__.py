@@ -7,7 +7,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
 from fedlethe.plugins import Outside, Registry, frozen_dataclass, lacking
 from fedlethe.seeding import derive
@@ -70,7 +70,7 @@ class OutsideModel:
         else:
             network = self.outside.called(in_channels=in_channels, num_classes=num_classes)
         if not isinstance(network, nn.Module):
-            raise FedletheError(f"{self.outside.where}: gives a {type(network).__name__}; return a torch.nn.Module")
+            raise ConfigError(f"{self.outside.where}: gives a {type(network).__name__}; return a torch.nn.Module")
         return network
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fedlethe import files, tensors
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
 
 GROUPS = 32
@@ -58,7 +58,7 @@ def load_imagenet(network: nn.Module, path: Path) -> None:
         FedletheError: The file is missing, a pickle, or lacks a tensor of the network; the message names it.
     """
     if not path.is_file():
-        raise FedletheError(f"{path}: there is no such weights file")
+        raise ConfigError(f"{path}: there is no such weights file")
     loaded = {
         name: torch.from_numpy(array)
         for name, array in tensors.read_arrays(files.content_of(path), path)[0].items()
@@ -71,7 +71,7 @@ def load_imagenet(network: nn.Module, path: Path) -> None:
             if name == "conv1.weight" and tensor.shape[1] == 1 and name in loaded:
                 loaded[name] = loaded[name].sum(dim=1, keepdim=True)
             if _differs(loaded, name, tensor):
-                raise FedletheError(f"{path}: '{name}' is missing or has another shape than {tuple(tensor.shape)}")
+                raise ConfigError(f"{path}: '{name}' is missing or has another shape than {tuple(tensor.shape)}")
             tensor.copy_(loaded[name])
 
 

@@ -26,7 +26,7 @@ from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import demand_trained_on, names_of, refuse_known, unnamed
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.secret import destroy_spent
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history import chain
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import (
@@ -140,9 +140,9 @@ def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: ErasureP
     if not request.stopped:
         none = request.verdict in (None, NOT_AUDITED)
         found = "no audit was made" if none else f"its audits found '{request.verdict}'"
-        raise FedletheError(f"--accept-findings: request {id} is {request.state}, {found}; leave it out")
+        raise RequestError(f"--accept-findings: request {id} is {request.state}, {found}; leave it out")
     if plan is not None and not _as_begun(plan, request):
-        raise FedletheError("--accept-findings: takes the erasure as it is; leave all other options out")
+        raise RequestError("--accept-findings: takes the erasure as it is; leave all other options out")
     for text in accepted.values():
         demand_said(text, "--accept-findings")
     moved(ledger, id, "audited", accepted=dict(accepted))
@@ -172,14 +172,14 @@ def _until_audited(
     destroy_spent(run.history)
     request = find(ledger, id)
     if request.state == "withdrawn":
-        raise FedletheError(f"request {id} was withdrawn on {request.since}; open another")
+        raise RequestError(f"request {id} was withdrawn on {request.since}; open another")
     if request.state == "completed":
         if plan is not None and not _as_begun(plan, request):
-            raise FedletheError(f"request {id} was completed on {request.since}, and not in this way; open another")
+            raise RequestError(f"request {id} was completed on {request.since}, and not in this way; open another")
         return request
     anew = request.stopped and plan is not None and plan.result is None
     if (request.state != "audited" or anew) and isinstance(run.remote, OutOfReach):
-        raise FedletheError(
+        raise RequestError(
             f"{run.path}: its clients are on Flower nodes; carry it out there: "
             f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
         )
@@ -219,7 +219,7 @@ def _begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> E
         plan = _checked(run, request, plan)
         return moved(ledger, request.id, "running", plan=plan.to_dict())
     if plan is not None and held is not None and not _as_begun(plan, request):
-        raise FedletheError(f"request {request.id} was begun in another way; go on with it without options")
+        raise RequestError(f"request {request.id} was begun in another way; go on with it without options")
     return request
 
 
@@ -227,29 +227,29 @@ def _demand_none_under_way(ledger: Ledger, id: str) -> None:
     """Refuse to begin or to purge where another request is half carried out: its model would be missing, or go."""
     for other in requests_of(ledger).values():
         if other.id != id and other.state in ("running", "audited"):
-            raise FedletheError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
+            raise RequestError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
 
 
 def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasurePlan:
     if plan.keep_for < 0:
-        raise FedletheError("--keep-for must not be negative")
+        raise RequestError("--keep-for must not be negative")
     demand_references(plan.references)
     if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
         last = found[-1]
-        raise FedletheError(
+        raise RequestError(
             f"request {request.id}: an audit found erasure {last['erasure']} '{last['verdict']}' (request "
             f"{last['request']}), so another one is audited, too: add --references N"
         )
     if {"patients", "of"} & set(plan.options):
-        raise FedletheError("--set patients: who is erased is in the request; leave it out")
+        raise RequestError("--set patients: who is erased is in the request; leave it out")
     if plan.references:
         demand_trained_on(run, request.patients)
     if plan.keep_for and request.patients:
-        raise FedletheError("--keep-for: not with patients: what is left of their client cannot be told from them")
+        raise RequestError("--keep-for: not with patients: what is left of their client cannot be told from them")
     now = current(run.history.ledger)
     after = plan.after or now
     if after != now and now is not None:
-        raise FedletheError(f"--after {plan.after}: the run's model is that of erasure {now}")
+        raise RequestError(f"--after {plan.after}: the run's model is that of erasure {now}")
     if plan.result is not None:
         _demand_result(run, request, plan.result)
         return plan
@@ -265,7 +265,7 @@ def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
         request.clients,
         {client: tuple(names) for client, names in request.patients.items()},
     ):
-        raise FedletheError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
+        raise RequestError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
     done_before = {
         client
         for other in requests_of(run.history.ledger).values()
@@ -274,7 +274,7 @@ def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
     }
     if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
         now = current(run.history.ledger)
-        raise FedletheError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
+        raise RequestError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 
 def _built(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
@@ -319,7 +319,7 @@ def _with_a_way_out(run: OpenRun, request: ErasureRequest, plan: ErasurePlan, er
     if not lost or run.config.exact is not None or plan.method == "retrain":
         return error
     way = f'fedlethe erase {run.path} --request {request.id} --method retrain --lost-keys "why"'
-    return FedletheError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
+    return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 
 def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasure) -> None:
@@ -329,7 +329,7 @@ def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasur
             f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
         )
         moved(run.history.ledger, request.id, "failed", note=error)
-        raise FedletheError(error)
+        raise RequestError(error)
 
 
 def _certified(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
@@ -359,12 +359,12 @@ def _demand_decided(run: OpenRun, request: ErasureRequest) -> None:
     found = attested(run, request.erasure or "")
     verdict = NOT_AUDITED if found is None else found.verdict
     if verdict != request.verdict:
-        raise FedletheError(
+        raise RequestError(
             f"request {request.id}: the ledger says '{request.verdict}' of its audit, and the audit's record "
             f"'{verdict}'; nothing is signed. Restore the run from a backup"
         )
     if verdict in FINDINGS and request.accepted is None:
-        raise FedletheError(f"request {request.id}: its audit found '{verdict}', and nobody has accepted that")
+        raise RequestError(f"request {request.id}: its audit found '{verdict}', and nobody has accepted that")
 
 
 def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:

@@ -16,12 +16,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import fedlethe
 from fedlethe.erasing.auditing import Attested, attested
 from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
 from fedlethe.erasing.erase import Erasure, recorded
 from fedlethe.erasing.secret import left_over
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.history.chain import Event, canonical
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
@@ -35,6 +34,7 @@ from fedlethe.requests.purge import abroad, because_of, condemned, folders_of
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.runs.run import OpenRun, erased_images, read_run_document
 from fedlethe.types import Evaluation
+from fedlethe.version import VERSION
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:fedlethe:erasure:2"
@@ -116,7 +116,7 @@ def _demand_same(run: OpenRun, request: ErasureRequest, said: Mapping[str, Any],
     one, other = ({**whole["predicate"], "subject": whole["subject"]} for whole in (first, said))
     names = sorted({*one, *other} - {*CHANGING})
     if changed := [name for name in names if one.get(name) != other.get(name)]:
-        raise FedletheError(
+        raise RequestError(
             f"{path}: says otherwise of {', '.join(changed)} than the run's record does now, which was changed since; "
             "nothing is signed or purged. Restore the run from a backup"
         )
@@ -191,7 +191,7 @@ def claimed(run: OpenRun, erasure: Erasure) -> Claim:
     """
     said, most = claim_of(erasure.guarantee), strongest(erasure, run.parts(erasure.id))
     if stronger(said, most):
-        raise FedletheError(
+        raise RequestError(
             f"erasure {erasure.id}: its record claims '{said}', and by its method, options and rounds it can be "
             f"'{most}' at most; nothing is signed"
         )
@@ -373,7 +373,7 @@ def _run(run: OpenRun) -> dict[str, Any]:
     return {
         "id": run.history.ledger.run_id,
         "code": {
-            "fedlethe": fedlethe.__version__,
+            "fedlethe": VERSION,
             "trained_with": facts["version"],
             "torch": torch.__version__,
             "python": platform.python_version(),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.files import sha256_of
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
@@ -131,7 +131,7 @@ def demand_sound(history: RunFolder) -> None:
     """
     for problems in (history.ledger.damage(), history.store.problems(), key_problems(history), foreign_heads(history)):
         if problem := next(iter(problems), None):
-            raise FedletheError(f"{problem}; nothing is signed or purged. Restore it from a backup")
+            raise IntegrityError(f"{problem}; nothing is signed or purged. Restore it from a backup")
 
 
 def _is_own(name: str, path: Path) -> bool:

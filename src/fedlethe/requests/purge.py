@@ -31,7 +31,7 @@ from fedlethe.data.holdings import beyond_reach
 from fedlethe.erasing.claims import first_round
 from fedlethe.erasing.patients import OfClients, names_of
 from fedlethe.erasing.secret import MASKS, demand_no_former
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder, has_influence
@@ -423,10 +423,10 @@ def demand_finished(run: OpenRun, request: ErasureRequest) -> None:
         return
     for folder, other in ((one, other) for one in folders_of(run)[1:] for other in requests_of(one.ledger).values()):
         if other.state in ("running", "audited"):
-            raise FedletheError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
+            raise RequestError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
         if other.purge not in (None, "done"):
             until = "has a purge that was cut off" if other.purge == BEGUN else f"keeps its traces until {other.purge}"
-            raise FedletheError(
+            raise RequestError(
                 f"{folder.path}: its request {other.id} {until}; purge it first, when it is due: "
                 f"fedlethe purge {folder.path}"
             )
@@ -444,9 +444,9 @@ def _demand_one_name(target: Condemned) -> None:
     for artefact in target.artefacts:
         path = target.folder.store.place(artefact.path)
         if path.is_symlink():
-            raise FedletheError(f"{path}: is a link, which fedlethe does not make; put the file itself in its place")
+            raise RequestError(f"{path}: is a link, which fedlethe does not make; put the file itself in its place")
         if path.exists() and (names := path.stat().st_nlink) > 1:
-            raise FedletheError(
+            raise RequestError(
                 f"{path}: has {names - 1} other names (hard links), under which the purge would leave it; remove them "
                 f"first: find / -xdev -samefile {path}"
             )

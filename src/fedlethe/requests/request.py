@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fedlethe.entered import demand_said, demand_text
 from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
-from fedlethe.errors import FedletheError
+from fedlethe.errors import RequestError
 from fedlethe.history.request_log import (
     CLOSED,
     DAYS,
@@ -78,7 +78,7 @@ def _date(text: str) -> str:
     try:
         return dt.date.fromisoformat(text).isoformat()
     except ValueError:
-        raise FedletheError(f"--deadline {text}: must be a date, YYYY-MM-DD") from None
+        raise RequestError(f"--deadline {text}: must be a date, YYYY-MM-DD") from None
 
 
 def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, list[str]]:
@@ -86,9 +86,9 @@ def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[st
     if not patients:
         return {}
     if len(clients) != 1:
-        raise FedletheError("--patient: name the one client whose patients they are with --client")
+        raise RequestError("--patient: name the one client whose patients they are with --client")
     if run.remote is not None:
-        raise FedletheError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
+        raise RequestError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
     run.images.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
@@ -99,15 +99,15 @@ def _demand_free(
 ) -> ErasureRequest | None:
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:
-        raise FedletheError("nobody is named to be erased; give --client")
+        raise RequestError("nobody is named to be erased; give --client")
     known = requests_of(run.history.ledger).values()
     for request in known:
         if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
-            raise FedletheError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
+            raise RequestError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
     if not patients:
         run.data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
-        raise FedletheError(f"client '{twice}' is named twice; name each client once")
+        raise RequestError(f"client '{twice}' is named twice; name each client once")
     for request in known:
         if request.state in CLOSED or not set(request.clients) & set(clients):
             continue
@@ -117,7 +117,7 @@ def _demand_free(
             {client: list(names) for client, names in patients.items()},
         ):
             return request
-        raise FedletheError(f"{request.subject}: request {request.id} is {request.state}; carry it out or withdraw it")
+        raise RequestError(f"{request.subject}: request {request.id} is {request.state}; carry it out or withdraw it")
     return None
 
 
@@ -143,7 +143,7 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
             path.startswith(f"erasures/{request.erasure}/certificate") for path in history.ledger.artefacts()
         )
         if request.state in CLOSED or request.purge is not None or (request.erasure is not None and certified):
-            raise FedletheError(f"request {id} is {request.state}; it cannot be withdrawn any more")
+            raise RequestError(f"request {id} is {request.state}; it cannot be withdrawn any more")
         for flag, text in (("--reason", reason), ("--by", by)):
             refuse_known(flag, text, history, request.mentions)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

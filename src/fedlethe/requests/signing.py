@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.files import write_text, written_whole
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -62,7 +62,7 @@ def new_key(path: Path) -> SigningKey:
     """
     beside = public_path(path)
     if taken := next((place for place in (path, beside) if place.exists()), None):
-        raise FedletheError(f"{taken}: is there already; choose another file, a key is never overwritten")
+        raise IntegrityError(f"{taken}: is there already; choose another file, a key is never overwritten")
     key = SigningKey(Ed25519PrivateKey.generate())
     pem = serialization.Encoding.PEM
     private = key.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -88,13 +88,13 @@ def read_signing_key(path: Path) -> SigningKey:
     """
     content = _content(path, "make one with: fedlethe key new")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise FedletheError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
+        raise IntegrityError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
     try:
         key = serialization.load_pem_private_key(content, None)
     except (ValueError, TypeError, binascii.Error):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise FedletheError(f"{path}: is no Ed25519 signing key; make one with: fedlethe key new")
+        raise IntegrityError(f"{path}: is no Ed25519 signing key; make one with: fedlethe key new")
     return SigningKey(key)
 
 
@@ -110,7 +110,7 @@ def read_public_key(path: Path) -> PublicKey:
     except (ValueError, TypeError, binascii.Error):
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise FedletheError(f"{path}: is no Ed25519 public key; give the file that ends in .pub")
+        raise IntegrityError(f"{path}: is no Ed25519 public key; give the file that ends in .pub")
     return PublicKey(key)
 
 
@@ -118,7 +118,7 @@ def _content(path: Path, hint: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise FedletheError(f"{path}: the key cannot be read ({error.strerror or error}); {hint}") from None
+        raise IntegrityError(f"{path}: the key cannot be read ({error.strerror or error}); {hint}") from None
 
 
 def signed(payload: bytes, key: SigningKey) -> bytes:
@@ -140,13 +140,13 @@ def opened(content: bytes, public: PublicKey, where: Path) -> bytes:
     """
     payload, signature, keyid = _parsed(content, where)
     if keyid != public.id:
-        raise FedletheError(f"{where}: was signed by another key ({keyid[:16]}..., not {public.id[:16]}...)")
+        raise IntegrityError(f"{where}: was signed by another key ({keyid[:16]}..., not {public.id[:16]}...)")
     try:
         public.key.verify(signature, _encoded(payload))
     except InvalidSignature:
-        raise FedletheError(f"{where}: the signature is not valid; the file was changed") from None
+        raise IntegrityError(f"{where}: the signature is not valid; the file was changed") from None
     if content != _envelope(payload, public, signature):
-        raise FedletheError(f"{where}: is not written as a certificate is; the file was changed")
+        raise IntegrityError(f"{where}: is not written as a certificate is; the file was changed")
     return payload
 
 
@@ -175,7 +175,7 @@ def _parsed(content: bytes, where: Path) -> tuple[bytes, bytes, str]:
         payload, signature = (base64.b64decode(text, validate=True) for text in (envelope["payload"], entry["sig"]))
         return payload, signature, str(entry["keyid"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise FedletheError(f"{where}: is no signed certificate, or was changed") from None
+        raise IntegrityError(f"{where}: is no signed certificate, or was changed") from None
 
 
 def _envelope(payload: bytes, public: PublicKey, signature: bytes) -> bytes:
@@ -209,7 +209,7 @@ def signing_key(path: Path | None) -> SigningKey:
         FedletheError: None is named, or its file cannot be used.
     """
     if path is None:
-        raise FedletheError("--key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
+        raise IntegrityError("--key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
     return read_signing_key(path)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 from fedlethe.erasing.auditing import attested_in
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
 from fedlethe.erasing.erase import Erasure
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import FINDINGS, findings_about, requests_of, subject_of
@@ -136,13 +136,13 @@ def verify_certificate(path: Path, public: Path, run: Path | None) -> Verified:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FedletheError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise IntegrityError(f"{path}: cannot be read ({error.strerror or error})") from None
     statement = _statement(signing.opened(content, key, path), path)
     checks = [Check("signature", "ok", f"Ed25519, by the key {key.id[:16]}...")]
     try:
         checks += _said(statement, path, run)
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise FedletheError(
+        raise IntegrityError(
             f"{path}: is signed, but is not written as this version writes certificates; use the version that wrote it"
         ) from None
     checks.append(Check("what nobody can check here", "not checked", "copies elsewhere; the audits' figures; the data"))
@@ -166,7 +166,7 @@ def _statement(payload: bytes, path: Path) -> dict[str, Any]:
         STATEMENT,
         PREDICATE,
     ):
-        raise FedletheError(f"{path}: is signed, but no certificate of an erasure that this version knows")
+        raise IntegrityError(f"{path}: is signed, but no certificate of an erasure that this version knows")
     return statement
 
 

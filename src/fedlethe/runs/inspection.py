@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import SPLITS, FederatedData, Split
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.later import torch
@@ -42,12 +42,12 @@ def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure:
             images in the split.
     """
     if sum(choice is not None for choice in (model, round, erasure)) > 1:
-        raise FedletheError("--model, --round and --erasure each name a model; give one of them")
+        raise HistoryError("--model, --round and --erasure each name a model; give one of them")
     if not any(len(data.split(split)) for data in run.data.clients.values()):
-        raise FedletheError(f"{run.path}: no client has images in the split '{split}'; use --split test")
+        raise HistoryError(f"{run.path}: no client has images in the split '{split}'; use --split test")
     path, vector = _chosen(run, model, round, erasure)
     if not bool(torch.isfinite(vector).all()):
-        raise FedletheError(f"{path}: holds NaN or infinite values, so it cannot be evaluated")
+        raise HistoryError(f"{path}: holds NaN or infinite values, so it cannot be evaluated")
     return Evaluated(run.path, path, split, run.evaluate(vector, split))
 
 
@@ -58,7 +58,7 @@ def _chosen(run: OpenRun, model: Path | None, round: int | None, erasure: str | 
     if erasure is not None:
         return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
     if round is not None and not 0 <= round <= run.history.rounds:
-        raise FedletheError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
+        raise HistoryError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
     if round is None:
         return run.path / run.history.final_path(), run.history.final()
     return run.path / f"global_checkpoints/round_{round:04d}.safetensors", run.history.global_model(round)
@@ -145,22 +145,22 @@ def kept(history: RunFolder) -> tuple[Kept, ...]:
 
 def _new(out: Path | None, flag: str) -> Path:
     if out is None:
-        raise FedletheError(f"{flag} needs --out FILE to write to")
+        raise HistoryError(f"{flag} needs --out FILE to write to")
     if out.exists():
-        raise FedletheError(f"{out}: is there already; choose another file for --out")
+        raise HistoryError(f"{out}: is there already; choose another file for --out")
     return out
 
 
 def _unseal(history: RunFolder, name: str, out: Path) -> None:
     artefact = history.ledger.artefacts().get(name)
     if artefact is None:
-        raise FedletheError(f"{history.path / name}: the ledger names no such file; name one as the run folder has it")
+        raise HistoryError(f"{history.path / name}: the ledger names no such file; name one as the run folder has it")
     checkpoint.write(out, [history.store.content(artefact)])
 
 
 def _rebuild(history: RunFolder, round: int, out: Path) -> None:
     if not 0 <= round <= history.rounds:
-        raise FedletheError(f"{history.path}: there is no round {round}; its rounds are 0 to {history.rounds}")
+        raise HistoryError(f"{history.path}: there is no round {round}; its rounds are 0 to {history.rounds}")
     model = history.initial()
     for record in history.replay():
         if record.round <= round:
@@ -176,7 +176,7 @@ def _check(history: RunFolder) -> HistoryCheck:
         rebuilt = 0
         for record in history.replay():
             if not torch.equal(record.after, history.global_model(record.round)):
-                raise FedletheError(f"{history.path}: round {record.round}, rebuilt, is not its global checkpoint")
+                raise HistoryError(f"{history.path}: round {record.round}, rebuilt, is not its global checkpoint")
             rebuilt += 1
     residual, bound = _influence_residual(history) if Need.INFLUENCE in history.keep else (None, None)
     return HistoryCheck(len(artefacts), rebuilt, residual, bound)
@@ -191,7 +191,7 @@ def _influence_residual(history: RunFolder) -> tuple[float, float]:
     bound = max(history.rounds, 1) * float(torch.finfo(torch.float32).eps)
     if residual > bound:
         detail = f"relative difference {residual:.1e}, more than rounding ({bound:.1e})"
-        raise FedletheError(f"{history.path}: the influences do not add up to the final model: {detail}")
+        raise HistoryError(f"{history.path}: the influences do not add up to the final model: {detail}")
     return residual, bound
 
 
@@ -202,7 +202,7 @@ class DataOverview:
     source: str
     fingerprint: str
     classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     counts: Mapping[str, Mapping[ClientId, Mapping[str, int]]]
     left_out: Mapping[str, int]
     pictures: tuple[Path, ...]

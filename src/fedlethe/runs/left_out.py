@@ -21,7 +21,7 @@ from fedlethe.config import RunConfig
 from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, without
 from fedlethe.data.federated import SPLITS, ClientData, FederatedData, Split
 from fedlethe.data.prints import SHARE, prints, prints_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Artefact
 from fedlethe.history.keyring import IMAGES, PATIENTS
@@ -246,7 +246,7 @@ def held_beginning(out: Path, after: Path | None, take_back: Sequence[ClientId])
         ("--take-back", tuple(dict.fromkeys(take_back)) or None, held.take_back),
     ):
         if asked is not None and asked != was:
-            raise FedletheError(
+            raise HistoryError(
                 f"{out}: holds another run: it began with {flag} {was or 'unset'}; choose another folder for --out"
             )
     return held
@@ -260,7 +260,7 @@ def relative_to(out: Path, after: Path | None) -> str | None:
 def refuse_taking_back(names: Sequence[ClientId]) -> None:
     """Refuse to take somebody back into a training that begins from no erasure."""
     if names:
-        raise FedletheError(f"--take-back {names[0]}: a fresh model left nobody out; give it with --after")
+        raise HistoryError(f"--take-back {names[0]}: a fresh model left nobody out; give it with --after")
 
 
 def demand_erased(names: Iterable[ClientId], known: Iterable[ClientId]) -> None:
@@ -269,7 +269,7 @@ def demand_erased(names: Iterable[ClientId], known: Iterable[ClientId]) -> None:
     for name in names:
         if name not in there:
             were = f"those erased are {', '.join(there)}" if there else "nobody was"
-            raise FedletheError(f"--take-back {name}: was not erased in what this run begins from; {were}")
+            raise HistoryError(f"--take-back {name}: was not erased in what this run begins from; {were}")
 
 
 def _compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: tuple[ClientId, ...]) -> Beginning:
@@ -295,12 +295,12 @@ def _compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: 
     demand_erased(take_back, known | same)
     for name in take_back:
         if name not in data.clients:
-            raise FedletheError(f"--take-back {name}: is not in the data; there is {', '.join(data.clients)}")
+            raise HistoryError(f"--take-back {name}: is not in the data; there is {', '.join(data.clients)}")
     begun = Beginning(
         after=after, take_back=take_back, left_out=tuple(left), not_checked=tuple(problems), positions=positions
     )
     if not without(data, begun.erased).clients:
-        raise FedletheError(f"{after}: all clients in the data were erased before; name those who return: --take-back")
+        raise HistoryError(f"{after}: all clients in the data were erased before; name those who return: --take-back")
     return begun
 
 

@@ -14,7 +14,7 @@ from fedlethe.closed_form.by_class import ByClass
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import ClientData, Examples, FederatedData, Split
 from fedlethe.document import Document
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.federation.federation import Federation
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -80,9 +80,7 @@ class OutOfReach:
         raise self._error()
 
     def _error(self) -> FedletheError:
-        return FedletheError(
-            f"{self.run}: its images lie on Flower nodes; use flwr run with this mode (docs/flower.md)"
-        )
+        return HistoryError(f"{self.run}: its images lie on Flower nodes; use flwr run with this mode (docs/flower.md)")
 
 
 def remote_data(facts: Mapping[str, Any]) -> FederatedData:

@@ -15,30 +15,35 @@ from typing import Any, TypeVar
 import tomlkit
 from pydantic import TypeAdapter, ValidationError
 
-import fedlethe
 from fedlethe import files
 from fedlethe.closed_form.featurised import features_of, featurise
 from fedlethe.config import RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.erased import ErasedImages, blanking, client_fingerprint, without
 from fedlethe.data.federated import Examples, FederatedData, Split
+from fedlethe.data.given import GivenSource
 from fedlethe.document import Document, parse_toml
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
+from fedlethe.federation.client import CROSS_ENTROPY
 from fedlethe.federation.evaluation import evaluate
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.federation import Federation
+from fedlethe.federation.objective import GivenLoss, Objective
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.succession import Part, Succession
 from fedlethe.later import nn
 from fedlethe.models import initialise
+from fedlethe.models.given import GivenModel
 from fedlethe.names import demand_client_name
 from fedlethe.parts import is_code
+from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import BEGINNING, Beginning
 from fedlethe.runs.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 from fedlethe.vector import Layout
+from fedlethe.version import VERSION
 
 T = TypeVar("T")
 
@@ -91,7 +96,15 @@ class Prepared:
             settings=self.config.local,
             execution=self.execution,
             seed=self.config.seed if seed is None else seed,
+            loss=self._loss,
         )
+
+    @property
+    def _loss(self) -> Objective:
+        """What clients descend."""
+        model = self.config.model
+        given = model.loss if isinstance(model, GivenModel) else None
+        return CROSS_ENTROPY if given is None else GivenLoss(given)
 
     def inputs(self, examples: Examples) -> Examples:
         """Some images as the network takes them."""
@@ -131,7 +144,7 @@ class OpenRun(Prepared):
             return self.history
         for id, facts in chain_of(self.history, after):
             if set(facts["forget"]) & set(facts.get("patients", ())) and id > (self.history.base or ""):
-                raise FedletheError(f"erasure {id} took patients out; finish its request first, with its purge")
+                raise HistoryError(f"erasure {id} took patients out; finish its request first, with its purge")
         final = self.history.final() if after is None else self.history.erased_model(after)
         return Succession(self.parts(after), final)
 
@@ -181,7 +194,7 @@ def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str,
         chain.append((after, facts))
         after = facts.get("after")
         if after is not None and not (isinstance(after, str) and after < chain[-1][0]):
-            raise FedletheError(
+            raise HistoryError(
                 f"{history.path}: erasure {chain[-1][0]} cannot come after '{str(after)[:40]}'; restore the run from a "
                 "backup"
             )
@@ -238,7 +251,7 @@ def prepare_with(
     try:
         execution = config.execution.resolve(network)
     except ValueError as error:
-        raise FedletheError(str(error)) from None
+        raise HistoryError(str(error)) from None
     layout = Layout.of(network)
     resolved = RunConfig(**{**vars(config), "execution": execution})
     return Prepared(
@@ -261,7 +274,7 @@ def run_document(prepared: Prepared, begun: Beginning) -> Document:
     """
     facts = {
         **({} if begun.after is None else {"after": begun.after, BEGINNING: begun.facts()}),
-        "version": fedlethe.__version__,
+        "version": VERSION,
         "data_fingerprint": prepared.fingerprint,
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
@@ -277,16 +290,16 @@ def read_run_document(path: Path) -> Document:
         FedletheError: The folder is not a run, or the file is not the one that was entered when the training began.
     """
     if not path.is_dir():
-        raise FedletheError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
+        raise HistoryError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
     if not (path / "run.toml").is_file():
-        raise FedletheError(f"{path}: is not a run folder (it has no run.toml)")
+        raise HistoryError(f"{path}: is not a run folder (it has no run.toml)")
     content = files.content_of(path / "run.toml")
     demand_as_entered(path, "run.toml", content)
     document = parse_toml(content, path / "run.toml")
     if not isinstance(document.get("run"), dict):
-        raise FedletheError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
+        raise HistoryError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
     if (problem := _facts_problem(document["run"])) is not None:
-        raise FedletheError(f"{path / 'run.toml'}: the table [run] {problem}; restore the file from a backup")
+        raise HistoryError(f"{path / 'run.toml'}: the table [run] {problem}; restore the file from a backup")
     return document
 
 
@@ -327,13 +340,35 @@ def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig,
         history.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a run's configuration cannot name, since it was handed over from Python.
+
+    Attributes:
+        model: The network, and the loss; None where the run's model has a name.
+        source: The data; None where their source has a name.
+    """
+
+    model: GivenModel | None = None
+    source: GivenSource | None = None
+
+    def put_into(self, config: RunConfig) -> RunConfig:
+        """The configuration with what was given in its places; parts that have a name stay."""
+        if self.model is not None and config.model_name == GIVEN:
+            config = replace(config, model=self.model)
+        if self.source is not None and config.source_name == GIVEN:
+            config = replace(config, source=self.source)
+        return config
+
+
 @contextmanager
-def opened_run(path: Path, remote: Remote | None = None) -> Iterator[OpenRun]:
+def opened_run(path: Path, remote: Remote | None = None, given: Given | None = None) -> Iterator[OpenRun]:
     """A finished or unfinished run with its data.
 
     Args:
         path: The run folder.
         remote: Reaches the clients of a run whose images lie on other machines.
+        given: What its configuration cannot name.
 
     Raises:
         FedletheError: The folder is no run, or its data or model are not those it was trained with.
@@ -342,6 +377,7 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[OpenRun]:
     fingerprint, known = facts.get("data_fingerprint"), facts.get(REMOTE)
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
+        config = config if given is None else given.put_into(config)
         config.demand_code(str(path))
         parts = earlier(path, stack)
         erased = erased_images(history)
@@ -351,11 +387,11 @@ def opened_run(path: Path, remote: Remote | None = None) -> Iterator[OpenRun]:
             prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
         if prepared.fingerprint != fingerprint and not _all_retained(prepared.images, erased):
             message = "the images or their division are not those it was trained on"
-            raise FedletheError(
+            raise HistoryError(
                 f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"
             )
         if difference := prepared.layout.difference(history.layout.shapes):
-            raise FedletheError(f"{path}: holds a run of another model: {difference}")
+            raise HistoryError(f"{path}: holds a run of another model: {difference}")
         yield OpenRun(**vars(prepared), path=path, history=history, earlier=parts)
 
 
@@ -408,7 +444,7 @@ def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, st
     """
     folder = (path / after).resolve()
     if not _ERASURE.fullmatch(str(folder)):
-        raise FedletheError(f"{folder}: is not an erasure's folder; name one such as RUN/erasures/0001")
+        raise HistoryError(f"{folder}: is not an erasure's folder; name one such as RUN/erasures/0001")
     _, history = stack.enter_context(opened_folder(folder.parent.parent))
     return history, folder.name
 
@@ -430,7 +466,7 @@ def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, 
         history, id = begun_after(path, after, stack)
         path = history.path
         if path in passed:
-            raise FedletheError(f"{path}: its run.toml leads back to itself (after = '{after}'); restore it")
+            raise HistoryError(f"{path}: its run.toml leads back to itself (after = '{after}'); restore it")
         passed.append(path)
         parts.append(part_of(history, id))
         after = read_run_document(path)["run"].get("after")
@@ -441,7 +477,7 @@ def demand_complete(run: OpenRun) -> None:
     """Refuse a run whose training is not complete."""
     rounds, planned = run.history.rounds, run.config.federation.rounds
     if rounds < planned:
-        raise FedletheError(
+        raise HistoryError(
             f"{run.path}: only {rounds} of {planned} rounds are trained; run: fedlethe train --out {run.path}"
         )
 
@@ -450,7 +486,7 @@ def demand_clients(run: OpenRun, clients: tuple[ClientId, ...]) -> None:
     """Refuse a client that is not there, one named twice, and the last one."""
     run.data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
-        raise FedletheError(f"client '{twice}' is named twice; name each client once")
+        raise HistoryError(f"client '{twice}' is named twice; name each client once")
 
 
 def toml_text(document: Document) -> str:
@@ -475,7 +511,7 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
         first = errors.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))[:200]
         name = getattr(kind, "__name__", str(kind))
-        raise FedletheError(
+        raise HistoryError(
             f"a record of the run cannot be read as {name} ({place or 'its JSON'}: {first['msg'][:200]}); restore "
             "the run from a backup"
         ) from None

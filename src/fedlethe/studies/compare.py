@@ -17,7 +17,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-import fedlethe
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, Finding, audit, overall
 from fedlethe.config import Recipe, RunConfig, resolve
@@ -28,7 +27,7 @@ from fedlethe.erasing.erase import retraining_examples, stages_of, unlearned_by
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.learners import closed_form
@@ -40,6 +39,7 @@ from fedlethe.runs.run import OpenRun, Prepared, from_json, opened_run, prepare,
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, Vector
 from fedlethe.vector import to_vector
+from fedlethe.version import VERSION
 
 UNTOUCHED = "untouched"
 """The row of the trained model, to which nothing is done."""
@@ -84,7 +84,7 @@ class Job:
             for name, table in self.document.items()
             if name not in ("method", "recipe", "history", "encrypt")
         }
-        facts = [self.kind, tables, self.forget, self.fingerprint, self.request, fedlethe.__version__]
+        facts = [self.kind, tables, self.forget, self.fingerprint, self.request, VERSION]
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
     @property
@@ -207,9 +207,9 @@ def compare(
     """
     recipes = chosen(config, methods)
     if references < 3:
-        raise FedletheError(f"--references {references}: it takes 3 retrainings at least to know their range")
+        raise ConfigError(f"--references {references}: it takes 3 retrainings at least to know their range")
     if not seeds or len(set(seeds)) < len(seeds):
-        raise FedletheError("--seeds: name at least one, and none twice, such as 0-4")
+        raise ConfigError("--seeds: name at least one, and none twice, such as 0-4")
     prepared = prepare(config)
     gone = _forgotten(prepared, forget)
     asked = Examination.of(prepared, gone)
@@ -249,10 +249,10 @@ def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId
     backdoor = prepared.config.backdoor
     gone = tuple(sorted(set(forget))) or (() if backdoor is None else (backdoor.client,))
     if not gone:
-        raise FedletheError("nobody is named to be erased; give --client, or a [backdoor] in the configuration")
+        raise ConfigError("nobody is named to be erased; give --client, or a [backdoor] in the configuration")
     for client in gone:
         if client not in prepared.data.clients:
-            raise FedletheError(unknown_client(client, prepared.data.clients))
+            raise ConfigError(unknown_client(client, prepared.data.clients))
     prepared.data.without(gone)
     return gone
 

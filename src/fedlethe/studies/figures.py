@@ -11,7 +11,7 @@ import numpy as np
 
 from fedlethe.audit.scores import Floats, auc, confidence
 from fedlethe.data.federated import Examples, Labels
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.evaluation import pooled, predict
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Metrics, Spread, Vector
@@ -70,7 +70,7 @@ class Probe:
             FedletheError: Its images lie on other machines.
         """
         if run.remote is not None:
-            raise FedletheError(f"{run.path}: its images lie on other machines; study a simulated federation instead")
+            raise ConfigError(f"{run.path}: its images lie on other machines; study a simulated federation instead")
         held = run.data.clients.values()
         unseen = tuple(_thinned(data.validation if len(data.validation) else data.test) for data in held)
         backdoor = run.config.backdoor

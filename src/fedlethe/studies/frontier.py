@@ -21,7 +21,7 @@ from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
 from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.masking import finished, shape_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.study_files import enter_study, study_content
@@ -150,7 +150,7 @@ def frontier(
     demand_complete(run)
     sizes = _sizes(epsilons, masks, sigmas, draws, delta)
     if problem := next((why for one in methods.values() if (why := incomputable(one, method_name))), None):
-        raise FedletheError(f"{problem}; its frontier cannot be drawn")
+        raise ConfigError(f"{problem}; its frontier cannot be drawn")
     clients = tuple(client for client in run.past().clients if client in run.data.clients)
     candidate_sets(clients, 1)
     probe = Probe.of(run)
@@ -176,9 +176,9 @@ def _sizes(
     epsilons: Sequence[float], masks: Sequence[str], sigmas: Sequence[float], draws: int, delta: float
 ) -> list[_Size]:
     if draws < 1:
-        raise FedletheError(f"--draws {draws}: must be at least 1")
+        raise ConfigError(f"--draws {draws}: must be at least 1")
     if not epsilons and not sigmas:
-        raise FedletheError("no epsilon is given; name at least one, such as --epsilons 1,3,8")
+        raise ConfigError("no epsilon is given; name at least one, such as --epsilons 1,3,8")
     kinds = [entry("mask", name, {kind: kind for kind in KINDS}) for name in dict.fromkeys(masks)]
     try:
         for epsilon in epsilons:
@@ -186,7 +186,7 @@ def _sizes(
         for sigma in sigmas:
             demand_sigma(sigma)
     except ValueError as error:
-        raise FedletheError(str(error)) from None
+        raise ConfigError(str(error)) from None
     by_epsilon = [_Size(kind, epsilon=epsilon) for kind in kinds for epsilon in sorted(set(epsilons))]
     return by_epsilon + [_Size("isotropic", sigma=sigma) for sigma in sorted(set(sigmas)) if sigma > 0]
 
@@ -204,7 +204,7 @@ def setting_of(run: OpenRun, name: str, method: Method, clients: Sequence[Client
     raw, frame = Frame(run.layout), frame_of(run, "subspace")
     span = span_of([(client,) for client in clients], unlearned)
     if span.rank == 0:
-        raise FedletheError(f"{name}: all candidates coincide; sigma 0 suffices to hide who left, there is no frontier")
+        raise ConfigError(f"{name}: all candidates coincide; sigma 0 suffices to hide who left, there is no frontier")
     isotropic = scene_of(run, clients, span, raw)
     framed = isotropic
     if frame.mean is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from fedlethe.config import Method
 from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.masking import finished
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
@@ -72,7 +72,7 @@ def sweep(
     """
     demand_complete(run)
     if draws < 1:
-        raise FedletheError(f"draws must be at least 1, not {draws}")
+        raise ConfigError(f"draws must be at least 1, not {draws}")
     masks = _masks(sigmas)
     erased = tuple(clients) or tuple(run.data.clients)
     for client in erased:
@@ -87,11 +87,11 @@ def sweep(
 
 def _masks(sigmas: Sequence[float]) -> list[IsotropicMask]:
     if not sigmas:
-        raise FedletheError("no sigma is given; name at least one, such as --sigmas 0,0.01")
+        raise ConfigError("no sigma is given; name at least one, such as --sigmas 0,0.01")
     try:
         return [IsotropicMask(sigma=sigma) for sigma in sorted(set(sigmas))]
     except ValueError as error:
-        raise FedletheError(str(error)) from None
+        raise ConfigError(str(error)) from None
 
 
 def _sweep(
@@ -112,7 +112,7 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
         FedletheError: The history does not hold every round (it takes --keep everything), or the client is unknown.
     """
     if run.config.exact is not None:
-        raise FedletheError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
+        raise ConfigError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
     demand_clients(run, (client,))
     replay = _replay(run, method)
     points = []

@@ -22,7 +22,7 @@ from fedlethe.erasing.candidates import incomputable
 from fedlethe.erasing.erase import repair_rounds, unlearned_by
 from fedlethe.erasing.masking import Masked, ToMask, decoyed, masked
 from fedlethe.erasing.order import ErasureOrder
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
@@ -89,7 +89,7 @@ def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
     """
     demand_complete(run)
     if draws < 1:
-        raise FedletheError(f"--draws {draws}: must be at least 1")
+        raise ConfigError(f"--draws {draws}: must be at least 1")
     study = _Study(run, request)
     seen: list[_Seen] = []
     with bar("who left, erasures", len(study.clients) * draws) as advance:
@@ -123,7 +123,7 @@ class _Study:
         self._models: dict[tuple[ClientId, ...], Vector] = {}
         problem = incomputable(request.method, request.method_name)
         if problem is not None and not request.decoys:
-            raise FedletheError(f"{problem}; who is named cannot be measured, except with --decoys")
+            raise ConfigError(f"{problem}; who is named cannot be measured, except with --decoys")
         self.candidates = None if problem else Span.of([self.unlearned((client,)) for client in self.clients])
         self.influences = Span.of([self.trained, *(self._without(client) for client in self.clients)])
 

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
 from fedlethe.later import torch
@@ -74,7 +74,7 @@ class Influence:
             for round in range(1, history.rounds + 1)
         ]
         if max(shares) - min(shares) > 1e-9 or shares[0] >= 1:
-            raise FedletheError(
+            raise HistoryError(
                 "influence: renormalise needs all clients in all rounds; use fed_accum, which weighs each round anew"
             )
         return shares[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
 from fedlethe.types import ClientId, Need
@@ -37,7 +37,7 @@ class Not:
         model = history.final().clone()
         name = self.layer or first_layer(history.layout)
         if name not in history.layout.spans:
-            raise FedletheError(f"not_: the model has no tensor '{name}'; it has {', '.join(history.layout.shapes)}")
+            raise HistoryError(f"not_: the model has no tensor '{name}'; it has {', '.join(history.layout.shapes)}")
         model[history.layout.spans[name]].neg_()
         return Unlearned(model=model)
 
@@ -46,5 +46,5 @@ def first_layer(layout: Layout) -> str:
     """The weight with the fewest input channels."""
     weights = {name: shape for name, shape in layout.shapes.items() if len(shape) > 1}
     if not weights:
-        raise FedletheError("not_: no tensor of this model has input channels; name one with --set layer=NAME")
+        raise HistoryError("not_: no tensor of this model has input channels; name one with --set layer=NAME")
     return min(weights, key=lambda name: weights[name][1])

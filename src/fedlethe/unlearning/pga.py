@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Ascent, Ball
 from fedlethe.history.history import History, last_weight
@@ -86,5 +86,5 @@ def reference(history: History, forget: frozenset[ClientId]) -> Vector:
         model.sub_(history.global_model(last - 1) + history.delta(last, client), alpha=weight)
         share += weight
     if share >= 1:
-        raise FedletheError(f"{', '.join(sorted(forget))}: made up the whole of their last round; pga has no reference")
+        raise HistoryError(f"{', '.join(sorted(forget))}: made up the whole of their last round; pga has no reference")
     return model.div_(1 - share)

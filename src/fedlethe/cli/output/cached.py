@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the commands about the cache have found, on stdout; see `console`."""
+"""What the commands about the cache have found, on stdout; see `show`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from fedlethe.cli.output.show import as_object, show, tables
+from fedlethe.cli.output.show import lines_of, object_of
 from fedlethe.runs.cached_images import CacheCleared, CacheContent, Cached
 
-__all__ = ["show"]
 
-
-@as_object.register
+@object_of.register
 def _(result: CacheContent) -> dict[str, Any]:
     return {"folder": result.folder, "entries": [_entry(entry) for entry in result.entries]}
 
@@ -34,7 +32,7 @@ def _entry(entry: Cached) -> dict[str, Any]:
     }
 
 
-@as_object.register
+@object_of.register
 def _(result: CacheCleared) -> dict[str, Any]:
     return {
         "folder": result.folder,
@@ -44,7 +42,7 @@ def _(result: CacheCleared) -> dict[str, Any]:
     }
 
 
-@tables.register
+@lines_of.register
 def _(result: CacheContent) -> Iterable[Table | str]:
     names = ("kind", "source", "size", "images", "erased", "bytes", "made", "clients", "file")
     table = Table(*(Column(name, overflow="fold") for name in names), title=str(result.folder))
@@ -66,7 +64,7 @@ def _(result: CacheContent) -> Iterable[Table | str]:
     yield table
 
 
-@tables.register
+@lines_of.register
 def _(result: CacheCleared) -> Iterable[Table | str]:
     yield f"removed from {result.folder}: {len(result.removed)} files"
     yield from (f"  {path}" for path in result.removed)

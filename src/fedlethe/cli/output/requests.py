@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the commands about requests, certificates, keys and the ledger have found, on stdout; see `console`."""
+"""What the commands about requests, certificates, keys and the ledger have found, on stdout; see `show`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from fedlethe.cli.output.show import as_object, show, tables
+from fedlethe.cli.output.show import as_object, lines_of, object_of, show, tables
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
 from fedlethe.requests.carry_out import Carried, Purged
 from fedlethe.requests.signing import NewKey
 from fedlethe.requests.verify import Verified
-
-__all__ = ["show", "show_verified"]
 
 
 def show_verified(result: Verified, as_json: bool) -> None:
@@ -31,7 +29,7 @@ def show_verified(result: Verified, as_json: bool) -> None:
         raise FedletheError(f"{result.subject}: {first.what}: {first.words}{more}")
 
 
-@as_object.register
+@object_of.register
 def _(result: Carried) -> dict[str, Any]:
     return {
         "request": as_object(result.request),
@@ -45,18 +43,18 @@ def _(result: Carried) -> dict[str, Any]:
     }
 
 
-@as_object.register
+@object_of.register
 def _(result: ErasureRequest) -> dict[str, Any]:
     return {**dataclasses.asdict(result), "overdue": result.overdue, "stopped": result.stopped}
 
 
-@as_object.register
+@object_of.register
 def _(result: Requests) -> dict[str, Any]:
     requests = [as_object(request) for request in result.requests]
     return {"run": result.run, "requests": requests, "problems": list(result.problems)}
 
 
-@as_object.register
+@object_of.register
 def _(result: Purged) -> dict[str, Any]:
     return {
         "run": result.run,
@@ -66,12 +64,12 @@ def _(result: Purged) -> dict[str, Any]:
     }
 
 
-@as_object.register
+@object_of.register
 def _(result: Verified) -> dict[str, Any]:
     return {**dataclasses.asdict(result), "holds": not result.failed}
 
 
-@tables.register
+@lines_of.register
 def _(result: ErasureRequest) -> Iterable[Table | str]:
     if result.namesakes:
         yield (
@@ -83,13 +81,13 @@ def _(result: ErasureRequest) -> Iterable[Table | str]:
         yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
 
 
-@tables.register
+@lines_of.register
 def _(result: Requests) -> Iterable[Table | str]:
     yield from (f"PROBLEM: {words}; restore it from a backup" for words in result.problems)
     yield from _listed(f"{result.run}: erasure requests", result.requests)
 
 
-@tables.register
+@lines_of.register
 def _(result: Carried) -> Iterable[Table | str]:
     left = f"; {_count(result.unnamed)} left in the run folder" if result.unnamed else ""
     yield _first_line(result.request) + left
@@ -149,7 +147,7 @@ def _ways_on(run: str, id: str, method: str) -> tuple[str, ...]:
     )
 
 
-@tables.register
+@lines_of.register
 def _(result: Purged) -> Iterable[Table | str]:
     if result.carried:
         yield from _listed("Purged", [one.request for one in result.carried])
@@ -164,7 +162,7 @@ def _(result: Purged) -> Iterable[Table | str]:
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
 
 
-@tables.register
+@lines_of.register
 def _(result: Verified) -> Iterable[Table | str]:
     kept = [check for check in result.checks if check.result == "not checked"]
     failed = "; ".join(f"{check.what}: {check.words}" for check in result.failed)
@@ -176,7 +174,7 @@ def _(result: Verified) -> Iterable[Table | str]:
     yield table
 
 
-@tables.register
+@lines_of.register
 def _(result: NewKey) -> Iterable[Table | str]:
     yield f"signing key: {result.private} (yours alone)"
     yield f"public key: {result.public} (for who checks certificates)"

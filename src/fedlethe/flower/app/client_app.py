@@ -21,7 +21,7 @@ from fedlethe.config import OF_LEARNER, Learner
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document, entry
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.evaluation import log_probabilities, metrics, predict
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes import messages
@@ -49,7 +49,7 @@ def client_app(config: Path) -> ClientApp:
         document = app_document(config, context.run_config, request.computing.learner)
         here = site(document, context.node_config, request.client)
         if here.client != request.client:
-            raise FedletheError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+            raise ConfigError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
         if here.own:
             noisy = here.exact is not None and here.exact.settings.epsilon is not None
             demand_as_released(here.simulated, here.images, noisy)
@@ -65,7 +65,7 @@ def client_app(config: Path) -> ClientApp:
     def who(message: Message, context: Context) -> Message:
         said = own_name(context.node_config)
         if said is None:
-            raise FedletheError("set client-uid in its --node-config, or register its key with --name")
+            raise ConfigError("set client-uid in its --node-config, or register its key with --name")
         kind, name = said
         asking = message.content.config_records["who"]
         describe = bool(asking["describe"])
@@ -109,7 +109,7 @@ def client_app(config: Path) -> ClientApp:
         request, here = asked(message, context)
         simulated = (own_name(context.node_config) or ("", ""))[0] == "partition-id"
         if not simulated and context.node_config.get("audit") is not True:
-            raise FedletheError(
+            raise ConfigError(
                 "this node gives no answers to single images; add audit=true to its --node-config to allow audits"
             )
         content = messages.reply(here.client, here.fingerprint)
@@ -133,7 +133,7 @@ def refuse_beside_noise(here: Site, what: str) -> None:
         FedletheError: There is noise.
     """
     if here.exact is not None and here.exact.settings.epsilon is not None:
-        raise FedletheError(f"closed_form.epsilon: beside statistics with noise this node {what}")
+        raise ConfigError(f"closed_form.epsilon: beside statistics with noise this node {what}")
 
 
 def answers(here: Site, request: NodeRequest) -> ArrayRecord:
@@ -177,7 +177,7 @@ def statistics(here: Site, request: NodeRequest) -> ByClass:
     """
     assert here.exact is not None
     if "class_weights" in request.options:
-        raise FedletheError("statistics are sent by class, without weights; the request's class_weights are refused")
+        raise ConfigError("statistics are sent by class, without weights; the request's class_weights are refused")
     settings = here.exact.settings
     data = here.computing(request.computing).data
     if settings.epsilon is None:

@@ -13,7 +13,7 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from fedlethe.document import Document, construct
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.nodes.exchange import Exchange, Patience
 from fedlethe.flower.nodes.grid import RetainedGrid
@@ -87,7 +87,7 @@ class Options:
     def folder(self) -> Path:
         """The run folder."""
         if not self.run or not Path(self.run).is_absolute():
-            raise FedletheError(f"run config: run = '{self.run}' must be an absolute path on the server")
+            raise ConfigError(f"run config: run = '{self.run}' must be an absolute path on the server")
         return Path(self.run)
 
 
@@ -131,7 +131,7 @@ def known_nodes(path: Path) -> Document:
     """
     known: Document | None = read_run_document(path)["run"].get(REMOTE)
     if known is None:
-        raise FedletheError(f"{path}: was not trained on Flower nodes; use: fedlethe erase {path}")
+        raise ConfigError(f"{path}: was not trained on Flower nodes; use: fedlethe erase {path}")
     return known
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import tomlkit
 
-import fedlethe
 from fedlethe import files
 from fedlethe.config import HistorySettings
 from fedlethe.document import Document, construct, parse_toml
@@ -24,6 +23,7 @@ from fedlethe.history.ledger import demand_as_entered
 from fedlethe.history.store import JSON, Store
 from fedlethe.requests.superlink_state import told
 from fedlethe.types import ClientId
+from fedlethe.version import VERSION
 
 PLACE = "recording.toml"
 """Says what is recorded; a run of fedlethe's own app has a run.toml in its place."""
@@ -85,7 +85,7 @@ class Recorded:
                         "choose another folder"
                     )
         elif create:
-            files.write_text(self.path / PLACE, tomlkit.dumps({**document, "version": fedlethe.__version__}))
+            files.write_text(self.path / PLACE, tomlkit.dumps({**document, "version": VERSION}))
         history = RunFolder(self.path, (), self.settings.needs(), create)
         history.clients = tuple(sorted({entry.client for entry in history.ledger.participation()}))
         try:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""The commands that look, and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedlethe.cli.options import (
+    AlphaFlag,
+    ChannelsFlag,
+    ClientsFlag,
+    ConfigFlag,
+    DataFlag,
+    DownloadFlag,
+    FlagFlag,
+    JsonFlag,
+    MaxExamplesFlag,
+    PartitionFlag,
+    PathFlag,
+    PresetFlag,
+    RootFlag,
+    RunArgument,
+    SeedFlag,
+    SetFlag,
+    SizeFlag,
+)
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: fedlethe methods --json")
+def methods(json: JsonFlag = False) -> None:
+    """List the unlearning methods: paper, what each needs, its options and their defaults."""
+    from fedlethe import catalogue  # the list is for people; a program reads fedlethe.METHODS
+    from fedlethe.cli.output.show import show
+
+    show(catalogue.methods(), json)
+
+
+@commands.command(epilog="Example: fedlethe audits")
+def audits(json: JsonFlag = False) -> None:
+    """List the audits: paper, what each measures, its options and their defaults."""
+    from fedlethe import catalogue
+    from fedlethe.cli.output.show import show
+
+    show(catalogue.audits(), json)
+
+
+@commands.command(epilog="Example: fedlethe evaluate RUN --erasure 0001")
+def evaluate(
+    run: RunArgument,
+    model: Annotated[Path | None, typer.Option(help="A checkpoint file of the same network.")] = None,
+    round: Annotated[int | None, typer.Option(help="The global model after this round.")] = None,
+    erasure: Annotated[str | None, typer.Option(help="The model of this erasure.")] = None,
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    json: JsonFlag = False,
+) -> None:
+    """Evaluate a model on every client's images; the final global model if none is named."""
+    import fedlethe
+    from fedlethe.cli.output.show import show
+
+    show(fedlethe.open_run(run).evaluate(erasure, round=round, model=model, split=split), json)
+
+
+@commands.command(epilog="Example: fedlethe history --check RUN")
+def history(
+    run: RunArgument,
+    check: Annotated[bool, typer.Option("--check", help="Verify every file, rebuild every round.")] = False,
+    rebuild: Annotated[int | None, typer.Option(help="Rebuild this round's global model ...")] = None,
+    unseal: Annotated[str | None, typer.Option(help="Or open this sealed file of a client ...")] = None,
+    out: Annotated[Path | None, typer.Option(help="... into this file.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Show what is kept of the training and its bytes; check it; rebuild any round's model from it."""
+    import fedlethe
+    from fedlethe.cli.output.show import show
+
+    show(fedlethe.open_run(run).history(check, rebuild, unseal, out), json)
+
+
+@commands.command(epilog="Example: fedlethe data --data isic2019 --root DATA --size 64 --out pictures")
+def data(
+    data: DataFlag = None,
+    config: ConfigFlag = None,
+    preset: PresetFlag = None,
+    root: RootFlag = None,
+    path: PathFlag = None,
+    flag: FlagFlag = None,
+    size: SizeFlag = None,
+    channels: ChannelsFlag = None,
+    download: DownloadFlag = None,
+    clients: ClientsFlag = None,
+    partition: PartitionFlag = None,
+    alpha: AlphaFlag = None,
+    max_examples: MaxExamplesFlag = None,
+    seed: SeedFlag = None,
+    set_: SetFlag = None,
+    out: Annotated[Path | None, typer.Option(help="Draw the class mix and some images in this folder.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Read a data set as a training would, and show who holds what."""
+    # No run is there yet that the public face could open: the data are looked at as `train` would read them.
+    from fedlethe.cli import flags
+    from fedlethe.cli.output.show import show
+    from fedlethe.config import resolve
+    from fedlethe.presets import from_layers
+    from fedlethe.runs.inspection import data_overview
+
+    tables: dict[str, dict[str, Any]] = {
+        "": {"seed": seed},
+        "data": flags.data(data, root, path, flag, size, channels, download),
+        "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
+    }
+    document = from_layers(config=config, preset=preset, settings=set_ or [], tables=tables)
+    show(data_overview(resolve(document), out), json)
+
+
+@commands.command(epilog="Example: fedlethe report RUN, then open RUN/report/index.html")
+def report(run: RunArgument, json: JsonFlag = False) -> None:
+    """Write one self-contained HTML page of the run: its plots, tables and erasures."""
+    import fedlethe
+    from fedlethe.cli.output.show import show
+
+    show(fedlethe.open_run(run).report(), json)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""What one erasure did."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rich.table import Table
+
+from fedlethe.cli.output.show import evaluation_object, evaluations_table, fields_of, lines_of, object_of
+from fedlethe.erasing.erase import Erasure
+
+
+@object_of.register
+def _(result: Erasure) -> dict[str, Any]:
+    stages = [
+        {"stage": stage.name, **evaluation_object(stage.evaluation), "cost": dataclasses.asdict(stage.cost)}
+        for stage in result.stages
+    ]
+    return {
+        **fields_of(result, "stages", "cost", "request"),
+        "request": json.loads(result.request),
+        "hidden": None if result.hidden is None else result.hidden.figures,
+        **evaluation_object(result.stages[-1].evaluation),
+        "examples": result.cost.examples,
+        "seconds": result.cost.seconds,
+        "bytes_moved": result.cost.bytes_moved,
+        "cheaper_than_retraining": _cheaper(result),
+        "stages": stages,
+    }
+
+
+@lines_of.register
+def _(result: Erasure) -> Iterable[Table | str]:
+    title = f"Erasure {result.id}: {result.subject} by {result.method}"
+    yield evaluations_table(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
+    yield f"guarantee: {result.guarantee or 'none: evidence'}"
+    yield from (f"who left: {line}" for line in result.hiding)
+    cheaper = _cheaper(result)
+    ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer" if cheaper >= 1 else f"{1 / cheaper:.1f}x more"
+    against = f"{ratio}; retraining takes {result.retraining_examples:,}"
+    yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
+    yield f"model: {result.model}" if result.model.exists() else f"model: {result.model} (a later purge removed it)"
+
+
+def _cheaper(erasure: Erasure) -> float | None:
+    return erasure.retraining_examples / erasure.cost.examples if erasure.cost.examples else None

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""The commands that make many erasures beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedlethe.cli.options import (
+    ClipFlag,
+    DecoysFlag,
+    DeltaFlag,
+    EpsilonFlag,
+    JsonFlag,
+    MaskFlag,
+    MaxGuessFlag,
+    OptionFlag,
+    RepairClientsFlag,
+    RepairEpochsFlag,
+    RepairLearningRateFlag,
+    RepairRoundsFlag,
+    RootFlag,
+    RunArgument,
+    ScaleFlag,
+    SetFlag,
+    SigmaFlag,
+    StudyMethodFlag,
+)
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: fedlethe compare CONFIG.toml --root DATA --methods all --seeds 0-4 --out OUT")
+def compare(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file as for train.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Where everything goes; what an earlier call left there is gone on with.")],
+    methods: Annotated[str, typer.Option(help="a,b,c: methods or recipes; all for all of both.")] = "all",
+    seeds: Annotated[str, typer.Option(help="Of the trainings: 0-4 or 0,2,5.")] = "0-4",
+    client: Annotated[list[str] | None, typer.Option(help="Who is erased; the backdoor's client if unset.")] = None,
+    references: Annotated[int, typer.Option(help="Retrainings that the figures are held against.")] = 10,
+    workers: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    root: RootFlag = None,
+    set_: SetFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Erase a client with every method, audit against retrainings, make one table; run it again to go on."""
+    import fedlethe
+    from fedlethe.cli import flags
+    from fedlethe.cli.output.show import show
+    from fedlethe.presets import from_layers
+
+    tables = {"data": {"root": root}}
+    document = from_layers(config=config, preset=None, settings=set_ or [], tables=tables)
+    result = fedlethe.compare(
+        document,
+        methods.split(","),
+        out=out,
+        seeds=flags.whole_numbers(seeds, "--seeds"),
+        forget=client or (),
+        references=references,
+        workers=workers,
+    )
+    show(result, json)
+
+
+@commands.command(epilog="Example: fedlethe sweep RUN --sigmas 0,0.01,0.03 --draws 5")
+def sweep(
+    run: RunArgument,
+    sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
+    client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
+    method: StudyMethodFlag = None,
+    set_: OptionFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """For every client: erase it, add noise of every sigma, draw accuracy against sigma."""
+    import fedlethe
+    from fedlethe.cli import flags
+    from fedlethe.cli.output.show import show
+    from fedlethe.document import assignments
+
+    levels = None if sigmas is None else flags.numbers(sigmas, "--sigmas")
+    show(fedlethe.open_run(run).sweep(levels, draws, client or (), method, assignments(set_ or [])), json)
+
+
+@commands.command(epilog="Example: fedlethe frontier RUN --clips 0.25,0.5,1 --epsilons 1,3,8")
+def frontier(
+    run: RunArgument,
+    epsilons: Annotated[str | None, typer.Option(help="a,b,c; 0.5 to 16 if unset.")] = None,
+    delta: DeltaFlag = None,
+    masks: Annotated[str, typer.Option(help="Of isotropic, subspace, shaped.")] = "isotropic,subspace,shaped",
+    sigmas: Annotated[
+        str | None, typer.Option(help="Isotropic noise, too; the paper's 0.0025 to 0.03 if unset.")
+    ] = None,
+    clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
+    draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
+    method: StudyMethodFlag = None,
+    set_: OptionFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker."""
+    import fedlethe
+    from fedlethe.cli import flags
+    from fedlethe.cli.output.show import show
+    from fedlethe.document import assignments
+    from fedlethe.presets import given
+
+    options = assignments(set_ or [])
+    clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]
+    fields = {
+        "epsilons": None if epsilons is None else flags.numbers(epsilons, "--epsilons"),
+        "sigmas": None if sigmas is None else flags.numbers(sigmas, "--sigmas"),
+        "delta": delta,
+    }
+    sets = {name: {**options, **clip} for name, clip in clipped}
+    show(fedlethe.open_run(run).frontier(method, sets, masks=masks.split(","), draws=draws, **given(fields)), json)
+
+
+@commands.command(epilog="Example: fedlethe identity RUN --epsilon 3 --repair-clients 2")
+def identity(
+    run: RunArgument,
+    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
+    scale: ScaleFlag = None,
+    clip: ClipFlag = None,
+    set_: OptionFlag = None,
+    sigma: SigmaFlag = None,
+    epsilon: EpsilonFlag = None,
+    delta: DeltaFlag = None,
+    max_guess: MaxGuessFlag = None,
+    mask: MaskFlag = None,
+    decoys: DecoysFlag = 0,
+    repair_rounds: RepairRoundsFlag = None,
+    repair_epochs: RepairEpochsFlag = None,
+    repair_learning_rate: RepairLearningRateFlag = None,
+    repair_clients: RepairClientsFlag = None,
+    draws: Annotated[int, typer.Option(help="How often each client is erased.")] = 3,
+    json: JsonFlag = False,
+) -> None:
+    """Erase every client in turn as `erase` would, and let three attackers guess who it was, at every stage."""
+    import fedlethe
+    from fedlethe.cli import flags
+    from fedlethe.cli.output.show import show
+
+    show(fedlethe.open_run(run).who_left(flags.plan(locals()), draws), json)
+
+
+@commands.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")
+def trace(
+    run: RunArgument,
+    client: Annotated[str, typer.Option(help="Who is erased at each round.")],
+    method: StudyMethodFlag = None,
+    set_: OptionFlag = None,
+    json: JsonFlag = False,
+) -> None:
+    """Erase a client at each round's global model, and draw both models by round."""
+    import fedlethe
+    from fedlethe.cli.output.show import show
+    from fedlethe.document import assignments
+
+    show(fedlethe.open_run(run).trace(client, method, assignments(set_ or [])), json)

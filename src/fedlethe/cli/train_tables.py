@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""From what was typed to the tables of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import fedlethe
+from fedlethe.cli import flags
+from fedlethe.presets import from_layers
+
+RENAMED = {"local_epochs": "epochs", "partition": "scheme", "features": "name", "model": "name"}
+"""Options whose name is not that of the key that they set."""
+
+TABLES = {
+    "": ("seed", "learner"),
+    "partition": ("partition", "clients", "alpha", "max_examples"),
+    "features": ("features",),
+    "closed_form": ("dimension", "penalty"),
+    "model": ("model", "norm", "weights"),
+    "federation": ("rounds", "participation"),
+    "local": ("local_epochs", "batch_size", "optimizer", "learning_rate", "momentum", "weight_decay"),
+    "execution": ("device", "precision"),
+}
+"""The tables of a configuration, and the options of `train` that set their keys."""
+
+
+def trained(typed: Mapping[str, Any]) -> Any:
+    """Train as the command line says.
+
+    Args:
+        typed: Each option of `train`, by its name.
+
+    Returns:
+        What became of it, a `learners.training.Trained`.
+    """
+    from fedlethe.runs.cached_images import document_of_run
+
+    after, methods = typed["after"], typed["methods"]
+    tables = {
+        name: {RENAMED.get(option, option): typed[option] for option in options} for name, options in TABLES.items()
+    }
+    names = ("data", "root", "path", "flag", "size", "channels", "download")
+    tables["data"] = flags.data(*(typed[name] for name in names))
+    tables["history"] = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
+    new = any(typed[name] is not None for name in ("config", "preset", "data"))
+    document = from_layers(
+        config=typed["config"],
+        preset=typed["preset"],
+        below=None if after is None or new else document_of_run(after),
+        settings=typed["set_"] or [],
+        tables=tables,
+    )
+    return fedlethe.train(config=document, out=typed["out"], after=after, take_back=typed["take_back"] or ()).trained

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""The public face: its names, and what they do with a network and data of one's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import fedlethe
+from fedlethe.data.given import of_clients
+from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, RequestError
+
+FACE = {
+    *("AUDITS", "DATASETS", "METHODS", "MODELS"),
+    *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "RequestError"),
+    *("ErasurePlan", "Run", "compare", "new_key", "open_run", "train", "verify"),
+}
+EXAMPLES = Path(__file__).parents[1] / "examples"
+Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+def arrays(seed: int, count: int = 40) -> Arrays:
+    generator = np.random.default_rng(seed)
+    y = np.arange(count) % 2
+    return generator.normal(y[:, None], 1.0, (count, 5)).astype(np.float32), y
+
+
+@pytest.fixture
+def clients() -> dict[str, Any]:
+    return {name: arrays(seed) for seed, name in enumerate(("east", "south", "west"))}
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(5, 2)
+
+
+def test_the_face_is_these_names_and_no_others() -> None:
+    assert set(fedlethe.__all__) == FACE
+    assert set(dir(fedlethe)) == {*FACE, "__version__"}
+    for name in FACE:
+        value = getattr(fedlethe, name)
+        assert value.__doc__, name
+    with pytest.raises(AttributeError):
+        _ = fedlethe.erase
+
+
+@pytest.mark.parametrize("name", sorted(FACE))
+def test_no_name_of_the_face_is_a_module_in_any_order_of_imports(name: str) -> None:
+    program = f"import fedlethe, types\nfor n in [{name!r}, *fedlethe.__all__]:\n assert not isinstance("
+    program += "getattr(fedlethe, n), types.ModuleType), n"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_face_loads_nothing_before_it_is_asked() -> None:
+    heavy = ("torch", "numpy", "pydantic", "matplotlib", "rich")
+    program = f"import sys, fedlethe; print([name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", [ConfigError, DataError, HistoryError, IntegrityError, RequestError])
+def test_every_error_is_of_the_family(kind: type[Exception]) -> None:
+    assert issubclass(kind, FedletheError)
+
+
+def test_a_network_and_arrays_of_ones_own(clients: dict[str, Any], tmp_path: Path) -> None:
+    mine = network()
+    before = [parameter.clone() for parameter in mine.parameters()]
+    run = fedlethe.train(mine, clients, out=tmp_path / "run", rounds=2, seed=3, local={"epochs": 1})
+    assert all(torch.equal(*pair) for pair in zip(before, mine.parameters(), strict=True))  # it stays the caller's
+    assert run.trained is not None
+    assert run.trained.rounds == 2
+    assert run.clients == ("east", "south", "west")
+    erasure = run.erase("south", method="retrain")
+    without = {name: held for name, held in clients.items() if name != "south"}
+    again = fedlethe.train(network(), without, out=tmp_path / "again", rounds=2, seed=3, local={"epochs": 1})
+    assert all(
+        torch.equal(*pair) for pair in zip(run.model(erasure.id).parameters(), again.model().parameters(), strict=True)
+    )
+
+
+def test_a_run_is_opened_again_with_what_it_was_given(clients: dict[str, Any], tmp_path: Path) -> None:
+    fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    run = fedlethe.open_run(tmp_path / "run", network(), clients)
+    assert run.erase("west").id == "0001"
+    assert [one.forget for one in run.erasures()] == [("west",)]
+    with pytest.raises(FedletheError, match=r"the run's data were handed over from Python.*open_run\(RUN, model"):
+        fedlethe.open_run(tmp_path / "run").erase("east")
+    with pytest.raises(FedletheError, match=r"the run's network was handed over from Python"):
+        fedlethe.open_run(tmp_path / "run", data=clients).erase("east")
+    other = {**clients, "east": arrays(9)}
+    with pytest.raises(FedletheError, match="are not those it was trained on"):
+        fedlethe.open_run(tmp_path / "run", network(), other).erase("east")
+    with pytest.raises(FedletheError, match="holds a run of another model"):
+        fedlethe.open_run(tmp_path / "run", nn.Linear(5, 2, bias=False), clients).erase("east")
+    assert fedlethe.open_run(tmp_path / "run").requests().requests == ()  # which needs neither
+    command = [sys.executable, "-m", "fedlethe", "erase", str(tmp_path / "run"), "--client", "east"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr.count("\n")) == (2, 1)
+    assert "handed over from Python" in process.stderr
+
+
+def test_a_data_set_a_loss_and_inputs_of_any_rank(tmp_path: Path) -> None:
+    x, y = torch.randn(40, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    volumes = {name: TensorDataset(x + number, y) for number, name in enumerate("abc")}
+    asked: list[tuple[int, ...]] = []
+
+    def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(outputs.shape))
+        return nn.functional.multi_margin_loss(outputs, labels)
+
+    net = nn.Sequential(nn.Conv3d(2, 3, 3, padding=1), nn.Flatten(), nn.LazyLinear(2))
+    net(x[:2])
+    run = fedlethe.train(net, volumes, out=tmp_path / "run", rounds=1, loss=loss, local={"epochs": 1})
+    assert asked
+    assert {shape[1:] for shape in asked} == {(2,)}
+    plain = fedlethe.train(net, volumes, out=tmp_path / "plain", rounds=1, local={"epochs": 1})
+    pair = zip(run.model().parameters(), plain.model().parameters(), strict=True)
+    assert not all(torch.equal(*both) for both in pair)
+    assert run.erase("b").subject == "b"
+
+
+def test_the_whole_way_of_a_request(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=2)
+    key = fedlethe.new_key(tmp_path / "key")
+    asked = run.request("east", reason="withdrew", by="the tests")
+    carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
+    assert carried.certificate is not None
+    assert fedlethe.verify(carried.certificate, key.public, run.path).failed == ()
+    assert fedlethe.verify(run.path).failed == run.verify().failed == ()
+    assert [one.purge for one in run.requests().requests] == ["done"]
+    assert json.loads((run.path / "erasures/0001/erasure.json").read_text())["method"] == "retrain"
+    with pytest.raises(ConfigError, match="name the public key"):
+        fedlethe.verify(carried.certificate)
+
+
+def test_an_audit_of_an_erasure_is_kept(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    erasure = run.erase("west", plan=fedlethe.ErasurePlan(method="retrain"))
+    found = run.audit(erasure, references=3)
+    assert found == run.audit("0001", references=3)
+    assert found.references == 3
+    with pytest.raises(FedletheError, match="take 3 retrainings at least"):
+        run.audit(erasure, references=2)
+
+
+def test_a_closed_form_run_by_name(tmp_path: Path) -> None:
+    data = {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 30}
+    run = fedlethe.train(data=data, out=tmp_path / "run", learner="closed-form", features={"scales": 2})
+    erasure = run.erase("hospital-1")
+    assert erasure.guarantee is not None
+    assert erasure.guarantee.kind == "exact"
+    joined = run.erase(join=["hospital-1"], after=erasure.id)
+    assert joined.joined == ("hospital-1",)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"data": [1, 2]}, "data: a list was given"),
+        ({"data": {}}, "give a mapping of clients"),
+        ({"data": {"a": 3}}, "client 'a': has a int; give a pair"),
+        ({"data": {"a": (np.zeros((4, 5), np.int32), np.zeros(4, int))}}, "client 'a': has x of int32"),
+        ({"data": {"a": (np.full((4, 5), np.nan, np.float32), np.zeros(4, int))}}, "values that are not finite"),
+        ({"data": {"a": (np.zeros((4, 5), np.float32), np.zeros(3, int))}}, "has y of int64, shape"),
+        ({"data": {"a": (np.zeros((4, 5), np.float32), np.full(4, -1))}}, "class numbers from 0"),
+        ({"data": {"a": arrays(0), "b": (np.zeros((4, 6), np.float32), np.arange(4) % 2)}}, "make them one"),
+        ({"model": 3}, "model: a int was given"),
+        ({"model": None, "loss": nn.functional.cross_entropy}, "loss: goes with a torch.nn.Module"),
+        ({"local": {"epoch": 1}}, "did you mean 'epochs'"),
+        ({"nonsense": {}}, "no key 'nonsense'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    change: dict[str, Any], match: str, clients: dict[str, Any], tmp_path: Path
+) -> None:
+    arguments: dict[str, Any] = {"model": network(), "data": clients, **change}
+    with pytest.raises(FedletheError, match=match):
+        fedlethe.train(**arguments, out=tmp_path / "run", rounds=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_of_sources_keep_their_classes() -> None:
+    from fedlethe.data.phantom import Phantom
+
+    images = of_clients({"a": Phantom(size=16, hospitals=1, images_per_hospital=20)})
+    assert images.classes == Phantom(size=16, hospitals=1, images_per_hospital=20).load().classes
+    assert set(images.sites.tolist() if images.sites is not None else ()) == {"a"}
+
+
+def test_a_plan_and_fields_beside_it_are_refused(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    with pytest.raises(ConfigError, match="says how already; leave after out"):
+        run.erase("west", plan=fedlethe.ErasurePlan(), after="0001")
+    with pytest.raises(ConfigError, match="nobody is named"):
+        run.erase()
+    with pytest.raises(FedletheError, match="did you mean 'method'"):
+        run.erase("west", metod="retrain")
+
+
+def test_the_example_of_ones_own_model_is_short_and_runs(tmp_path: Path) -> None:
+    path = EXAMPLES / "own_model.py"
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith(("#", '"""'))]
+    assert len(lines) <= 30
+    imported = {line.split()[1].split(".")[0] for line in lines if line.startswith(("import", "from"))}
+    assert {name for name in imported if name.startswith("fedlethe")} == {"fedlethe"}
+    program = [sys.executable, str(path), str(tmp_path / "run")]
+    told = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    assert "erased south - exact" in told
+    assert "utility: useful" in told
