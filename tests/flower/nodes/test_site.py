@@ -93,3 +93,21 @@ def test_all_nodes_compute_as_they_are_asked() -> None:
         assert held.federation.execution.precision == "float32"
     finally:
         torch.set_num_threads(threads)
+
+
+def hospitals(scale: int = 1) -> Any:
+    """Arrays of two, as a function outside this package gives them."""
+    images = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((8, 8), np.uint8) * scale
+    return {hospital: (images, np.arange(12) % 2) for hospital in ("north", "south")}
+
+
+def test_a_node_finds_a_model_and_data_from_outside_by_their_names() -> None:
+    document: dict[str, Any] = {
+        "model": {"name": "tests.testing.test_models:Net"},
+        "data": {"source": f"{__name__}:hospitals", "scale": 2},
+    }
+    here = site(document, {"client-uid": "south"}, None)
+    assert (here.client, here.images.image_shape) == ("south", (1, 8, 8))
+    assert type(here.federation.network).__name__ == "Net"
+    with pytest.raises(FedletheError, match="model 'no_such_lab:Net': there is no module 'no_such_lab'; install"):
+        site({**document, "model": {"name": "no_such_lab:Net"}}, {"client-uid": "south"}, None)
