@@ -131,7 +131,7 @@ class Returning:
                 words = f"about {100 * share:.0f} % of its images are those of {owner}, {self.erased.clients[owner]}"
                 if client in self.take_back:
                     continue
-                # Some images in common can be patients who went to both; a hospital under another name has most of them.
+                # Some images in common can be patients who went to both; a hospital that was renamed has most of them.
                 if share >= SHARE:
                     self._leave(grid, client, f"{words}; it comes back by take-back={client}")
                     break
