@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 
 from fedlethe.errors import FedletheError
-from fedlethe.plugins import FromOutside, Outside, Registry, SourceFile, lacking, options_of, path_of
+from fedlethe.plugins import Registry, frozen_dataclass, lacking, path_of
 
 CODE = """
 from dataclasses import dataclass
-from pathlib import Path
 
 @dataclass(frozen=True)
 class Net:
     size: int = 3
-    weights: Path | None = None
     def build(self):
         return self.size
 
@@ -29,14 +27,8 @@ class Net:
 class Loose:
     size: int = 3
 
-def made(in_channels, size: int, ratio: float = 0.5, where: Path = Path("x")):
-    return in_channels, size, ratio, where
-
-def anything(**options):
-    return options
-
-def fails():
-    raise ZeroDivisionError("no such\\nnumber")
+def made():
+    return 3
 
 number = 3
 """
@@ -182,83 +174,14 @@ def test_the_current_folder_comes_last(
     assert sys.path[-1] == str(tmp_path)
 
 
-# Options
-
-
-def _outside(registry: Registry[Any], name: str, **options: Any) -> Outside[Any]:
-    return Outside(registry=registry, name=name, options=options)
-
-
-def test_options_are_checked_and_stored_as_toml_has_them(registry: Registry[Any], write: Write) -> None:
-    module = write()
-    here = str(Path("w.pt").resolve())
-    assert _outside(registry, f"{module}:Net", weights="w.pt").checked().options == {"size": 3, "weights": here}
-    made = _outside(registry, f"{module}:made", size=2, where="w.pt").checked("in_channels")
-    assert made.options == {"size": 2, "where": here}
-    assert made.called(in_channels=1, unknown=2) == (1, 2, 0.5, Path(here))
-    assert _outside(registry, f"{module}:anything", a=1).called(b=2) == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "words"),
-    [
-        ("Net", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
-        ("Net", {"size": "x"}, "'size': input should be a valid integer"),
-        ("made", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
-        ("made", {"size": "x"}, "'size': input should be a valid integer"),
-        ("made", {"size": True}, "'size': a whole number is wanted, not true"),
-        ("made", {}, "'size': field required"),
-        ("made", {"size": 1, "in_channels": 3}, "no option 'in_channels'"),
-    ],
-)
-def test_a_wrong_option_is_named(
-    registry: Registry[Any], write: Write, name: str, options: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(FedletheError, match=words):
-        _outside(registry, f"{write()}:{name}", **options).checked("in_channels")
-
-
-def test_what_fails_says_where(registry: Registry[Any], write: Write) -> None:
-    module = write()
-    with pytest.raises(FedletheError, match=rf"ZeroDivisionError: no such number, {module}.py line \d+\); correct it"):
-        _outside(registry, f"{module}:fails").called()
-
-
-def test_a_name_that_no_package_brings_is_told_when_it_is_used(registry: Registry[Any]) -> None:
-    with pytest.raises(FedletheError, match=r"thing 'gone': no installed package brings it \(.*fedlethe.tests\)"):
-        _ = _outside(registry, "gone").kind
-
-
-def test_options_are_those_of_the_table_wherever_a_thing_comes_from(registry: Registry[Any]) -> None:
-    from fedlethe.models import OutsideModel
-    from fedlethe.models.small_cnn import SmallCnn
-
-    model = OutsideModel(outside=_outside(registry, "gone", size=3))
-    assert isinstance(model, FromOutside)
-    assert options_of(model) == {"size": 3}
-    assert options_of(SmallCnn()) == {"norm": "group"}
-
-
-# The code
-
-
-def test_the_file_is_known_by_its_bytes(registry: Registry[Any], write: Write, tmp_path: Path) -> None:
-    module = write()
-    code = SourceFile.of("mine", registry[f"{module}:Net"])
-    assert code.path == str(tmp_path / f"{module}.py")
-    code.demand({"sha256": code.sha256, "path": "/elsewhere"}, "RUN: its model")  # the same file at another place
-    (tmp_path / f"{module}.py").write_text(CODE + "\n")
-    changed = SourceFile.of("mine", registry[f"{module}:Net"])
-    with pytest.raises(FedletheError, match=r"^RUN: its model 'mine': .* is not the file that it was trained with"):
-        changed.demand(vars(code), "RUN: its model")
-
-
-def test_what_is_in_no_file_cannot_be_kept() -> None:
-    scope: dict[str, Any] = {}
-    exec("class Typed: pass", scope)
-    with pytest.raises(FedletheError, match="is written in no file"):
-        SourceFile.of("typed", scope["Typed"])
-
-
 def test_an_import_path_leads_back_to_its_class() -> None:
     assert path_of(Registry) == "fedlethe.plugins:Registry"
+
+
+def test_only_a_frozen_dataclass_has_options_as_its_fields() -> None:
+    from fedlethe.models.small_cnn import SmallCnn
+
+    assert frozen_dataclass(SmallCnn)
+    assert not frozen_dataclass(SmallCnn())
+    assert not frozen_dataclass(Registry)
+    assert not frozen_dataclass(lacking)

@@ -16,6 +16,7 @@ from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
+from fedlethe.deferred import options_of
 from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
 from fedlethe.entered import demand_texts
 from fedlethe.errors import ConfigError, FedletheError
@@ -25,7 +26,6 @@ from fedlethe.federation.repair import Repair
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
 from fedlethe.parts import build_method, check_method, code_of, demand_code, features_of, model_of, needs_of, source_of
-from fedlethe.plugins import options_of
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 

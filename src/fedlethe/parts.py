@@ -15,10 +15,12 @@ from fedlethe.data import DATASETS
 from fedlethe.data.federated import Source
 from fedlethe.data.given import GivenSource
 from fedlethe.data.outside import OutsideSource
+from fedlethe.deferred import FromOutside, Outside
 from fedlethe.document import Document, construct, entry
 from fedlethe.models import MODELS, Model, OutsideModel
 from fedlethe.models.given import GivenModel
-from fedlethe.plugins import GIVEN, FromOutside, Outside, Registry, SourceFile
+from fedlethe.plugins import GIVEN, Registry
+from fedlethe.source_file import SourceFile
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 

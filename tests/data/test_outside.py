@@ -12,8 +12,8 @@ import pytest
 from fedlethe.data import DATASETS
 from fedlethe.data.outside import OutsideSource, of_arrays
 from fedlethe.data.phantom import Phantom
+from fedlethe.deferred import Outside
 from fedlethe.errors import FedletheError
-from fedlethe.plugins import Outside
 
 ONES = np.ones((4, 8, 8), np.uint8)
 LABELS = np.array([0, 1, 2, 1], np.uint8)

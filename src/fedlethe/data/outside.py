@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.federated import LabelledImages, Source
+from fedlethe.deferred import Outside
 from fedlethe.errors import DataError
-from fedlethe.plugins import Outside, frozen_dataclass
+from fedlethe.plugins import frozen_dataclass
 from fedlethe.types import ClientId
 
 

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fedlethe.deferred import parameters
 from fedlethe.errors import FedletheError
 from fedlethe.models import Model, initialise
-from fedlethe.plugins import parameters, path_of
+from fedlethe.plugins import path_of
 from fedlethe.seeding import torch_generator
 from fedlethe.vector import Layout, load_vector, to_vector
 
