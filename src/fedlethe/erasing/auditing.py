@@ -8,6 +8,7 @@ way, so that a kill loses no retraining, and goes with the purge: it was made of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -125,9 +126,32 @@ def _is_entered(run: OpenRun, id: str, references: int) -> bool:
 
 def enter(run: OpenRun, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
-    content = to_json(found, Attested).encode()
+    content = to_json(replace(found, findings=tuple(map(_to_three_digits, found.findings))), Attested).encode()
     written = run.history.store.write("erasure", f"erasures/{id}/{AUDIT}", None, [content], ending=JSON)
     run.history.ledger.add_artefacts([written])
+
+
+def _to_three_digits(finding: Finding) -> Finding:
+    """A finding as it is kept: to all its digits a figure is an equation in the erased images that outlives them."""
+
+    def short(value: float | None) -> float | None:
+        return value if value is None or not math.isfinite(value) else float(f"{value:.2e}")
+
+    def all_of(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        return None if values is None else tuple(short(value) or 0.0 for value in values)
+
+    found = finding.measured
+    if found is not None:
+        found = replace(
+            found,
+            candidates=all_of(found.candidates) or (),
+            untouched=all_of(found.untouched) or (),
+            references=all_of(found.references) or (),
+            floor=short(found.floor),
+            power=all_of(found.power),
+            details={name: short(value) or 0.0 for name, value in found.details.items()},
+        )
+    return replace(finding, measured=found, limit=short(finding.limit))
 
 
 def attested(run: OpenRun, id: str) -> Attested | None:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL
 from fedlethe.config import CLOSED_FORM
 from fedlethe.erasing.erase import Erasure
-from fedlethe.history.succession import Part
+from fedlethe.history.succession import Part, all_took_part
 from fedlethe.privacy.hiding import SPANNED
 from fedlethe.types import ClientId, Guarantee
 
@@ -62,7 +62,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
     if not (untouched or erasure.method in RETRAINS or (went_back and whole)):
         return "evidence"
-    return "guaranteed" if later else "exact"
+    return "guaranteed" if later or not all_took_part(parts) else "exact"
 
 
 def first_round(parts: Sequence[Part], clients: Sequence[ClientId]) -> int | None:

@@ -26,7 +26,7 @@ from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.disk import anew as anew_folder
 from fedlethe.history.history import History
 from fedlethe.history.store import JSON
-from fedlethe.history.succession import Succession
+from fedlethe.history.succession import Succession, all_took_part
 from fedlethe.learners import closed_form
 from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import SPANNED, Hidden
@@ -309,7 +309,9 @@ def _enter(
         request=request.canonical(store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=certain(unlearned.guarantee, stages, None if mask is None else mask.hidden),
+        guarantee=certain(
+            unlearned.guarantee, stages, None if mask is None else mask.hidden, all_took_part(run.parts(request.after))
+        ),
         stages=tuple(stages),
         cost=stages[-1].cost,
         retraining_examples=retraining_examples(
@@ -347,16 +349,23 @@ def _enter(
     return erasure
 
 
-def certain(guarantee: Guarantee | None, stages: Sequence[Stage], hidden: Hidden | None = None) -> Guarantee | None:
+def certain(
+    guarantee: Guarantee | None, stages: Sequence[Stage], hidden: Hidden | None = None, everybody: bool = True
+) -> Guarantee | None:
     """What is certain of the model after the last stage, given what is certain of the unlearned one.
 
     Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
     them; but no retraining makes them, so 'exact' does not outlast them. Noise in the directions in which candidates
-    differ is made of models that held the erased clients: nothing is certain then.
+    differ is made of models that held the erased clients: nothing is certain then. And where not everybody took part
+    in every round, the rounds are those that were drawn with the erased clients among who could be drawn; a training
+    without them would draw others.
     """
     if hidden is not None and hidden.by in SPANNED:
         return None
     later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
+    if guarantee is not None and guarantee.kind == "exact" and not everybody:
+        drawn = "in rounds that were drawn with the erased clients among who could be drawn: a training without them"
+        guarantee = Guarantee("guaranteed", f"{guarantee.statement}, {drawn} draws others")
     if guarantee is None or guarantee.kind != "exact" or not later:
         return guarantee
     made = f"{guarantee.statement}; then {', '.join(later)}, without the erased clients' images: no longer a retraining"

@@ -56,6 +56,18 @@ def gone_after(parts: Sequence[Part]) -> tuple[frozenset[ClientId], ...]:
     return tuple(frozenset[ClientId]().union(*(part.erased for part in parts[i:])) for i in range(len(parts)))
 
 
+def all_took_part(parts: Sequence[Part]) -> bool:
+    """Whether everybody who could take part in a round did, in every round of these trainings.
+
+    Else a training without some of them would draw other participants for the same rounds.
+    """
+    return all(
+        set(part.history.clients) <= set(part.history.participants(round))
+        for part in parts
+        for round in range(1, part.history.rounds + 1)
+    )
+
+
 class Succession:
     """See the module's docstring; the methods are those of `History`.
 

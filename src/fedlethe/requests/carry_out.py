@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 from fedlethe.entered import demand_said
 from fedlethe.erasing.auditing import Attested, attest, attested, demand_references
-from fedlethe.erasing.erase import Erasure, done, erase_locked, recorded
+from fedlethe.erasing.erase import Erasure, done, erase_locked, erasures, recorded
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import demand_trained_on, names_of, refuse_known, unnamed
 from fedlethe.erasing.plan import ErasurePlan
@@ -44,10 +44,12 @@ from fedlethe.later import torch
 from fedlethe.requests.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
 from fedlethe.requests.purge import demand_finished, demand_keys, enter_lost, is_purged, purge
 from fedlethe.requests.signing import SigningKey
-from fedlethe.runs.lineage import held_by, up_to
+from fedlethe.runs.lineage import held_by, models_holding, up_to
 from fedlethe.runs.remote import OutOfReach
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
+from fedlethe.unlearning.retrain import Retrain
+from fedlethe.unlearning.rollback import Rollback
 
 AuditStep: TypeAlias = Callable[[OpenRun, Erasure, ErasureOrder, int], None]
 """Audits an erasure against so many retrainings and enters the findings, once; see `attest`."""
@@ -254,8 +256,31 @@ def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> Erasur
         _demand_result(run, request, plan.result)
         return plan
     plan = replace(plan, after=after)
-    _built(run, request, plan)
+    _demand_no_retraining_beside(run, request, _built(run, request, plan))
     return plan
+
+
+def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: ErasureOrder) -> None:
+    """Refuse a method that leaves something of the clients in the model where a model without them stays beside it.
+
+    The two share what the retained clients did, so their difference would tell what is left of the erased ones.
+
+    Raises:
+        RequestError: There is such a model; it can be the request's result.
+    """
+    if run.config.exact is not None or request.patients or isinstance(order.method, (Retrain, Rollback)):
+        return
+    asked = frozenset(request.clients)
+    holding = models_holding(run.history, run.earlier, asked)
+    free = [one for one in erasures(run) if asked <= set(one.forget) and one.id not in holding and one.model.exists()]
+    if free:
+        same = next((one.id for one in reversed(free) if set(one.forget) == asked and one.after == order.after), None)
+        take = "" if same is None else f"take it as the result: --result {same}, or "
+        raise RequestError(
+            f"request {request.id}: the model of erasure {same or free[-1].id} was made without {request.subject}, and "
+            f"stays; beside it the model of '{order.method_name}' would tell what that leaves of them: {take}train "
+            "again: --method retrain"
+        )
 
 
 def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:

@@ -345,10 +345,7 @@ def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
     """
     base = run.history.base if purged else request.erasure
     kept = ["the initial model", "the ledger: who took part when, weights, losses, evaluations, hashes"]
-    if run.history.store.holds(f"erasures/{request.erasure}/model"):
-        kept.insert(0, "the model after")
-    if base != request.erasure:
-        kept.insert(0, f"the run's model now, which is that of erasure {base}")
+    kept = [*_models_left(run, request, purged, base), *kept]
     if has_influence(run.history.keep):
         of = "the model after" if base == request.erasure else f"the model of erasure {base}"
         kept.append(f"the retained clients' influences, rebased on {of}, so that the next erasure can be made")
@@ -365,6 +362,29 @@ def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
     if run.config.exact is not None:
         kept.append("the retained clients' statistics, from which the model is summed again")
     return kept
+
+
+def _models_left(run: OpenRun, request: ErasureRequest, purged: bool, base: str | None) -> Iterator[str]:
+    """The models of erasures that stay, in this run and in those that it began from, in words."""
+    assert request.erasure is not None
+    going = (
+        {}
+        if purged
+        else {one.folder.path: {two.path for two in one.artefacts} for one in condemned(run, request, request.erasure)}
+    )
+    for folder in folders_of(run):
+        own = folder is run.history
+        for id in folder.ledger.erasures().values():
+            name = f"erasures/{id}/model"
+            if not folder.store.holds(name) or folder.store.find(name).path in going.get(folder.path, ()):
+                continue
+            if own and id == request.erasure:
+                yield "the model after"
+            elif own and id == base:
+                yield f"the run's model now, which is that of erasure {id}"
+            else:
+                where = "" if own else f" of run {folder.ledger.run_id}"
+                yield f"the model of erasure {id}{where}, which holds nothing of them by the record of how it was made"
 
 
 def _run(run: OpenRun) -> dict[str, Any]:

@@ -386,7 +386,10 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
         else:
             prepared = prepare_with(config, remote_data(known), remote or OutOfReach(path, known))
         if prepared.fingerprint != fingerprint and not _all_retained(prepared.images, erased):
-            message = "the images or their division are not those it was trained on"
+            message = (
+                "the images or their division are not those it was trained on; where an erased client's files left "
+                "data that are divided at random, put them back, or go on from the erasure's model: train --after"
+            )
             raise HistoryError(
                 f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"
             )

@@ -100,14 +100,14 @@ def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
     points = study.points(seen)
     canonical = replace(request, forget=()).canonical()
     result = WhoLeft(run.path, canonical, study.clients, draws, points)
-    enter_study(run.history, "who_left", to_json(result, WhoLeft))
+    enter_study(run.history, "identity", to_json(result, WhoLeft))
     style.save(pictures.identity(points), run.path / "report")
     return result
 
 
 def saved_who_left(history: RunFolder) -> WhoLeft | None:
     """The run's study of who left, where one was made."""
-    content = study_content(history, "who_left")
+    content = study_content(history, "identity")
     return None if content is None else from_json(content, WhoLeft)
 
 
@@ -143,7 +143,7 @@ class _Study:
     def erased(self, index: int, draw: int) -> Iterator[_Seen]:
         """Erase one client, and yield what is seen at each stage."""
         run, client, repair = self.run, self.clients[index], self.request.repair
-        generator = numpy_generator(run.config.seed, "who_left", client, draw)
+        generator = numpy_generator(run.config.seed, "identity", client, draw)
         others = [other for other in self.clients if other != client]
         decoys, few = (
             sorted(generator.choice(others, size, replace=False).tolist()) if size else []

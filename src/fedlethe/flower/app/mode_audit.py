@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "audit_mode": hold an erasure's model against retrainings, on the images of the nodes."""
+"""mode = "audit": hold an erasure's model against retrainings, on the images of the nodes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "erase_mode" or "retrain_mode": take clients out of the run's model, over the nodes of those who remain."""
+"""mode = "erase" or "retrain": take clients out of the run's model, over the nodes of those who remain."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def erase_mode(session: Session) -> None:
 
 def retrain_mode(session: Session) -> None:
     """Train again from the start without the clients: exact, and the reference for everything else."""
-    done = _erased(session, "retrain_mode", {}, {}, {})
+    done = _erased(session, "retrain", {}, {}, {})
     LOG.info("fedlethe: retrained without %s: %s", ", ".join(done.forget), done.model)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""mode = "train_mode" or "closed-form": train into the run folder, over nodes."""
+"""mode = "train" or "closed-form": train into the run folder, over nodes."""
 
 from __future__ import annotations
 
