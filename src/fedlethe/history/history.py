@@ -117,19 +117,19 @@ def residual(history: History, round: int, forget: frozenset[ClientId]) -> Vecto
 def retained_schedule(
     history: History, forget: frozenset[ClientId], after: int = 0
 ) -> list[tuple[int, tuple[ClientId, ...]]]:
-    """The rounds after `after` with the participants that they had, less the forgotten ones.
+    """The rounds after `after` with the participants that they had, less the forgotten ones; nobody in some of them.
 
     Raises:
-        HistoryError: A round has nobody left, so there is no training to make of it.
+        HistoryError: Nobody is left in any round, so there is no training to make of it.
     """
     schedule = [
         (round, tuple(client for client in history.participants(round) if client not in forget))
         for round in range(after + 1, history.rounds + 1)
     ]
-    if empty := [round for round, clients in schedule if not clients]:
+    if schedule and not any(clients for _, clients in schedule):
         raise HistoryError(
-            f"round {empty[0]}: only {', '.join(sorted(forget))} took part in it, so nobody is left to train it again; "
-            "train anew without them, and with more participation"
+            f"only {', '.join(sorted(forget))} took part in the rounds after round {after}, so nobody is left to train "
+            "them again; train anew without them, and with more participation"
         )
     return schedule
 
