@@ -25,7 +25,8 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from fedlethe.types import Vector
 
 

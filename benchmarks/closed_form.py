@@ -36,7 +36,8 @@ from fedlethe.federation.train import train
 from fedlethe.learners.training import train_run
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet50
-from fedlethe.runs.run import opened_run, prepare
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.preparing import prepare
 from fedlethe.vector import Layout, to_vector
 
 GONE = "client-2"

@@ -27,7 +27,8 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from fedlethe.config import resolve
 from fedlethe.flower import LocalGrid, LocalNode, Recording
 from fedlethe.flower.wrap.client_name import named
-from fedlethe.runs.run import Prepared, prepare
+from fedlethe.runs.preparing import prepare
+from fedlethe.runs.run import Prepared
 from fedlethe.vector import to_vector
 
 Keep: TypeAlias = Literal["needed", "everything"]

@@ -33,7 +33,8 @@ from fedlethe.requests.carry_out import carry_out
 from fedlethe.requests.request import listed, open_request
 from fedlethe.requests.signing import SigningKey
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 
 MOMENTS = 60
 GONE = "hospital-1"

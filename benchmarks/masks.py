@@ -20,7 +20,7 @@ from fedlethe.config import resolve
 from fedlethe.document import Document
 from fedlethe.learners.training import train_run
 from fedlethe.privacy.shape import cheapest
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from fedlethe.studies.frontier import frontier, setting_of
 from fedlethe.types import HidingPoint
 

@@ -36,7 +36,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.learners.training import train_run
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet50
-from fedlethe.runs.run import opened_folder
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import EVERYTHING, Need, RoundRecord, Update, Vector
 from fedlethe.unlearning.influence import Influence
 from fedlethe.vector import Layout, to_vector

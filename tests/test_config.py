@@ -12,7 +12,7 @@ from fedlethe.document import Document, assignments, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.models.resnet import ResNet50
 from fedlethe.presets import PRESETS, from_layers
-from fedlethe.runs.run import toml_text
+from fedlethe.runs.run_toml import toml_text
 from fedlethe.types import EVERYTHING, Need
 
 

@@ -152,7 +152,7 @@ def test_control_characters_are_refused_in_every_option(
 
 
 def test_python_is_refused_what_the_command_line_is(run: Path) -> None:
-    from fedlethe.runs.run import opened_run
+    from fedlethe.runs.opening import opened_run
 
     with opened_run(run) as opened:
         for told in ({"reason": "a\x1bb"}, {"by": "a\nb"}, {"legal_ground": "a\x00b"}, {"patients": ["a\x1b"]}):

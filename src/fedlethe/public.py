@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fedlethe.public_run import Run
     from fedlethe.requests.signing import NewKey
     from fedlethe.requests.verify import Verified
-    from fedlethe.runs.run import Given
+    from fedlethe.runs.opening import Given
     from fedlethe.studies.compare import Comparison
 
 Data = Mapping[ClientId, Any]
@@ -84,7 +84,7 @@ def train(
     from fedlethe.learners.training import train_run
     from fedlethe.plugins import GIVEN
     from fedlethe.public_run import Run
-    from fedlethe.runs.run import config_for
+    from fedlethe.runs.run_toml import config_for
 
     named_model, named_data = _table(model, "name"), _table(data, "source")
     given = given_parts(None if named_model else model, None if named_data else data, loss)
@@ -125,7 +125,7 @@ def open_run(
         fedlethe.errors.HistoryError: nowhere: there is no such run folder; make one with: fedlethe train --out nowhere
     """
     from fedlethe.public_run import Run
-    from fedlethe.runs.run import read_run_document
+    from fedlethe.runs.run_toml import read_run_document
 
     read_run_document(Path(path))
     return Run(Path(path), given_parts(model, data, loss))
@@ -156,7 +156,7 @@ def compare(
         FedletheError: A name is not there, or a number is out of range.
     """
     from fedlethe.pages.comparison_table import write_comparison
-    from fedlethe.runs.run import config_for
+    from fedlethe.runs.run_toml import config_for
     from fedlethe.studies.compare import compare as compare_methods
 
     document = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config)
@@ -211,7 +211,7 @@ def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
     from fedlethe.data.given import GivenSource, of_clients
     from fedlethe.later import nn
     from fedlethe.models.given import GivenModel
-    from fedlethe.runs.run import Given
+    from fedlethe.runs.opening import Given
 
     if model is not None and not isinstance(model, nn.Module):
         raise ConfigError(f"model: a {type(model).__name__} was given; give a torch.nn.Module or a name")

@@ -16,7 +16,7 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import HistoryError
 from fedlethe.learners.training import train_run
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests.acting import document, trained
 
 GONE = "hospital-1"

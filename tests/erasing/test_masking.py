@@ -35,7 +35,8 @@ from fedlethe.learners.training import train_run
 from fedlethe.privacy.accounting import pick_guess, top_guess
 from fedlethe.privacy.hiding import rounded_up
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from fedlethe.studies.frontier import frontier
 from fedlethe.studies.who_left import who_left
 from fedlethe.vector import VARIANCE_FLOOR

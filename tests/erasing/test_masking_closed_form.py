@@ -21,7 +21,8 @@ from fedlethe.learners.training import train_run
 from fedlethe.privacy.hiding import rounded_up
 from fedlethe.privacy.span import Span
 from fedlethe.runs.lineage import held_by, up_to
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from fedlethe.studies.frontier import frontier
 
 HOSPITALS = tuple(f"hospital-{number}" for number in range(4))

@@ -24,7 +24,7 @@ from fedlethe.federation.metered import Meter
 from fedlethe.history.sealing import Key, Keys
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests import acting
 
 MASKED = ErasurePlan(method="influence", options={"clip": 0.5}, mask={"epsilon": 3.0}, repair={})

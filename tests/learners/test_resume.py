@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fedlethe.runs.run import opened_folder
+from fedlethe.runs.run_toml import opened_folder
 from tests.conftest import TINY, Fedlethe
 
 ROUNDS = "14"

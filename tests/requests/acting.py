@@ -15,7 +15,7 @@ from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import Carried, carry_out
 from fedlethe.requests.request import open_request
 from fedlethe.requests.signing import SigningKey
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 RECOMMENDED = ErasurePlan(method="recommended", options={}, mask={}, repair={})

@@ -26,7 +26,8 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import current, purge_due
 from fedlethe.requests.request import listed, withdraw
 from fedlethe.requests.verify import Verified, verify_certificate, verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import KEY, RECOMMENDED, carry, certified, document, erased, request, trained
 
 GONE = "hospital-1"

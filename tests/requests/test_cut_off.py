@@ -26,7 +26,8 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, purge_due
 from fedlethe.requests.request import listed
 from fedlethe.requests.verify import Verified, verify_certificate, verify_ledger
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from tests.requests.acting import KEY, RECOMMENDED, carry, certified, document, erased, request, trained
 
 GONE, OTHER = "hospital-1", "hospital-2"

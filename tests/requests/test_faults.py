@@ -33,8 +33,9 @@ from fedlethe.models import MODELS
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import open_request
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs import run as run_module
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs import records, run_toml
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import KEY
 from tests.requests.faults import GROWS, Disk, failing, reaches_sqlite
 
@@ -112,8 +113,9 @@ def _light() -> Iterator[None]:
     """A tiny model, and no time for what is worked out or drawn; what is written, and where to, is as it is."""
     adapter, parsed = lru_cache(TypeAdapter), lru_cache(document.parse_toml)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (document, run_module):
+        for module in (document, records):
             patch.setattr(module, "TypeAdapter", adapter)
+        for module in (document, run_toml):
             patch.setattr(module, "parse_toml", lambda *arguments: deepcopy(parsed(*arguments)))
         patch.setattr(evaluation, "_auc", lambda *_: 0.5)
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")

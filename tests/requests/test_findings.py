@@ -24,7 +24,8 @@ from fedlethe.pages.report import report
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import Carried, carry_out
 from fedlethe.requests.request import listed, withdraw
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from tests.requests.acting import KEY, document, request, trained
 
 GONE = "hospital-1"

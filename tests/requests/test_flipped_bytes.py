@@ -21,7 +21,8 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.pages.report import report
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import RECOMMENDED, document, erased, trained
 
 FLIPS = int(os.environ.get("FEDLETHE_FLIPS", "500"))

@@ -19,7 +19,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.chain import canonical
 from fedlethe.pages.report import report
 from fedlethe.requests.signing import new_key
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests.acting import RECOMMENDED, document, erased, request, trained
 from tests.requests.rechaining import rechained
 

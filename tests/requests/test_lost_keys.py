@@ -21,7 +21,8 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, purge_due
 from fedlethe.requests.request import listed
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import KEY, carry, certified, document, request, trained
 
 GONE = "hospital-1"

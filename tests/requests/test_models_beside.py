@@ -15,7 +15,7 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import RequestError
 from fedlethe.requests import signing
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests.acting import carry, certified, document, erased, request, trained
 
 GONE, OTHER = "hospital-1", "hospital-2"

@@ -18,7 +18,8 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.learners.training import train_run
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId, Guarantee
 from tests.learners.test_closed_form import images_of
 from tests.requests.acting import RECOMMENDED, carry, document, erased, request, trained

@@ -36,7 +36,9 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, erase_unsigned, purge_due
 from fedlethe.requests.request import listed, open_request, withdraw
 from fedlethe.requests.verify import verify_certificate, verify_ledger
-from fedlethe.runs.run import OpenRun, opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import KEY, certified, document, erased, request, trained
 from tests.requests.rechaining import rechained
 

@@ -22,7 +22,9 @@ from fedlethe.config import resolve
 from fedlethe.data.federated import SPLITS, FederatedData
 from fedlethe.history.disk import RunFolder
 from fedlethe.models import MODELS
-from fedlethe.runs.run import load_data, opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.preparing import load_data
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
 from tests.learners.test_closed_form import images_of
 from tests.requests.acting import erased, trained

@@ -20,7 +20,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.chain import canonical
 from fedlethe.pages.report import report
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests.acting import RECOMMENDED, document, erased, trained
 from tests.requests.rechaining import rechained
 

@@ -25,7 +25,8 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
 from fedlethe.learners.training import train_run
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
 from tests.requests.acting import document, erased, trained
 

@@ -23,7 +23,8 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.entries import BEGAN
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import erased
 
 FULL = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})

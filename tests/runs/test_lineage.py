@@ -19,7 +19,7 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import current, purge_due
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.lineage import held_by
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.requests.acting import KEY, carry, certified, document, request, trained
 
 GONE, OTHER = "hospital-1", "hospital-2"

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from fedlethe.runs.run import opened_run
+from fedlethe.runs.opening import opened_run
 from tests.conftest import TINY, Fedlethe
 
 NO_REPAIR = ["--repair-rounds", "0"]

@@ -28,7 +28,8 @@ from fedlethe.history.store import JSON
 from fedlethe.learners import closed_form
 from fedlethe.models import initialise
 from fedlethe.progress import track
-from fedlethe.runs.run import OpenRun, from_json, to_json
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import to_vector

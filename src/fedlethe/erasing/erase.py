@@ -33,7 +33,8 @@ from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
 from fedlethe.runs.left_out import keep_prints
-from fedlethe.runs.run import OpenRun, demand_clients, demand_complete, from_json, to_json
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_clients, demand_complete
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Guarantee, Need, RoundRecord, Stage, Vector
 from fedlethe.unlearning import Unlearned

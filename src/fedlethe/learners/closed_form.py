@@ -32,7 +32,8 @@ from fedlethe.history.sent_statistics import append_statistics, kept_features, s
 from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.later import torch
 from fedlethe.progress import track
-from fedlethe.runs.run import OpenRun, Prepared, from_json, to_json
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.types import ClientId, Evaluation, Guarantee, Vector
 from fedlethe.unlearning import Unlearned
 

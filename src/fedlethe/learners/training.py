@@ -24,19 +24,11 @@ from fedlethe.learners import closed_form
 from fedlethe.progress import bar
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.left_out import beginning, held_beginning
-from fedlethe.runs.run import (
-    Prepared,
-    begun_after,
-    begun_parts,
-    earlier,
-    from_json,
-    opened_folder,
-    prepare,
-    read_run_document,
-    run_document,
-    to_json,
-    toml_text,
-)
+from fedlethe.runs.past import begun_after, begun_parts, earlier
+from fedlethe.runs.preparing import prepare, run_document
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import Prepared
+from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import to_vector
 

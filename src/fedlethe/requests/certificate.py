@@ -32,7 +32,9 @@ from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import demand_sound, pages, stray_keys, strays
 from fedlethe.requests.purge import abroad, because_of, condemned, folders_of
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
-from fedlethe.runs.run import OpenRun, erased_images, read_run_document
+from fedlethe.runs.images_erased import erased_images
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import read_run_document
 from fedlethe.types import Evaluation
 from fedlethe.version import VERSION
 

@@ -44,19 +44,14 @@ from fedlethe.history.succession import Part, Succession
 from fedlethe.later import torch
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
+from fedlethe.runs.images_erased import applicable, erased_images
 from fedlethe.runs.lineage import held_by, models_holding
+from fedlethe.runs.past import part_of
+from fedlethe.runs.preparing import divided, load_data
+from fedlethe.runs.records import to_json
 from fedlethe.runs.remote import REMOTE
-from fedlethe.runs.run import (
-    OpenRun,
-    applicable,
-    config_of,
-    divided,
-    erased_images,
-    load_data,
-    part_of,
-    read_run_document,
-    to_json,
-)
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import config_of, read_run_document
 from fedlethe.types import ClientId, Need, Vector
 
 OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"

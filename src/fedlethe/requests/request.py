@@ -22,7 +22,8 @@ from fedlethe.history.request_log import (
     moved,
     requests_of,
 )
-from fedlethe.runs.run import OpenRun, opened_folder
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
 
 

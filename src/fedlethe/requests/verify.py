@@ -22,7 +22,9 @@ from fedlethe.history.request_log import FINDINGS, findings_about, requests_of, 
 from fedlethe.requests import signing
 from fedlethe.requests.certificate import PREDICATE, STATEMENT, audit_facts, figures_of, plain_json
 from fedlethe.requests.folder_checks import foreign_heads, key_problems, pages, stray_keys, strays
-from fedlethe.runs.run import earlier, from_json, part_of, read_run_document
+from fedlethe.runs.past import earlier, part_of
+from fedlethe.runs.records import from_json
+from fedlethe.runs.run_toml import read_run_document
 
 Result: TypeAlias = Literal["ok", "failed", "not checked"]
 

@@ -15,7 +15,7 @@ from fedlethe.data.named_rows import only_named
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.runs.remote import REMOTE
-from fedlethe.runs.run import config_of, read_run_document
+from fedlethe.runs.run_toml import config_of, read_run_document
 from fedlethe.types import ClientId
 
 

@@ -17,7 +17,9 @@ from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.later import torch
 from fedlethe.plots import images_held, style
-from fedlethe.runs.run import OpenRun, load_data, opened_folder
+from fedlethe.runs.preparing import load_data
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 
 IMAGES_SHOWN = 4

@@ -30,7 +30,11 @@ from fedlethe.history.sealing import Key
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Part
 from fedlethe.runs.beginning import Beginning, LeftOut
-from fedlethe.runs.run import OpenRun, begun_parts, chain_of, divided, load_data, purged_images, read_run_document
+from fedlethe.runs.images_erased import purged_images
+from fedlethe.runs.past import begun_parts, chain_of
+from fedlethe.runs.preparing import divided, load_data
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import read_run_document
 from fedlethe.types import ClientId
 
 PRINTS = "fingerprints"

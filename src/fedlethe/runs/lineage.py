@@ -13,7 +13,7 @@ from fedlethe.config import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
 from fedlethe.privacy.hiding import SPANNED
-from fedlethe.runs.run import chain_of
+from fedlethe.runs.past import chain_of
 from fedlethe.types import ClientId
 
 

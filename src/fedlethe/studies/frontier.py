@@ -33,7 +33,8 @@ from fedlethe.privacy.mask import IsotropicMask, Mask, demand_sigma, subspace
 from fedlethe.privacy.noise import Noise
 from fedlethe.privacy.span import Span
 from fedlethe.progress import bar
-from fedlethe.runs.run import OpenRun, demand_complete, from_json, to_json
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_complete
 from fedlethe.seeding import numpy_generator
 from fedlethe.studies.figures import NO_MASK, NOTHING, SIGMA_GIVEN, Look, Probe, figures
 from fedlethe.studies.releases import Scene, scene_of, simulated, times_named

@@ -35,7 +35,8 @@ from fedlethe.privacy.hiding import Hidden
 from fedlethe.privacy.mask import SpanMask
 from fedlethe.privacy.span import ROUNDING, Span
 from fedlethe.progress import bar
-from fedlethe.runs.run import OpenRun, demand_complete, from_json, to_json
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_complete
 from fedlethe.seeding import derive, numpy_generator
 from fedlethe.studies.figures import NO_MASK, Look, Probe, figures
 from fedlethe.studies.releases import times_named

@@ -20,7 +20,8 @@ from fedlethe.requests.certificate import ON_NODES
 from fedlethe.requests.request import listed, open_request
 from fedlethe.requests.signing import new_signing_key, signing_key
 from fedlethe.requests.verify import verify_certificate, verify_ledger
-from fedlethe.runs.run import opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
 from tests.flower.apps import HOSPITALS, App, app_in
 from tests.requests.traces import everything, found, kept_of
 

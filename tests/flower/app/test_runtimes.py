@@ -26,7 +26,8 @@ from fedlethe.requests import signing
 from fedlethe.requests.request import open_request
 from fedlethe.requests.signing import new_signing_key
 from fedlethe.requests.verify import verify_certificate
-from fedlethe.runs.run import config_for, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import config_for
 from tests.flower.apps import CONFIG, HOSPITALS
 from tests.flower.flower_record import slices
 from tests.flower.machines import DEPLOY, machines, wait_until

@@ -33,7 +33,8 @@ from fedlethe.models import initialise
 from fedlethe.pages.report import report
 from fedlethe.runs.cached_images import clear_cache
 from fedlethe.runs.inspection import history_overview
-from fedlethe.runs.run import config_for, opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import config_for, opened_folder
 from fedlethe.seeding import derive
 from fedlethe.vector import to_vector
 from tests.flower.apps import HOSPITALS, App, app_in

@@ -19,7 +19,8 @@ from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.messages import TRAIN, Computing
 from fedlethe.flower.nodes.roster import Roster
 from fedlethe.history.history import InMemoryHistory
-from fedlethe.runs.run import Prepared, prepare
+from fedlethe.runs.preparing import prepare
+from fedlethe.runs.run import Prepared
 from fedlethe.types import EVERYTHING, Need, Vector
 from fedlethe.unlearning import METHODS, unlearn
 from fedlethe.vector import to_vector

@@ -18,7 +18,7 @@ from fedlethe.document import read_toml
 from fedlethe.flower.nodes.local import LocalNode
 from fedlethe.flower.nodes.messages import TRAIN
 from fedlethe.history.entries import BEGAN
-from fedlethe.runs.run import opened_folder
+from fedlethe.runs.run_toml import opened_folder
 from tests.flower.app.test_runtimes import tables
 from tests.flower.apps import CONFIG, HOSPITALS, App, app_in
 

@@ -20,8 +20,8 @@ from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import FlowerFederation, problem_of
 from fedlethe.flower.nodes.messages import STATISTICS, Computing, NodeRequest, statistics_in
 from fedlethe.flower.nodes.recorded_folder import correspondence
+from fedlethe.runs.preparing import prepare_with
 from fedlethe.runs.remote import remote_data
-from fedlethe.runs.run import prepare_with
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
 

@@ -10,7 +10,8 @@ from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.store import JSON
-from fedlethe.runs.run import OpenRun, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
 from fedlethe.seeding import derive
 
 

@@ -21,7 +21,9 @@ from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.request_log import ErasureRequest, find
 from fedlethe.requests import carry_out
 from fedlethe.requests.signing import signing_key
-from fedlethe.runs.run import OpenRun, opened_folder, opened_run
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId, Need
 
 

@@ -20,7 +20,7 @@ from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.roster import NodeIdentity, Roster
 from fedlethe.runs.beginning import Beginning
 from fedlethe.runs.remote import REMOTE
-from fedlethe.runs.run import opened_folder, read_run_document
+from fedlethe.runs.run_toml import opened_folder, read_run_document
 from fedlethe.types import ClientId
 
 LOG = logging.getLogger("flwr")

@@ -40,7 +40,7 @@ from fedlethe.parts import build_method
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge import BESIDE, purge_recorded
 from fedlethe.requests.superlink_state import OWN_RUN
-from fedlethe.runs.run import part_of
+from fedlethe.runs.past import part_of
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
 

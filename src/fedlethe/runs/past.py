@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""The trainings and erasures that led to a model, as run folders tell: of one run, and of those it began from."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fedlethe.errors import HistoryError
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.succession import Part
+from fedlethe.runs.run_toml import ERASURE_FOLDER, opened_folder, read_run_document
+from fedlethe.types import ClientId, Need, Vector
+
+
+def part_of(history: RunFolder, after: str | None) -> Part:
+    """A run's training, and what its erasures took from it, from the first of their chain up to `after`.
+
+    Raises:
+        FedletheError: There is no such erasure.
+    """
+    erased: set[ClientId] = set()
+    repair: dict[ClientId, Vector] = {}
+    patients: dict[ClientId, frozenset[str]] = {}
+    revised: dict[ClientId, str] = {}
+    anew = False
+    chain = chain_of(history, after)
+    # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
+    of_another = history.base is not None and history.base not in {id for id, _ in chain}
+    for id, facts in chain:
+        whole = set(facts["forget"]) - set(facts.get("patients", ()))
+        erased = (erased | whole) - set(facts.get("joined", ()))
+        if influences := history.anew(id):
+            repair, anew = influences, True
+        for client, vector in history.repair(id).items():
+            repair[client] = repair[client] + vector if client in repair else vector
+        for client, names in facts.get("patients", {}).items():
+            patients[client] = patients.get(client, frozenset()) | set(names)
+            revised[client] = f"erasures/{id}/statistics/{client}"
+    return Part(
+        history=history,
+        keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
+        erased=frozenset(erased),
+        repair=repair,
+        patients=patients,
+        revised=revised,
+        erasure=after,
+        anew=anew,
+    )
+
+
+def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
+    """The erasures that led to an erasure, itself the last: id and what erasure.json holds."""
+    chain: list[tuple[str, dict[str, Any]]] = []
+    while after is not None:
+        history.demand_erasure(after)
+        facts = json.loads(history.erasure_record(after))
+        chain.append((after, facts))
+        after = facts.get("after")
+        if after is not None and not (isinstance(after, str) and after < chain[-1][0]):
+            raise HistoryError(
+                f"{history.path}: erasure {chain[-1][0]} cannot come after '{str(after)[:40]}'; restore the run from a "
+                "backup"
+            )
+    return chain[::-1]
+
+
+def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, str]:
+    """The history of the run that a run began from, open as long as `stack` is, and the id of the erasure.
+
+    Raises:
+        FedletheError: The folder is no erasure's.
+    """
+    folder = (path / after).resolve()
+    if not ERASURE_FOLDER.fullmatch(str(folder)):
+        raise HistoryError(f"{folder}: is not an erasure's folder; name one such as RUN/erasures/0001")
+    _, history = stack.enter_context(opened_folder(folder.parent.parent))
+    return history, folder.name
+
+
+def earlier(path: Path, stack: ExitStack) -> tuple[Part, ...]:
+    """The trainings and erasures that a run began from, the first one first; open as long as `stack` is."""
+    return begun_parts(path, read_run_document(path)["run"].get("after"), stack)
+
+
+def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, ...]:
+    """The same for a run that is to begin after an erasure, whose folder is given relative to the run's.
+
+    Raises:
+        FedletheError: The folder is no erasure's, or the runs began from each other in a circle.
+    """
+    parts: list[Part] = []
+    passed = [path.resolve()]
+    while after is not None:
+        history, id = begun_after(path, after, stack)
+        path = history.path
+        if path in passed:
+            raise HistoryError(f"{path}: its run.toml leads back to itself (after = '{after}'); restore it")
+        passed.append(path)
+        parts.append(part_of(history, id))
+        after = read_run_document(path)["run"].get("after")
+    return tuple(parts[::-1])

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""From a configuration to a run that can be trained: data loaded and divided, network built, device chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedlethe.closed_form.featurised import featurise
+from fedlethe.config import RunConfig
+from fedlethe.data.division import divide
+from fedlethe.data.erased import ErasedImages, blanking, without
+from fedlethe.data.federated import FederatedData
+from fedlethe.document import Document
+from fedlethe.errors import HistoryError
+from fedlethe.models import initialise
+from fedlethe.runs.beginning import BEGINNING, Beginning
+from fedlethe.runs.images_erased import applicable
+from fedlethe.runs.remote import REMOTE, Remote
+from fedlethe.runs.run import Prepared
+from fedlethe.runs.run_toml import OUTSIDE
+from fedlethe.vector import Layout
+from fedlethe.version import VERSION
+
+
+def load_data(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> FederatedData:
+    """Read the images and divide them among the clients; those that were erased are blank."""
+    data = divided(config, erased)
+    backdoor = config.backdoor
+    if backdoor is None or (
+        backdoor.client not in data.clients and any(backdoor.client in one.clients for one in erased)
+    ):
+        return data
+    return backdoor.plant(data, config.division_seed)
+
+
+def divided(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> FederatedData:
+    """The images as the source has them, without a backdoor."""
+    with blanking(erased):
+        return divide(config.source.load(), config.partition, config.division_seed)
+
+
+def prepare(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> Prepared:
+    """Load the data and build the initial network.
+
+    Args:
+        config: What the run is configured to be.
+        erased: Images that it must not have any more.
+
+    Raises:
+        FedletheError: The data, the weights file or the device cannot be used.
+    """
+    images = load_data(config, erased)
+    return prepare_with(config, without(images, applicable(images, erased)), fingerprint=images.fingerprint)
+
+
+def prepare_with(
+    config: RunConfig, images: FederatedData, remote: Remote | None = None, fingerprint: str | None = None
+) -> Prepared:
+    """Build the initial network for these images.
+
+    Args:
+        config: What the run is configured to be.
+        images: Every client's.
+        remote: Reaches the clients where they are on other machines.
+        fingerprint: Of the images as the source has them; None where these are they.
+
+    Raises:
+        FedletheError: The weights file or the device cannot be used.
+    """
+    data = images if config.exact is None else featurise(images, config.exact.feature_map)
+    network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
+    try:
+        execution = config.execution.resolve(network)
+    except ValueError as error:
+        raise HistoryError(str(error)) from None
+    layout = Layout.of(network)
+    resolved = RunConfig(**{**vars(config), "execution": execution})
+    return Prepared(
+        config=resolved,
+        fingerprint=images.fingerprint if fingerprint is None else fingerprint,
+        images=images,
+        data=data,
+        network=execution.place(network),
+        layout=layout,
+        remote=remote,
+    )
+
+
+def run_document(prepared: Prepared, begun: Beginning) -> Document:
+    """What run.toml holds: the configuration in full, and what it was found to be.
+
+    Args:
+        prepared: The run.
+        begun: Where it begins.
+    """
+    facts = {
+        **({} if begun.after is None else {"after": begun.after, BEGINNING: begun.facts()}),
+        "version": VERSION,
+        "data_fingerprint": prepared.fingerprint,
+        "clients": sorted(prepared.data.clients),
+        **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
+        **({OUTSIDE: outside} if (outside := prepared.config.outside()) else {}),
+    }
+    return {**prepared.config.document(), "run": facts}
