@@ -34,9 +34,12 @@ from fedlethe.progress import bar
 from fedlethe.requests.carry_out import carry_out
 from fedlethe.requests.request import open_request
 from fedlethe.requests.signing import SigningKey
-from fedlethe.runs.run import Prepared, opened_run, prepare
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.preparing import prepare
+from fedlethe.runs.run import Prepared
 from fedlethe.seeding import derive
-from fedlethe.studies.compare import UNTOUCHED, Job, JobKind, Row, bytes_kept, document_with_seed, finals, work_off
+from fedlethe.studies.compare import UNTOUCHED, Row
+from fedlethe.studies.jobs import Job, JobKind, bytes_kept, document_with_seed, finals, work_off
 from fedlethe.types import ClientId, Vector
 
 SEQUENCE: tuple[ClientId, ...] = ("client-2", "client-0", "client-4")

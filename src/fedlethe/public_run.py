@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from fedlethe.requests.carry_out import Carried, Purged
     from fedlethe.requests.verify import Verified
     from fedlethe.runs.inspection import Evaluated, Overview
-    from fedlethe.runs.run import Given, OpenRun
+    from fedlethe.runs.opening import Given
+    from fedlethe.runs.run import OpenRun
     from fedlethe.studies.frontier import Frontier
-    from fedlethe.studies.sweep_trace import Sweep, Trace
+    from fedlethe.studies.sweep import Sweep
+    from fedlethe.studies.trace import Trace
     from fedlethe.studies.who_left import WhoLeft
 
 
@@ -47,7 +49,7 @@ class Run:
 
     @contextmanager
     def _opened(self) -> Iterator[OpenRun]:
-        from fedlethe.runs.run import opened_run
+        from fedlethe.runs.opening import opened_run
 
         with opened_run(self.path, given=self._given) as run:
             yield run
@@ -57,7 +59,7 @@ class Run:
     @property
     def clients(self) -> tuple[ClientId, ...]:
         """Who was trained with, sorted."""
-        from fedlethe.runs.run import read_run_document
+        from fedlethe.runs.run_toml import read_run_document
 
         return tuple(sorted(read_run_document(self.path)["run"]["clients"]))
 
@@ -288,7 +290,7 @@ class Run:
         options: Mapping[str, Any] | None = None,
     ) -> Sweep:
         """Erase every client in turn, with noise of every sigma; accuracy against sigma."""
-        from fedlethe.studies.sweep_trace import SIGMAS, sweep
+        from fedlethe.studies.sweep import SIGMAS, sweep
 
         with self._opened() as run:
             name = method or run.config.usual_method
@@ -297,7 +299,7 @@ class Run:
 
     def trace(self, client: ClientId, method: str | None = None, options: Mapping[str, Any] | None = None) -> Trace:
         """Erase a client at each round's global model; both models by round."""
-        from fedlethe.studies.sweep_trace import trace
+        from fedlethe.studies.trace import trace
 
         with self._opened() as run:
             name = method or run.config.usual_method
@@ -317,7 +319,7 @@ class Run:
             **fields: `epsilons`, `masks`, `sigmas`, `draws`, `delta`; see `studies.frontier.frontier`.
         """
         from fedlethe.studies.frontier import frontier
-        from fedlethe.studies.sweep_trace import SIGMAS
+        from fedlethe.studies.sweep import SIGMAS
 
         with self._opened() as run:
             name = method or run.config.usual_method

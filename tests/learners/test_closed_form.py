@@ -28,8 +28,8 @@ from fedlethe.history.entries import removals
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
-from fedlethe.runs.run import opened_run
-from fedlethe.studies.sweep_trace import trace
+from fedlethe.runs.opening import opened_run
+from fedlethe.studies.trace import trace
 from tests.conftest import Fedlethe
 
 CLOSED_FORM = [

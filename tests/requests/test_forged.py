@@ -21,8 +21,8 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import listed
 from fedlethe.requests.verify import verify_certificate, verify_ledger
-from fedlethe.runs.run import opened_run
-from fedlethe.studies.sweep_trace import saved_sweep, sweep
+from fedlethe.runs.opening import opened_run
+from fedlethe.studies.sweep import saved_sweep, sweep
 from fedlethe.unlearning.influence import Influence
 from tests.requests.acting import KEY, certified, document, erased, request, trained
 from tests.requests.rechaining import rechained

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fedlethe.audit import AUDITS
-from fedlethe.studies.compare import bytes_kept
+from fedlethe.studies.jobs import bytes_kept
 from fedlethe.types import Need
 from tests.conftest import Fedlethe
 

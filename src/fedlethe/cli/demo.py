@@ -14,8 +14,9 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.pages.report import report
 from fedlethe.presets import PRESETS
-from fedlethe.runs.run import opened_run
-from fedlethe.studies.sweep_trace import SIGMAS, sweep, trace
+from fedlethe.runs.opening import opened_run
+from fedlethe.studies.sweep import SIGMAS, sweep
+from fedlethe.studies.trace import trace
 from fedlethe.types import ClientId
 from fedlethe.unlearning import METHODS
 

@@ -15,9 +15,12 @@ from fedlethe.pages.request_sections import request_sections
 from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style
 from fedlethe.plots import mask_frontier as hiding_plots
 from fedlethe.runs.inspection import class_counts, kept, sample_images
-from fedlethe.runs.run import OpenRun, from_json, read_run_document
+from fedlethe.runs.records import from_json
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import read_run_document
 from fedlethe.studies.frontier import saved_frontier
-from fedlethe.studies.sweep_trace import saved_sweep, saved_traces
+from fedlethe.studies.sweep import saved_sweep
+from fedlethe.studies.trace import saved_traces
 from fedlethe.studies.who_left import saved_who_left
 from fedlethe.types import Cost, Evaluation, Stage
 

@@ -510,7 +510,7 @@ def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
     wary = App(app.folder, nodes)
     wary.call(set="federation.rounds=1")
     wary.call(mode="erase", erase="hospital-1", options="repair.rounds=0")
-    assert "hospital-2: answered with an error: FedletheError: this node gives no answers to single" in wary.refused(
+    assert "hospital-2: answered with an error: ConfigError: this node gives no answers to single" in wary.refused(
         caplog, mode="audit", erasure="0001", references=3
     )
     assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009", references=3)

@@ -35,7 +35,8 @@ FAMILIES = {
     "fedlethe.runs.inspection": "looking",
     "fedlethe.studies.compare": "studies",
     "fedlethe.studies.frontier": "studies",
-    "fedlethe.studies.sweep_trace": "studies",
+    "fedlethe.studies.sweep": "studies",
+    "fedlethe.studies.trace": "studies",
     "fedlethe.studies.who_left": "studies",
 }
 """Where a result comes from, to the file that shows it."""

@@ -14,7 +14,8 @@ from fedlethe.cli.output.show import evaluation_object, fields_of, lines_of, obj
 from fedlethe.pages.comparison_table import HEADER, cells
 from fedlethe.studies.compare import Comparison
 from fedlethe.studies.frontier import Frontier
-from fedlethe.studies.sweep_trace import Sweep, Trace
+from fedlethe.studies.sweep import Sweep
+from fedlethe.studies.trace import Trace
 from fedlethe.studies.who_left import WhoLeft
 from fedlethe.types import HidingPoint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,27 +42,28 @@ def client_app(config: Path) -> ClientApp:
     Returns:
         A ClientApp that answers what `server_app` asks.
     """
-    app = ClientApp()
+    app, node = ClientApp(), Answering(config)
+    app.query("fedlethe_who")(node.who)
+    app.query("fedlethe_describe")(node.describe)
+    app.train("fedlethe")(node.train)
+    app.evaluate("fedlethe")(node.evaluate)
+    app.query("fedlethe_answer")(node.answer)
+    app.query("fedlethe_statistics")(node.send_statistics)
+    return app
 
-    def asked(message: Message, context: Context) -> tuple[NodeRequest, Site]:
-        request = NodeRequest.of(message.content)
-        document = app_document(config, context.run_config, request.computing.learner)
-        here = site(document, context.node_config, request.client)
-        if here.client != request.client:
-            raise ConfigError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
-        if here.own:
-            noisy = here.exact is not None and here.exact.settings.epsilon is not None
-            demand_as_released(here.simulated, here.images, noisy)
-        return request, here
 
-    def sketched(here: Site, context: Context, key: str) -> str:
-        """The key of the images' fingerprints; "" for none beside noise: of few images they tell how many there are."""
-        whole = app_document(config, context.run_config, "closed-form")
-        noisy = "epsilon" in whole.get("closed_form", {}) or has_released(here.simulated)
-        return "" if here.own and noisy else key
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a node answers: each method takes one kind of message.
 
-    @app.query("fedlethe_who")
-    def who(message: Message, context: Context) -> Message:
+    Attributes:
+        config: The federation's configuration, a TOML file.
+    """
+
+    config: Path
+
+    def who(self, message: Message, context: Context) -> Message:
+        """Who the node is, as it knows itself."""
         said = own_name(context.node_config)
         if said is None:
             raise ConfigError("set client-uid in its --node-config, or register its key with --name")
@@ -71,19 +72,19 @@ def client_app(config: Path) -> ClientApp:
         describe = bool(asking["describe"])
         if not describe and kind == "client-uid":
             return Message(RecordDict({"reply": ConfigRecord({"client": name, "kind": kind})}), reply_to=message)
-        here = site(app_document(config, context.run_config, "fedavg"), context.node_config, None)
-        key = sketched(here, context, str(asking.get("key", "")))
+        here = site(app_document(self.config, context.run_config, "fedavg"), context.node_config, None)
+        key = self._sketched(here, context, str(asking.get("key", "")))
         return Message(description(here, kind, describe, key), reply_to=message)
 
-    @app.query("fedlethe_describe")
-    def describe(message: Message, context: Context) -> Message:
-        request, here = asked(message, context)
-        key = sketched(here, context, str(request.options.get("key", "")))
+    def describe(self, message: Message, context: Context) -> Message:
+        """What images the node holds."""
+        request, here = self._asked(message, context)
+        key = self._sketched(here, context, str(request.options.get("key", "")))
         return Message(description(here, "registered key", True, key), reply_to=message)
 
-    @app.train("fedlethe")
-    def train(message: Message, context: Context) -> Message:
-        request, here = asked(message, context)
+    def train(self, message: Message, context: Context) -> Message:
+        """Training on the node's images, one round."""
+        request, here = self._asked(message, context)
         refuse_beside_noise(here, "trains nothing, and tells no number of training images")
         federation = here.computing(request.computing, int(request.options["seed"]))
         (update,) = federation.train(
@@ -95,18 +96,18 @@ def client_app(config: Path) -> ClientApp:
         )
         return Message(messages.trained(messages.reply(here.client, here.fingerprint), update), reply_to=message)
 
-    @app.evaluate("fedlethe")
-    def evaluate(message: Message, context: Context) -> Message:
-        request, here = asked(message, context)
+    def evaluate(self, message: Message, context: Context) -> Message:
+        """How well a model reads the node's images, as counts."""
+        request, here = self._asked(message, context)
         content = messages.reply(here.client, here.fingerprint)
         if request.options["split"] == "train":
             refuse_beside_noise(here, "tells no counts of its training images")
         content["counts"] = counts(here, request, request.models["model"]).record()
         return Message(content, reply_to=message)
 
-    @app.query("fedlethe_answer")
-    def answer(message: Message, context: Context) -> Message:
-        request, here = asked(message, context)
+    def answer(self, message: Message, context: Context) -> Message:
+        """What models answer to single images of the node, where its owner allows audits."""
+        request, here = self._asked(message, context)
         simulated = (own_name(context.node_config) or ("", ""))[0] == "partition-id"
         if not simulated and context.node_config.get("audit") is not True:
             raise ConfigError(
@@ -117,13 +118,28 @@ def client_app(config: Path) -> ClientApp:
         content["answers"] = answers(here, request)
         return Message(content, reply_to=message)
 
-    @app.query("fedlethe_statistics")
-    def send_statistics(message: Message, context: Context) -> Message:
-        request, here = asked(message, context)
+    def send_statistics(self, message: Message, context: Context) -> Message:
+        """The statistics of a closed-form federation."""
+        request, here = self._asked(message, context)
         content = messages.reply(here.client, here.fingerprint)
         return Message(messages.with_statistics(content, statistics(here, request)), reply_to=message)
 
-    return app
+    def _asked(self, message: Message, context: Context) -> tuple[NodeRequest, Site]:
+        request = NodeRequest.of(message.content)
+        document = app_document(self.config, context.run_config, request.computing.learner)
+        here = site(document, context.node_config, request.client)
+        if here.client != request.client:
+            raise ConfigError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
+        if here.own:
+            noisy = here.exact is not None and here.exact.settings.epsilon is not None
+            demand_as_released(here.simulated, here.images, noisy)
+        return request, here
+
+    def _sketched(self, here: Site, context: Context, key: str) -> str:
+        """The key of the images' fingerprints; "" for none beside noise: of few images they tell how many there are."""
+        whole = app_document(self.config, context.run_config, "closed-form")
+        noisy = "epsilon" in whole.get("closed_form", {}) or has_released(here.simulated)
+        return "" if here.own and noisy else key
 
 
 def refuse_beside_noise(here: Site, what: str) -> None:

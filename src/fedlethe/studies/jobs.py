@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""The work of a comparison: jobs (a training, a retraining, an erasure), and the processes that do them.
+
+Each job leaves one small file that is named by everything it depends on; what is there is not done again. Two
+processes of one thread each do them, an erasure once its training is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+from fedlethe import files
+from fedlethe.audit import Answers
+from fedlethe.config import Recipe, RunConfig, resolve
+from fedlethe.document import Document
+from fedlethe.erasing import examination
+from fedlethe.erasing.erase import retraining_examples, stages_of, unlearned_by
+from fedlethe.erasing.examination import Examination
+from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.errors import FedletheError
+from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.train import sample_clients, train
+from fedlethe.learners import closed_form
+from fedlethe.learners.training import train_run
+from fedlethe.privacy.noise import SECRET_BYTES
+from fedlethe.progress import bar
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.preparing import prepare
+from fedlethe.runs.records import to_json
+from fedlethe.runs.run import OpenRun, Prepared
+from fedlethe.seeding import derive
+from fedlethe.types import ClientId, Cost, Need, Vector
+from fedlethe.vector import to_vector
+from fedlethe.version import VERSION
+
+FINAL = "final"
+JobKind = Literal["training", "retraining", "erasure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of work for one process.
+
+    Attributes:
+        kind: What to do.
+        document: The configuration, its seed that of the job.
+        forget: Who is erased.
+        fingerprint: Of the data, and of code that does not come with fedlethe.
+        out: The comparison's folder.
+        recipe: Of an erasure.
+        request: The same in full, as the ledger would have it.
+    """
+
+    kind: JobKind
+    document: Document
+    forget: tuple[ClientId, ...]
+    fingerprint: str
+    out: Path
+    recipe: Recipe | None = None
+    request: str = ""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the training, or of the retraining."""
+        seed: int = self.document["seed"]
+        return seed
+
+    @property
+    def key(self) -> str:
+        """Names the job by everything that its outcome depends on."""
+        tables = {
+            name: table
+            for name, table in self.document.items()
+            if name not in ("method", "recipe", "history", "encrypt")
+        }
+        facts = [self.kind, tables, self.forget, self.fingerprint, self.request, VERSION]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+    @property
+    def run(self) -> Path:
+        """The run folder of the job's training."""
+        return self.out / "runs" / f"seed-{self.seed}"
+
+    def answers(self, stage: str) -> Path:
+        """Where the answers of one stage are."""
+        return self.out / "jobs" / f"{self.key}-{stage.replace(' ', '-')}.safetensors"
+
+    @property
+    def outcome(self) -> Path:
+        """Where the outcome is, once the job is done."""
+        return self.out / "jobs" / f"{self.key}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job left, beside its answers.
+
+    Attributes:
+        stages: Each has answers; the last one's include relearning.
+        cost: Of all stages.
+        retraining_examples: What retraining takes.
+        guarantee: What is certain.
+        bytes_kept: What the method needs of the history.
+    """
+
+    stages: tuple[str, ...]
+    cost: Cost = field(default_factory=Cost)
+    retraining_examples: int = 0
+    guarantee: str | None = None
+    bytes_kept: int = 0
+
+
+def document_with_seed(config: RunConfig, seed: int) -> Document:
+    """The configuration with another seed, dividing the data as before and keeping all of the history."""
+    partition = replace(config.partition, seed=config.division_seed)
+    history = replace(config.history, keep="everything")
+    return replace(config, seed=seed, partition=partition, history=history).document()
+
+
+def finals(jobs: Sequence[Job]) -> list[Answers]:
+    """What the models of trainings or retrainings answered."""
+    return [examination.load_answers(job.answers(FINAL)) for job in jobs]
+
+
+def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[str, str]:
+    """Do what is not done, an erasure once its training is; gives back the keys of erasures that failed, and why."""
+    due = [job for job in first if not job.outcome.is_file()]
+    later = [job for job in then if not job.outcome.is_file()]
+    problems: dict[str, str] = {}
+    if not due and not later:
+        return problems
+    running: dict[Future[None], Job] = {}
+    with bar("comparing, jobs", len(due) + len(later)) as advance, _pool(workers) as pool:
+        running |= {pool.submit(work, job): job for job in due}
+        training = {job.run for job in due if job.kind == "training"}
+        while running or later:
+            ready = [job for job in later if job.run not in training]
+            later = [job for job in later if job.run in training]
+            running |= {pool.submit(work, job): job for job in ready}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                advance()
+                training.discard(job.run if job.kind == "training" else Path())
+                try:
+                    future.result()
+                except FedletheError as error:
+                    if job.kind != "erasure":
+                        raise
+                    problems[job.key] = str(error)
+    return problems
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_alone)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone() -> None:
+    """In a worker: one thread, so that a figure does not depend on how many workers there are; end with the parent."""
+    import os
+    import signal
+    import threading
+    import time
+
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def work(job: Job) -> None:
+    """Do a job and leave its outcome; in a worker."""
+    if job.kind == "training":
+        outcome = _train(job)
+    elif job.kind == "retraining":
+        outcome = _retrain(job)
+    else:
+        outcome = _erase(job)
+    files.write_text(job.outcome, to_json(outcome, Outcome))
+
+
+def _train(job: Job) -> Outcome:
+    train_run(resolve(job.document), job.run, finished_too=True)
+    with opened_run(job.run) as run:
+        _ask(job, run, FINAL, run.history.final())
+        return Outcome((FINAL,), retraining_examples=retraining_examples(run, job.forget))
+
+
+def _retrain(job: Job) -> Outcome:
+    prepared = prepare(resolve(job.document))
+    config = prepared.config
+    if config.exact is not None:
+        _ask(job, prepared, FINAL, closed_form.retrain_closed_form(prepared, job.forget))
+        return Outcome((FINAL,), Cost())
+    meter = Meter()
+    federation = MeteredFederation(prepared.federation().without(job.forget), meter)
+    schedule = [
+        (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
+        for round in range(1, config.federation.rounds + 1)
+    ]
+    model = to_vector(prepared.network, prepared.layout)
+    for record in train(federation, model, schedule):
+        model = record.after
+    cost = meter.cost()
+    _ask(job, prepared, FINAL, model)
+    return Outcome((FINAL,), cost, cost.examples)
+
+
+def _erase(job: Job) -> Outcome:
+    recipe = job.recipe
+    assert recipe is not None
+    with opened_run(job.run) as run:
+        request = order_for(run.config, job.forget, ErasurePlan.of_recipe(recipe))
+        meter = Meter()
+        unlearned = unlearned_by(run, job.forget, request.method, run.history, meter)
+        stages: list[str] = []
+        secret = derive(run.config.seed, "compare").to_bytes(SECRET_BYTES, "big")  # nothing is released
+        for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}, secret=lambda: secret):
+            with meter.stopped():
+                last = len(stages) == request.repair.rounds
+                _ask(job, run, name, model, relearn=last)
+                stages.append(name)
+        return Outcome(
+            stages=tuple(stages),
+            cost=meter.cost(),
+            retraining_examples=retraining_examples(run, job.forget),
+            guarantee=None if unlearned.guarantee is None else str(unlearned.guarantee),
+            bytes_kept=_kept(run, request),
+        )
+
+
+def _ask(job: Job, prepared: Prepared, stage: str, model: Vector, relearn: bool = True) -> None:
+    examination.save_answers(job.answers(stage), Examination.of(prepared, job.forget).ask(prepared, model, relearn))
+
+
+def _kept(run: OpenRun, request: ErasureOrder) -> int:
+    if run.config.exact is None:
+        tensors = len(run.layout.shapes)
+        return bytes_kept(request.method.needs, run.layout.size, tensors, len(run.data.clients), run.history.rounds)
+    return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
+
+
+def bytes_kept(needs: frozenset[Need], size: int, tensors: int, clients: int, rounds: int) -> int:
+    """What a history for these needs takes, where all clients join all rounds: float32, the final model with it.
+
+    Args:
+        needs: What a method declares; the initial model is kept for every one.
+        size: Numbers in a model.
+        tensors: Of a model.
+        clients: How many.
+        rounds: How many.
+
+    Raises:
+        KeyError: It is not said here what a need takes, so that nothing is taken for free.
+    """
+    numbers = {
+        Need.INITIAL: size,
+        Need.INFLUENCE: size * clients,
+        Need.NORMS: tensors * clients * rounds,
+        Need.FIRST_DELTAS: size * clients,
+        Need.DELTAS: size * clients * rounds,
+        Need.GLOBALS: size * rounds,
+    }
+    kept = {need for need in needs if need.of_history} | {Need.INITIAL}
+    return 4 * (size + sum(numbers[need] for need in kept))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The erasure of one client after every round of the training: a study of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlethe.config import Method
+from fedlethe.erasing.erase import unlearned_by
+from fedlethe.errors import ConfigError
+from fedlethe.federation.metered import Meter
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.history import InMemoryHistory
+from fedlethe.history.study_files import enter_study, study_content, study_names
+from fedlethe.plots import round_traces, style
+from fedlethe.progress import track
+from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.run import OpenRun, demand_clients
+from fedlethe.types import ClientId, TracePoint
+
+TRACE = "trace-"
+"""Begins the name of a trace's values; the client follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """At each round's global model, the erasure of one client up to that round."""
+
+    run: Path
+    method: str
+    client: ClientId
+    points: tuple[TracePoint, ...]
+
+
+def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> Trace:
+    """At each round's global model, erase the client as if training had ended there.
+
+    Raises:
+        FedletheError: The history does not hold every round (it takes --keep everything), or the client is unknown.
+    """
+    if run.config.exact is not None:
+        raise ConfigError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
+    demand_clients(run, (client,))
+    replay = _replay(run, method)
+    points = []
+    for history in track(replay, run.history.rounds + 1, "trace, rounds"):
+        unlearned = unlearned_by(run, [client], method, history, Meter()).model if history.rounds else history.final()
+        trained = history.final()
+        points.append(TracePoint(history.rounds, run.evaluate(trained), run.evaluate(unlearned)))
+    result = Trace(run.path, method_name, client, tuple(points))
+    enter_study(run.history, f"{TRACE}{client}", to_json(result, Trace))
+    for plot in (round_traces.trace_global(result.points, client), round_traces.trace_unlearned(result.points, client)):
+        style.save(plot, run.path / "report")
+    return result
+
+
+def _replay(run: OpenRun, method: Method) -> Iterator[InMemoryHistory]:
+    history = InMemoryHistory(run.history.initial(), run.layout, run.past().clients, method.needs)
+    yield history
+    for record in run.history.replay():
+        history.append(record)
+        yield history
+
+
+def saved_traces(history: RunFolder) -> list[Trace]:
+    """The run's traces, by client."""
+    held = [study_content(history, name) for name in study_names(history) if name.startswith(TRACE)]
+    return [from_json(content, Trace) for content in held if content is not None]
