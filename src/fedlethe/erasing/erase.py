@@ -32,7 +32,7 @@ from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
-from fedlethe.runs.left_out import keep_prints
+from fedlethe.runs.kept_prints import keep_prints
 from fedlethe.runs.records import from_json, to_json
 from fedlethe.runs.run import OpenRun, demand_clients, demand_complete
 from fedlethe.seeding import derive

@@ -23,12 +23,12 @@ from fedlethe.history.sealing import Key
 from fedlethe.learners import closed_form
 from fedlethe.progress import bar
 from fedlethe.runs.beginning import Beginning, LeftOut
-from fedlethe.runs.left_out import beginning, held_beginning
 from fedlethe.runs.past import begun_after, begun_parts, earlier
 from fedlethe.runs.preparing import prepare, run_document
 from fedlethe.runs.records import from_json, to_json
 from fedlethe.runs.run import Prepared
 from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text
+from fedlethe.runs.where_to_begin import beginning, held_beginning
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import to_vector
 

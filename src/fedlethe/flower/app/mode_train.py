@@ -25,11 +25,11 @@ from fedlethe.history.sealing import Key
 from fedlethe.history.store import JSON
 from fedlethe.learners.training import train_prepared
 from fedlethe.runs.beginning import Beginning
-from fedlethe.runs.left_out import held_beginning, refuse_taking_back, relative_to
 from fedlethe.runs.past import begun_parts
 from fedlethe.runs.preparing import prepare_with
 from fedlethe.runs.remote import remote_data
 from fedlethe.runs.run_toml import opened_folder
+from fedlethe.runs.where_to_begin import held_beginning, refuse_taking_back, relative_to
 from fedlethe.types import ClientId
 
 SAY_EVERY = 10.0

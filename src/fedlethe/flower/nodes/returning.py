@@ -24,7 +24,8 @@ from fedlethe.history.entries import BEGAN
 from fedlethe.history.sealing import SECRET, Key
 from fedlethe.history.succession import Part
 from fedlethe.runs.beginning import Beginning, LeftOut
-from fedlethe.runs.left_out import ErasedBefore, demand_erased, key_of
+from fedlethe.runs.erased_before import ErasedBefore, demand_erased
+from fedlethe.runs.kept_prints import key_of
 from fedlethe.runs.past import begun_parts, part_of
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run_toml import read_run_document

@@ -29,7 +29,7 @@ from fedlethe.flower.wrap.replies import NO_SECURE_AGGREGATION, SECURE_AGGREGATI
 from fedlethe.flower.wrap.strategy_state import pack, plain_values, restore, state, unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import NOT_EVALUATED
-from fedlethe.runs.left_out import refuse_taking_back
+from fedlethe.runs.where_to_begin import refuse_taking_back
 from fedlethe.types import ClientId, RoundRecord, Update, Vector
 
 LOG = logging.getLogger("flwr")
