@@ -26,9 +26,9 @@ from fedlethe.closed_form.features import ScatteringFeatures
 from fedlethe.config import resolve
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.document import Document
-from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.federation.client import LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.metered import Meter

@@ -26,9 +26,9 @@ from fedlethe import files
 from fedlethe.audit import Answers, Evidence, audit, overall
 from fedlethe.config import RECOMMENDED, Recipe, RunConfig, resolve
 from fedlethe.document import read_toml
-from fedlethe.erasing.erase import Erasure
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure
 from fedlethe.pages.comparison_table import HEADER, cells
 from fedlethe.progress import bar
 from fedlethe.requests.carry_out import carry_out

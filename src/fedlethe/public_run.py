@@ -12,8 +12,8 @@ from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
     from fedlethe.erasing.auditing import Attested
-    from fedlethe.erasing.erase import Erasure
     from fedlethe.erasing.plan import ErasurePlan
+    from fedlethe.erasing.record import Erasure
     from fedlethe.history.request_log import ErasureRequest, Requests
     from fedlethe.later import nn
     from fedlethe.learners.training import Trained
@@ -161,8 +161,8 @@ class Run:
             FedletheError: There is no such erasure, or there are too few references.
         """
         from fedlethe.erasing.auditing import attest, attested, demand_references
-        from fedlethe.erasing.erase import recorded
         from fedlethe.erasing.planning import order_of
+        from fedlethe.erasing.record import recorded
         from fedlethe.errors import RequestError
 
         demand_references(references)
@@ -176,7 +176,7 @@ class Run:
 
     def erasures(self) -> list[Erasure]:
         """All erasures of the run, in their order."""
-        from fedlethe.erasing.erase import erasures
+        from fedlethe.erasing.record import erasures
 
         with self._opened() as run:
             return erasures(run)

@@ -24,11 +24,14 @@ from fedlethe.erasing.candidates import AT_MOST, candidate_sets
 from fedlethe.erasing.coordinates import frame_of
 from fedlethe.erasing.curvature import curvature
 from fedlethe.erasing.decoys import companions
-from fedlethe.erasing.erase import Erasure, erase, repairers, unlearned_by
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.masking import finished
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure, order_for_nobody
+from fedlethe.erasing.record import Erasure
+from fedlethe.erasing.repairing import repairers
 from fedlethe.erasing.secret import FORMER, MASKS, left_over, mask_secret
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
@@ -296,7 +299,7 @@ def test_an_erasure_that_was_cut_off_gives_the_same_bytes(
         released.append((folder / "erasures" / "0001" / "model.safetensors").read_bytes())
         raise Killed
 
-    for place in ("fedlethe.erasing.erase.spent", "fedlethe.erasing.erase.destroy_spent"):
+    for place in ("fedlethe.erasing.entering.spent", "fedlethe.erasing.entering.destroy_spent"):
         with opened_run(folder) as run, monkeypatch.context() as patch:
             if place.endswith(".destroy_spent"):
                 patch.setattr(place, lambda history: kill() if run.history.ledger.erasures() else None)

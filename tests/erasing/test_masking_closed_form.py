@@ -13,9 +13,10 @@ import torch
 from fedlethe.config import resolve
 from fedlethe.erasing.claims import strongest
 from fedlethe.erasing.coordinates import frame_of
-from fedlethe.erasing.erase import erase, unlearned_by
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
 from fedlethe.privacy.hiding import rounded_up

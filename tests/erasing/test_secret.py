@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from fedlethe.erasing.erase import Erasure, erase, recorded, unlearned_by
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.erasing.secret import MASKS
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.sealing import Key, Keys

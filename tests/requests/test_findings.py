@@ -16,9 +16,9 @@ import pytest
 
 from fedlethe.audit import Finding, Verdict
 from fedlethe.erasing.auditing import Attested, enter
-from fedlethe.erasing.erase import Erasure
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
 from fedlethe.pages.report import report
 from fedlethe.requests import signing

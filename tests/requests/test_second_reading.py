@@ -22,9 +22,10 @@ from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
 from fedlethe.data.holdings import holdings
 from fedlethe.erasing.auditing import Attested, enter
-from fedlethe.erasing.erase import Erasure, erase
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.history import chain

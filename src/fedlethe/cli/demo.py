@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fedlethe.config import resolve
 from fedlethe.document import layered
-from fedlethe.erasing.erase import Erasure, done, erase
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure, done
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.pages.report import report
 from fedlethe.presets import PRESETS

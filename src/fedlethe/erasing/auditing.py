@@ -15,10 +15,10 @@ from functools import partial
 
 from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
 from fedlethe.closed_form.settings import Subtraction
-from fedlethe.erasing.erase import Erasure
 from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import OfClients, less, remaining
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import RequestError
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder

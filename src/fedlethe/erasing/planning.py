@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fedlethe.erasing.decoys import with_decoys
-from fedlethe.erasing.erase import Erasure, erasures
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import names_of
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure, erasures
 from fedlethe.errors import ConfigError
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId

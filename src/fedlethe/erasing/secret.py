@@ -11,13 +11,18 @@ needs it any more, and without a copy of that file nobody can draw the noise aga
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from fedlethe.errors import RequestError
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import destruction
 from fedlethe.types import ClientId
+
+Secret: TypeAlias = Callable[[], bytes]
+"""Gives the erasure's secret; it is made when it is first asked for, so not for an erasure that cannot be."""
 
 MASKS: ClientId = "-masks"
 """Whose key the secret is; no client can have this name."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe import files
-from fedlethe.erasing.erase import Erasure, erasures
+from fedlethe.erasing.record import Erasure, erasures
 from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
 from fedlethe.pages.request_sections import request_sections
 from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from fedlethe.erasing.auditing import attested_in
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
-from fedlethe.erasing.erase import Erasure
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder

@@ -19,8 +19,8 @@ from fedlethe.document import entry
 from fedlethe.erasing.candidates import candidate_sets, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
-from fedlethe.erasing.erase import unlearned_by
 from fedlethe.erasing.masking import finished, shape_of
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder

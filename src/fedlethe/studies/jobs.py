@@ -22,10 +22,12 @@ from fedlethe.audit import Answers
 from fedlethe.config import Recipe, RunConfig, resolve
 from fedlethe.document import Document
 from fedlethe.erasing import examination
-from fedlethe.erasing.erase import retraining_examples, stages_of, unlearned_by
+from fedlethe.erasing.erase import stages_of
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import retraining_examples
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train

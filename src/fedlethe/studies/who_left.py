@@ -19,9 +19,10 @@ import numpy as np
 
 from fedlethe.audit.attackers import ATTACKERS, Attacker, full_knowledge, guesses, outsider, server_view
 from fedlethe.erasing.candidates import incomputable
-from fedlethe.erasing.erase import repair_rounds, unlearned_by
 from fedlethe.erasing.masking import Masked, ToMask, decoyed, masked
 from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.repairing import repair_rounds
+from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregate import aggregate, shares
 from fedlethe.federation.metered import Meter

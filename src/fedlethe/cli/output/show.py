@@ -23,7 +23,7 @@ from fedlethe.types import Evaluation, Metrics
 FAMILIES = {
     "fedlethe.catalogue": "looking",
     "fedlethe.cli.demo": "training",
-    "fedlethe.erasing.erase": "erasures",
+    "fedlethe.erasing.record": "erasures",
     "fedlethe.history.request_log": "requests",
     "fedlethe.learners.training": "training",
     "fedlethe.pages.report": "looking",

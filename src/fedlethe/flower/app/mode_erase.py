@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe.document import assignments
-from fedlethe.erasing.erase import Erasure, erase
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.mode_audit import attest_over_nodes, demand_network

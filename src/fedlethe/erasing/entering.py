@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Writes a completed erasure beside the run's model and enters it in the ledger, all at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedlethe import files
+from fedlethe.closed_form.settings import Subtraction
+from fedlethe.erasing.masking import Masked, decoyed, with_earlier
+from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
+from fedlethe.erasing.record import Erasure, erasures, retraining_examples
+from fedlethe.erasing.secret import destroy_spent, spent
+from fedlethe.history.disk import anew as anew_folder
+from fedlethe.history.disk import has_influence
+from fedlethe.history.history import History
+from fedlethe.history.store import JSON
+from fedlethe.history.succession import all_took_part
+from fedlethe.learners import closed_form
+from fedlethe.plots import accuracy_curves, style
+from fedlethe.privacy.hiding import SPANNED, Hidden
+from fedlethe.runs.kept_prints import keep_prints
+from fedlethe.runs.records import to_json
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId, Guarantee, Need, Stage, Vector
+from fedlethe.unlearning import Unlearned
+
+
+def enter_erasure(
+    run: OpenRun,
+    request: ErasureOrder,
+    past: History,
+    unlearned: Unlearned,
+    model: Vector,
+    stages: list[Stage],
+    repaired: Mapping[ClientId, Vector],
+    mask: Masked | None,
+) -> Erasure:
+    """Write an erasure's files, then name them all in the ledger.
+
+    Args:
+        run: The run, locked.
+        request: What was asked for.
+        past: The history that the erasure began from.
+        unlearned: What the method made.
+        model: After the last stage, shape (P,).
+        stages: What each stage came to.
+        repaired: What each client's updates added in the repair, shape (P,) each.
+        mask: The mask; None where there is none.
+    """
+    id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
+    folder = run.path / "erasures" / id
+    exact = request.method if isinstance(request.method, Subtraction) else Subtraction()
+    patients = request.patients or closed_form.patients_by_client(run, exact, past)
+    erasure = Erasure(
+        run=run.path,
+        id=id,
+        model=folder / "model.safetensors",
+        request=request.canonical(store.keys.pseudonym),
+        forget=tuple(sorted(request.forget)),
+        method=request.method_name,
+        guarantee=certain(
+            unlearned.guarantee, stages, None if mask is None else mask.hidden, all_took_part(run.parts(request.after))
+        ),
+        stages=tuple(stages),
+        cost=stages[-1].cost,
+        retraining_examples=retraining_examples(
+            run, set(request.forget) - set(request.patients), request.after, exact.join
+        ),
+        after=request.after,
+        patients=pseudonyms_of(patients, store.keys.pseudonym),
+        joined=exact.join,
+        found=dict(unlearned.found),
+        **_hidden(run, request, mask),
+    )
+    drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
+    pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
+    artefacts = [store.artefact("picture", picture) for picture in pictures]
+    artefacts += [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
+    files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
+    artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
+    if run.remote is not None:
+        nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
+        artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
+    artefacts += keep_prints(run, id, request.forget, patients)
+    for client in erasure.patients if store.encrypt else ():
+        store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
+    if Need.INFLUENCE in run.history.keep:
+        for client, added in sorted(repaired.items()):
+            artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
+    if has_influence(run.history.keep):  # those of the training were made in the presence of who is gone
+        for client, influence in sorted(unlearned.influences.items()):
+            artefacts.append(store.save("erasure", f"{anew_folder(id)}{client}", client, influence, run.layout))
+    for client, statistics in closed_form.revised(run, exact, past).items():
+        name = f"erasures/{id}/statistics/{client}"
+        artefacts.append(store.write("erasure", name, client, [statistics.content()]))
+    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
+    destroy_spent(run.history)
+    return erasure
+
+
+def certain(
+    guarantee: Guarantee | None, stages: Sequence[Stage], hidden: Hidden | None = None, everybody: bool = True
+) -> Guarantee | None:
+    """What is certain of the model after the last stage, given what is certain of the unlearned one.
+
+    Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
+    them; but no retraining makes them, so 'exact' does not outlast them. Noise in the directions in which candidates
+    differ is made of models that held the erased clients: nothing is certain then. And where not everybody took part
+    in every round, the rounds are those that were drawn with the erased clients among who could be drawn; a training
+    without them would draw others.
+    """
+    if hidden is not None and hidden.by in SPANNED:
+        return None
+    later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
+    if guarantee is not None and guarantee.kind == "exact" and not everybody:
+        drawn = "in rounds that were drawn with the erased clients among who could be drawn: a training without them"
+        guarantee = Guarantee("guaranteed", f"{guarantee.statement}, {drawn} draws others")
+    if guarantee is None or guarantee.kind != "exact" or not later:
+        return guarantee
+    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased clients' images: no longer a retraining"
+    return Guarantee("guaranteed", made)
+
+
+def _hidden(run: OpenRun, request: ErasureOrder, mask: Masked | None) -> dict[str, Any]:
+    """The fields of an Erasure that tell what is hidden."""
+    hidden = decoyed(request.forget, request.decoys) if request.decoys else None if mask is None else mask.hidden
+    return {
+        "hidden": hidden,
+        "not_hidden": None if mask is None else mask.problem,
+        "together": None if hidden is None else _together(run, request, hidden),
+    }
+
+
+def _together(run: OpenRun, request: ErasureOrder, hidden: Hidden) -> str | None:
+    """What earlier erasures from the same model that share a client with this one, decoys included, leave hidden."""
+    gone = set(request.forget)
+    others = [one for one in erasures(run) if one.after == request.after and not gone.isdisjoint(one.forget)]
+    unlike = [one.id for one in others if set(one.forget) != gone]
+    return with_earlier(hidden, {one.id: one.hidden for one in others}, unlike)

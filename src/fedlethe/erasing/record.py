@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""What is kept of a completed erasure, and reading it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fedlethe.erasing.order import ErasureOrder
+from fedlethe.errors import FedletheError, RequestError
+from fedlethe.history.disk import RunFolder
+from fedlethe.privacy.hiding import Hidden
+from fedlethe.runs.records import from_json
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId, Cost, Guarantee, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A completed erasure.
+
+    Attributes:
+        run: The run folder.
+        id: Names it within the run.
+        model: Its model file.
+        request: The canonical request.
+        guarantee: What is certain of it; None where there is evidence only.
+        stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
+        cost: Of all stages together.
+        retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
+        after: The erasure that it began from; None for the trained model.
+        patients: Client to what stands for its patients that were taken out, where these were not whole clients.
+        joined: Clients that were taken back in.
+        found: Figures that the method found on the way, by name.
+        hidden: What is hidden of who was erased, and from whom; None where nothing is.
+        not_hidden: Why not, where there is a mask nevertheless.
+        together: What is hidden from whoever has the models of several erasures of the same clients.
+    """
+
+    run: Path
+    id: str
+    model: Path
+    request: str
+    forget: tuple[ClientId, ...]
+    method: str
+    guarantee: Guarantee | None
+    stages: tuple[Stage, ...]
+    cost: Cost
+    retraining_examples: int
+    after: str | None = None
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    joined: tuple[ClientId, ...] = ()
+    found: Mapping[str, float] = field(default_factory=dict)
+    hidden: Hidden | None = None
+    not_hidden: str | None = None
+    together: str | None = None
+
+    @property
+    def decoyed(self) -> bool:
+        """Whether some of the clients are decoys."""
+        return self.hidden is not None and self.hidden.by == "decoys"
+
+    @property
+    def hiding(self) -> tuple[str, ...]:
+        """What is hidden of who was erased and what is not, in sentences; nothing where nothing is masked."""
+        if self.hidden is None:
+            return () if self.not_hidden is None else (f"nothing is claimed of the noise; {self.not_hidden}",)
+        lines = [self.hidden.statement, f"covered: {self.hidden.covers}", f"not covered: {self.hidden.leaves}"]
+        return (*lines, *([] if self.together is None else [f"hidden together: {self.together}"]))
+
+    @property
+    def subject(self) -> str:
+        """What was done to whom, in words."""
+        if self.joined:
+            return f"{', '.join(self.joined)} joined"
+        held = [f"{self._patients(names)} of {client}" for client, names in self.patients.items()]
+        return ", ".join([*(client for client in self.forget if client not in self.patients), *held])
+
+    @staticmethod
+    def _patients(names: Sequence[str]) -> str:
+        return f"{len(names)} patients" if len(names) > 1 else "a patient"
+
+
+def retraining_examples(
+    run: OpenRun, forget: Iterable[ClientId], after: str | None = None, joined: Iterable[ClientId] = ()
+) -> int:
+    """Images that retraining without these clients, and without those erased before, puts through a gradient step.
+
+    Args:
+        run: The run.
+        forget: Who is erased.
+        after: The erasure that it begins from.
+        joined: Who was erased before, and comes back.
+    """
+    gone, total = set(forget), 0
+    for part in reversed(run.parts(after)):
+        gone = (gone | part.erased) - set(joined)
+        if isinstance(part.history, RunFolder):
+            entries = part.history.ledger.participation()
+            total += sum(entry.examples_processed or 0 for entry in entries if entry.client not in gone)
+    return total
+
+
+def erasures(run: OpenRun) -> list[Erasure]:
+    """The completed erasures of a run, in their order."""
+    return [recorded(run, id) for id in run.history.ledger.erasures().values()]
+
+
+def done(run: OpenRun, request: ErasureOrder) -> Erasure | None:
+    """The erasure that carried out this very request, if there was one."""
+    id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
+    return None if id is None else recorded(run, id)
+
+
+def recorded(run: OpenRun, id: str) -> Erasure:
+    """What was entered of an erasure.
+
+    Raises:
+        FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
+            earlier version.
+    """
+    content = run.history.erasure_record(id)
+    try:
+        held = from_json(content, Erasure)
+    except FedletheError:
+        path = run.path / "erasures" / id / "erasure.json"
+        raise RequestError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
+    return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")
