@@ -129,7 +129,7 @@ def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() 
     """
     from fedlethe.history.history import InMemoryHistory
     from fedlethe.history.succession import Part, Succession
-    from fedlethe.requests.purge import _shares
+    from fedlethe.requests.rebased import _shares
     from tests.fakes import linear_federation, trained_history
 
     history = trained_history(linear_federation(), [(1, "abc"), (2, "ab"), (3, "ac")])
@@ -147,7 +147,7 @@ def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() 
 def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it() -> None:
     """w_2 - w_0, which somebody may have, is what 'a' and 'b' did: of 'a', who was there later, it tells a part."""
     from fedlethe.history.succession import Part, Succession
-    from fedlethe.requests.purge import _shares
+    from fedlethe.requests.rebased import _shares
     from tests.fakes import linear_federation, trained_history
 
     history = trained_history(linear_federation(), [(1, "ab"), (2, "ab"), (3, "ac")])

@@ -32,6 +32,7 @@ from fedlethe.history import checkpoint
 from fedlethe.history.entries import Artefact, ArtefactKind
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import Ledger
+from fedlethe.history.paths import Kind, erasure_of, kind_of, of_erasure
 from fedlethe.history.round_entries import participation_of, update_of
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
@@ -274,7 +275,7 @@ class RunFolder:
             FedletheError: There is no such erasure, or its file is not the one that the ledger names.
         """
         self.demand_erasure(id)
-        return self._load(self.store.find(f"erasures/{id}/model"))
+        return self._load(self.store.find(of_erasure(id, Kind.MODEL)))
 
     def erasure_record(self, id: str) -> bytes:
         """What was entered of an erasure: the content of its erasure.json, held against the ledger.
@@ -283,7 +284,7 @@ class RunFolder:
             FedletheError: There is no such erasure, or its file is not the one that the ledger names.
         """
         self.demand_erasure(id)
-        return self.store.content(self.store.find(f"erasures/{id}/erasure"))
+        return self.store.content(self.store.find(of_erasure(id, Kind.RECORD)))
 
     def demand_erasure(self, id: str) -> None:
         """Refuse the id of an erasure that was not completed."""
@@ -294,15 +295,15 @@ class RunFolder:
 
     def anew(self, id: str) -> dict[ClientId, Vector]:
         """Each client's influence, shape (P,), in an erasure that trained all rounds anew; none of another."""
-        return self._of_clients(anew(id))
+        return self._of_clients(id, Kind.INFLUENCE_ANEW)
 
     def repair(self, id: str) -> dict[ClientId, Vector]:
         """What each client's updates added in an erasure's repair rounds, shape (P,)."""
-        return self._of_clients(f"erasures/{id}/repair/")
+        return self._of_clients(id, Kind.REPAIR)
 
-    def _of_clients(self, prefix: str) -> dict[ClientId, Vector]:
-        known = self.ledger.artefacts().values()
-        return {one.client: self._load(one) for one in known if one.client and one.path.startswith(prefix)}
+    def _of_clients(self, id: str, kind: Kind) -> dict[ClientId, Vector]:
+        known = [one for one in self.ledger.artefacts().values() if (erasure_of(one), kind_of(one)) == (id, kind)]
+        return {one.client: self._load(one) for one in known if one.client is not None}
 
     def verify(self) -> None:
         """Compare every file with the ledger.
@@ -315,7 +316,8 @@ class RunFolder:
 
     def _final(self) -> Artefact:
         base = self.base
-        return self.store.find(of_round("global checkpoint", self.rounds) if base is None else f"erasures/{base}/model")
+        trained = of_round("global checkpoint", self.rounds)
+        return self.store.find(trained if base is None else of_erasure(base, Kind.MODEL))
 
     def _influence(self, client: ClientId) -> Artefact | None:
         known = self.ledger.artefacts().values()
@@ -338,7 +340,7 @@ class RunFolder:
 
 def anew(id: str) -> str:
     """The folder of the influences in an erasure that trained all rounds anew."""
-    return f"erasures/{id}/influence/"
+    return f"{of_erasure(id, Kind.INFLUENCE_ANEW)}/"
 
 
 def has_influence(keep: Collection[Need]) -> bool:

@@ -14,7 +14,7 @@ from fedlethe.history import checkpoint
 from fedlethe.history.chain import Body, Event, canonical
 from fedlethe.history.entries import Artefact
 from fedlethe.history.ledger import Ledger
-from fedlethe.history.sealing import SEALED, Key, Keys, Seal, id_of_file, key_id, keys_of
+from fedlethe.history.sealing import Key, Keys, Seal, id_of_file, is_sealed, key_id, keys_of
 from fedlethe.types import ClientId
 
 MADE, DESTROYED, OVERWRITTEN, GONE, LOST = "made", "destroyed", "overwritten", "gone", "lost"
@@ -132,7 +132,7 @@ class Keyring:
         Raises:
             FedletheError: The key file is missing or cannot be made.
         """
-        if client is None or not name.endswith(SEALED):
+        if client is None or not is_sealed(name):
             return None
         if living := self.living(client):
             return Seal(self._key(client, living[-1]), name)
@@ -155,7 +155,7 @@ class Keyring:
         Raises:
             FedletheError: The file or its key is missing or damaged.
         """
-        if artefact.client is None or not artefact.path.endswith(SEALED):
+        if artefact.client is None or not is_sealed(artefact.path):
             return None
         path = self._path / artefact.path
         return Seal(self._key(artefact.client, key_id(checkpoint.read(path), path)), artefact.path)

@@ -270,6 +270,11 @@ def id_of_file(path: Path) -> str | None:
     return None
 
 
+def is_sealed(path: str) -> bool:
+    """Whether a file is sealed, by its name's ending."""
+    return path.endswith(SEALED)
+
+
 def keys_of(run: Path, run_id: str) -> Keys:
     """The keys of a run: in $FEDLETHE_KEYS/RUN-ID where that is set, else in the folder `keys` of the run."""
     chosen = os.environ.get("FEDLETHE_KEYS")

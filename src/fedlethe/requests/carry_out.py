@@ -21,10 +21,11 @@ from typing import TypeAlias
 
 from fedlethe.entered import demand_said
 from fedlethe.erasing.auditing import Attested, attest, attested, demand_references
-from fedlethe.erasing.erase import Erasure, done, erase_locked, erasures, recorded
+from fedlethe.erasing.erase import erase_locked
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import demand_trained_on, names_of, refuse_known, unnamed
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure, done, erasures, recorded
 from fedlethe.erasing.secret import destroy_spent
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history import chain
@@ -42,7 +43,9 @@ from fedlethe.history.request_log import (
 )
 from fedlethe.later import torch
 from fedlethe.requests.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
-from fedlethe.requests.purge import demand_finished, demand_keys, enter_lost, is_purged, purge
+from fedlethe.requests.purge import purge
+from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_lost
+from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.signing import SigningKey
 from fedlethe.runs.lineage import held_by, models_holding, up_to
 from fedlethe.runs.remote import OutOfReach

@@ -18,7 +18,7 @@ from typing import Any
 
 from fedlethe.erasing.auditing import Attested, attested
 from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
-from fedlethe.erasing.erase import Erasure, recorded
+from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.erasing.secret import left_over
 from fedlethe.errors import RequestError
 from fedlethe.history.chain import Event, canonical
@@ -28,9 +28,10 @@ from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN, destroyed_
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about, requests_of
 from fedlethe.history.store import JSON, of_round
 from fedlethe.later import torch
+from fedlethe.requests.condemned import condemned
 from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import demand_sound, pages, stray_keys, strays
-from fedlethe.requests.purge import abroad, because_of, condemned, folders_of
+from fedlethe.requests.purge_record import abroad, because_of, folders_of
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.runs.images_erased import erased_images
 from fedlethe.runs.run import OpenRun

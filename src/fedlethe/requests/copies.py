@@ -14,7 +14,7 @@ from typing import Any
 
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import ELSEWHERE
-from fedlethe.history.store import JSON
+from fedlethe.history.paths import Kind, kind_of
 from fedlethe.requests import superlink_state
 from fedlethe.types import ClientId
 
@@ -22,8 +22,6 @@ OUT_OF_SIGHT = (
     "models that were exported or released, files of `history --unseal`, pictures of `fedlethe data --out`, and what "
     "an experiment tracker, a log or a backup took in: fedlethe keeps no record of them"
 )
-
-NODES = f"nodes{JSON}"
 
 
 def reach(folders: Sequence[RunFolder], request: str, clients: Sequence[ClientId]) -> None:
@@ -59,7 +57,7 @@ def reached(folder: RunFolder, request: str) -> tuple[list[str], list[str]]:
 def _nodes(folder: RunFolder) -> Iterator[dict[str, Any]]:
     """What the run knows of its nodes: a record for each training and erasure over them."""
     for one in folder.ledger.artefacts().values():
-        if one.kind == "nodes" or one.path.endswith(f"/{NODES}"):
+        if kind_of(one) is Kind.NODES:  # of a training, or of an erasure
             yield json.loads(folder.store.content(one))
 
 

@@ -13,7 +13,8 @@ from fedlethe.files import sha256_of
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.keyring import LOST, Keyring
-from fedlethe.history.sealing import SEALED, key_id
+from fedlethe.history.paths import CERTIFICATES, kind_of
+from fedlethe.history.sealing import is_sealed, key_id
 from fedlethe.requests import signing
 from fedlethe.types import ClientId
 
@@ -99,7 +100,7 @@ def _unopened(history: RunFolder) -> Iterator[str]:
     lost = {id for ids in history.store.keys.confirmed(LOST).values() for id in ids}
     for artefact in history.ledger.artefacts().values():
         path = history.path / artefact.path
-        if artefact.path.endswith(SEALED) and path.is_file() and sha256_of(path) == artefact.sha256:
+        if is_sealed(artefact.path) and path.is_file() and sha256_of(path) == artefact.sha256:
             try:
                 if key_id(checkpoint.read(path), path) not in lost:
                     history.store.content(artefact)
@@ -109,9 +110,9 @@ def _unopened(history: RunFolder) -> Iterator[str]:
 
 def foreign_heads(history: RunFolder) -> Iterator[str]:
     """Each certificate in the run that holds a head that is not in the ledger, or cannot be read, in words."""
-    for name in history.ledger.artefacts():
-        if "/certificate" in name:
-            path = history.path / name
+    for artefact in history.ledger.artefacts().values():
+        if kind_of(artefact) in CERTIFICATES:
+            path = history.path / artefact.path
             try:
                 head = json.loads(signing.unchecked(path.read_bytes(), path))["predicate"]["ledger"]
                 if history.ledger.hash_of(head["seq"]) != head["hash"]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from fedlethe.entered import demand_said, demand_text
 from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
 from fedlethe.errors import RequestError
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import CERTIFICATES, erasure_of, kind_of
 from fedlethe.history.request_log import (
     CLOSED,
     DAYS,
@@ -125,9 +127,15 @@ def _demand_free(
 def listed(path: Path) -> Requests:
     """All requests of a run, without its data."""
     with opened_folder(path) as (_, history):
-        held = [one for one in history.ledger.artefacts().values() if "/certificate" in one.path]
+        held = [one for one in history.ledger.artefacts().values() if kind_of(one) in CERTIFICATES]
         problems = [words for one in held if (words := history.store.problem(one)) is not None]
         return Requests(path, tuple(requests_of(history.ledger).values()), tuple(problems))
+
+
+def certified_erasures(history: RunFolder) -> set[str]:
+    """The ids of the erasures of which a certificate is in the run."""
+    signed = [one for one in history.ledger.artefacts().values() if kind_of(one) in CERTIFICATES]
+    return {id for one in signed if (id := erasure_of(one)) is not None}
 
 
 def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
@@ -140,10 +148,9 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     demand_said(by, "--by")
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
-        certified = any(
-            path.startswith(f"erasures/{request.erasure}/certificate") for path in history.ledger.artefacts()
-        )
-        if request.state in CLOSED or request.purge is not None or (request.erasure is not None and certified):
+        # Once a certificate is signed somebody may hold it: what it orders is then to happen.
+        certified = request.erasure in certified_erasures(history)
+        if request.state in CLOSED or request.purge is not None or certified:
             raise RequestError(f"request {id} is {request.state}; it cannot be withdrawn any more")
         for flag, text in (("--reason", reason), ("--by", by)):
             refuse_known(flag, text, history, request.mentions)

@@ -20,8 +20,8 @@ from fedlethe.flower.wrap.model_arrays import ModelArrays
 from fedlethe.flower.wrap.strategy_state import unpack
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN
-from fedlethe.requests.purge import BESIDE
-from fedlethe.runs.left_out import relative_to
+from fedlethe.history.paths import Kind, of_erasure
+from fedlethe.runs.where_to_begin import relative_to
 from fedlethe.types import ClientId
 
 LOG = logging.getLogger("flwr")
@@ -37,7 +37,7 @@ def arrays_after(after: Path, named: ModelArrays) -> ArrayRecord:
         raise FedletheError(f"{after}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
     with Recorded.of(after.parent.parent).opened() as history:
         model = history.erased_model(after.name)
-        beside = history.store.find(f"erasures/{after.name}/{BESIDE}")
+        beside = history.store.find(of_erasure(after.name, Kind.BESIDE))
         held, plain = unpack(history.store.content(beside), history.path / beside.path)
         if difference := history.layout.difference(named.layout.shapes):
             raise FedletheError(f"{after}: holds another model: {difference}")

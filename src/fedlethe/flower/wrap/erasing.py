@@ -33,12 +33,13 @@ from fedlethe.flower.wrap.begin_after import LOG, left_out
 from fedlethe.flower.wrap.model_arrays import ModelArrays
 from fedlethe.flower.wrap.strategy_state import pack, unpack
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
 from fedlethe.later import torch
 from fedlethe.parts import build_method
 from fedlethe.requests.copies import reached
-from fedlethe.requests.purge import BESIDE, purge_recorded
+from fedlethe.requests.purge import purge_recorded
 from fedlethe.requests.superlink_state import OWN_RUN
 from fedlethe.runs.past import part_of
 from fedlethe.types import ClientId, Update, Vector
@@ -129,7 +130,7 @@ class Erasing:
             whole = [name.partition(":")[2] for name in rest]
             beside = pack(rest, {"whole": whole, "names": named.names})
             added = [
-                store.write("erasure", f"{place}/{BESIDE}", None, [beside]),
+                store.write("erasure", of_erasure(id, Kind.BESIDE), None, [beside]),
                 store.save("erasure", f"{place}/model", None, model, history.layout),
                 store.write("erasure", f"{place}/erasure", None, [json.dumps(facts, indent=1).encode()], ending=JSON),
                 write_nodes(store, "erasure", f"{place}/nodes", grid),
@@ -173,7 +174,7 @@ def _beside_the_model(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any
         if content is None:
             raise FedletheError(f"{history.path}: no round is recorded; train first")
     else:
-        content = history.store.content(history.store.find(f"erasures/{history.base}/{BESIDE}"))
+        content = history.store.content(history.store.find(of_erasure(history.base, Kind.BESIDE)))
     held, plain = unpack(content, history.path)
     return dict(held), plain
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What a purge condemns: which files and which keys, in the run and in those that it began from.
+
+What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
+round on, and where influences are kept all but the initial one; the models of other erasures); the retained clients'
+deltas and norms; answers of audits; the erased clients' keys.
+
+What stays: the erasure's model, the initial one, models that never held the clients; files of clients whose own purge
+is still to come; records, certificates, pictures and studies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fedlethe.erasing.secret import MASKS
+from fedlethe.history.disk import RunFolder, has_influence
+from fedlethe.history.entries import Artefact
+from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
+from fedlethe.history.request_log import ErasureRequest, requests_of
+from fedlethe.history.succession import Part
+from fedlethe.requests.purge_record import folders_of
+from fedlethe.runs.lineage import held_by, models_holding
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId
+
+REBASED = frozenset({Kind.CLIENT_DELTA, Kind.NORMS, Kind.INFLUENCE, Kind.INFLUENCE_ANEW, Kind.REPAIR})
+"""Files of retained clients that are not kept beside their rebased influences: together they would tell the rest."""
+
+OF_ALL = frozenset({Kind.SUMS, Kind.CHOSEN, Kind.SERVER_STATE})
+"""Files that are made of all clients at once, and hold the erased ones from the round on in which they came."""
+
+MODELS = frozenset({Kind.MODEL, Kind.BESIDE, Kind.UNKNOWN})
+"""Files of an erasure that hold what its model holds. What this version does not know may hold as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """What a purge takes from one run folder.
+
+    Attributes:
+        folder: The run folder.
+        artefacts: The files that go.
+        keys: Client to the ids of its keys that are destroyed.
+    """
+
+    folder: RunFolder
+    artefacts: tuple[Artefact, ...]
+    keys: Mapping[ClientId, tuple[str, ...]]
+
+
+def condemned(run: OpenRun, request: ErasureRequest, base: str) -> list[Condemned]:
+    """What the purge of a request takes, from the run itself first, then from those that it began from.
+
+    Args:
+        run: The run.
+        request: Whose clients are erased.
+        base: The erasure whose model stays.
+    """
+    found = []
+    for number, folder in enumerate(folders_of(run)[::-1]):
+        own = folder is run.history
+        found.append(condemned_in(folder, run.earlier[:number], request, base if own else None))
+    return found[::-1]
+
+
+def condemned_in(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, base: str | None) -> Condemned:
+    """What the purge of a request takes from one run folder.
+
+    Args:
+        folder: The run folder.
+        before: The trainings and erasures that it began from.
+        request: Whose clients are erased.
+        base: The erasure whose model stays; None where it is in a later run, and the request, too.
+    """
+    return Condemned(folder, tuple(_files(folder, before, request, base)), _keys(folder, request, base is not None))
+
+
+def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, base: str | None) -> Iterator[Artefact]:
+    gone = frozenset(request.clients)
+    holding = models_holding(folder, before, gone)
+    rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
+    # Where a run before this one held them, the model that this one began from does, too: its round 0.
+    first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
+    came = first <= folder.rounds
+    # A model from before the client came less the initial one is the influence of those who took part alone until then.
+    since = min(first, 1) if came and has_influence(folder.keep) else first
+    held = _on_hold(folder, None if base is None else request)
+    kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
+    revised = _revised(request)
+    for artefact in folder.ledger.artefacts().values():
+        kind = kind_of(artefact)
+        if artefact.client in gone:
+            goes = name_of(artefact) not in revised
+        elif artefact.client is not None:
+            goes = kind in REBASED and artefact.client not in held
+        elif kind is Kind.GLOBAL_CHECKPOINT:
+            goes = artefact.round is not None and artefact.round >= since
+        elif kind in OF_ALL:
+            goes = came
+        elif kind in MODELS:
+            goes = name_of(artefact) not in kept and erasure_of(artefact) in holding
+        else:
+            goes = kind is Kind.ANSWERS  # to the clients' images, by models that hold them and by retrainings
+        if goes:
+            yield artefact
+
+
+def _revised(request: ErasureRequest) -> set[str]:
+    """Names of the statistics that clients which were erased in part have had since: the model is summed of them."""
+    if request.erasure is None:
+        return set()
+    return {of_erasure(request.erasure, Kind.REVISED_STATISTICS, client) for client in request.patients}
+
+
+def _on_hold(folder: RunFolder, request: ErasureRequest | None) -> set[ClientId]:
+    """Clients whose own purge is still to come: their files wait for it; `request` is the folder's own, if any."""
+    others = [other for other in requests_of(folder.ledger).values() if request is None or other.id != request.id]
+    return {client for other in others if other.held_until is not None for client in other.clients}
+
+
+def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
+    """The keys that go: the clients', and those that sealed the secrets of masks, which are nobody's."""
+    living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
+    # Who stays in part has a new key since the erasure, which seals what came of it.
+    stays = request.patients if own else ()
+    for client, lost in folder.store.keys.lost().items():  # so that one that turns up later is destroyed, too
+        if client in request.clients:
+            living[client] = [*living[client], *(id for id in lost if id not in living[client])]
+    newest = {client: folder.store.keys.newest(client) for client in stays}
+    going = {client: tuple(id for id in ids if id != newest.get(client)) for client, ids in living.items()}
+    return {client: ids for client, ids in going.items() if ids}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Whose images a purge takes out of the data: all of an erased client's, or those of its erased patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedlethe.config import RunConfig
+from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, identities, kept_array, without
+from fedlethe.data.federated import SPLITS, FederatedData, Split
+from fedlethe.data.holdings import beyond_reach
+from fedlethe.erasing.patients import OfClients
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.request_log import ErasureRequest
+from fedlethe.runs.images_erased import applicable, erased_images
+from fedlethe.runs.preparing import divided, load_data
+from fedlethe.runs.remote import REMOTE
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import config_of, read_run_document
+from fedlethe.types import ClientId
+
+OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
+"""What a purge says of images that were never on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A run's data: its configuration, its images as they are now, and those that purges took before."""
+
+    config: RunConfig
+    images: FederatedData
+    before: tuple[ErasedImages, ...]
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Source:
+        """The data of a run that another one began from."""
+        config, before = config_of(folder.path), erased_images(folder)
+        images = load_data(config, before)
+        return cls(config, without(images, applicable(images, before)), before)
+
+    @classmethod
+    def of_open(cls, run: OpenRun) -> Source:
+        """The data of the run itself, which are loaded already."""
+        before = erased_images(run.history)
+        left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
+        return cls(run.config, left, before)
+
+
+def images_taken(
+    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], Source]
+) -> ErasedImages:
+    """The images that the purge of a request takes; none of a run on nodes, whose images were never here.
+
+    Args:
+        folder: The run folder.
+        request: Whose clients are erased.
+        patients: The names of those of clients that are erased in part.
+        source: The data of a run folder; it is not asked for a run on nodes.
+    """
+    if REMOTE in read_run_document(folder.path)["run"]:
+        return none_here(request.clients)
+    return _images_of(source(folder), request, patients)
+
+
+def none_here(clients: tuple[ClientId, ...]) -> ErasedImages:
+    """What a purge takes where the images were never on this machine."""
+    return ErasedImages(array=None, rows=(), clients=clients, not_reached=(OF_NODES,))
+
+
+def _images_of(source: Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
+    clients = [client for client in request.clients if client in source.images.clients]
+    before = applicable(load_data(source.config, source.before), source.before)
+    plain = without(divided(source.config, source.before), before)  # those of a backdoor lie elsewhere
+    rows: set[int] = set()
+    positions: dict[ClientId, dict[Split, tuple[int, ...]]] = {}
+    for client in clients:
+        for split in SPLITS:
+            held = plain.clients[client].split(split)
+            mask = np.ones(len(held), dtype=np.bool_)
+            if client in patients:
+                mask = np.isin(np.array([]) if held.groups is None else held.groups, list(patients[client]))
+                positions.setdefault(client, {})[split] = tuple(np.flatnonzero(mask).tolist())
+        rows |= set(plain.rows_of(client, patients.get(client)).tolist())
+    found = ErasedImages(
+        array=array_of(_array(plain)),
+        rows=tuple(sorted(rows)),
+        clients=tuple(client for client in clients if client not in patients),
+        positions=positions,
+    )
+    # Fingerprints of what is left: a later opening of the run knows by them that nobody else's images changed.
+    left = without(source.images, [found])
+    return replace(
+        found,
+        retained={client: client_fingerprint(left, client) for client in left.clients},
+        not_reached=beyond_reach(identities(found), _kept([*source.before, found])),
+    )
+
+
+def _kept(erased: Sequence[ErasedImages]) -> tuple[Path, ...]:
+    kept = kept_array(erased)
+    return () if kept is None else (kept,)
+
+
+def _array(data: FederatedData) -> npt.NDArray[Any]:
+    return next(iter(data.clients.values())).train.images

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What a purge asks for before anything of it is signed: every key in its place, no other request in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+from fedlethe.errors import RequestError
+from fedlethe.history.keyring import LOST
+from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
+from fedlethe.requests.condemned import Condemned, condemned
+from fedlethe.requests.purge_record import folders_of, is_purged
+from fedlethe.runs.run import OpenRun
+
+
+def demand_keys(run: OpenRun, request: ErasureRequest, base: str) -> None:
+    """Refuse a purge whose keys are not all there, before anything of it is signed.
+
+    Args:
+        run: The run, locked.
+        request: Whose purge it is; nothing is asked of one that is begun.
+        base: The erasure whose model stays.
+
+    Raises:
+        FedletheError: A key is missing, damaged, or goes by another name, too; or a file has another name.
+    """
+    if is_purged(run.history, request.id):
+        return
+    for target in condemned(run, request, base):
+        demand_whole(target)
+
+
+def demand_finished(run: OpenRun, request: ErasureRequest) -> None:
+    """Refuse to purge where a request of an earlier run is under way: it needs the models that would go.
+
+    Raises:
+        FedletheError: One is; nothing is asked of a purge that is begun.
+    """
+    if is_purged(run.history, request.id):
+        return
+    for folder, other in ((one, other) for one in folders_of(run)[1:] for other in requests_of(one.ledger).values()):
+        # A model of its own that it made and has not certified would be condemned with the rest.
+        if other.state in ("running", "audited"):
+            raise RequestError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
+        if other.purge not in (None, "done"):
+            until = "has a purge that was cut off" if other.purge == BEGUN else f"keeps its traces until {other.purge}"
+            raise RequestError(
+                f"{folder.path}: its request {other.id} {until}; purge it first, when it is due: "
+                f"fedlethe purge {folder.path}"
+            )
+
+
+def enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
+    """Enter of every key that is to be destroyed and cannot be found: somebody says it is lost.
+
+    Args:
+        run: The run, locked.
+        request: Whose keys are to be destroyed; not the new one of a client that lost patients alone.
+        lost: Who says so ('by'), and why ('why').
+    """
+    for folder in folders_of(run):
+        keys = folder.store.keys
+        again = request.patients if folder is run.history and request.erasure is not None else ()
+        gone = [
+            (client, id)
+            for client in request.clients
+            for id in keys.missing(client, keys.living(client))
+            if client not in again or id != keys.newest(client)
+        ]
+        if gone:
+            with nullcontext() if folder is run.history else folder.locked():
+                folder.ledger.append(
+                    [("key", {"client": client, "id": id, "what": LOST, **lost}) for client, id in gone]
+                )
+
+
+def demand_whole(target: Condemned) -> None:
+    """Refuse to condemn what would live on elsewhere: a key that is not in its place, a file with another name.
+
+    Raises:
+        FedletheError: A key is missing or damaged, or a file is a link or has a second name.
+    """
+    _demand_keys_there(target)
+    _demand_one_name(target)
+
+
+def _demand_keys_there(target: Condemned) -> None:
+    keys = target.folder.store.keys
+    for client, ids in target.keys.items():
+        # A key that was entered as lost is none of the living: nobody expects it in its place.
+        keys.demand(client, [id for id in ids if id in keys.living(client)])
+
+
+def _demand_one_name(target: Condemned) -> None:
+    for artefact in target.artefacts:
+        path = target.folder.store.place(artefact.path)
+        if path.is_symlink():
+            raise RequestError(f"{path}: is a link, which fedlethe does not make; put the file itself in its place")
+        if path.exists() and (names := path.stat().st_nlink) > 1:
+            raise RequestError(
+                f"{path}: has {names - 1} other names (hard links), under which the purge would leave it; remove them "
+                f"first: find / -xdev -samefile {path}"
+            )

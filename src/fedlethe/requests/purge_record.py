@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""What the ledgers say of a purge: in which run folders it is, under which name, and whether it was made."""
+
+from __future__ import annotations
+
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.request_log import ErasureRequest
+from fedlethe.runs.run import OpenRun
+
+
+def folders_of(run: OpenRun) -> list[RunFolder]:
+    """The run's folder, then those that it began from, the nearest first."""
+    earlier = [part.history for part in run.earlier if isinstance(part.history, RunFolder)]
+    return [run.history, *earlier[::-1]]
+
+
+def abroad(run: OpenRun, request: ErasureRequest) -> str:
+    """What a request is called in the ledger of a run that this one began from."""
+    return f"{request.id} of run {run.history.ledger.run_id}"
+
+
+def because_of(request: str) -> str:
+    """What tombstones say of the purge of a request."""
+    return f"purge of request {request}"
+
+
+def is_purged(folder: RunFolder, request: str) -> bool:
+    """Whether the ledger says that the purge of a request was made, or begun."""
+    return any(event.body["request"] == request for event in folder.ledger.events("purge"))
