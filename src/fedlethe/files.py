@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -66,13 +65,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         FedletheError: Another process has it, which the message names by its pid; or it cannot be written.
     """
+    from filelock import lock_descriptor  # it brings asyncio along, which reading alone does not wait for
+
     with _opened_lock(folder) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_descriptor(lock.fileno(), blocking=False):
             lock.seek(0)
             holder = lock.read().decode(errors="replace") or "?"
-            raise IntegrityError(f"{folder}: process {holder} is at work on it; wait for it") from None
+            raise IntegrityError(f"{folder}: process {holder} is at work on it; wait for it")
         with suppress(OSError):  # on a full disk it holds all the same, and tells nobody whose it is
             lock.truncate(0)
             lock.write(str(os.getpid()).encode())
