@@ -62,3 +62,9 @@ def test_a_node_that_raises_answers_with_an_error_and_one_offline_with_nothing()
     assert (reply.error.code, reply.error.reason) == (FAILED, "ValueError: no images")
     held.offline.add(101)
     assert list(held.send_and_receive([request(101)])) == []
+
+
+def test_the_run_that_strategies_set_is_the_grids() -> None:
+    held = grid()
+    held.set_run("run")
+    assert held.run == "run"

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.cli.output.requests import show_verified
+from fedlethe.errors import FedletheError
+from fedlethe.history import chain
+from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
+from fedlethe.requests.carry_out import Carried, Purged
+from fedlethe.requests.signing import NewKey
+from fedlethe.requests.verify import Check, Verified
+from tests.cli.output.test_erasures import ERASURE
+
+REQUEST = ErasureRequest(
+    id="R0001",
+    opened="2026-01-01T00:00:00Z",
+    clients=("a",),
+    reason="withdrew",
+    by="Dr. Ito",
+    legal_ground="Art. 17(1)",
+    deadline="2026-02-01",
+)
+NOW = "2026-01-15T00:00:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _a_day_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "clock", lambda: NOW)
+
+
+def test_an_opened_request_says_how_it_is_carried_out(printed: Callable[[Any], str]) -> None:
+    text = printed(REQUEST)
+    assert "│ R0001 │ a │ opened │ 2026-02-01 │ - │ - │ - │" in text
+    assert text.endswith("to carry it out: fedlethe erase RUN --request R0001 --key KEY")
+    assert "carry it out" not in printed(replace(REQUEST, state="withdrawn"))
+
+
+def test_a_namesake_elsewhere_is_said_first(printed: Callable[[Any], str]) -> None:
+    text = printed(replace(REQUEST, namesakes=("b", "c")))
+    assert text.startswith("a patient of this name has images at b, c, too")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"deadline": "2026-01-14"}, "R0001: withdrew; overdue"),
+        ({"deadline": "2026-01-15"}, "R0001: withdrew"),
+        ({"state": "completed", "purge": "2026-01-15"}, "its purge is due since 2026-01-15: fedlethe purge RUN"),
+        ({"state": "completed", "purge": "2026-01-16"}, "R0001: withdrew"),
+        ({"state": "completed", "purge": BEGUN}, "its purge was cut off, and files of the erased may be there"),
+        ({"state": "audited", "verdict": "still there"}, "stopped at what the audits found: decide how to go on"),
+        ({"state": "failed", "note": "no space"}, "R0001: withdrew; no space"),
+    ],
+)
+def test_a_list_says_what_is_late_and_what_waits_for_a_decision(
+    changes: dict[str, Any], words: str, printed: Callable[[Any], str]
+) -> None:
+    last = printed(Requests(Path("RUN"), (replace(REQUEST, **changes),), ())).splitlines()[-1]
+    assert words in last
+    if words == "R0001: withdrew":
+        assert last == words
+
+
+def test_a_problem_of_a_list_comes_first(printed: Callable[[Any], str], as_json: Callable[[Any], Any]) -> None:
+    found = Requests(Path("RUN"), (REQUEST,), ("erasures/0001/audit.json: is missing",))
+    assert printed(found).startswith("PROBLEM: erasures/0001/audit.json: is missing; restore it from a backup")
+    assert as_json(found)["requests"][0]["overdue"] is False
+    assert as_json(found)["requests"][0]["stopped"] is False
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"), [("still there", "the audits found the client"), ("not useful", "the model of no use")]
+)
+def test_a_request_that_stopped_says_so_first_and_how_to_go_on(
+    verdict: str, told: str, printed: Callable[[Any], str], as_json: Callable[[Any], Any]
+) -> None:
+    stopped = replace(REQUEST, state="audited", verdict=verdict, erasure="0001")
+    carried = Carried(stopped, ERASURE, None)
+    lines = printed(carried).splitlines()
+    assert lines[0].startswith("STOPPED: ")
+    assert told in lines[0]
+    assert [line.split(":")[0] for line in lines[-3:]] == [
+        "to go on, by another method, such as retraining",
+        "to go on, as it is, which stays on record",
+        "to go on, or not at all",
+    ]
+    assert "fedlethe erase RUN --request R0001 --key KEY --method retrain" in lines[-3]
+    again = printed(Carried(stopped, replace(ERASURE, method="retrain"), None))
+    assert "with more retrainings: fedlethe erase RUN --request R0001 --key KEY --references 10" in again
+    assert as_json(carried)["stopped"] is True
+
+
+def test_a_request_that_was_carried_out_names_its_certificate_and_what_is_in_no_ledger(
+    printed: Callable[[Any], str],
+) -> None:
+    done = replace(REQUEST, state="completed", verdict="gone", purge="done", erasure="0001")
+    lines = printed(Carried(done, ERASURE, Path("c.json"), unnamed=("notes.txt: a file",))).splitlines()
+    assert lines[0] == "request R0001: a erased; audit: gone; 1 entry that no ledger names was left in the run folder"
+    assert "notes.txt: a file" in lines
+    assert lines[-2:] == ["request R0001: completed; purge: done", "certificate: c.json"]
+    held = printed(Carried(replace(done, purge="2026-03-01"), ERASURE, Path("c.json"))).splitlines()
+    assert held[-2].endswith("purge: 2026-03-01")
+    due = printed(Carried(replace(done, purge="2026-01-15"), ERASURE, Path("c.json"))).splitlines()
+    assert due[-2].endswith("due since 2026-01-15, and not made: fedlethe purge RUN --key KEY")
+
+
+def test_purges_that_were_due_waited_or_are_unfinished(printed: Callable[[Any], str]) -> None:
+    waiting, unfinished = (
+        replace(REQUEST, id="R0002", purge="2026-03-01"),
+        replace(REQUEST, id="R0003", state="running"),
+    )
+    nothing = printed(Purged(Path("RUN"), (), (waiting,), (unfinished,))).splitlines()
+    assert nothing == [
+        "no purge is due",
+        "R0003: running, not finished: fedlethe erase RUN --request R0003 --key KEY",
+        "R0002: kept until 2026-03-01",
+    ]
+    done = replace(REQUEST, state="completed", purge="done")
+    text = printed(Purged(Path("RUN"), (Carried(done, ERASURE, None, unnamed=("x: a folder",)),), ()))
+    assert "Purged" in text
+    assert "x: a folder" in text
+
+
+CHECKS = (
+    Check("statement", "ok", "a is erased"),
+    Check("hashes", "ok", "all"),
+    Check("run", "not checked", "no --run"),
+)
+
+
+def test_what_holds_says_how_much_was_not_checked(printed: Callable[[Any], str], as_json: Callable[[Any], Any]) -> None:
+    verified = Verified(Path("c.json"), CHECKS)
+    assert printed(verified).startswith("holds: a is erased; 1 of 3 not checked")
+    assert as_json(verified)["holds"] is True
+
+
+def test_what_does_not_hold_is_shown_and_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = (Check("ledger", "failed", "row 3 was changed"), Check("keys", "failed", "one is there"))
+    with pytest.raises(FedletheError, match=r"^c.json: ledger: row 3 was changed \(and 1 more\)$"):
+        show_verified(Verified(Path("c.json"), (*CHECKS, *bad)), as_json=False)
+    assert capsys.readouterr().out.startswith("DOES NOT HOLD: ledger: row 3 was changed; keys: one is there")
+
+
+def test_a_new_key_says_which_half_is_whose(printed: Callable[[Any], str]) -> None:
+    assert printed(NewKey(Path("k"), Path("k.pub"), "ab")).splitlines() == [
+        "signing key: k (yours alone)",
+        "public key: k.pub (for who checks certificates)",
+        "id: ab",
+    ]
