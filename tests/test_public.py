@@ -219,3 +219,15 @@ def test_the_example_of_ones_own_model_is_short_and_runs(tmp_path: Path) -> None
     told = subprocess.run(program, capture_output=True, text=True, check=True).stdout
     assert "erased south - exact" in told
     assert "utility: useful" in told
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (EXAMPLES.parent / "README.md").read_text()
+    (block,) = [part.partition("```")[0] for part in text.split("```python")[1:]]
+    monkeypatch.chdir(tmp_path)
+    (x, y), (x2, y2) = arrays(0, 60), arrays(1, 60)
+    held = TensorDataset(torch.from_numpy(x + 1), torch.from_numpy(y))
+    names: dict[str, Any] = {"MyNet": network, "x": x, "y": y, "x2": x2, "y2": y2, "dataset": held}
+    exec(compile(block, "README.md", "exec"), names)  # which is what a reader would type
+    assert names["carried"].request.purge == "done"
+    assert (tmp_path / "run" / "report" / "index.html").is_file()

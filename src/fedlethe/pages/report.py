@@ -92,10 +92,10 @@ def _data_sections(run: OpenRun) -> Iterator[Section]:
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
     rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
-    drawn = [
-        _picture(run, images_held.class_mix(train)),
-        _picture(run, images_held.contact_sheet(sample_images(run.images))),
-    ]
+    samples = sample_images(run.images)
+    drawn = [_picture(run, images_held.class_mix(train))]
+    if samples:
+        drawn.append(_picture(run, images_held.contact_sheet(samples)))
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [PageTable("images", header, rows)], drawn)
 

@@ -220,7 +220,9 @@ def data_overview(config: RunConfig, out: Path | None) -> DataOverview:
     counts: dict[str, dict[ClientId, dict[str, int]]] = {split: class_counts(data, split) for split in SPLITS}
     pictures: tuple[Path, ...] = ()
     if out is not None:
-        drawn = (images_held.class_mix(counts["train"]), images_held.contact_sheet(sample_images(data)))
+        samples = sample_images(data)
+        sheets = [images_held.contact_sheet(samples)] if samples else []
+        drawn = (images_held.class_mix(counts["train"]), *sheets)
         pictures = tuple(style.save(plot, out) for plot in drawn)
     shown = {split: held for split, held in counts.items() if any(sum(mix.values()) for mix in held.values())}
     return DataOverview(
@@ -237,7 +239,12 @@ def class_counts(data: FederatedData, split: Split) -> dict[ClientId, dict[str, 
 
 
 def sample_images(data: FederatedData) -> dict[ClientId, dict[str, npt.NDArray[np.uint8]]]:
-    """The first training images of each client and class: client to class to uint8, shape (n, C, H, W)."""
+    """The first training images of each client and class: client to class to uint8, shape (n, C, H, W).
+
+    Nothing of data that are no images.
+    """
+    if len(data.image_shape) != 3 or data.image_shape[0] not in (1, 3):
+        return {}
     samples: dict[ClientId, dict[str, npt.NDArray[np.uint8]]] = {}
     for client, held in data.clients.items():
         samples[client] = {}
