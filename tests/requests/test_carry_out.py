@@ -23,8 +23,9 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import current, purge_due
+from fedlethe.requests.carry_out import purge_due
 from fedlethe.requests.request import listed, withdraw
+from fedlethe.requests.request_plan import current
 from fedlethe.requests.verify import Verified, verify_certificate, verify_ledger
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder

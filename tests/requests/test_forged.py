@@ -215,7 +215,7 @@ def test_a_certificate_that_claims_too_much_does_not_hold(tmp_path: Path, monkey
 
     run = trained(tmp_path / "run", document(hospitals=3, rounds=1))
     with monkeypatch.context() as patch:
-        patch.setattr("fedlethe.requests.certificate.claimed", lambda *_: "exact")
+        patch.setattr("fedlethe.requests.certificate_facts.claimed", lambda *_: "exact")
         carried = erased(run, GONE, plan=ErasurePlan(method="influence", options={}, mask={}, repair={}))
     public = tmp_path / "key.pub"
     public.write_bytes(KEY.public.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))

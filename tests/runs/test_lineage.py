@@ -16,7 +16,8 @@ from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import current, purge_due
+from fedlethe.requests.carry_out import purge_due
+from fedlethe.requests.request_plan import current
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.lineage import held_by
 from fedlethe.runs.opening import opened_run

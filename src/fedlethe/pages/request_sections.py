@@ -14,7 +14,7 @@ from fedlethe.pages.page import PageTable, Picture, Section
 from fedlethe.plots.audit_verdicts import Audited, audits, sentence
 from fedlethe.plots.style import Plot
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import newest_certificate
+from fedlethe.requests.certificate import newest_certificate
 from fedlethe.runs.run import OpenRun
 
 INTERVALS = {"utility": ("accuracy_low", "accuracy_high"), "backdoor": ("success_low", "success_high")}

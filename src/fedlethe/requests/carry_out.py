@@ -6,30 +6,28 @@
 Where the audits find the client, or a model of no use, the request stays at `audited`: nothing is certified or purged
 until somebody accepts the findings, chooses another method or result, or withdraws.
 
-A kill at any moment is gone on from by the same command: the ledger says how the request is to be carried out, and how
-far that is. Nothing is purged before the new model and its certificate are in their place and in the ledger.
+After a kill at any moment the same command resumes: the ledger says how the request is to be carried out, and how far
+that is. Nothing is purged before the new model and its certificate are in their place and in the ledger.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from fedlethe.entered import demand_said
-from fedlethe.erasing.auditing import Attested, attest, attested, demand_references
-from fedlethe.erasing.erase import erase_locked
-from fedlethe.erasing.order import ErasureOrder, order_for
-from fedlethe.erasing.patients import demand_trained_on, names_of, refuse_known, unnamed
+from fedlethe.erasing.auditing import Attested, attest, attested
+from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.patients import refuse_known
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.record import Erasure, done, erasures, recorded
+from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.erasing.secret import destroy_spent
-from fedlethe.errors import FedletheError, RequestError
+from fedlethe.errors import RequestError
 from fedlethe.history import chain
-from fedlethe.history.ledger import Ledger
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.request_log import (
     BEGUN,
     FINDINGS,
@@ -37,22 +35,19 @@ from fedlethe.history.request_log import (
     ErasureRequest,
     demand_clock,
     find,
-    findings_about,
     moved,
     requests_of,
 )
-from fedlethe.later import torch
-from fedlethe.requests.certificate import BEFORE, FINAL, demand_as_certified, issue, not_in_ledger
+from fedlethe.requests.certificate import demand_as_certified, is_issued, issue, newest_certificate
 from fedlethe.requests.purge import purge
 from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_lost
+from fedlethe.requests.purge_facts import not_in_ledger
 from fedlethe.requests.purge_record import is_purged
+from fedlethe.requests.request_erasure import erasure_of_request
+from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of
 from fedlethe.requests.signing import SigningKey
-from fedlethe.runs.lineage import held_by, models_holding, up_to
 from fedlethe.runs.remote import OutOfReach
 from fedlethe.runs.run import OpenRun
-from fedlethe.types import ClientId
-from fedlethe.unlearning.retrain import Retrain
-from fedlethe.unlearning.rollback import Rollback
 
 AuditStep: TypeAlias = Callable[[OpenRun, Erasure, ErasureOrder, int], None]
 """Audits an erasure against so many retrainings and enters the findings, once; see `attest`."""
@@ -119,17 +114,26 @@ def carry_out(
             the audits or the purge raise; the request then stays where it is, or is failed.
     """
     with run.history.locked():
+        # 1. Enter that the findings are accepted, if somebody does: one row. A crash before it leaves the request
+        #    stopped at `audited`; after it, any later attempt goes on without being told again.
         if accepted is not None:
-            mentions = find(run.history.ledger, id).mentions
-            for flag, name in (("--accept-findings", "why"), ("--by", "by")):
-                refuse_known(flag, accepted[name], run.history, mentions)
-            _accept(run.history.ledger, id, accepted, plan)
+            _accept(run, id, accepted, plan)
+
+        # 2. to 4. Begin, erase, audit.
         request = _until_audited(run, id, plan, audit, lost)
-        if request.purge == BEGUN:  # a kill came in the middle of it
-            request = _purged(run, request, key)
-        elif request.state != "completed" and not request.stopped:
-            request = _certified(run, request, key)
-        return _told(run, request)
+        if request.purge != BEGUN and (request.stopped or request.state == "completed"):
+            return _told(run, request)
+
+        # 5. Sign the first certificate. A crash leaves the request at `audited`, with or without it: the same command
+        #    goes on here, and never signs a second one.
+        if request.purge != BEGUN:
+            due = _due(request)
+            _sign_first(run, request, key, due)
+            if due is not None:
+                return _told(run, moved(run.history.ledger, id, "completed", purge=due))
+
+        # 6. Purge, then sign the last certificate.
+        return _told(run, _purged(run, request, key))
 
 
 def _enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
@@ -139,14 +143,17 @@ def _enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) 
     enter_lost(run, request, lost)
 
 
-def _accept(ledger: Ledger, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
+def _accept(run: OpenRun, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
+    ledger = run.history.ledger
     request = find(ledger, id)
+    for flag, name in (("--accept-findings", "why"), ("--by", "by")):
+        refuse_known(flag, accepted[name], run.history, request.mentions)
     if not request.stopped:
         none = request.verdict in (None, NOT_AUDITED)
         found = "no audit was made" if none else f"its audits found '{request.verdict}'"
         raise RequestError(f"--accept-findings: request {id} is {request.state}, {found}; leave it out")
-    if plan is not None and not _as_begun(plan, request):
+    if plan is not None and not as_begun(plan, request):
         raise RequestError("--accept-findings: takes the erasure as it is; leave all other options out")
     for text in accepted.values():
         demand_said(text, "--accept-findings")
@@ -172,14 +179,19 @@ def erase_unsigned(run: OpenRun, id: str, plan: ErasurePlan | None, audit: Audit
 def _until_audited(
     run: OpenRun, id: str, plan: ErasurePlan | None, audit: AuditStep, lost: Mapping[str, str] | None = None
 ) -> ErasureRequest:
+    """The erasure and its audit; what was done of them before is not done again.
+
+    Raises:
+        FedletheError: See `carry_out`.
+    """
     ledger = run.history.ledger
     demand_clock(ledger)
-    destroy_spent(run.history)
+    destroy_spent(run.history)  # of an erasure that was entered, before a crash came in the way of its end
     request = find(ledger, id)
     if request.state == "withdrawn":
         raise RequestError(f"request {id} was withdrawn on {request.since}; open another")
     if request.state == "completed":
-        if plan is not None and not _as_begun(plan, request):
+        if plan is not None and not as_begun(plan, request):
             raise RequestError(f"request {id} was completed on {request.since}, and not in this way; open another")
         return request
     anew = request.stopped and plan is not None and plan.result is None
@@ -188,194 +200,52 @@ def _until_audited(
             f"{run.path}: its clients are on Flower nodes; carry it out there: "
             f'flwr run APP -c \'mode="erase" request="{id}" ...\' (docs/flower.md)'
         )
-    request = _begun(run, request, plan)
+
+    # 2. Begin: one row holds the plan and the state `running`. A crash before it leaves the request as it was; after
+    #    it, the plan is fixed, and the same command without options goes on with it.
+    request = begun(run, request, plan)
     if lost is not None:
         _enter_lost(run, request, lost)
-    return _erased(run, request, audit)
-
-
-def _as_begun(plan: ErasurePlan, request: ErasureRequest) -> bool:
-    """Whether a plan is the one that a request was carried out by; what it leaves open counts as that one's."""
-    if request.plan is None:
-        return False
-    held = ErasurePlan.from_dict(request.plan)
-    return held == replace(plan, after=plan.after or held.after, references=plan.references or held.references)
-
-
-def current(ledger: Ledger) -> str | None:
-    """The erasure whose model is the run's: that of the request that was certified last; None before the first."""
-    known, last = requests_of(ledger), dict[str, None]()
-    for event in ledger.events("state", "purge"):
-        if event.kind == "purge" or event.body.get("purge") is not None:
-            last.setdefault(event.body["request"])  # a purge that was to wait does not make an old model the newest
-    carried = [known[id].erasure for id in last if id in known]
-    return carried[-1] if carried else None
-
-
-def _begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> ErasureRequest:
-    ledger = run.history.ledger
-    anew = request.stopped and plan is not None and plan != ErasurePlan.from_dict(request.plan or {})
-    _demand_none_under_way(ledger, request.id)
-    held = None if request.plan is None else ErasurePlan.from_dict(request.plan)
-    if request.state in ("opened", "failed") or anew:
-        plan = plan or held or ErasurePlan()
-        if anew and held is not None and not plan.references:  # what audits found is not got rid of by not asking
-            plan = replace(plan, references=held.references)
-        plan = _checked(run, request, plan)
-        return moved(ledger, request.id, "running", plan=plan.to_dict())
-    if plan is not None and held is not None and not _as_begun(plan, request):
-        raise RequestError(f"request {request.id} was begun in another way; go on with it without options")
-    return request
-
-
-def _demand_none_under_way(ledger: Ledger, id: str) -> None:
-    """Refuse to begin or to purge where another request is half carried out: its model would be missing, or go."""
-    for other in requests_of(ledger).values():
-        if other.id != id and other.state in ("running", "audited"):
-            raise RequestError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
-
-
-def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasurePlan:
-    if plan.keep_for < 0:
-        raise RequestError("--keep-for must not be negative")
-    demand_references(plan.references)
-    if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
-        last = found[-1]
-        raise RequestError(
-            f"request {request.id}: an audit found erasure {last['erasure']} '{last['verdict']}' (request "
-            f"{last['request']}), so another one is audited, too: add --references N"
-        )
-    if {"patients", "of"} & set(plan.options):
-        raise RequestError("--set patients: who is erased is in the request; leave it out")
-    if plan.references:
-        demand_trained_on(run, request.patients)
-    if plan.keep_for and request.patients:
-        raise RequestError("--keep-for: not with patients: what is left of their client cannot be told from them")
-    now = current(run.history.ledger)
-    after = plan.after or now
-    if after != now and now is not None:
-        raise RequestError(f"--after {plan.after}: the run's model is that of erasure {now}")
-    if plan.result is not None:
-        _demand_result(run, request, plan.result)
-        return plan
-    plan = replace(plan, after=after)
-    _demand_no_retraining_beside(run, request, _built(run, request, plan))
-    return plan
-
-
-def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: ErasureOrder) -> None:
-    """Refuse a method that leaves something of the clients in the model where a model without them stays beside it.
-
-    The two share what the retained clients did, so their difference would tell what is left of the erased ones.
-
-    Raises:
-        RequestError: There is such a model; it can be the request's result.
-    """
-    if run.config.exact is not None or request.patients or isinstance(order.method, (Retrain, Rollback)):
-        return
-    asked = frozenset(request.clients)
-    holding = models_holding(run.history, run.earlier, asked)
-    free = [one for one in erasures(run) if asked <= set(one.forget) and one.id not in holding and one.model.exists()]
-    if free:
-        same = next((one.id for one in reversed(free) if set(one.forget) == asked and one.after == order.after), None)
-        take = "" if same is None else f"take it as the result: --result {same}, or "
-        raise RequestError(
-            f"request {request.id}: the model of erasure {same or free[-1].id} was made without {request.subject}, and "
-            f"stays; beside it the model of '{order.method_name}' would tell what that leaves of them: {take}train "
-            "again: --method retrain"
-        )
-
-
-def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
-    """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
-    record = recorded(run, id)
-    if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
-        request.clients,
-        {client: tuple(names) for client, names in request.patients.items()},
-    ):
-        raise RequestError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
-    done_before = {
-        client
-        for other in requests_of(run.history.ledger).values()
-        if other.purge is not None and other.id != request.id
-        for client in set(other.clients) - set(other.patients)
-    }
-    if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
-        now = current(run.history.ledger)
-        raise RequestError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
-
-
-def _built(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
-    """What `erase` is asked for."""
-    patients = names_of(run, request.patients)
-    clients: tuple[ClientId, ...] = request.clients
-    options = dict(plan.options)
-    if run.config.exact is not None and patients:
-        options |= {"patients": [name for names in patients.values() for name in names], "of": list(clients)}
-        clients = ()
-    of_network = {} if run.config.exact is not None else patients
-    built = order_for(run.config, clients, replace(plan, options=options), of_network)
-    return replace(built, act=request.id)
-
-
-def _erased(run: OpenRun, request: ErasureRequest, audit: AuditStep) -> ErasureRequest:
-    """The erasure itself, then its audit."""
     if request.state != "running":
         return request
     assert request.plan is not None
     plan = ErasurePlan.from_dict(request.plan)
-    built = _built(run, request, plan)
-    try:
-        chosen = None if plan.result is None else recorded(run, plan.result)
-        erasure = chosen or done(run, built) or erase_locked(run, built)
-    except FedletheError as caught:
-        error = _with_a_way_out(run, request, plan, caught)
-        with suppress(FedletheError):  # on a full disk not even that can be written
-            moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
-        raise error from None
-    _demand_another_model(run, request, erasure)
-    audit(run, erasure, replace(built, after=erasure.after), plan.references)
+    order = order_of(run, request, plan)
+
+    # 3. Erase. A crash leaves the request at `running`: an erasure that the ledger holds is taken as it is, and one
+    #    that it does not hold is made again from its beginning.
+    erasure = erasure_of_request(run, request, order, plan)
+
+    # 4. Audit. A crash leaves the request at `running` and the erasure in the ledger; answers of retrainings that were
+    #    written are read again, and the rest is made.
+    audit(run, erasure, replace(order, after=erasure.after), plan.references)
     found = attested(run, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
-    return moved(run.history.ledger, request.id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
+    return moved(ledger, id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
 
-def _with_a_way_out(run: OpenRun, request: ErasureRequest, plan: ErasurePlan, error: FedletheError) -> FedletheError:
-    """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
-    keys = run.history.store.keys
-    lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
-    if not lost or run.config.exact is not None or plan.method == "retrain":
-        return error
-    way = f'fedlethe erase {run.path} --request {request.id} --method retrain --lost-keys "why"'
-    return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
-
-
-def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasure) -> None:
-    """Refuse an erasure that left the model as it was, bit for bit, where nothing is certain of it."""
-    if erasure.guarantee is None and torch.equal(run.past(erasure.after).final(), run.history.erased_model(erasure.id)):
-        error = (
-            f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
-        )
-        moved(run.history.ledger, request.id, "failed", note=error)
-        raise RequestError(error)
-
-
-def _certified(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
-    """The certificate, the purge unless it is to wait, and the certificate that holds the purge, too."""
-    assert request.erasure is not None
+def _due(request: ErasureRequest) -> str | None:
+    """The date until which a request's traces are kept, counted from the audit; None where they go at once."""
     assert request.plan is not None
-    _demand_decided(run, request)
-    run.history.store.find(f"erasures/{request.erasure}/model")  # nothing is signed of a model that was removed
     days = ErasurePlan.from_dict(request.plan).keep_for
-    due = (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
+    return (dt.date.fromisoformat(request.since[:10]) + dt.timedelta(days)).isoformat() if days else None
+
+
+def _sign_first(run: OpenRun, request: ErasureRequest, key: SigningKey, due: str | None) -> None:
+    """The certificate before the purge, unless it is there already; after it the request cannot be withdrawn.
+
+    Raises:
+        FedletheError: What is to be signed or purged is not as it was entered, a key is missing, or a request of an
+            earlier run is under way.
+    """
+    assert request.erasure is not None
+    _demand_decided(run, request)
+    run.history.store.find(of_erasure(request.erasure, Kind.MODEL))  # nothing is signed of a model that was removed
     demand_keys(run, request, request.erasure)
     if due is None:
         demand_finished(run, request)
-    if not run.history.store.holds(f"erasures/{request.erasure}/{BEFORE}"):
-        issue(run, request, key, BEFORE, due)
-    if due is not None:
-        return moved(run.history.ledger, request.id, "completed", purge=due)
-    return _purged(run, request, key)
+    if not is_issued(run, request, Kind.FIRST_CERTIFICATE):
+        issue(run, request, key, Kind.FIRST_CERTIFICATE, due)
 
 
 def _demand_decided(run: OpenRun, request: ErasureRequest) -> None:
@@ -396,16 +266,30 @@ def _demand_decided(run: OpenRun, request: ErasureRequest) -> None:
 
 
 def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRequest:
+    """The purge and the certificate that holds it.
+
+    Raises:
+        FedletheError: The run is not as the first certificate says, or what the purge raises.
+    """
     assert request.erasure is not None
     _demand_decided(run, request)
     ledger = run.history.ledger
+    # A purge that was to wait comes after later erasures: the model that stays is then the newest one.
     base = request.erasure if request.purge is None else current(ledger)
     assert base is not None
     if not is_purged(run.history, request.id):
         demand_as_certified(run, request, key)
+
+    # 6a. Purge. A crash before the ledger is told leaves the request at `audited`, or waiting for its date; after that,
+    #     at a purge that is BEGUN, which `erase --request` and `purge` both resume.
     purge(run, request, base)
-    if not run.history.store.holds(f"erasures/{request.erasure}/{FINAL}"):  # there already where a kill came after it
-        issue(run, request, key, FINAL, None)
+
+    # 6b. Sign the last certificate. A crash leaves the purge BEGUN: it is gone through again, finds nothing to remove,
+    #     and the certificate is signed if it is not there.
+    if not is_issued(run, request, Kind.CERTIFICATE):
+        issue(run, request, key, Kind.CERTIFICATE, None)
+
+    # 6c. Enter that it is done: one row. Until then every attempt comes back to 6a.
     return moved(ledger, request.id, "completed", purge="done")
 
 
@@ -429,7 +313,7 @@ def purge_due(run: OpenRun, key: SigningKey, lost: Mapping[str, str] | None = No
             if until is not None and until > today:
                 waiting.append(request)
             elif until is not None or request.purge == BEGUN:
-                _demand_none_under_way(ledger, request.id)
+                demand_none_under_way(ledger, request.id)
                 if lost is not None:
                     _enter_lost(run, request, lost)
                 demand_keys(run, request, current(ledger) or "")
@@ -446,10 +330,3 @@ def _told(run: OpenRun, request: ErasureRequest) -> Carried:
     if certificate is not None:
         run.history.store.demand(certificate.relative_to(run.path).as_posix())
     return Carried(request, erasure, certificate, found, tuple(not_in_ledger(run)))
-
-
-def newest_certificate(run: OpenRun, request: ErasureRequest) -> Path | None:
-    """The newest certificate of a request; None where there is none yet."""
-    store = run.history.store
-    names = (f"erasures/{request.erasure}/{name}" for name in (FINAL, BEFORE))
-    return next((run.path / store.find(name).path for name in names if store.holds(name)), None)

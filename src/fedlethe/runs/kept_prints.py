@@ -16,13 +16,11 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import Artefact
 from fedlethe.history.keyring import IMAGES
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.sealing import Key
 from fedlethe.history.store import JSON
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
-
-PRINTS = "fingerprints"
-"""The file of an erasure's fingerprints, in its folder, without its ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ def keep_prints(
         },
     }
     content = json.dumps(facts).encode()
-    return [run.history.store.write("erasure", f"erasures/{id}/{PRINTS}", None, [content], ending=JSON)]
+    return [run.history.store.write("erasure", of_erasure(id, Kind.FINGERPRINTS), None, [content], ending=JSON)]
 
 
 def _of_patients(held: ClientData, names: Sequence[str]) -> ClientData:
@@ -91,8 +89,8 @@ def kept_prints(folder: RunFolder, ids: Sequence[str]) -> list[Prints]:
     """The fingerprints that these erasures of a run kept."""
     store, found = folder.store, []
     for id in ids:
-        if store.holds(f"erasures/{id}/{PRINTS}"):
-            held = json.loads(store.content(store.find(f"erasures/{id}/{PRINTS}")))
+        if store.holds(of_erasure(id, Kind.FINGERPRINTS)):
+            held = json.loads(store.content(store.find(of_erasure(id, Kind.FINGERPRINTS))))
             sets = [{c: frozenset(one) for c, one in held[name].items()} for name in ("clients", "patients")]
             found.append(Prints(folder, id, key_of(folder), tuple(held["shape"]), *sets))
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part
 from fedlethe.runs.run_toml import ERASURE_FOLDER, opened_folder, read_run_document
 from fedlethe.types import ClientId, Need, Vector
@@ -38,7 +39,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
             repair[client] = repair[client] + vector if client in repair else vector
         for client, names in facts.get("patients", {}).items():
             patients[client] = patients.get(client, frozenset()) | set(names)
-            revised[client] = f"erasures/{id}/statistics/{client}"
+            revised[client] = of_erasure(id, Kind.REVISED_STATISTICS, client)
     return Part(
         history=history,
         keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,

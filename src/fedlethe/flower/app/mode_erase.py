@@ -21,6 +21,7 @@ from fedlethe.flower.app.session import LOG, Session, earlier_erased, known_node
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.request_log import ErasureRequest, find
 from fedlethe.requests import carry_out
+from fedlethe.requests.request_plan import current
 from fedlethe.requests.signing import signing_key
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run import OpenRun
@@ -82,7 +83,7 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
     known_nodes(path)
     with opened_folder(path) as (_, history):
         asked = find(history.ledger, options.request)
-        after = options.after or carry_out.current(history.ledger)
+        after = options.after or current(history.ledger)
     chosen = given or (plan if asked.plan is None else ErasurePlan.from_dict(asked.plan))
     remote = _reached(session, asked.clients, after, chosen.method, chosen.options)
     with opened_run(path, remote) as run:

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""What a certificate says, held against the run that it is of: one check for each part of the statement."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from fedlethe.erasing.auditing import attested_in
+from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
+from fedlethe.erasing.record import Erasure
+from fedlethe.errors import FedletheError
+from fedlethe.files import sha256_of
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.request_log import FINDINGS, findings_about, requests_of
+from fedlethe.requests.certificate_facts import OF_REQUEST, audit_facts, figures_of, request_facts
+from fedlethe.requests.checks import Check, held
+from fedlethe.requests.folder_checks import foreign_heads, pages, stray_keys, strays
+from fedlethe.requests.statement import PURGED, Statement, plain_json
+from fedlethe.runs.past import earlier, part_of
+from fedlethe.runs.records import from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Why something could not be checked here, in words."""
+
+    words: str
+
+
+Problem: TypeAlias = str | Unchecked | None
+"""What is wrong, in words; None where nothing is."""
+
+
+def checks_of_run(statement: Statement, path: Path, history: RunFolder) -> Iterator[Check]:
+    """Hold a statement against a run.
+
+    Args:
+        statement: What the certificate says.
+        path: The certificate.
+        history: The run; its ledger is read, and whole.
+    """
+    ledger = history.ledger
+    yield Check("ledger", "ok", f"{ledger.head().seq} rows, each chained to the one before")
+    if statement.run["id"] != ledger.run_id:
+        yield Check("run", "failed", f"it is of run {statement.run['id']}, and this is {ledger.run_id}")
+        return
+    yield Check("run", "ok", f"it is of this run, {ledger.run_id}")
+    for what, check, words in CHECKS:
+        yield _result(what, check(statement, path, history), words)
+    if others := [one.run for one in statement.purge.runs if one.run != ledger.run_id]:
+        words = f"what it says of the runs that this one began from ({', '.join(others)}): verify each of their ledgers"
+        yield Check("earlier runs", "not checked", words)
+    yield held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
+    yield held("certificates", foreign_heads(history), "every certificate in the run holds a head of this ledger")
+    left = [*strays(history), *stray_keys(history), *pages(history)]
+    nothing = "nothing lies in the run folder that the ledger does not name"
+    yield (
+        Check("other files", "not checked", f"what they hold: {'; '.join(left)}")
+        if left
+        else Check("other files", "ok", nothing)
+    )
+
+
+def _result(what: str, problem: Problem, words: str) -> Check:
+    match problem:
+        case None:
+            return Check(what, "ok", words)
+        case Unchecked():
+            return Check(what, "not checked", problem.words)
+        case _:
+            return Check(what, "failed", problem)
+
+
+def _head(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    head = statement.ledger
+    if history.ledger.hash_of(head.seq) != head.hash:
+        return f"row {head.seq} of the ledger is not the one that the certificate names: rows were removed or made anew"
+    return None
+
+
+def _itself(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    hash = sha256_of(path)
+    held = history.ledger.artefacts().values()
+    return None if any(one.sha256 == hash for one in held) else "the ledger does not name it"
+
+
+def _request(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    said, erasure = statement.request, statement.erasure
+    known = requests_of(history.ledger).get(said["id"])
+    if known is None:
+        return f"the ledger holds no request {said['id']}"
+    facts = request_facts(known)
+    for name in OF_REQUEST:
+        if facts[name] != said[name]:
+            return f"its {name} is {said[name]!r}, in the ledger {facts[name]!r}"
+    # Not the plan: a request that was begun anew since has another one, and this certificate is of that erasure.
+    if (facts["clients"], facts["patients"]) != (said["clients"], said["patients"]):
+        return "its clients are others than the ledger's"
+    found = findings_about(history.ledger, known.clients, statement.ledger.seq)
+    if [one for one in found if one["erasure"] != erasure["id"]] != statement.earlier_findings:
+        return "what audits found of earlier erasures is otherwise in the ledger"
+    canonical = {id: json.loads(text) for text, id in history.ledger.erasures().items()}
+    if canonical.get(erasure["id"]) != {name: value for name, value in erasure.items() if name != "id"}:
+        return f"erasure {erasure['id']} is another one in the ledger"
+    return None
+
+
+def _record(statement: Statement, history: RunFolder) -> Erasure:
+    return from_json(history.erasure_record(statement.erasure["id"]), Erasure)
+
+
+def _claim(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    said = statement.claim
+    try:
+        record = _record(statement, history)
+        with ExitStack() as stack:
+            most = strongest(record, (*earlier(history.path, stack), part_of(history, record.id)))
+    except FedletheError as error:
+        return str(error)
+    if said.kind not in CLAIMS or said.words != CLAIMS[said.kind]:
+        return f"'{said.kind}' is no claim that this version knows, or its words are others"
+    if said.kind != claim_of(record.guarantee):
+        return f"it claims '{said.kind}', the run's record '{claim_of(record.guarantee)}'"
+    if said.method != (None if record.guarantee is None else record.guarantee.statement):
+        return "the method's statement is another one in the run's record"
+    return f"it claims '{said.kind}'; it can be '{most}' at most" if stronger(said.kind, most) else None
+
+
+def _figures(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    try:
+        known = figures_of(_record(statement, history))
+    except FedletheError as error:
+        return str(error)
+    other = [name for name, value in known.items() if statement.figures[name] != value]
+    return f"its {' and '.join(other)} differ from the run's record" if other else None
+
+
+def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    try:
+        found = attested_in(history, statement.erasure["id"])
+    except FedletheError as error:
+        return str(error)
+    if plain_json(audit_facts(found)) != statement.audit:
+        return "the run's record of the audit is another"
+    known = requests_of(history.ledger)[statement.request["id"]]
+    if known.erasure == statement.erasure["id"] and known.verdict != statement.audit["verdict"]:
+        return f"the ledger says '{known.verdict}' of the request"
+    accepted = None if known.accepted is None else dict(known.accepted)
+    if statement.accepted_findings != accepted:
+        return "who accepted the findings, or why, is otherwise in the ledger"
+    if statement.audit["verdict"] in FINDINGS and accepted is None:
+        return f"it found '{statement.audit['verdict']}', and nobody accepted that"
+    return None
+
+
+def _before(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    name, hash = statement.before.path, statement.before.sha256
+    if (gone := history.ledger.tombstones().get(name)) is not None:
+        return None if gone.artefact.sha256 == hash else f"{name}: had another hash"
+    held = history.ledger.artefacts().get(name)
+    return None if held is not None and held.sha256 == hash else f"{name}: the ledger knows another hash, or none"
+
+
+def _after(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    name, hash = statement.after.path, statement.after.sha256
+    if (gone := history.ledger.tombstones().get(name)) is not None and gone.artefact.sha256 == hash:
+        return Unchecked(f"{name} was removed on {gone.at} ({gone.because})")
+    if not (history.path / name).is_file():
+        return f"{history.path / name}: is missing"
+    return None if sha256_of(history.path / name) == hash else f"{history.path / name}: has other bytes"
+
+
+def _configuration(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    same = sha256_of(history.path / "run.toml") == statement.run["configuration_sha256"]
+    return None if same else f"{history.path / 'run.toml'}: has other bytes"
+
+
+def _purge(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    if statement.purge.state != PURGED:
+        return Unchecked(f"when it was signed, the purge was {statement.purge.state}")
+    (own, *_) = (one for one in statement.purge.runs if one.run == history.ledger.run_id)
+    tombstones = history.ledger.tombstones()
+    for name, hash in own.files.items():
+        gone = tombstones.get(name)
+        if gone is None or gone.artefact.sha256 != hash:
+            return f"{name}: the ledger holds no tombstone with its hash"
+        if os.path.lexists(history.path / name):  # a link counts, whether it leads somewhere or not
+            return f"{history.path / name}: is there"
+    destroyed = own.keys["keys_destroyed"]
+    for client, ids in destroyed.items():
+        keys = history.store.keys
+        if left := set(ids) - set(keys.missing(client, ids)):
+            return f"{client}.{min(left)}.key: this key is there"
+    return next(history.store.keys.copies_of_destroyed(destroyed), None)
+
+
+CHECKS: tuple[tuple[str, Callable[[Statement, Path, RunFolder], Problem], str], ...] = (
+    ("head", _head, "the ledger goes on from the row that it names"),
+    ("certificate", _itself, "the ledger names this certificate, with its hash"),
+    ("request", _request, "the ledger holds this request and this erasure"),
+    ("model before", _before, "its hash is the one in the ledger"),
+    ("model after", _after, "its bytes are those that the certificate names"),
+    ("configuration", _configuration, "run.toml is the one that the certificate names"),
+    ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
+    ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
+    ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
+    (
+        "purge",
+        _purge,
+        "the files are gone, tombstones hold their hashes, and no file in the run folder or a folder of its keys "
+        "is one of the destroyed keys",
+    ),
+)
+"""What is checked, how, and what is said where it holds. The ledger comes first: all others lean on it."""

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""What a certificate says, gathered from the run: nothing in it is taken from an earlier certificate.
+
+Its words are careful: 'exact' where the model is what training without the client leads to, 'guaranteed' where
+something else is certain, else 'evidence'. It says what it does not cover.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fedlethe.erasing.auditing import Attested, attested
+from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
+from fedlethe.erasing.record import Erasure, recorded
+from fedlethe.erasing.secret import left_over
+from fedlethe.errors import RequestError
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import Artefact
+from fedlethe.history.paths import Kind, name_of, of_erasure
+from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about
+from fedlethe.history.store import of_round
+from fedlethe.later import torch
+from fedlethe.requests.purge_facts import purge_facts
+from fedlethe.requests.statement import SignedClaim, SignedHead, SignedModel, Statement, plain_json
+from fedlethe.runs.run import OpenRun
+from fedlethe.runs.run_toml import read_run_document
+from fedlethe.types import Evaluation
+from fedlethe.version import VERSION
+
+IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
+"""How clients were told apart, where they were not on machines of their own."""
+
+ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"
+
+NOT_COVERED = (
+    "Copies of models and files that left the run folder before the purge: released models, exports, backups of "
+    "unsealed files, and of sealed ones together with their keys.",
+    "The clients' own images and whatever else they hold; nothing of theirs was ever in the run folder but what their "
+    "updates were made into.",
+    "What the retained clients' updates took up from global models that held the erased client's, where the claim is "
+    "'evidence'.",
+    "Blocks that a drive keeps after a file was deleted.",
+)
+"""What every certificate says that it does not cover."""
+
+OF_REQUEST = ("id", "opened", "reason", "by", "legal_ground", "deadline")
+"""What a certificate says of a request in the request's own names."""
+
+
+def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> Statement:
+    """What is to be signed.
+
+    Args:
+        run: The run, locked.
+        request: The request; its erasure is in the ledger.
+        purged: Whether the purge is made.
+        due: The date until which the traces are kept; None where they go at once, or are gone.
+
+    Raises:
+        FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
+    """
+    assert request.erasure is not None
+    erasure = recorded(run, request.erasure)
+    trained = of_round("global checkpoint", run.history.rounds)
+    before = trained if erasure.after is None else of_erasure(erasure.after, Kind.MODEL)
+    kind, head = claimed(run, erasure), run.history.ledger.head()
+    found = findings_about(run.history.ledger, request.clients)
+    return Statement(
+        before=SignedModel.of(_model(run.history, before)),
+        after=SignedModel.of(_model(run.history, of_erasure(erasure.id, Kind.MODEL))),
+        claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
+        request=request_facts(request),
+        erasure={"id": erasure.id, **json.loads(erasure.request)},
+        audit=audit_facts(attested(run, erasure.id)),
+        earlier_findings=[one for one in found if one["erasure"] != erasure.id],
+        accepted_findings=None if request.accepted is None else dict(request.accepted),
+        figures=figures_of(erasure),
+        extra={**_secrets(run, erasure), **_nodes(run, erasure.id)},
+        purge=purge_facts(run, request, purged, due),
+        run=_run(run),
+        ledger=SignedHead(head.seq, head.hash),
+        not_covered=NOT_COVERED,
+    )
+
+
+def figures_of(erasure: Erasure) -> dict[str, Any]:
+    """The figures of an erasure's record that a certificate has, plain JSON values."""
+    stages = erasure.stages
+    figures: dict[str, Any] = plain_json(
+        {
+            "figures": dict(erasure.found),
+            "evaluation": {"before": _measured(stages[0].evaluation), "after": _measured(stages[-1].evaluation)},
+            "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "hiding": {
+                "words": erasure.hiding,
+                "figures": None if erasure.hidden is None else erasure.hidden.figures,
+            },
+        }
+    )
+    return figures
+
+
+def claimed(run: OpenRun, erasure: Erasure) -> Claim:
+    """What an erasure's record claims.
+
+    Raises:
+        FedletheError: It is more than its method, its options and the ledger allow.
+    """
+    said, most = claim_of(erasure.guarantee), strongest(erasure, run.parts(erasure.id))
+    if stronger(said, most):
+        raise RequestError(
+            f"erasure {erasure.id}: its record claims '{said}', and by its method, options and rounds it can be "
+            f"'{most}' at most; nothing is signed"
+        )
+    return said
+
+
+def _model(history: RunFolder, name: str) -> Artefact:
+    """A model by its name, also where its file is gone: a later request's purge can have come first."""
+    gone = {path: tombstone.artefact for path, tombstone in history.ledger.tombstones().items()}
+    known = {**gone, **history.ledger.artefacts()}
+    return next(artefact for artefact in known.values() if name_of(artefact) == name)
+
+
+def request_facts(request: ErasureRequest) -> dict[str, Any]:
+    """What a certificate says of the request."""
+    patients = {client: list(pseudonyms) for client, pseudonyms in request.patients.items()}
+    facts = {name: getattr(request, name) for name in OF_REQUEST}
+    return {**facts, "clients": list(request.clients), "patients": patients, "plan": dict(request.plan or {})}
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    clients = {client: asdict(metrics) for client, metrics in evaluation.clients.items()}
+    return {"all": asdict(evaluation.overall), "clients": clients}
+
+
+def audit_facts(found: Attested | None) -> dict[str, Any]:
+    """What a certificate says of the audits."""
+    if found is None:
+        words = "No audit was made: the model was not held against retrainings."
+        return {"made": False, "verdict": NOT_AUDITED, "words": words}
+    words = (
+        f"Held against {found.references} retrainings without the erased data. 'gone': the figure lies where the "
+        "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
+    )
+    return {"made": True, "words": words, **asdict(found)}
+
+
+def _nodes(run: OpenRun, id: str) -> dict[str, Any]:
+    """Who the clients' nodes were, how that was known, and how many messages each was sent in the erasure."""
+    store, name = run.history.store, of_erasure(id, Kind.NODES)
+    if not store.holds(name):
+        return {}
+    held = json.loads(store.content(store.find(name)))
+    told = ("identities", "messages", "questions_of_identity", "forgotten")
+    return {"nodes": {name: held[name] for name in told}}
+
+
+def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
+    """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
+    if not erasure.hiding:
+        return {}
+    left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
+    words = (
+        "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
+        f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "
+        "made of that file while the erasure was under way cannot be known."
+    )
+    return {"secrets": {"left": left, "words": words}}
+
+
+def _run(run: OpenRun) -> dict[str, Any]:
+    document = read_run_document(run.path)
+    facts: Mapping[str, Any] = document["run"]
+    return {
+        "id": run.history.ledger.run_id,
+        "code": {
+            "fedlethe": VERSION,
+            "trained_with": facts["version"],
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        "seed": run.config.seed,
+        "division_seed": run.config.division_seed,
+        "model": run.config.model_name,
+        "rounds": run.history.rounds,
+        "data": {
+            "source": run.config.source_name,
+            "fingerprint": facts["data_fingerprint"],
+            "clients": facts["clients"],
+        },
+        "configuration_sha256": run.history.ledger.artefacts()["run.toml"].sha256,
+        "identity": IN_PROCESS if run.remote is None else ON_NODES,
+    }

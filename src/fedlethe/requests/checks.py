@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""One thing that was looked at, and with which result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Result: TypeAlias = Literal["ok", "failed", "not checked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: what of, with which result, and in words."""
+
+    what: str
+    result: Result
+    words: str
+
+
+def held(what: str, problems: Iterable[str], words: str) -> Check:
+    """What became of a search for problems; `words` are what holds where there is none.
+
+    Example:
+        >>> held("modes", [], "files are their owner's alone").result
+        'ok'
+    """
+    found = list(problems)
+    return Check(what, "failed", "; ".join(found)) if found else Check(what, "ok", words)

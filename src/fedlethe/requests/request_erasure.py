@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The erasure that carries a request out: the one that is named, the one that is there already, or a new one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from fedlethe.erasing.erase import erase_locked
+from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.patients import unnamed
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import Erasure, done, recorded
+from fedlethe.errors import FedletheError, RequestError
+from fedlethe.history.request_log import ErasureRequest, moved
+from fedlethe.later import torch
+from fedlethe.runs.run import OpenRun
+
+
+def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrder, plan: ErasurePlan) -> Erasure:
+    """The erasure of a request: the one that the plan names, the one that was made before a crash, or a new one.
+
+    Args:
+        run: The run, locked.
+        request: The request, which is running.
+        order: What `erase` is asked for.
+        plan: The plan that the request was begun with.
+
+    Raises:
+        FedletheError: It cannot be made, or left the model as it was; the request is then failed.
+    """
+    try:
+        chosen = None if plan.result is None else recorded(run, plan.result)
+        erasure = chosen or done(run, order) or erase_locked(run, order)
+    except FedletheError as caught:
+        error = _with_a_way_out(run, request, plan, caught)
+        with suppress(FedletheError):  # on a full disk not even that can be written
+            moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
+        raise error from None
+    _demand_another_model(run, request, erasure)
+    return erasure
+
+
+def _with_a_way_out(run: OpenRun, request: ErasureRequest, plan: ErasurePlan, error: FedletheError) -> FedletheError:
+    """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
+    keys = run.history.store.keys
+    lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
+    if not lost or run.config.exact is not None or plan.method == "retrain":
+        return error
+    way = f'fedlethe erase {run.path} --request {request.id} --method retrain --lost-keys "why"'
+    return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
+
+
+def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasure) -> None:
+    """Refuse an erasure that left the model as it was, bit for bit, where nothing is certain of it."""
+    if erasure.guarantee is None and torch.equal(run.past(erasure.after).final(), run.history.erased_model(erasure.id)):
+        error = (
+            f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
+        )
+        moved(run.history.ledger, request.id, "failed", note=error)
+        raise RequestError(error)
