@@ -23,8 +23,8 @@ from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.federation.evaluation import log_probabilities
-from fedlethe.learners import closed_form
 from fedlethe.learners.training import train_run
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import Vector
@@ -68,7 +68,9 @@ def main() -> None:
             table.add_row("nobody", f"{first['penalty']:g}", str(first["class_weights"]), "", "", "")
             with opened_run(folder / "kept") as kept:
                 for site in sorted(run.data.clients):
-                    retrained = answers(run, closed_form.retrain_closed_form(run, [site]))
+                    retrained = answers(
+                        run, learner_of(run.config).retrain(run, set(run.data.clients) - {site}, run.config.seed)
+                    )
                     (model, found), (old, _) = erased(run, site), erased(kept, site)
                     weights = [found[f"class_weight_{label}"] for label in range(len(run.data.classes))]
                     wrong = [answers(run, one) != retrained for one in (model, old)]

@@ -26,7 +26,9 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.history.entries import removals
 from fedlethe.history.sent_statistics import statistics_of
-from fedlethe.learners import closed_form
+from fedlethe.learners.closed_form import ClosedForm
+from fedlethe.learners.statistics_training import vector_of
+from fedlethe.learners.sums_left import sums_of
 from fedlethe.learners.training import train_run
 from fedlethe.runs.opening import opened_run
 from fedlethe.studies.trace import trace
@@ -284,16 +286,15 @@ def test_where_sites_are_unlike_an_erasure_is_a_retraining_with_choices_of_its_o
         tests = [held.test for held in run.data.clients.values()]
         for site in run.data.clients:
             erasure = erase(run, order_erasure(run, [site], ErasurePlan(method="closed-form")))
-            retrained = closed_form.retrain_closed_form(run, [site])
+            retrained = ClosedForm().retrain(run, set(run.data.clients) - {site}, run.config.seed)
             assert erasure.guarantee is not None
             assert erasure.guarantee.kind == "exact"
             assert run.history.erased_model(erasure.id).numpy() == pytest.approx(retrained.numpy(), rel=1e-6, abs=1e-8)
-            sums = closed_form.sums_of((run.parts()[-1].with_erased(frozenset([site])),)).total
+            sums = sums_of((run.parts()[-1].with_erased(frozenset([site])),)).total
             head = solve(sums.weighted(chosen["class_weights"]), chosen["penalty"])
             place = (run.network, run.layout, run.execution)
             answers = [
-                log_probabilities(*place, model, tests).argmax(axis=1)
-                for model in (retrained, closed_form.vector_of(run, head))
+                log_probabilities(*place, model, tests).argmax(axis=1) for model in (retrained, vector_of(run, head))
             ]
             otherwise[site] = float((answers[0] != answers[1]).mean())
     assert otherwise["vidir_molemax"] > 0.1

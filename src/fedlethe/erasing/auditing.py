@@ -9,30 +9,26 @@ way, so that a kill loses no retraining, and goes with the purge: it was made of
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
-from fedlethe.closed_form.settings import Subtraction
 from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
 from fedlethe.erasing.order import ErasureOrder
-from fedlethe.erasing.patients import OfClients, less, remaining
+from fedlethe.erasing.patients import OfClients, less
 from fedlethe.erasing.record import Erasure
 from fedlethe.errors import RequestError
-from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import REPLACED, removals
 from fedlethe.history.history import History
 from fedlethe.history.store import JSON
-from fedlethe.learners import closed_form
-from fedlethe.models import initialise
+from fedlethe.learners.references import reference_seeds
+from fedlethe.learners.which import learner_of
 from fedlethe.progress import track
 from fedlethe.runs.records import from_json, to_json
 from fedlethe.runs.run import OpenRun
-from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
-from fedlethe.vector import to_vector
 
 FOLDER = "audits"
 """Of what models answered, in the run folder."""
@@ -93,10 +89,10 @@ def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: in
     if not references or _is_entered(run, erasure.id, references):
         return
     past = run.past(request.after)
-    patients = request.patients or _of_closed_form(run, request, past)
+    patients = request.patients or learner_of(run.config).patients_taken(run, request.method, past)
     gone = tuple(sorted({*request.forget, *patients}))
     asked = Examination.of(run, gone, patients)
-    seeds = tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(references))
+    seeds = reference_seeds(run.config, references)
 
     def ask(which: str, model: Callable[[], Vector]) -> Answers:
         place = f"{FOLDER}/{erasure.id}/{which}"
@@ -166,26 +162,9 @@ def attested_in(history: RunFolder, id: str) -> Attested | None:
     return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
 
 
-def _of_closed_form(run: OpenRun, request: ErasureOrder, past: History) -> Mapping[ClientId, tuple[str, ...]]:
-    if not isinstance(request.method, Subtraction):
-        return {}
-    return closed_form.patients_by_client(run, request.method, past)
-
-
 def _retrained(run: OpenRun, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:
     """A training from a start of its own without the forgotten images, and without who was erased before."""
-    config, whole = run.config, set(gone) - set(patients)
-    data = less(run.data, patients).without(set(run.data.clients) - set(past.clients))
-    if config.exact is not None:
-        return closed_form.retrain_closed_form(replace(run, data=data), sorted(whole))
-    data = data.without(whole)
-    federation = remaining(run, past, gone, patients, seed)
-    schedule = [
-        (round, sample_clients(federation.clients, config.federation.participation, seed, round))
-        for round in range(1, config.federation.rounds + 1)
-    ]
-    network = initialise(config.model, data.image_shape[0], len(data.classes), seed)
-    model = to_vector(network, run.layout)
-    for record in train(federation, model, schedule):
-        model = record.after
-    return model
+    whole = set(gone) - set(patients)
+    # Who was erased before is in the data still, and not in the history.
+    stay = (set(run.data.clients) & set(past.clients)) - whole
+    return learner_of(run.config).retrain(replace(run, data=less(run.data, patients)), stay, seed)

@@ -11,6 +11,7 @@ from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import Method
 from fedlethe.errors import RequestError
 from fedlethe.history.history import History
+from fedlethe.learners.which import learner_of
 from fedlethe.privacy.span import Span
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Need, Vector
@@ -22,8 +23,8 @@ Clients = tuple[ClientId, ...]
 
 
 def erasable(run: OpenRun, history: History) -> list[ClientId]:
-    """The clients that can be erased: of the history, and of this run, or anybody's statistics in closed form."""
-    return [client for client in history.clients if run.config.exact is not None or client in run.data.clients]
+    """The clients that can be erased: see `Learner.erasable`."""
+    return learner_of(run.config).erasable(run, history)
 
 
 def incomputable(method: Method, name: str) -> str | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedlethe.later import torch
-from fedlethe.learners import closed_form
+from fedlethe.learners.which import learner_of
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import MaskKind
 from fedlethe.runs.run import OpenRun
@@ -68,11 +68,5 @@ class Frame:
 
 def frame_of(run: OpenRun, kind: MaskKind) -> Frame:
     """The coordinates of a mask: isotropic noise is added to the weights as they are."""
-    if run.config.exact is None or kind == "isotropic":
-        return Frame(run.layout)
-    sums = closed_form.statistics_before(run)
-    rows = float(sums.weights.sum())
-    mean = sums.sums / rows
-    variance = np.maximum(sums.diagonal() / rows - mean**2, 0.0)
-    deviation = np.sqrt(variance)
-    return Frame(run.layout, mean, np.where(deviation > 0, deviation, 1.0))
+    standard = None if kind == "isotropic" else learner_of(run.config).standardisation(run)
+    return Frame(run.layout) if standard is None else Frame(run.layout, *standard)

@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fedlethe import files
-from fedlethe.closed_form.settings import Subtraction
 from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.record import Erasure, erasures, retraining_examples
 from fedlethe.erasing.secret import destroy_spent, spent
 from fedlethe.history.disk import anew as anew_folder
 from fedlethe.history.disk import has_influence
+from fedlethe.history.entries import Artefact
 from fedlethe.history.history import History
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import all_took_part
-from fedlethe.learners import closed_form
+from fedlethe.learners.which import learner_of
 from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.runs.kept_prints import keep_prints
@@ -28,77 +29,112 @@ from fedlethe.types import ClientId, Guarantee, Need, Stage, Vector
 from fedlethe.unlearning import Unlearned
 
 
-def enter_erasure(
-    run: OpenRun,
-    request: ErasureOrder,
-    past: History,
-    unlearned: Unlearned,
-    model: Vector,
-    stages: list[Stage],
-    repaired: Mapping[ClientId, Vector],
-    mask: Masked | None,
-) -> Erasure:
-    """Write an erasure's files, then name them all in the ledger.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Carried:
+    """What an erasure came to, before any of it is written.
 
-    Args:
-        run: The run, locked.
-        request: What was asked for.
-        past: The history that the erasure began from.
+    Attributes:
+        past: The history that it began from.
         unlearned: What the method made.
         model: After the last stage, shape (P,).
         stages: What each stage came to.
         repaired: What each client's updates added in the repair, shape (P,) each.
         mask: The mask; None where there is none.
     """
+
+    past: History
+    unlearned: Unlearned
+    model: Vector
+    stages: tuple[Stage, ...]
+    repaired: Mapping[ClientId, Vector]
+    mask: Masked | None
+
+    @property
+    def hidden(self) -> Hidden | None:
+        """What the mask hides."""
+        return None if self.mask is None else self.mask.hidden
+
+
+def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Carried) -> Erasure:
+    """Write an erasure's files, then name them all in the ledger at once.
+
+    Args:
+        run: The run, locked.
+        request: What was asked for.
+        carried: What came of it.
+    """
+    # 1. The record and its files. A crash leaves files that no ledger names; the next erasure has the same id and
+    #    writes over them. This very one gives the same bytes again, since its secret is still there.
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
-    folder = run.path / "erasures" / id
-    exact = request.method if isinstance(request.method, Subtraction) else Subtraction()
-    patients = request.patients or closed_form.patients_by_client(run, exact, past)
-    erasure = Erasure(
+    patients = request.patients or learner_of(run.config).patients_taken(run, request.method, carried.past)
+    erasure = _record(run, id, request, carried, pseudonyms_of(patients, store.keys.pseudonym))
+    artefacts = _written(run, erasure, carried.model)
+    artefacts += keep_prints(run, id, request.forget, patients)
+    # 2. New keys for clients who lost patients: what comes after the erasure outlives the key of what was before it. A
+    #    crash leaves a key that seals nothing.
+    for client in erasure.patients if store.encrypt else ():
+        store.keys.renewed(client)
+    artefacts += _vectors(run, id, request, carried)
+    # 3. One entry in the ledger for all of it, which also says that the secret is destroyed. From here on it is done.
+    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
+    # 4. The secret itself. A crash before leaves its file, and the next erasure begins by destroying it.
+    destroy_spent(run.history)
+    return erasure
+
+
+def _record(
+    run: OpenRun, id: str, request: ErasureOrder, carried: Carried, patients: Mapping[ClientId, tuple[str, ...]]
+) -> Erasure:
+    """The record of an erasure; its patients by what stands for them."""
+    everybody = all_took_part(run.parts(request.after))
+    whole = set(request.forget) - set(request.patients)
+    return Erasure(
         run=run.path,
         id=id,
-        model=folder / "model.safetensors",
-        request=request.canonical(store.keys.pseudonym),
+        model=run.path / "erasures" / id / "model.safetensors",
+        request=request.canonical(run.history.store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=certain(
-            unlearned.guarantee, stages, None if mask is None else mask.hidden, all_took_part(run.parts(request.after))
-        ),
-        stages=tuple(stages),
-        cost=stages[-1].cost,
-        retraining_examples=retraining_examples(
-            run, set(request.forget) - set(request.patients), request.after, exact.join
-        ),
+        guarantee=certain(carried.unlearned.guarantee, carried.stages, carried.hidden, everybody),
+        stages=carried.stages,
+        cost=carried.stages[-1].cost,
+        retraining_examples=retraining_examples(run, whole, request.after, request.joined),
         after=request.after,
-        patients=pseudonyms_of(patients, store.keys.pseudonym),
-        joined=exact.join,
-        found=dict(unlearned.found),
-        **_hidden(run, request, mask),
+        patients=patients,
+        joined=request.joined,
+        found=dict(carried.unlearned.found),
+        **_hidden(run, request, carried.mask),
     )
+
+
+def _written(run: OpenRun, erasure: Erasure, model: Vector) -> list[Artefact]:
+    """The files that everybody may see: pictures, the model, the record, and who was asked on other machines."""
+    store, folder = run.history.store, run.path / "erasures" / erasure.id
     drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
     pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
     artefacts = [store.artefact("picture", picture) for picture in pictures]
-    artefacts += [store.save("erasure", f"erasures/{id}/model", None, model, run.layout)]
+    artefacts += [store.save("erasure", f"erasures/{erasure.id}/model", None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
-    artefacts.append(store.artefact("erasure", f"erasures/{id}/erasure.json"))
+    artefacts.append(store.artefact("erasure", f"erasures/{erasure.id}/erasure.json"))
     if run.remote is not None:
         nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
-        artefacts.append(store.write("erasure", f"erasures/{id}/nodes", None, [nodes], ending=JSON))
-    artefacts += keep_prints(run, id, request.forget, patients)
-    for client in erasure.patients if store.encrypt else ():
-        store.keys.renewed(client)  # what comes after the erasure outlives the key of what was before it
-    if Need.INFLUENCE in run.history.keep:
-        for client, added in sorted(repaired.items()):
+        artefacts.append(store.write("erasure", f"erasures/{erasure.id}/nodes", None, [nodes], ending=JSON))
+    return artefacts
+
+
+def _vectors(run: OpenRun, id: str, request: ErasureOrder, carried: Carried) -> list[Artefact]:
+    """The files that a next erasure needs, sealed with the keys of the clients whose they are."""
+    store, keep, artefacts = run.history.store, run.history.keep, list[Artefact]()
+    if Need.INFLUENCE in keep:
+        for client, added in sorted(carried.repaired.items()):
             artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
-    if has_influence(run.history.keep):  # those of the training were made in the presence of who is gone
-        for client, influence in sorted(unlearned.influences.items()):
+    if has_influence(keep):  # those of the training were made in the presence of who is gone
+        for client, influence in sorted(carried.unlearned.influences.items()):
             artefacts.append(store.save("erasure", f"{anew_folder(id)}{client}", client, influence, run.layout))
-    for client, statistics in closed_form.revised(run, exact, past).items():
+    for client, statistics in learner_of(run.config).revised(run, request.method, carried.past).items():
         name = f"erasures/{id}/statistics/{client}"
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))
-    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
-    destroy_spent(run.history)
-    return erasure
+    return artefacts
 
 
 def certain(

@@ -5,24 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fedlethe.erasing.entering import enter_erasure
+from fedlethe.erasing.entering import Carried, enter_erasure
 from fedlethe.erasing.masking import Masked, ToMask, masked, unclaimed
 from fedlethe.erasing.order import ErasureOrder
-from fedlethe.erasing.patients import remaining, retrained_without_patients
 from fedlethe.erasing.record import Erasure, done
 from fedlethe.erasing.repairing import repair_rounds, repairers, took_part
 from fedlethe.erasing.secret import Secret, destroy_spent, mask_secret
-from fedlethe.erasing.unlearn_step import unlearned_by
+from fedlethe.erasing.unlearn_step import unlearned_by, unlearned_for
 from fedlethe.errors import RequestError
 from fedlethe.federation.aggregate import add_contributions
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter
 from fedlethe.history.history import History
+from fedlethe.learners.which import learner_of
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
-from fedlethe.runs.run import OpenRun, demand_clients, demand_complete
+from fedlethe.runs.run import OpenRun, demand_complete
 from fedlethe.types import ClientId, Cost, Stage, Vector
-from fedlethe.unlearning import Unlearned
-from fedlethe.unlearning.retrain import Retrain
 
 
 def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
@@ -45,8 +43,7 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
 def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     """`erase` by who holds the run's lock already."""
     demand_complete(run)
-    if run.config.exact is None:
-        demand_clients(run, request.forget)
+    learner_of(run.config).demand_erasable(run, request.forget)
     past = run.past(request.after)
     if gone := sorted(set(request.forget) - set(past.clients)):
         led = "training" if request.after is None else f"erasure {request.after}"
@@ -55,7 +52,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     repaired: dict[ClientId, Vector] = {}
     with bar("erasing, client updates") as advance:
         meter = Meter(notify=advance)
-        unlearned = _unlearned(run, request, past, meter)
+        unlearned = unlearned_for(run, request, past, meter)
 
         def secret() -> bytes:
             return mask_secret(run.history)
@@ -65,14 +62,8 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
             cost = meter.cost()
             with meter.stopped():
                 stages.append(Stage(name, run.evaluate(model), cost))
-    return enter_erasure(run, request, past, unlearned, model, stages, repaired, mask)
-
-
-def _unlearned(run: OpenRun, request: ErasureOrder, past: History, meter: Meter) -> Unlearned:
-    if request.patients and isinstance(request.method, Retrain):
-        federation = MeteredFederation(remaining(run, past, request.forget, request.patients), meter)
-        return retrained_without_patients(request.method, request.forget, request.patients, past, federation)
-    return unlearned_by(run, request.forget, request.method, past, meter)
+    carried = Carried(past=past, unlearned=unlearned, model=model, stages=tuple(stages), repaired=repaired, mask=mask)
+    return enter_erasure(run, request, carried)
 
 
 def masked_of(run: OpenRun, request: ErasureOrder, history: History, model: Vector, secret: Secret) -> Masked | None:

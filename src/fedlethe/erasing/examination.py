@@ -18,6 +18,7 @@ from fedlethe.audit.scores import Floats
 from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.run import Prepared
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
@@ -68,7 +69,7 @@ class Examination:
 
     def ask(self, prepared: Prepared, model: Vector, relearn: bool) -> Answers:
         """What a model, shape (P,), answers; `relearn` trains it on the forgotten images (a network, that is)."""
-        by_steps = prepared.config.exact is None
+        by_steps = learner_of(prepared.config).by_steps
         answers = {name: self._answer(prepared, model, parts) for name, parts in self.sets.items()}
         return Answers(**answers, relearn=self._relearn(prepared, model) if relearn and by_steps else None)
 

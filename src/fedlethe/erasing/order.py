@@ -48,6 +48,11 @@ class ErasureOrder:
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
     act: str | None = None
 
+    @property
+    def joined(self) -> tuple[ClientId, ...]:
+        """The clients that are taken back in."""
+        return self.method.join if isinstance(self.method, Subtraction) else ()
+
     def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
         """The same text for the same order: JSON, in which infinity, that JSON lacks, is the text 'inf'.
 

@@ -14,18 +14,15 @@ from fedlethe.config import RunConfig
 from fedlethe.data.erased import scrub
 from fedlethe.document import Document
 from fedlethe.errors import HistoryError
-from fedlethe.federation.metered import Meter, MeteredFederation
-from fedlethe.federation.train import sample_clients, train
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.entries import BEGAN, NOT_EVALUATED, Participation
+from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
-from fedlethe.learners import closed_form
-from fedlethe.progress import bar
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.past import begun_after, begun_parts, earlier
 from fedlethe.runs.preparing import prepare, run_document
-from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
 from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text
 from fedlethe.runs.where_to_begin import beginning, held_beginning
@@ -114,15 +111,14 @@ def train_prepared(
         image_key: What the clients' fingerprints were made with, to be kept with the run's keys; None where there are
             none yet.
     """
-    config = prepared.config
+    config, learner = prepared.config, learner_of(prepared.config)
     _demand_free_or_run(out)
     held = read_run_document(out) if (out / "run.toml").is_file() else None
     begun = begun or held_beginning(out, None, ()) or Beginning()
     document = run_document(prepared, begun)
     initial = _initial(prepared, out, begun.after)
-    if config.exact is not None:
-        with ExitStack() as stack:
-            closed_form.demand_fit(prepared, begun_parts(out, begun.after, stack))
+    with ExitStack() as stack:
+        learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
         _demand_same(out, held, document)
     else:
@@ -133,11 +129,8 @@ def train_prepared(
             raise HistoryError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
         history.begin(initial, prepared.layout)
         _enter(history, begun, image_key)
-        if config.exact is None:
-            _train_rounds(prepared, history, evaluated)
-        elif not history.rounds:
-            with ExitStack() as stack:
-                closed_form.train_closed_form(prepared, history, earlier(out, stack))
+        with ExitStack() as stack:
+            learner.train(prepared, history, lambda: earlier(out, stack), evaluated)
         return _summary(history, prepared, resumed_after, begun)
 
 
@@ -158,21 +151,6 @@ def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
         if difference := prepared.layout.difference(history.layout.shapes):
             raise HistoryError(f"{history.path}: holds a run of another model: {difference}")
         return history.erased_model(id)
-
-
-def _train_rounds(prepared: Prepared, history: RunFolder, evaluated: Callable[[int], bool]) -> None:
-    config = prepared.config
-    federation = prepared.federation(strict=False)
-    schedule = [
-        (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
-        for round in range(history.rounds + 1, config.federation.rounds + 1)
-    ]
-    updates = sum(len(participants) for _, participants in schedule)
-    with bar("training, client updates", updates) as advance:
-        metered = MeteredFederation(federation, Meter(notify=advance))
-        for record in train(metered, history.final(), schedule):
-            due = evaluated(record.round) or record.round == config.federation.rounds
-            history.append(record, to_json(prepared.evaluate(record.after), Evaluation) if due else NOT_EVALUATED)
 
 
 def _summary(history: RunFolder, prepared: Prepared, resumed_after: int, begun: Beginning) -> Trained:

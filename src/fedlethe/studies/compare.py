@@ -18,11 +18,11 @@ from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
+from fedlethe.learners.references import reference_seeds
 from fedlethe.parts import code_digest
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
-from fedlethe.seeding import derive
 from fedlethe.studies.jobs import Job, JobKind, Outcome, document_with_seed, finals, work_off
 from fedlethe.types import ClientId, Cost
 
@@ -133,8 +133,7 @@ def compare(
         )
 
     trainings = [job("training", seed) for seed in seeds]
-    others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
-    retrainings = [job("retraining", seed) for seed in others]
+    retrainings = [job("retraining", seed) for seed in reference_seeds(config, references)]
     erasures = {name: [job("erasure", seed, recipe) for seed in seeds] for name, recipe in recipes.items()}
     problems = work_off([*trainings, *retrainings], [job for jobs in erasures.values() for job in jobs], workers)
     known = Evidence(asked.task, (), finals(trainings), finals(retrainings))

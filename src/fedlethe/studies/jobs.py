@@ -29,10 +29,9 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import retraining_examples
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import FedletheError
-from fedlethe.federation.metered import Meter, MeteredFederation
-from fedlethe.federation.train import sample_clients, train
-from fedlethe.learners import closed_form
+from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
+from fedlethe.learners.which import learner_of
 from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
 from fedlethe.runs.opening import opened_run
@@ -41,7 +40,6 @@ from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Cost, Need, Vector
-from fedlethe.vector import to_vector
 from fedlethe.version import VERSION
 
 FINAL = "final"
@@ -211,20 +209,10 @@ def _train(job: Job) -> Outcome:
 
 def _retrain(job: Job) -> Outcome:
     prepared = prepare(resolve(job.document))
-    config = prepared.config
-    if config.exact is not None:
-        _ask(job, prepared, FINAL, closed_form.retrain_closed_form(prepared, job.forget))
-        return Outcome((FINAL,), Cost())
-    meter = Meter()
-    federation = MeteredFederation(prepared.federation().without(job.forget), meter)
-    schedule = [
-        (round, sample_clients(federation.clients, config.federation.participation, config.seed, round))
-        for round in range(1, config.federation.rounds + 1)
-    ]
-    model = to_vector(prepared.network, prepared.layout)
-    for record in train(federation, model, schedule):
-        model = record.after
-    cost = meter.cost()
+    learner, meter = learner_of(prepared.config), Meter()
+    kept = set(prepared.data.clients) - set(job.forget)
+    model = learner.retrain(prepared, kept, prepared.config.seed, meter)
+    cost = meter.cost() if learner.by_steps else Cost()  # to solve once more costs nothing that is worth a figure
     _ask(job, prepared, FINAL, model)
     return Outcome((FINAL,), cost, cost.examples)
 

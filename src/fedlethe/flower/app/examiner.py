@@ -21,41 +21,12 @@ from fedlethe.audit import Answers, Evidence, Task, audit, overall
 from fedlethe.audit.membership import RETAINED
 from fedlethe.erasing.auditing import Attested
 from fedlethe.errors import FedletheError
-from fedlethe.federation.train import sample_clients, train
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import problem_of
 from fedlethe.flower.nodes.messages import ANSWER, Computing, NodeRequest
-from fedlethe.models import initialise
-from fedlethe.runs.run import OpenRun
-from fedlethe.seeding import derive
 from fedlethe.types import ClientId, Vector
-from fedlethe.vector import to_vector
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-
-
-def reference_seeds(run: OpenRun, count: int) -> tuple[int, ...]:
-    """Seeds of retrainings that no training of the run has."""
-    return tuple(derive(run.config.division_seed, "reference", number) % 2**31 for number in range(count))
-
-
-def retrained_over_nodes(run: OpenRun, clients: Sequence[ClientId], seed: int) -> Vector:
-    """A training from a start of its own by these clients alone, shape (P,).
-
-    Raises:
-        FedletheError: A client does not answer.
-    """
-    config, shape = run.config, run.data.image_shape
-    network = initialise(config.model, shape[0], len(run.data.classes), seed)
-    federation = run.federation(seed).without(set(run.data.clients) - set(clients))
-    schedule = [
-        (round, sample_clients(federation.clients, config.federation.participation, seed, round))
-        for round in range(1, config.federation.rounds + 1)
-    ]
-    model = to_vector(network, run.layout)
-    for record in train(federation, model, schedule):
-        model = record.after
-    return model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
 from fedlethe.flower.nodes.recorded_folder import known_identities
 from fedlethe.history.store import JSON
+from fedlethe.learners.references import reference_seeds
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run import OpenRun
 from fedlethe.seeding import derive
@@ -68,12 +70,12 @@ def _found(run: OpenRun, remote: FlowerRemote, id: str, references: int, ask_era
     facts = erasure_facts(run.path, id)
     forget, after = frozenset(facts["forget"]), facts.get("after")
     gone = forget | earlier_erased(run.path, after)
-    past, seeds = run.past(after), examiner.reference_seeds(run, references)
+    past, seeds = run.past(after), reference_seeds(run.config, references)
     retained = [client for client in past.clients if client not in gone]
     models = {"candidate": run.history.erased_model(id), "untouched": past.final()}
     for number, seed in enumerate(seeds, 1):
         LOG.info("fedlethe: retraining %d of %d", number, len(seeds))
-        models[f"reference-{seed}"] = examiner.retrained_over_nodes(run, retained, seed)
+        models[f"reference-{seed}"] = learner_of(run.config).retrain(run, retained, seed)
     exchange = remote.exchange
     asking = examiner.Examiner(
         exchange=exchange.reaching(forget) if ask_erased else exchange,

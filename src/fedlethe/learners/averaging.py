@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""Federated averaging: clients train a network, round after round; a client leaves by an unlearning method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from fedlethe import unlearning
+from fedlethe.closed_form.by_class import ByClass
+from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config import Method, RunConfig
+from fedlethe.errors import RequestError
+from fedlethe.federation.federation import Federation
+from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.train import sample_clients, train
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import NOT_EVALUATED
+from fedlethe.history.history import History
+from fedlethe.history.succession import Succession
+from fedlethe.learners.learner import EarlierParts
+from fedlethe.models import initialise
+from fedlethe.progress import bar
+from fedlethe.runs.records import to_json
+from fedlethe.runs.run import OpenRun, Prepared, demand_clients
+from fedlethe.types import ClientId, Evaluation, Need, Vector
+from fedlethe.unlearning import Unlearned
+from fedlethe.unlearning.method import UnlearningMethod, method_name
+from fedlethe.vector import to_vector
+
+
+def schedule_of(
+    config: RunConfig, clients: Sequence[ClientId], seed: int, after: int = 0
+) -> list[tuple[int, tuple[ClientId, ...]]]:
+    """The rounds of a training and who takes part in each, drawn by the seed.
+
+    Args:
+        config: Says how many rounds, and which share of the clients joins each.
+        clients: Who can be drawn.
+        seed: Of the training.
+        after: The last round that is done already.
+    """
+    settings = config.federation
+    return [
+        (round, sample_clients(clients, settings.participation, seed, round))
+        for round in range(after + 1, settings.rounds + 1)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """Federated averaging of a network; see `Learner` for what each function is for."""
+
+    @property
+    def by_steps(self) -> bool:
+        """See `Learner.by_steps`."""
+        return True
+
+    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
+        """Any network goes on from any model of its own layout, which is checked where that model is read."""
+
+    def train(
+        self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]
+    ) -> None:
+        """See `Learner.train`."""
+        config = prepared.config
+        federation = prepared.federation(strict=False)
+        schedule = schedule_of(config, federation.clients, config.seed, after=history.rounds)
+        updates = sum(len(participants) for _, participants in schedule)
+        with bar("training, client updates", updates) as advance:
+            metered = MeteredFederation(federation, Meter(notify=advance))
+            for record in train(metered, history.final(), schedule):
+                due = evaluated(record.round) or record.round == config.federation.rounds
+                history.append(record, to_json(prepared.evaluate(record.after), Evaluation) if due else NOT_EVALUATED)
+
+    def retrain(
+        self, prepared: Prepared, clients: Collection[ClientId], seed: int, meter: Meter | None = None
+    ) -> Vector:
+        """See `Learner.retrain`."""
+        config, data = prepared.config, prepared.data
+        federation: Federation = prepared.federation(seed).without(set(data.clients) - set(clients))
+        if meter is not None:
+            federation = MeteredFederation(federation, meter)
+        model = to_vector(initialise(config.model, data.image_shape[0], len(data.classes), seed), prepared.layout)
+        for record in train(federation, model, schedule_of(config, federation.clients, seed)):
+            model = record.after
+        return model
+
+    def unlearn(
+        self, run: OpenRun, forget: Sequence[ClientId], method: Method, history: History, meter: Meter
+    ) -> Unlearned:
+        """See `Learner.unlearn`."""
+        assert not isinstance(method, Subtraction)  # `RunConfig.method` makes none for a network
+        _demand_kept(run, method, history)
+        retained = run.federation().without(set(run.data.clients) - set(history.clients))
+        return unlearning.unlearn(method, forget, history, MeteredFederation(retained, meter))
+
+    def erasable(self, run: OpenRun, history: History) -> list[ClientId]:
+        """Those whose images this run has: a client of an earlier run alone is in no round of its history."""
+        return [client for client in history.clients if client in run.data.clients]
+
+    def demand_erasable(self, run: OpenRun, clients: tuple[ClientId, ...]) -> None:
+        """See `Learner.demand_erasable`."""
+        demand_clients(run, clients)
+
+    def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
+        """None: nothing tells a patient's part of a client's updates from the rest (see `erasing.patients`)."""
+        return {}
+
+    def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:
+        """None: no statistics are kept."""
+        return {}
+
+    def standardisation(self, run: OpenRun) -> None:
+        """None: a network's own weights are its coordinates."""
+
+
+def _demand_kept(run: OpenRun, method: UnlearningMethod, history: History) -> None:
+    """Refuse a method that needs what the histories do not hold, or do not hold of the model as it is now."""
+    kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
+    anew = isinstance(history, Succession) and any(part.anew for part in history.parts)
+    for need in sorted(method.needs, key=lambda need: need.name):
+        # A retraining leaves influences of its own behind, and nothing else of its rounds.
+        if anew and need.of_history and need not in (Need.INITIAL, Need.INFLUENCE):
+            raise RequestError(
+                f"an earlier erasure trained the model anew, and {need.value} is of the training before it; erase by "
+                "influence or retrain"
+            )
+        if need.of_history and need not in kept:
+            gone = [part.history for part in run.earlier if need not in part.keep]
+            holder = next((one for one in gone if isinstance(one, RunFolder)), run.history)
+            raise RequestError(f"{method_name(method)}: {holder.lacks(need)}")

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""A client leaves a closed-form model by subtraction, and the head is solved again.
+
+Everything that an erasure leads to is a function of the statistics of who is left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedlethe.closed_form.by_class import ByClass, total
+from fedlethe.closed_form.choices import Choice
+from fedlethe.closed_form.sent import rows
+from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
+from fedlethe.closed_form.sums import LIMIT, RESIDUAL, Fit, Sums, fit, scratch
+from fedlethe.errors import RequestError
+from fedlethe.federation.metered import Meter
+from fedlethe.history.history import History
+from fedlethe.history.succession import Part, gone_after
+from fedlethe.learners.patients_out import past_of, rows_of_patients, statistics_without
+from fedlethe.learners.statistics_training import settings_of, vector_of
+from fedlethe.learners.sums_left import statistics_left, sums_of, trained_in
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId, Guarantee
+from fedlethe.unlearning import Unlearned
+
+FINEST = 1e-10
+"""The smallest bound on a relative difference that is told, a hundredth of what may be called exact."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """What is left after an erasure, and how to get there.
+
+    Attributes:
+        sums: Of those that are left, by adding and subtracting.
+        revised: Client to its statistics without the patients.
+        parts: The trainings, the erasure included.
+    """
+
+    sums: Sums
+    revised: Mapping[ClientId, ByClass]
+    parts: tuple[Part, ...]
+
+
+def subtract(
+    run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History, meter: Meter
+) -> Unlearned:
+    """Take clients or patients out, or clients back in, and hold the head against one fitted from scratch.
+
+    Formal guarantees:
+        The model is the one that a training on what is left leads to, its class weights and its penalty chosen
+        from what is left, save where the user fixed them. The record holds by how much the head differs from one
+        chosen and fitted from scratch, which rounding alone can cause; where that is more than LIMIT, or the choices
+        differ, the one from scratch is taken. With noise on the statistics this holds of the noisy ones, which a
+        training anew would draw again: then less than 'exact' is claimed.
+
+    Raises:
+        FedletheError: A patient or client is not there, or nobody would be left.
+    """
+    settings, left = settings_of(run), _left(run, forget, method, history)
+    fitted = fit(left.sums, settings, lambda: sums_again(left))
+    with meter.stopped():  # the check is no part of what the erasure costs
+        anew = scratch(sums_again(left), settings, rebuilt=True)
+        # The model that is handed over never rests on a subtraction that rounding has spoilt.
+        if not _same(fitted.choice, anew.choice) or fitted.head.difference(anew.head) > LIMIT:
+            fitted = anew
+        residual = _at_most(fitted.head.difference(anew.head))
+    return Unlearned(
+        model=vector_of(run, fitted.head),
+        guarantee=_guarantee(residual, fitted, settings, bool(method.join)),
+        found=_found(residual, fitted),
+    )
+
+
+def revised(run: OpenRun, method: Subtraction, history: History) -> Mapping[ClientId, ByClass]:
+    """The statistics of the clients whose patients are taken out, without these patients."""
+    return _left(run, (), method, history).revised if method.patients else {}
+
+
+def _same(one: Choice, other: Choice) -> bool:
+    return (one.class_weights, one.penalty) == (other.class_weights, other.penalty)
+
+
+def _guarantee(residual: float, fitted: Fit, settings: ClosedFormSettings, joined: bool) -> Guarantee:
+    how = "summed again" if fitted.rebuilt else "added" if joined else "subtracted"
+    which = {"class weights": settings.class_weights, "penalty": settings.penalty}
+    anew = [f"{name} chosen anew" for name, value in which.items() if value is None]
+    fixed = [f"{name} as the user set" for name, value in which.items() if value is not None]
+    choices = " and ".join([*anew, *fixed])
+    statement = f"{how}; the head equals one fitted from scratch on what is left, {choices}, to a relative difference "
+    statement += f"of at most {residual:.0e} (measured)"
+    if settings.epsilon is not None:
+        return Guarantee("guaranteed", f"{statement}; of the statistics with the noise that was drawn in training")
+    return Guarantee("exact" if residual <= LIMIT else "guaranteed", statement)
+
+
+def _found(residual: float, fitted: Fit) -> dict[str, float]:
+    weights = {f"class_weight_{label}": weight for label, weight in enumerate(fitted.choice.class_weights)}
+    return {
+        RESIDUAL: residual,
+        "rounding_bound": _at_most(fitted.bound),
+        "rebuilt": float(fitted.rebuilt),
+        "penalty": fitted.choice.penalty,
+        **weights,
+        "rows": float(fitted.sums.total.count),
+    }
+
+
+def _at_most(value: float) -> float:
+    """A bound in whole powers of ten, none below FINEST.
+
+    All digits of a rounding error are an equation in the rows that were erased, to hold a guess of them against.
+    """
+    return max(FINEST, 10.0 ** math.ceil(math.log10(value))) if value > 0 else FINEST
+
+
+def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Left:
+    *before, last = past_of(run, history)
+    if wrong := [client for client in method.join if client in history.clients]:
+        raise RequestError(f"client '{wrong[0]}' is in the model already; nothing was done")
+    if wrong := [client for client in method.join if client not in last.erased]:
+        raise RequestError(
+            f"client '{wrong[0]}' was not taken out of {run.path}, so it cannot join again; "
+            "hospitals with new images join by: fedlethe train --learner closed-form --after ..., and one that was "
+            f"erased in a run that this one began from by the same with --take-back {wrong[0]}"
+        )
+    if not method.patients:
+        erased = (last.erased | set(forget)) - set(method.join)
+        parts = (*before, last.with_erased(erased))
+        return _Left(sums_of(parts), {}, parts)
+    sums, revised = sums_of((*before, last)), {}
+    for client, taken in rows_of_patients(run, method, history, last).items():
+        sums = sums.minus(rows(taken, settings_of(run), len(run.data.classes)))
+        revised[client] = statistics_without(run, client, last, method.patients)
+    return _Left(sums, revised, (*before, last))
+
+
+def sums_again(left: _Left) -> ByClass:
+    """The sums of who is left, from scratch."""
+    parts = []
+    for index, (part, gone) in enumerate(zip(left.parts, gone_after(left.parts), strict=True)):
+        for client in sorted(trained_in(part) - gone):
+            newest = index == len(left.parts) - 1 and client in left.revised
+            parts.append(left.revised[client] if newest else statistics_left(part, client))
+    return total(parts)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: MIT
+"""Which of the two learners a run has: asked here, and nowhere else."""
+
+from __future__ import annotations
+
+from fedlethe.config import RunConfig
+from fedlethe.learners.averaging import Averaging
+from fedlethe.learners.closed_form import ClosedForm
+from fedlethe.learners.learner import Learner
+
+
+def learner_of(config: RunConfig) -> Learner:
+    """The learner of a run.
+
+    Example:
+        >>> from fedlethe.config import resolve
+        >>> learner_of(resolve({"learner": "closed-form"})).by_steps
+        False
+    """
+    return Averaging() if config.exact is None else ClosedForm()
