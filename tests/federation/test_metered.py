@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 from __future__ import annotations
 
-import time
-
+import pytest
 import torch
 
 from fedlethe.federation.metered import Meter, MeteredFederation
@@ -24,8 +23,12 @@ def test_it_counts_what_passes_through_and_shares_the_count() -> None:
     assert retained.clients == ("b", "c")
 
 
-def test_time_in_which_it_is_stopped_does_not_count() -> None:
-    meter = Meter()
+def test_time_in_which_it_is_stopped_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("fedlethe.federation.metered.time.perf_counter", lambda: now)
+    meter = Meter(start=now)
+    now += 1.5
     with meter.stopped():
-        time.sleep(0.2)
-    assert meter.cost().seconds < 0.1
+        now += 64.0
+    now += 0.25
+    assert meter.cost().seconds == 1.75

@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedlethe.audit import AUDITS
-from fedlethe.studies.jobs import bytes_kept
-from fedlethe.types import Need
 from tests.conftest import Fedlethe
 
 CONFIG = """
@@ -124,21 +120,41 @@ def test_the_table_the_page_and_the_plot_are_there(whole: tuple[dict[str, Any], 
     assert len((out / "table.md").read_text().splitlines()) == 2 + 5
 
 
+KILLED = """
+import contextlib, os, signal, sys
+from pathlib import Path
+from fedlethe.studies import jobs
+from fedlethe.cli.entry import run
+
+done = Path(sys.argv[1])
+
+@contextlib.contextmanager
+def counted(*_):
+    def advance():
+        if len(list(done.glob("*.json"))) >= 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+    yield advance
+
+jobs.bar = counted
+run(sys.argv[2:])
+"""
+"""The command, which ends by SIGKILL as soon as it hears of a job when five or more are done."""
+
+
 def test_killed_and_run_again_it_does_nothing_twice_and_ends_in_the_same_place(
     fedlethe: Fedlethe, config: Path, whole: tuple[dict[str, Any], Path]
 ) -> None:
     out = config.parent / "killed"
-    command = [sys.executable, "-m", "fedlethe", *map(str, _command(config, out))]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while process.poll() is None and len(list(out.glob("jobs/*.json"))) < 5:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    time.sleep(1)  # until its workers have seen it
+    program = [sys.executable, "-c", KILLED, str(out / "jobs"), *map(str, _command(config, out))]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read()  # ends when the last of its workers has ended, which hold this pipe, too
+    assert process.returncode == -signal.SIGKILL
     done = {path: path.stat().st_mtime_ns for path in out.glob("jobs/*.json")}
     assert 5 <= len(done) < 15
     result = fedlethe(*_command(config, out))
     assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert len(list(out.glob("jobs/*.json"))) == 15  # three trainings, three retrainings, three methods on each
     assert (out / "findings.csv").read_bytes() == (whole[1] / "findings.csv").read_bytes()
     assert [row["verdict"] for row in result["rows"]] == [row["verdict"] for row in whole[0]["rows"]]
 
@@ -178,33 +194,3 @@ def test_what_cannot_be_compared_is_said_before_anything_is_done(
     assert message in process.stderr
     assert process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-def test_methods_and_audits_are_listed(fedlethe: Fedlethe) -> None:
-    from fedlethe.unlearning import METHODS as ALL
-
-    listed = {row["name"]: row for row in fedlethe("methods")["rows"]}
-    assert list(listed) == ["recommended", *ALL, "closed-form"]
-    assert listed["recommended"]["defaults"] == {"scale": 0.75, "repair rounds": 1, "repair ratio": 0.375}
-    assert listed["pga"]["defaults"]["clip"] == 5.0
-    assert listed["influence"]["defaults"]["clip"] == "inf"
-    assert "FORGOTTEN" not in json.dumps(listed)  # needs are in words
-    assert all(row["what"].endswith(".") and row["paper"] for row in listed.values())
-    audits = [row["name"] for row in fedlethe("audits")["rows"]]
-    assert audits == [*AUDITS, "reversion", "cost"]
-
-
-def test_every_need_of_the_history_takes_its_bytes() -> None:
-    """Two clients, three rounds, models of 10 numbers in 4 tensors; the final and the initial model come with each."""
-    takes = {need: bytes_kept(frozenset([need]), 10, 4, 2, 3) - 80 for need in Need}
-    assert takes == {
-        Need.INITIAL: 0,
-        Need.INFLUENCE: 4 * 20,
-        Need.NORMS: 4 * 24,
-        Need.FIRST_DELTAS: 4 * 20,
-        Need.DELTAS: 4 * 60,
-        Need.GLOBALS: 4 * 30,
-        Need.RETAINED_DATA: 0,
-        Need.FORGOTTEN_DATA: 0,
-        Need.PUBLIC_DATA: 0,
-    }

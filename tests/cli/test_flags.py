@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+import pytest
+
+from fedlethe.cli import flags
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.errors import ConfigError
+
+NOTHING: dict[str, Any] = {"scale": None, "clip": None, "set_": None}
+
+
+def test_flags_that_are_not_given_make_the_plan_that_asks_for_nothing() -> None:
+    assert flags.plan({**NOTHING, "method": None, "decoys": 0, "repair_rounds": None, "run": "RUN"}).is_default
+
+
+def test_every_flag_goes_where_it_belongs() -> None:
+    typed = {
+        "scale": 0.5,
+        "clip": None,
+        "set_": ["renormalise=true", "scale=0.25"],
+        "method": "influence",
+        "after": "0001",
+        "epsilon": 3.0,
+        "mask": "subspace",
+        "decoys": 2,
+        "repair_rounds": 0,
+        "repair_learning_rate": 0.01,
+        "references": 5,
+        "keep_for": 30,
+        "result": "0002",
+    }
+    assert flags.plan(typed) == ErasurePlan(
+        method="influence",
+        options={"scale": 0.25, "renormalise": True},  # --set lies over the flag
+        mask={"kind": "subspace", "epsilon": 3.0},
+        repair={"rounds": 0, "learning_rate": 0.01},  # 0 was given, and None was not
+        after="0001",
+        decoys=2,
+        references=5,
+        keep_for=30,
+        result="0002",
+    )
+
+
+def test_who_is_at_work_is_named_or_the_user_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "ito")
+    assert flags.user("Dr. Ito") == "Dr. Ito"
+    assert flags.user(None) == "ito"
+    assert flags.said("lost in a fire") == {"why": "lost in a fire", "by": "ito"}
+    assert flags.said(None) is None
+
+
+@pytest.mark.parametrize("error", [KeyError("uid"), OSError("no user")])
+def test_a_machine_without_user_names_asks_for_one(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", fails)
+    with pytest.raises(ConfigError, match="--by: this machine knows no name"):
+        flags.user(None)
+
+
+def test_an_erasure_names_somebody_and_a_request_s_names_nobody() -> None:
+    flags.demand_somebody(["a"], [])
+    flags.demand_somebody([], ["p"])
+    with pytest.raises(ConfigError, match="nobody is named"):
+        flags.demand_somebody([], [])
+    flags.refuse_named([], [])
+    for clients, patients in ((["a"], []), ([], ["p"])):
+        with pytest.raises(ConfigError, match="who is erased is in the request"):
+            flags.refuse_named(clients, patients)
+    flags.refuse_decoys(0)
+    with pytest.raises(ConfigError, match="decoys hide nobody"):
+        flags.refuse_decoys(1)
+
+
+def test_flags_of_a_request_are_refused_by_their_names_where_none_is_named() -> None:
+    flags.refuse_of_requests(references=0, accept_findings=None)
+    with pytest.raises(ConfigError, match=r"^--accept-findings: belongs to an erasure request"):
+        flags.refuse_of_requests(references=0, accept_findings="why")
+
+
+def test_numbers_with_commas_between() -> None:
+    assert flags.numbers("0,0.01,3e-2", "--sigmas") == [0.0, 0.01, 0.03]
+    for text in ("", "0,,1", "0;1", "few"):
+        with pytest.raises(ConfigError, match=f"--sigmas {text}: must be numbers"):
+            flags.numbers(text, "--sigmas")
+
+
+def test_whole_numbers_and_ranges() -> None:
+    assert flags.whole_numbers("0-2, 7,5-5", "--seeds") == [0, 1, 2, 7, 5]
+    for text in ("", "1-", "-1", "0.5", "a-b", "1,,2"):
+        with pytest.raises(ConfigError, match="must be whole numbers and ranges"):
+            flags.whole_numbers(text, "--seeds")

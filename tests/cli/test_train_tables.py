@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+import fedlethe
+from fedlethe.cli.app import app
+from fedlethe.cli.train_tables import RENAMED, TABLES, trained
+from fedlethe.config import RunConfig, resolve
+
+
+def options_of_train() -> list[str]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    return [str(parameter.name) for parameter in group.commands["train"].params]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the public face is asked to train, in place of a training."""
+    asked: list[dict[str, Any]] = []
+
+    class Done:
+        trained = "trained"
+
+    def train(**options: Any) -> Done:
+        asked.append(options)
+        return Done()
+
+    monkeypatch.setattr(fedlethe, "train", train)
+    return asked
+
+
+def typed(**given: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(options_of_train()), **given}
+
+
+def test_every_option_of_train_sets_something() -> None:
+    """An option that no table takes up would be read and forgotten."""
+    taken = {option for options in TABLES.values() for option in options}
+    of_data = {"data", "root", "path", "flag", "size", "channels", "download"}
+    elsewhere = {"keep", "methods", "config", "preset", "set_", "out", "after", "take_back", "json"}
+    assert taken | of_data | elsewhere == set(options_of_train())
+
+
+def test_every_key_that_an_option_sets_is_known(told: list[dict[str, Any]], tmp_path: Path) -> None:
+    given = {
+        "partition": "iid",
+        "clients": 3,
+        "norm": "batch",
+        "model": "resnet18",
+        "rounds": 4,
+        "participation": 0.5,
+        "local_epochs": 1.5,
+        "optimizer": "adam",
+        "precision": "float32",
+        "seed": 9,
+        "keep": "everything",
+        "methods": "influence,pga",
+        "data": "phantom",
+        "size": 16,
+    }
+    assert trained(typed(**given, out=tmp_path)) == "trained"
+    config: RunConfig = resolve(told[0]["config"])
+    assert (config.seed, config.federation.rounds, config.federation.participation) == (9, 4, 0.5)
+    assert (config.local.epochs, config.local.optimizer) == (1.5, "adam")
+    assert (config.partition.scheme, config.partition.clients) == ("iid", 3)
+    assert (config.model_name, config.source_name) == ("resnet18", "phantom")
+    assert config.history.methods == ("influence", "pga")
+    assert told[0]["out"] == tmp_path
+    assert told[0]["take_back"] == ()
+
+
+def test_names_that_differ_are_those_of_options_that_exist() -> None:
+    assert set(RENAMED) <= set(options_of_train())
+
+
+def test_after_an_erasure_its_run_s_configuration_lies_below_unless_data_are_named(
+    told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {"seed": 5, "federation": {"rounds": 7}, "data": {"source": "phantom", "size": 24}}
+    monkeypatch.setattr("fedlethe.runs.cached_images.document_of_run", lambda _: held)
+    after = Path("RUN/erasures/0001")
+    trained(typed(after=after, rounds=2, out="o"))
+    trained(typed(after=after, data="phantom", out="o"))
+    assert told[0]["config"]["federation"]["rounds"] == 2
+    assert (told[0]["config"]["seed"], told[0]["config"]["data"]["size"]) == (5, 24)
+    assert "size" not in told[1]["config"].get("data", {}) or told[1]["config"]["data"]["size"] != 24
+    assert told[1]["config"].get("seed") != 5

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What a job is named by, in which order jobs are done, and what they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.config import Recipe, resolve
+from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.studies import jobs
+from fedlethe.studies.jobs import Job, bytes_kept, document_with_seed, work_off
+from fedlethe.types import Need
+
+DOCUMENT: dict[str, Any] = {"seed": 1, "federation": {"rounds": 2}, "method": {"influence": {"scale": 1.0}}}
+JOB = Job("erasure", DOCUMENT, ("a",), "f", Path("out"), Recipe(method="influence"), '{"method": "influence"}')
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "training"},
+        {"document": {**DOCUMENT, "seed": 2}},
+        {"document": {**DOCUMENT, "federation": {"rounds": 3}}},
+        {"forget": ("a", "b")},
+        {"fingerprint": "g"},
+        {"request": '{"method": "pga"}'},
+    ],
+)
+def test_whatever_the_outcome_depends_on_gives_another_name(changes: dict[str, Any]) -> None:
+    assert replace(JOB, **changes).key != JOB.key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"document": {**DOCUMENT, "method": {"influence": {"scale": 0.5}}}},  # the request says how it is erased
+        {"document": {**DOCUMENT, "history": {"keep": "needed"}, "encrypt": False}},
+        {"document": dict(reversed(DOCUMENT.items()))},
+        {"out": Path("elsewhere")},
+    ],
+)
+def test_what_it_does_not_depend_on_leaves_the_name(changes: dict[str, Any]) -> None:
+    assert replace(JOB, **changes).key == JOB.key
+
+
+def test_a_job_says_where_its_files_are() -> None:
+    assert JOB.run == Path("out/runs/seed-1")
+    assert JOB.outcome == Path(f"out/jobs/{JOB.key}.json")
+    assert JOB.answers("repaired 1") == Path(f"out/jobs/{JOB.key}-repaired-1.safetensors")
+
+
+def test_another_seed_divides_the_data_as_before_and_keeps_all_of_the_history() -> None:
+    config = resolve({"seed": 3, "data": {"source": "phantom"}})
+    document = document_with_seed(config, 7)
+    assert (document["seed"], document["partition"]["seed"], document["history"]["keep"]) == (7, 3, "everything")
+    again = document_with_seed(resolve(document), 8)
+    assert (again["seed"], again["partition"]["seed"]) == (8, 3)
+
+
+class AtOnce(Executor):
+    """Does a job when it is handed in, in this process."""
+
+    def __init__(self, fails: dict[str, Exception]) -> None:
+        self.done: list[Job] = []
+        self.fails = fails
+
+    def submit(self, fn: Any, /, *args: Any, **_: Any) -> Future[Any]:
+        (job,) = args
+        self.done.append(job)
+        future: Future[Any] = Future()
+        if (error := self.fails.get(job.key)) is not None:
+            future.set_exception(error)
+        else:
+            job.outcome.parent.mkdir(parents=True, exist_ok=True)
+            job.outcome.write_text("{}")
+            future.set_result(None)
+        return future
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> AtOnce:
+    """Stands for the processes."""
+    made = AtOnce({})
+
+    @contextmanager
+    def hand_out(_: int) -> Iterator[AtOnce]:
+        yield made
+
+    monkeypatch.setattr(jobs, "_pool", hand_out)
+    return made
+
+
+def of(kind: jobs.JobKind, seed: int, out: Path) -> Job:
+    return Job(kind, {**DOCUMENT, "seed": seed}, ("a",), "f", out)
+
+
+def test_an_erasure_is_done_after_its_training_and_nothing_twice(pool: AtOnce, tmp_path: Path) -> None:
+    first = [of("training", 1, tmp_path), of("training", 2, tmp_path), of("retraining", 9, tmp_path)]
+    then = [of("erasure", 1, tmp_path), of("erasure", 2, tmp_path)]
+    assert work_off(first, then, 2) == {}
+    assert sorted(job.key for job in pool.done) == sorted(job.key for job in [*first, *then])
+    places = {job.key: place for place, job in enumerate(pool.done)}
+    assert all(places[erasure.key] > places[training.key] for training, erasure in zip(first, then, strict=False))
+    pool.done.clear()
+    assert work_off(first, then, 2) == {}
+    assert pool.done == []
+    then[0].outcome.unlink()
+    work_off(first, then, 2)
+    assert pool.done == [then[0]]  # its training is there already
+
+
+def test_an_erasure_that_fails_is_told_and_a_training_that_fails_ends_it_all(pool: AtOnce, tmp_path: Path) -> None:
+    training, erasure, other = of("training", 1, tmp_path), of("erasure", 1, tmp_path), of("training", 2, tmp_path)
+    pool.fails[erasure.key] = ConfigError("it takes public images")
+    assert work_off([training], [erasure], 1) == {erasure.key: "it takes public images"}
+    pool.fails[other.key] = ConfigError("no space")
+    with pytest.raises(FedletheError, match="no space"):
+        work_off([other], [], 1)
+    pool.fails[erasure.key] = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):  # a mistake of ours is no row of a table
+        work_off([], [erasure], 1)
+
+
+def test_every_need_of_the_history_takes_its_bytes() -> None:
+    """Two clients, three rounds, models of 10 numbers in 4 tensors; the final and the initial model come with each."""
+    takes = {need: bytes_kept(frozenset([need]), 10, 4, 2, 3) - 80 for need in Need}
+    assert takes == {
+        Need.INITIAL: 0,
+        Need.INFLUENCE: 4 * 20,
+        Need.NORMS: 4 * 24,
+        Need.FIRST_DELTAS: 4 * 20,
+        Need.DELTAS: 4 * 60,
+        Need.GLOBALS: 4 * 30,
+        Need.RETAINED_DATA: 0,
+        Need.FORGOTTEN_DATA: 0,
+        Need.PUBLIC_DATA: 0,
+    }
