@@ -22,6 +22,7 @@ from fedlethe.errors import RequestError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import REPLACED, removals
 from fedlethe.history.history import History
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import JSON
 from fedlethe.learners.references import reference_seeds
 from fedlethe.learners.which import learner_of
@@ -117,14 +118,14 @@ def _is_entered(run: OpenRun, id: str, references: int) -> bool:
     found = attested(run, id)
     if found is None or found.references >= references:
         return found is not None
-    run.history.ledger.append(removals([f"erasures/{id}/{AUDIT}{JSON}"], REPLACED))
+    run.history.ledger.append(removals([of_erasure(id, Kind.AUDIT) + JSON], REPLACED))
     return False
 
 
 def enter(run: OpenRun, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
     content = to_json(replace(found, findings=tuple(map(_to_three_digits, found.findings))), Attested).encode()
-    written = run.history.store.write("erasure", f"erasures/{id}/{AUDIT}", None, [content], ending=JSON)
+    written = run.history.store.write("erasure", of_erasure(id, Kind.AUDIT), None, [content], ending=JSON)
     run.history.ledger.add_artefacts([written])
 
 
@@ -158,7 +159,7 @@ def attested(run: OpenRun, id: str) -> Attested | None:
 
 def attested_in(history: RunFolder, id: str) -> Attested | None:
     """What a run folder holds of an erasure's audit, checked against the ledger; None where it was not audited."""
-    store, name = history.store, f"erasures/{id}/{AUDIT}"
+    store, name = history.store, of_erasure(id, Kind.AUDIT)
     return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
 
 

@@ -13,10 +13,10 @@ from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.record import Erasure, erasures, retraining_examples
 from fedlethe.erasing.secret import destroy_spent, spent
-from fedlethe.history.disk import anew as anew_folder
 from fedlethe.history.disk import has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.history import History
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import all_took_part
 from fedlethe.learners.which import learner_of
@@ -113,12 +113,12 @@ def _written(run: OpenRun, erasure: Erasure, model: Vector) -> list[Artefact]:
     drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
     pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
     artefacts = [store.artefact("picture", picture) for picture in pictures]
-    artefacts += [store.save("erasure", f"erasures/{erasure.id}/model", None, model, run.layout)]
+    artefacts += [store.save("erasure", of_erasure(erasure.id, Kind.MODEL), None, model, run.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
-    artefacts.append(store.artefact("erasure", f"erasures/{erasure.id}/erasure.json"))
+    artefacts.append(store.artefact("erasure", of_erasure(erasure.id, Kind.RECORD) + JSON))
     if run.remote is not None:
         nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
-        artefacts.append(store.write("erasure", f"erasures/{erasure.id}/nodes", None, [nodes], ending=JSON))
+        artefacts.append(store.write("erasure", of_erasure(erasure.id, Kind.NODES), None, [nodes], ending=JSON))
     return artefacts
 
 
@@ -127,12 +127,14 @@ def _vectors(run: OpenRun, id: str, request: ErasureOrder, carried: Carried) -> 
     store, keep, artefacts = run.history.store, run.history.keep, list[Artefact]()
     if Need.INFLUENCE in keep:
         for client, added in sorted(carried.repaired.items()):
-            artefacts.append(store.save("erasure", f"erasures/{id}/repair/{client}", client, added, run.layout))
+            artefacts.append(store.save("erasure", of_erasure(id, Kind.REPAIR, client), client, added, run.layout))
     if has_influence(keep):  # those of the training were made in the presence of who is gone
         for client, influence in sorted(carried.unlearned.influences.items()):
-            artefacts.append(store.save("erasure", f"{anew_folder(id)}{client}", client, influence, run.layout))
+            artefacts.append(
+                store.save("erasure", of_erasure(id, Kind.INFLUENCE_ANEW, client), client, influence, run.layout)
+            )
     for client, statistics in learner_of(run.config).revised(run, request.method, carried.past).items():
-        name = f"erasures/{id}/statistics/{client}"
+        name = of_erasure(id, Kind.REVISED_STATISTICS, client)
         artefacts.append(store.write("erasure", name, client, [statistics.content()]))
     return artefacts
 

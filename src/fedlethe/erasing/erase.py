@@ -16,6 +16,7 @@ from fedlethe.errors import RequestError
 from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.metered import Meter
 from fedlethe.history.history import History
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.learners.which import learner_of
 from fedlethe.privacy.noise import SecretNoise
 from fedlethe.progress import bar
@@ -34,7 +35,7 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
         destroy_spent(run.history)
         if earlier := done(run, request):
             done_already = f"{earlier.subject}: erased already in this way"
-            if not run.history.store.holds(f"erasures/{earlier.id}/model"):
+            if not run.history.store.holds(of_erasure(earlier.id, Kind.MODEL)):
                 raise RequestError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")
             raise RequestError(f"{done_already}; its model is {earlier.model}")
         return erase_locked(run, request)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""An erasure is entered in the ledger at once, with all its files, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.erasing.secret import left_over
+from fedlethe.errors import FedletheError
+from fedlethe.runs.opening import opened_run
+from tests.erasing.hiding import erased
+
+pytestmark = pytest.mark.usefixtures("secrets_in_order")
+
+
+def test_an_erasure_that_was_cut_off_gives_the_same_bytes(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before it is entered, and between that and the destruction of the secret."""
+    monkeypatch.undo()
+    folder = Path(shutil.copytree(trained, tmp_path / "run"))
+    released = []
+    asked: dict[str, Any] = {"mask": {"epsilon": 3.0}, "repair": {"rounds": 1, "clients": 1}}
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        released.append((folder / "erasures" / "0001" / "model.safetensors").read_bytes())
+        raise Killed
+
+    for place in ("fedlethe.erasing.entering.spent", "fedlethe.erasing.entering.destroy_spent"):
+        with opened_run(folder) as run, monkeypatch.context() as patch:
+            if place.endswith(".destroy_spent"):
+                patch.setattr(place, lambda history: kill() if run.history.ledger.erasures() else None)
+            else:
+                patch.setattr(place, kill)
+            with pytest.raises(Killed):
+                erased(run, **asked)
+            assert len(left_over(run.history)) == 1
+    assert released[0] == released[1]
+    with opened_run(folder) as run, pytest.raises(FedletheError, match="erased already in this way"):
+        erased(run, **asked)
+    with opened_run(folder) as run:
+        assert left_over(run.history) == []
