@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import (
     BEGUN,
+    ErasureRequest,
     demand_clock,
     find,
     findings_about,
     moved,
+    request_row,
     requests_of,
     state_row,
     subject_of,
 )
 
 CLOCK = "fedlethe.history.chain.clock"
-WHY = {"reason": "she asked", "by": "M. Weber", "legal_ground": "GDPR Art. 17(1)", "deadline": "2026-03-01"}
+WHY: dict[str, Any] = {
+    "reason": "she asked",
+    "by": "M. Weber",
+    "legal_ground": "GDPR Art. 17(1)",
+    "deadline": "2026-03-01",
+}
 PLAN = {"method": "influence", "options": {}, "mask": {}, "repair": {}}
 
 
@@ -151,3 +159,12 @@ def test_a_clock_behind_the_ledger_is_refused_beyond_a_few_minutes(
 
 def test_who_is_erased_in_words() -> None:
     assert subject_of(("north", "south"), {"south": ["p1"]}) == "north, south (1 of its patients)"
+
+
+@pytest.mark.parametrize("patients", [{}, {"north": ("0f", "1a")}], ids=["whole", "in part"])
+def test_a_request_is_the_row_that_was_made_of_it(ledger: Ledger, patients: dict[str, tuple[str, ...]]) -> None:
+    texts = {client: names[:1] for client, names in patients.items()}
+    asked = ErasureRequest(id="R0001", opened="", clients=("north",), patients=patients, mentions=texts, **WHY)
+    ledger.append([request_row(asked)])
+    now = "2026-02-01T10:00:00+00:00"
+    assert find(ledger, "R0001") == replace(asked, opened=now, since=now)

@@ -138,6 +138,22 @@ def requests_of(ledger: Ledger) -> dict[str, ErasureRequest]:
     return found
 
 
+def request_row(request: ErasureRequest) -> tuple[str, Body]:
+    """The ledger's row that opens a request; `_opened` reads it."""
+    patients = {client: list(names) for client, names in request.patients.items()}
+    mentions = {client: list(texts) for client, texts in request.mentions.items()}
+    return "request", {
+        "id": request.id,
+        "clients": list(request.clients),
+        "patients": patients,
+        **({"mentions": mentions} if mentions else {}),
+        "reason": request.reason,
+        "by": request.by,
+        "legal_ground": request.legal_ground,
+        "deadline": request.deadline,
+    }
+
+
 def _opened(event: Event) -> ErasureRequest:
     body = event.body
     return ErasureRequest(

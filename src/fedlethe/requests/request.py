@@ -22,6 +22,7 @@ from fedlethe.history.request_log import (
     demand_clock,
     find,
     moved,
+    request_row,
     requests_of,
 )
 from fedlethe.runs.run import OpenRun
@@ -65,16 +66,24 @@ def open_request(
             if text != LEGAL_GROUND:  # which has numbers that can be patients' names
                 refuse_named(flag, text, patients or long_names(run, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
-        mentions = {c: sorted({run.history.store.keys.mention(c, one) for one in patients}) for c in pseudonyms}
+        keys = run.history.store.keys
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
             return replace(same, namesakes=namesakes)
-        id = f"R{len(requests_of(ledger)) + 1:04d}"
-        facts = {"reason": reason, "by": by, "legal_ground": legal_ground, "deadline": due}
-        whom = {"clients": sorted(clients), "patients": pseudonyms, **({"mentions": mentions} if mentions else {})}
-        ledger.append([("request", {"id": id, **whom, **facts})])
-        return replace(find(ledger, id), namesakes=namesakes)
+        asked = ErasureRequest(
+            id=f"R{len(requests_of(ledger)) + 1:04d}",
+            opened="",  # the ledger says when
+            clients=tuple(sorted(clients)),
+            patients={client: tuple(names) for client, names in pseudonyms.items()},
+            mentions={c: tuple(sorted({keys.mention(c, one) for one in patients})) for c in pseudonyms},
+            reason=reason,
+            by=by,
+            legal_ground=legal_ground,
+            deadline=due,
+        )
+        ledger.append([request_row(asked)])
+        return replace(find(ledger, asked.id), namesakes=namesakes)
 
 
 def _date(text: str) -> str:

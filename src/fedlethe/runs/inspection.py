@@ -15,6 +15,7 @@ from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.errors import HistoryError
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.later import torch
 from fedlethe.plots import images_held, style
 from fedlethe.runs.preparing import load_data
@@ -58,7 +59,8 @@ def _chosen(run: OpenRun, model: Path | None, round: int | None, erasure: str | 
         known = {(run.path / one.path).resolve(): one.sha256 for one in run.history.ledger.artefacts().values()}
         return model, checkpoint.load(model, run.layout, known.get(model.resolve()))
     if erasure is not None:
-        return run.path / f"erasures/{erasure}/model.safetensors", run.history.erased_model(erasure)
+        vector = run.history.erased_model(erasure)
+        return run.path / run.history.store.find(of_erasure(erasure, Kind.MODEL)).path, vector
     if round is not None and not 0 <= round <= run.history.rounds:
         raise HistoryError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
     if round is None:

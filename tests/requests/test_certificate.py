@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The two certificates: what stands between the first and the second, and stops it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedlethe.errors import FedletheError
+from fedlethe.files import sha256_of
+from fedlethe.history import chain
+from fedlethe.requests import signing
+from fedlethe.requests.carry_out import carry_out, purge_due
+from fedlethe.runs.opening import opened_run
+from tests.requests.acting import (
+    GONE,
+    KEY,
+    PLAIN,
+    RECOMMENDED,
+    carry,
+    carry_out_alone,
+    certified,
+    kill_at,
+    predicate,
+    request,
+)
+from tests.requests.rechaining import rechained
+
+TOLD = "fedlethe.requests.purge._finish"
+"""Where a purge is when the ledger was told of it, and nothing was removed yet."""
+
+
+def _entered_anew(run: Path, path: str, change: Any = None) -> None:
+    """Change a JSON file, and make the ledger anew with its hash."""
+    place = run / path
+    record = json.loads(place.read_text())
+    change(record)
+    place.write_text(json.dumps(record))
+    hash, size = sha256_of(place), place.stat().st_size
+
+    def renew(kind: str, body: dict[str, Any]) -> None:
+        if kind == "artefact" and body["path"] == path:
+            body |= {"sha256": hash, "bytes": size}
+
+    rechained(run, renew)
+
+
+def test_a_ledger_that_was_made_anew_after_the_first_certificate(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = request(small, GONE)
+    carry_out_alone(small, id, replace(PLAIN, keep_for=1))
+
+    def forge(record: dict[str, Any]) -> None:
+        record["stages"][-1]["evaluation"]["overall"]["auc"] = 0.999
+
+    _entered_anew(small, "erasures/0001/erasure.json", forge)
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    with (
+        opened_run(small) as opened,
+        pytest.raises(FedletheError, match=r"certificate.*head that is not in the ledger"),
+    ):
+        purge_due(opened, KEY)
+    assert not (small / "erasures/0001/certificate.json").exists()
+    assert list((small / "influence").glob(f"{GONE}/*"))
+
+
+def test_another_signing_key_for_the_second_certificate_is_told(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = request(small, GONE)
+    carry_out_alone(small, id, replace(PLAIN, keep_for=1))
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    other = signing.SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    with opened_run(small) as opened:
+        (carried,) = purge_due(opened, other).carried
+    said = predicate(certified(carried))["purge"]["first_certificate"]
+    words = "its signature was not checked here."
+    assert said == f"It says the same, and was signed with another key, {KEY.public.id[:16]}: {words}"
+
+
+def test_a_key_that_was_copied_in_the_middle_of_a_purge_stops_the_last_certificate(
+    run: Path,
+) -> None:
+    asked = request(run, GONE)
+    kill_at(TOLD, run, lambda opened: carry_out(opened, asked, RECOMMENDED, KEY))
+    (key,) = run.glob(f"keys/{GONE}.*.key")
+    copy = run / "keys" / "old.key"
+    copy.write_bytes(key.read_bytes())
+    with opened_run(run) as opened, pytest.raises(FedletheError, match=r"keys/old\.key: is a key of hospital-1"):
+        carry_out(opened, asked, None, KEY)
+    assert not list(run.glob("erasures/*/certificate.json"))
+    copy.unlink()
+    assert carry(run, asked).request.purge == "done"

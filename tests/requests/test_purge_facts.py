@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What a certificate says of the purge is what lies in the folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
+from fedlethe.errors import FedletheError
+from fedlethe.pages.report import report
+from fedlethe.requests.carry_out import purge_due
+from fedlethe.requests.verify import verify_certificate
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import opened_folder
+from tests.requests.acting import (
+    GONE,
+    KEY,
+    OTHER,
+    PLAIN,
+    RECOMMENDED,
+    carry,
+    certified,
+    document,
+    erased,
+    later,
+    predicate,
+    request,
+    signed_statement,
+    trained,
+)
+
+RETRAIN = ErasurePlan(method="retrain", repair={"rounds": 0})
+HELD = replace(RECOMMENDED, keep_for=1)
+
+
+def test_copies_in_the_run_folder_are_named_by_the_certificate_and_by_verify(small: Path, public: Path) -> None:
+    for copy in ("backup.bin", "global_checkpoints/old.pt", "erasures.bak"):
+        shutil.copy(small / "global_checkpoints/round_0002.safetensors", small / copy)
+    with opened_run(small) as opened:
+        report(opened)
+    carried = erased(small, GONE, plan=PLAIN)
+    named = [" ".join(words.split(": ")[1:2]) for words in carried.unnamed]
+    assert named == ["backup.bin", "erasures.bak", "global_checkpoints/old.pt"]  # the pages went with the purge
+    assert predicate(certified(carried))["purge"]["unnamed"] == list(carried.unnamed)
+    checks = {check.what: check for check in verify_certificate(certified(carried), public, small).checks}
+    assert checks["other files"].result == "not checked"
+    assert all(copy in checks["other files"].words for copy in named)
+
+
+def test_every_model_that_stays_is_in_the_certificate(short: Path) -> None:
+    with opened_run(short) as opened:
+        both = erase(opened, order_erasure(opened, [GONE, OTHER], RETRAIN)).id
+    path = certified(erased(short, GONE, plan=RETRAIN))
+    remains = predicate(path)["purge"]["remains"]
+    assert (short / "erasures" / both / "model.safetensors").exists()
+    assert any(words.startswith(f"the model of erasure {both}, which holds nothing of them") for words in remains)
+    before = predicate(path.with_name("certificate-before-purge.json"))["purge"]["remains"]
+    assert before == remains
+    living = {one.parent.name for one in short.glob("erasures/*/model.safetensors")}
+    assert len([words for words in remains if "model" in words.split(",")[0] and "initial" not in words]) >= len(living)
+
+
+def test_what_remains_is_signed_as_it_is(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The purge of the first, held, comes after the second erasure: its own model is gone by then."""
+    carry(run, request(run, GONE), HELD)
+    carry(run, request(run, OTHER), replace(HELD, keep_for=5))
+    later(monkeypatch)
+    with opened_run(run) as opened:
+        first, second = purge_due(opened, KEY).carried
+    for carried in (first, second):
+        path = certified(carried)
+        remains = predicate(path)["purge"]["remains"]
+        assert isinstance(remains, list)
+        model = run / "erasures" / carried.erasure.id / "model.safetensors"
+        assert ("the model after" in remains) == model.exists()
+        assert any(words.startswith("the retained clients' influences, rebased on") for words in remains)
+    remains = predicate(certified(first))["purge"]["remains"]
+    assert "the run's model now, which is that of erasure 0002" in str(remains)
+    assert "rebased on the model of erasure 0002" in str(remains)
+
+
+def test_each_certificate_lists_the_keys_of_its_own_purge(run: Path) -> None:
+    ids = []
+    for client in (GONE, OTHER):
+        with opened_run(run) as opened:
+            ids += opened.history.store.keys.living(client)
+        path = certified(erased(run, client, plan=RECOMMENDED))
+        assert [one["keys_destroyed"] for one in predicate(path)["purge"]["runs"]] == [{client: [ids[-1]]}]
+
+
+def test_keys_that_are_kept_apart_are_named_in_the_certificate(
+    untouched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+    run = trained(tmp_path / "run", document(rounds=1))
+    backup = Path(shutil.copytree(run, tmp_path / "backup"))
+    assert not (run / "keys").exists()
+    result = erased(run, GONE, plan=PLAIN)
+    assert "copies of the folder cannot be read" in signed_statement(certified(result))["predicate"]["purge"]["backups"]
+    with opened_folder(backup) as (_, history):  # the backup is older than the erasure, and of no use for it any more
+        assert history.influence("hospital-2").numel() > 0
+        with pytest.raises(FedletheError, match=f"this key of {GONE} is missing"):
+            history.influence(GONE)
