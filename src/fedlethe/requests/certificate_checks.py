@@ -85,6 +85,7 @@ def _head(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 
 def _itself(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    # By its bytes, not its name: the officer's copy lies elsewhere, under whatever name.
     hash = sha256_of(path)
     held = history.ledger.artefacts().values()
     return None if any(one.sha256 == hash for one in held) else "the ledger does not name it"
@@ -161,6 +162,7 @@ def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 def _before(statement: Statement, path: Path, history: RunFolder) -> Problem:
     name, hash = statement.before.path, statement.before.sha256
+    # The model before goes with the purge, if it holds the client: its tombstone has its hash.
     if (gone := history.ledger.tombstones().get(name)) is not None:
         return None if gone.artefact.sha256 == hash else f"{name}: had another hash"
     held = history.ledger.artefacts().get(name)

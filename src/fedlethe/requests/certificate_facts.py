@@ -110,6 +110,7 @@ def claimed(run: OpenRun, erasure: Erasure) -> Claim:
     Raises:
         FedletheError: It is more than its method, its options and the ledger allow.
     """
+    # The record alone is not believed: a method can say more of itself than its options and the rounds bear out.
     said, most = claim_of(erasure.guarantee), strongest(erasure, run.parts(erasure.id))
     if stronger(said, most):
         raise RequestError(
@@ -122,7 +123,7 @@ def claimed(run: OpenRun, erasure: Erasure) -> Claim:
 def _model(history: RunFolder, name: str) -> Artefact:
     """A model by its name, also where its file is gone: a later request's purge can have come first."""
     gone = {path: tombstone.artefact for path, tombstone in history.ledger.tombstones().items()}
-    known = {**gone, **history.ledger.artefacts()}
+    known = {**gone, **history.ledger.artefacts()}  # a living file before one that is gone
     return next(artefact for artefact in known.values() if name_of(artefact) == name)
 
 
@@ -156,6 +157,7 @@ def _nodes(run: OpenRun, id: str) -> dict[str, Any]:
     if not store.holds(name):
         return {}
     held = json.loads(store.content(store.find(name)))
+    # Not the whole record: where Flower keeps its state is of no use to who holds the certificate.
     told = ("identities", "messages", "questions_of_identity", "forgotten")
     return {"nodes": {name: held[name] for name in told}}
 
@@ -164,6 +166,7 @@ def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
     """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
     if not erasure.hiding:
         return {}
+    # Files are looked for, rather than the ledger asked: what it says was destroyed can have been put back.
     left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
     words = (
         "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "

@@ -67,6 +67,7 @@ def not_in_ledger(run: OpenRun) -> Iterator[str]:
 
 def _not_in(folder: RunFolder) -> Iterator[str]:
     where = f"run {folder.ledger.run_id}: "
+    # Relative to the folder: a certificate leaves the machine, and its paths mean nothing elsewhere.
     for words in (*strays(folder), *stray_keys(folder)):
         yield where + words.removeprefix(f"{folder.path}/")
     yield from (f"{where}{name}: a page of `report`; nobody entered what it holds" for name in pages(folder))
@@ -75,6 +76,7 @@ def _not_in(folder: RunFolder) -> Iterator[str]:
 def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
     """What was purged, from the run and from those that it began from."""
     listed, ledger = [], run.history.ledger
+    # Exactly one: a purge that was cut off is resumed, and never entered a second time.
     (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
     for folder in folders_of(run):
         name = request.id if folder is run.history else abroad(run, request)
@@ -92,6 +94,7 @@ def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ..
 def _keys_of(folder: RunFolder, request: ErasureRequest, purge: Event) -> dict[str, Any]:
     """What became of the keys that this purge destroyed, and where keys may lie that could not be looked into."""
     keys = folder.store.keys
+    # The keys of this purge alone: an earlier certificate has named those of the purges before it.
     going = destroyed_with(list(folder.ledger.events("key", "purge")), purge)
 
     def of_clients(*what: str) -> dict[str, list[str]]:
@@ -118,6 +121,7 @@ def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
 
     A later erasure's purge can have come first: it took this one's model, and rebased the influences on its own.
     """
+    # Before a purge, what it is to leave; after it, what is there: the run may have another model by then.
     base = run.history.base if purged else request.erasure
     kept = ["the initial model", "the ledger: who took part when, weights, losses, evaluations, hashes"]
     kept = [*_models_left(run, request, purged, base), *kept]

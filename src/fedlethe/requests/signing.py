@@ -67,6 +67,7 @@ def new_key(path: Path) -> SigningKey:
     pem = serialization.Encoding.PEM
     private = key.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     with written_whole(path) as aside:
+        # Its mode from the first byte on: between a write and a chmod others could read it.
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as file:
             file.write(private)
@@ -139,12 +140,14 @@ def opened(content: bytes, public: PublicKey, where: Path) -> bytes:
         FedletheError: The file is no such envelope, was changed, or was signed by another key.
     """
     payload, signature, keyid = _parsed(content, where)
+    # Before the signature: "another key" and "changed" call for different things to be done.
     if keyid != public.id:
         raise IntegrityError(f"{where}: was signed by another key ({keyid[:16]}..., not {public.id[:16]}...)")
     try:
         public.key.verify(signature, _encoded(payload))
     except InvalidSignature:
         raise IntegrityError(f"{where}: the signature is not valid; the file was changed") from None
+    # The signature covers the payload alone; a changed byte of the envelope around it shows only here.
     if content != _envelope(payload, public, signature):
         raise IntegrityError(f"{where}: is not written as a certificate is; the file was changed")
     return payload

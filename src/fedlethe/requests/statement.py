@@ -180,7 +180,7 @@ class Statement:
         Raises:
             LookupError, TypeError, ValueError, AttributeError: It is not written as this version writes statements.
         """
-        before, after = whole["subject"]
+        before, after = whole["subject"]  # two, in this order: any other number is refused
         predicate = dict(whole["predicate"])
         return cls(
             before=SignedModel.from_dict(before),
@@ -189,6 +189,7 @@ class Statement:
             ledger=SignedHead.from_dict(predicate["ledger"]),
             purge=SignedPurge.from_dict(predicate["purge"]),
             figures={name: predicate[name] for name in FIGURES},
+            # Only where there is something to say: a run in one process has no nodes.
             extra={name: predicate[name] for name in EXTRA if name in predicate},
             **{name: predicate[name] for name in PLAIN},
         )

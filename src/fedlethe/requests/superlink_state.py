@@ -69,10 +69,12 @@ def sweep(path: Path) -> Swept:
     """
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)) as db:
+            # Deleted rows are overwritten, and no copy of them goes to a temporary file.
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA temp_store = MEMORY")
             removed, kept = _deleted(db, path)
+            # Rows that Flower itself deleted before are still in free pages: only a new file has none of them.
             db.execute("VACUUM")
             _empty_log(db, path)
         return Swept(path, removed, _own(path), kept)
@@ -89,6 +91,7 @@ def _deleted(db: sqlite3.Connection, path: Path) -> tuple[int, tuple[int, ...]]:
     db.execute("BEGIN IMMEDIATE")
     try:
         own = OWN_RUN.get()
+        # Flower's ids have 64 bits without a sign, and SQLite's integers have one.
         signed = None if own is None else own - (1 << 64) if own >= 1 << 63 else own
         kept = {run for (run,) in db.execute("SELECT run_id FROM task WHERE finished_at IS NULL") if run != signed}
         marks = ",".join("?" * len(kept))
