@@ -38,7 +38,7 @@ def applicable(images: FederatedData, erased: Sequence[ErasedImages]) -> Sequenc
     others' now; the fingerprints of what stayed tell of which erasures that is so.
     """
     placed = [number for number, one in enumerate(erased) if one.positions]
-    if not placed or all_retained(without(images, erased), erased):
+    if not placed or _leaves_the_retained(images, erased, erased):
         return erased
     choices = (
         [placed]
@@ -47,9 +47,25 @@ def applicable(images: FederatedData, erased: Sequence[ErasedImages]) -> Sequenc
     )
     for gone in choices:
         left = [replace(one, positions={}) if number in gone else one for number, one in enumerate(erased)]
-        if all_retained(without(images, left), erased):
+        if _leaves_the_retained(images, left, erased):
             return left
-    return erased
+    # Nothing fits. The places stand, since a purge may have kept no fingerprints; but in data with fewer examples they
+    # cannot be looked up: those are other data, which whoever opens the run refuses.
+    return erased if _in_reach(images, erased) else [replace(one, positions={}) for one in erased]
+
+
+def _leaves_the_retained(images: FederatedData, left: Sequence[ErasedImages], erased: Sequence[ErasedImages]) -> bool:
+    """Whether the images without those in `left` are what the last purge left."""
+    return _in_reach(images, left) and all_retained(without(images, left), erased)
+
+
+def _in_reach(images: FederatedData, erased: Sequence[ErasedImages]) -> bool:
+    """Whether there are examples at all places of the erased images; not where files have left the data."""
+    try:
+        without(images, erased)
+    except IndexError:
+        return False
+    return True
 
 
 def all_retained(images: FederatedData, erased: Sequence[ErasedImages]) -> bool:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""The schedule of a training, and what federated averaging asks of a history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedlethe.config import resolve
+from fedlethe.errors import RequestError
+from fedlethe.federation.metered import Meter
+from fedlethe.learners.averaging import Averaging, schedule_of
+from fedlethe.runs.opening import opened_run
+from fedlethe.types import Need
+from tests.runs.small import HOSPITALS, NETWORK
+
+
+def test_a_training_that_goes_on_has_the_rounds_that_are_left() -> None:
+    config = resolve({**NETWORK, "federation": {"rounds": 6, "participation": 0.4}})
+    clients = [f"c{number}" for number in range(5)]
+    whole = schedule_of(config, clients, seed=3)
+    assert [round for round, _ in whole] == [1, 2, 3, 4, 5, 6]
+    assert all(len(participants) == 2 for _, participants in whole)
+    assert len({participants for _, participants in whole}) > 1  # drawn anew in each round
+    assert schedule_of(config, clients, seed=3, after=4) == whole[4:]
+    assert schedule_of(config, clients, seed=3, after=6) == []
+    assert schedule_of(config, clients, seed=4) != whole
+
+
+def test_a_retraining_has_a_start_of_its_own_and_is_metered(network: Path) -> None:
+    with opened_run(network) as run:
+        one, other = (Averaging().retrain(run, HOSPITALS[1:], seed) for seed in (1, 2))
+        assert not torch.equal(one, other)
+        meter = Meter()
+        assert torch.equal(Averaging().retrain(run, HOSPITALS[1:], 1, meter), one)
+        held = sum(len(run.data.clients[name].train) for name in HOSPITALS[1:])
+        assert meter.cost().examples == 2 * held  # two rounds of one epoch
+        assert meter.clients == set(HOSPITALS[1:])
+
+
+def test_a_method_is_not_begun_without_what_it_needs(network: Path) -> None:
+    with opened_run(network) as run:
+        (part,) = run.parts()
+        after = replace(run, earlier=(replace(part, keep=part.keep - {Need.INFLUENCE}),))
+        method = run.config.method("influence", {})
+        with pytest.raises(RequestError, match=r"^influence: "):
+            Averaging().unlearn(after, HOSPITALS[:1], method, run.history, Meter())
+
+
+def test_who_is_not_in_the_data_any_more_cannot_be_erased(network: Path) -> None:
+    with opened_run(network) as run:
+        fewer = replace(run, data=run.data.without(HOSPITALS[:1]))
+        assert Averaging().erasable(fewer, run.history) == list(HOSPITALS[1:])

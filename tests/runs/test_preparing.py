@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""From a configuration to what can be trained."""
+
+from __future__ import annotations
+
+import torch
+
+from fedlethe.config import resolve
+from fedlethe.data.erased import ErasedImages
+from fedlethe.runs.beginning import Beginning
+from fedlethe.runs.preparing import divided, load_data, prepare, run_document
+from fedlethe.vector import to_vector
+from tests.runs.small import CLOSED, HOSPITALS, NETWORK
+
+BACKDOOR = {**NETWORK, "backdoor": {"client": "hospital-1", "target": 0}}
+
+
+def test_one_seed_makes_one_network_and_one_division() -> None:
+    one, other = prepare(resolve(NETWORK)), prepare(resolve(NETWORK))
+    assert one.fingerprint == other.fingerprint == one.images.fingerprint
+    assert torch.equal(to_vector(one.network, one.layout), to_vector(other.network, other.layout))
+    another = prepare(resolve({**NETWORK, "seed": 1}))
+    assert not torch.equal(to_vector(one.network, one.layout), to_vector(another.network, another.layout))
+
+
+def test_in_closed_form_the_network_takes_features() -> None:
+    prepared = prepare(resolve(CLOSED))
+    assert prepared.data.image_shape[1:] == (1, 1)
+    assert prepared.layout.shapes["weight"] == (len(prepared.data.classes), prepared.data.image_shape[0])
+
+
+def test_a_backdoor_is_planted_unless_its_client_was_erased() -> None:
+    config = resolve(BACKDOOR)
+    plain = divided(config)
+    assert load_data(config).fingerprint != plain.fingerprint
+    gone = ErasedImages(array=None, rows=(), clients=("hospital-1",))
+    assert "hospital-1" in load_data(config, (gone,)).clients  # it is taken out later, and the backdoor with it
+
+
+def test_who_must_not_be_there_is_not_there_though_the_fingerprint_is_of_all() -> None:
+    gone = ErasedImages(array=None, rows=(), clients=(HOSPITALS[1],))
+    prepared = prepare(resolve(NETWORK), (gone,))
+    assert list(prepared.data.clients) == [HOSPITALS[0], HOSPITALS[2]]
+    assert prepared.fingerprint == prepare(resolve(NETWORK)).fingerprint
+
+
+def test_run_toml_says_what_was_found() -> None:
+    prepared = prepare(resolve(NETWORK))
+    facts = run_document(prepared, Beginning())["run"]
+    assert facts["clients"] == list(HOSPITALS)
+    assert facts["data_fingerprint"] == prepared.fingerprint
+    assert set(facts) == {"version", "data_fingerprint", "clients"}
+    assert run_document(prepared, Beginning(after="../r/erasures/0001"))["run"]["after"] == "../r/erasures/0001"

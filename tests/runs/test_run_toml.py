@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""run.toml is read back as it was written, and refused where it cannot be one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlethe.config import resolve
+from fedlethe.errors import FedletheError, HistoryError
+from fedlethe.runs.run_toml import config_for, config_of, opened_folder, read_run_document, toml_text
+from tests.runs.small import CLOSED, HOSPITALS, NETWORK
+
+
+def test_the_configuration_is_that_of_the_training(network: Path, closed: Path) -> None:
+    held = config_of(network).document()
+    assert held == {**resolve(NETWORK).document(), "execution": held["execution"]}  # which is resolved
+    assert config_of(closed).learner == "closed-form"
+    assert config_for({}, network).document() == config_of(network).document()
+    assert config_for(CLOSED, network).learner == "closed-form"  # what is asked for, not what is there
+
+
+def test_a_folder_opens_without_its_data(network: Path) -> None:
+    with opened_folder(network) as (config, history):
+        assert history.clients == HOSPITALS
+        assert config.federation.rounds == history.rounds == 2
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="there is no such run folder"):
+        read_run_document(tmp_path / "nothing")
+    with pytest.raises(HistoryError, match=r"it has no run\.toml"):
+        read_run_document(tmp_path)
+
+
+def test_a_file_that_was_changed_is_refused(network: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(network, tmp_path / "run"))
+    (run / "run.toml").write_text((run / "run.toml").read_text() + "\n# a remark\n")
+    with pytest.raises(FedletheError, match=r"run\.toml"):
+        read_run_document(run)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"clients": "a"}, "names no clients"),
+        ({"clients": ["../a"]}, r"\.\./a"),
+        ({"version": 1}, "has no text as its version"),
+        ({"after": "erasures/one"}, "no erasure's folder"),
+        ({"outside": {"model": 3}}, "which code the training used"),
+    ],
+)
+def test_a_table_that_no_training_wrote_is_refused(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
+    whole: dict[str, Any] = {"version": "1", "data_fingerprint": "f", "clients": ["a"]}
+    (tmp_path / "run.toml").write_text(toml_text({"run": whole}))
+    assert read_run_document(tmp_path)["run"] == whole  # no ledger is there to hold it against
+    (tmp_path / "run.toml").write_text(toml_text({"run": {**whole, **facts}}))
+    with pytest.raises(FedletheError, match=message):
+        read_run_document(tmp_path)
