@@ -11,7 +11,7 @@ from fedlethe.data.medmnist import MedMnist
 from fedlethe.document import Document, assignments, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.models.resnet import ResNet50
-from fedlethe.presets import PRESETS, from_layers
+from fedlethe.presets import PRESETS
 from fedlethe.runs.run_toml import toml_text
 from fedlethe.types import EVERYTHING, Need
 
@@ -43,22 +43,6 @@ def test_what_is_written_is_read_again(preset: str, tmp_path: Path) -> None:
     config = resolve(layered(PRESETS[preset], {"method": {"influence": {"clip": float("inf")}}, "seed": 3}))
     (tmp_path / "run.toml").write_text(toml_text(config.document()))
     assert resolve(read_toml(tmp_path / "run.toml")) == config
-
-
-def test_layers_lie_preset_file_flags_set(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text("[local]\nepochs = 3\nbatch_size = 4\nlearning_rate = 0.3\n")
-    tables: dict[str, dict[str, Any]] = {
-        "": {"seed": 9},
-        "local": {"epochs": None, "batch_size": 5, "learning_rate": 0.4},
-        "model": {"name": None},
-    }
-    result = from_layers(
-        config=tmp_path / "run.toml", preset="paper", settings=["local.learning_rate=0.5"], tables=tables
-    )
-    local = {"epochs": 3, "batch_size": 5, "learning_rate": 0.5, "optimizer": "sgd", "momentum": 0.0}
-    assert result["local"] == local
-    assert result["seed"] == 9
-    assert result["model"] == {"name": "resnet50"}
 
 
 def test_assignments_are_toml_values_or_else_texts() -> None:

@@ -82,25 +82,34 @@ def train(
         'west'
     """
     from fedlethe.learners.training import train_run
-    from fedlethe.plugins import GIVEN
     from fedlethe.public_run import Run
     from fedlethe.runs.run_toml import config_for
 
     named_model, named_data = _table(model, "name"), _table(data, "source")
     given = given_parts(None if named_model else model, None if named_data else data, loss)
-    layers: Document = {**tables, **({} if seed is None else {"seed": seed})}
-    if model is not None:
-        layers["model"] = named_model or {"name": GIVEN}
-    if data is not None:
-        layers["data"] = named_data or {"source": GIVEN}
-    if given.source is not None:
-        layers["partition"] = {"scheme": "site", **tables.get("partition", {})}
-    if rounds is not None:
-        layers["federation"] = {**tables.get("federation", {}), "rounds": rounds}
+    layers = {**tables, **_layers(model, data, given, rounds, seed, tables)}
     below = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config or {})
     resolved = given.put_into(config_for(layered(below, layers), Path(out)))
     trained = train_run(resolved, Path(out), after=None if after is None else Path(after), take_back=take_back)
     return Run(Path(out), given, trained)
+
+
+def _layers(
+    model: Any, data: Any, given: Given, rounds: int | None, seed: int | None, tables: Mapping[str, Any]
+) -> Document:
+    """The tables that `train`'s own arguments stand for."""
+    from fedlethe.plugins import GIVEN
+
+    layers: Document = {} if seed is None else {"seed": seed}
+    if model is not None:
+        layers["model"] = _table(model, "name") or {"name": GIVEN}
+    if data is not None:
+        layers["data"] = _table(data, "source") or {"source": GIVEN}
+    if given.source is not None:  # whose data are whose is known: nothing is divided
+        layers["partition"] = {"scheme": "site", **tables.get("partition", {})}
+    if rounds is not None:
+        layers["federation"] = {**tables.get("federation", {}), "rounds": rounds}
+    return layers
 
 
 def open_run(

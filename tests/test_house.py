@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""The house's own rules: sizes, names that stand for one thing, and a test file beside every module."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "fedlethe"
+FILES = {path: path.read_text() for path in sorted(SOURCE.rglob("*.py")) if "template" not in path.parts}
+LINES = {path: len(text.splitlines()) for path, text in FILES.items()}
+MODULES = [path for path in FILES if not path.name.startswith("__")]
+
+SAME_THING = {"backdoor", "declared", "given"}
+"""Modules of one name in two folders that are the two halves of one thing."""
+
+
+def test_files_and_functions_are_of_a_size_that_can_be_read() -> None:
+    sizes = sorted(LINES.values())
+    assert {str(path): lines for path, lines in LINES.items() if lines > 350} == {}
+    assert median(sizes) <= 130
+    assert sizes[int(0.9 * len(sizes))] <= 280
+    long = {
+        f"{path.name}:{node.name}"
+        for path, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (node.end_lineno or node.lineno) - node.lineno + 1 > 60
+    }
+    assert long == set()
+
+
+def test_no_folder_holds_more_than_its_share() -> None:
+    held: dict[str, int] = defaultdict(int)
+    for path, lines in LINES.items():
+        held[path.relative_to(SOURCE).parts[0]] += lines
+    whole = sum(held.values())
+    assert {folder: lines for folder, lines in held.items() if lines > 0.15 * whole} == {}
+
+
+def test_no_two_classes_and_no_two_modules_share_a_name() -> None:
+    classes: dict[str, list[str]] = defaultdict(list)
+    for path, text in FILES.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes[node.name].append(str(path.relative_to(SOURCE)))
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
+    names: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        names[path.stem].append(str(path.relative_to(SOURCE)))
+    assert {name: places for name, places in names.items() if len(places) > 1 and name not in SAME_THING} == {}
+
+
+def test_nine_modules_in_ten_have_their_tests_where_they_lie() -> None:
+    def has_tests(path: Path) -> bool:
+        return (ROOT / "tests" / path.relative_to(SOURCE)).with_name(f"test_{path.name}").exists()
+
+    assert sum(map(has_tests, MODULES)) >= 0.9 * len(MODULES)
