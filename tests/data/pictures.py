@@ -14,6 +14,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from fedlethe.data.decoded_arrays import cached_files
 from fedlethe.data.eight_bits import Pixels
+from fedlethe.data.reading import EVERYTHING, Reading
 
 SCANS = [f"scan-{number}.png" for number in range(6)]
 """The names of the images in the fixture `folder`."""
@@ -71,6 +72,6 @@ def folder_of(place: Path, count: int = 5) -> list[str]:
     return names
 
 
-def images_of(folder: Path, *names: str, size: int = 16) -> Pixels:
+def images_of(folder: Path, *names: str, size: int = 16, reading: Reading = EVERYTHING) -> Pixels:
     """Some scans of the fixture `folder`, through the cache; all of them where none is named."""
-    return cached_files(folder, names or SCANS, size=size, channels=1)[0]
+    return cached_files(folder, names or SCANS, reading, size=size, channels=1)[0]

@@ -164,8 +164,27 @@ def _check(index: Index) -> str:
     return digest(index.source, index.made, index.sha256, *index.rows)
 
 
+class NamedRows(np.ndarray[Any, Any]):
+    """Blank images that were not decoded, but say what stands for each in the index.
+
+    Attributes:
+        identities: Of each row (see `identity`).
+    """
+
+    identities: tuple[str, ...]
+
+    @classmethod
+    def of(cls, identities: Sequence[str], shape: tuple[int, ...]) -> NamedRows:
+        """Zeros, uint8, of this shape, read-only and in no memory of their own; shape[0] identities."""
+        named = np.broadcast_to(np.uint8(0), shape).view(cls)
+        named.identities = tuple(identities)
+        return named
+
+
 def origins(images: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
-    """What rows of an array were made of: known where it is a memory map of the cache, else UNKNOWN."""
+    """What rows of an array were made of: known where it is a memory map of the cache, or is named, else UNKNOWN."""
+    if isinstance(images, NamedRows):
+        return tuple(images.identities[row] for row in rows.tolist())
     place = getattr(images, "filename", None)
     index = None if place is None else index_of(Path(place))
     if index is None or len(index.rows) != len(images):

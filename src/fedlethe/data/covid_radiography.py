@@ -21,6 +21,7 @@ import numpy as np
 from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import IMAGE_SUFFIXES, check_image_options
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.seeding import numpy_generator
 
@@ -65,7 +66,7 @@ class CovidRadiography:
         if self.download and self.root is not None:
             raise ValueError("root and download: give one of the two")
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Read the images, through the cache.
 
         Raises:
@@ -81,7 +82,7 @@ class CovidRadiography:
                 left_out[f"{name}, not drawn"] = len(found) - len(taken)
             names += taken
             labels += [label] * len(taken)
-        images, fingerprint = cached_files(folder, names, size=self.size, channels=self.channels)
+        images, fingerprint = cached_files(folder, names, reading, size=self.size, channels=self.channels)
         targets = np.asarray(labels, dtype=np.int64)
         fingerprint = labelled_fingerprint(fingerprint, targets, classes)
         return LabelledImages(

@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data import bounds
-from fedlethe.data.cache import cache_place, cached_array, digest, identity
+from fedlethe.data.cache import NamedRows, cache_place, cached_array, digest, identity
 from fedlethe.data.eight_bits import Pixels
-from fedlethe.data.erased import array_name, blank_rows
+from fedlethe.data.erased import array_name
 from fedlethe.data.file_hashes import content_hashes, files_hashed, workers
 from fedlethe.data.holdings import IMAGES
 from fedlethe.data.images import read_image
-from fedlethe.data.named_rows import NAMED
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.unreadable import UNREADABLE, reason_of
 from fedlethe.errors import DataError
 from fedlethe.progress import track
@@ -35,18 +35,21 @@ IN_FLIGHT = 64
 """Images that are decoded and not yet written, at most: what bounds the memory."""
 
 
-def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+def cached_files(
+    root: Path, names: Sequence[str], reading: Reading = EVERYTHING, *, size: int, channels: int
+) -> tuple[Pixels, str]:
     """The images of some files, through the cache.
 
     Args:
         root: The folder that the names are relative to.
         names: Which files, in the order wanted.
+        reading: Which of them not to decode.
         size: Height and width, in pixels.
         channels: 1 or 3.
 
     Returns:
-        uint8 images, shape (len(names), channels, size, size), a read-only memory map; and their fingerprint, the
-        same wherever `root` lies.
+        uint8 images, shape (len(names), channels, size, size) (see `cached_images`); and their fingerprint, the same
+        wherever `root` lies.
 
     Raises:
         FedletheError: A file cannot be read (see `read_image`), or the cache folder cannot be written.
@@ -54,9 +57,10 @@ def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) 
     found = files_hashed(root, names)
     hashes = found.of(names)
     fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
-    blank = blank_rows(_array(fingerprint, size, channels))
-    # The names of erased images are struck off the list of hashes: a file's name can be a patient's.
-    found.keep({name for row, name in enumerate(names) if row not in blank})
+    if not reading.only_named:
+        blank = reading.blank_in(_array(fingerprint, size, channels))
+        # The names of erased images are struck off the list of hashes: a file's name can be a patient's.
+        found.keep({name for row, name in enumerate(names) if row not in blank})
 
     def decode(name: str) -> Pixels:
         return read_image(root / name, size=size, channels=channels)
@@ -64,6 +68,7 @@ def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) 
     images = cached_images(
         names,
         decode,
+        reading,
         count=len(names),
         size=size,
         channels=channels,
@@ -74,14 +79,16 @@ def cached_files(root: Path, names: Sequence[str], *, size: int, channels: int) 
     return images, digest(fingerprint, size, channels)
 
 
-def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels: int) -> tuple[Pixels, str]:
+def cached_archive(
+    archive: Path, members: Sequence[str], reading: Reading = EVERYTHING, *, size: int, channels: int
+) -> tuple[Pixels, str]:
     """The images of some members of a zip archive, through the cache (see `cached_files`).
 
     Raises:
         FedletheError: The archive or a member cannot be read, or the cache folder cannot be written.
     """
     # Of the archive as a whole: to hash its members each start would unpack all of them.
-    fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name]), *members)
+    fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name], reading), *members)
     with opened_zip(archive) as file:
 
         def content_of(member: str) -> bytes:
@@ -100,6 +107,7 @@ def cached_archive(archive: Path, members: Sequence[str], *, size: int, channels
         images = cached_images(
             members,
             decode,
+            reading,
             count=len(members),
             size=size,
             channels=channels,
@@ -125,6 +133,7 @@ def opened_zip(path: Path) -> zipfile.ZipFile:
 def cached_images(
     items: Iterable[Item],
     decode: Callable[[Item], Pixels],
+    reading: Reading,
     *,
     count: int,
     size: int,
@@ -138,6 +147,7 @@ def cached_images(
     Args:
         items: What to decode; not touched where the array is already there, and drawn one after the other where not.
         decode: From an item to uint8, shape (channels, size, size); called in several threads.
+        reading: Which items not to decode.
         count: How many items there are.
         size: Height and width, in pixels.
         channels: 1 or 3.
@@ -146,17 +156,17 @@ def cached_images(
         rows: Gives what stands for each item in the index (see `cache.identity`).
 
     Returns:
-        uint8, shape (count, channels, size, size), a read-only memory map; blank where `erased.blanking` says so.
+        uint8, shape (count, channels, size, size), a read-only memory map, blank where the reading says so; all blank,
+        and no memory map, where items are only named.
 
     Raises:
         FedletheError: An item cannot be decoded, or the cache folder cannot be written.
     """
     shape = (count, channels, size, size)
-    if (named := NAMED.get()) is not None:
-        named.append(tuple(rows()))
-        return np.broadcast_to(np.uint8(0), shape)
+    if reading.only_named:
+        return NamedRows.of(rows(), shape)
     array = _array(fingerprint, size, channels)
-    blank = blank_rows(array)
+    blank = reading.blank_in(array)
 
     def image_of(row: tuple[int, Item]) -> Pixels:
         return np.zeros(shape[1:], np.uint8) if row[0] in blank else decode(row[1])

@@ -11,9 +11,7 @@ decodes them again: it has a right of its own to them, or must erase them itself
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,14 +21,13 @@ import numpy.typing as npt
 
 from fedlethe.data.cache import cache_folder, cached_array, digest, index_of, is_whole, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
-from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings
+from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings, remove
+from fedlethe.data.reading import Reading
 from fedlethe.errors import DataError
 from fedlethe.names import is_plain_name
 from fedlethe.types import ClientId
 
 Positions: TypeAlias = Mapping[ClientId, Mapping[Split, tuple[int, ...]]]
-
-_BLANK: ContextVar[Mapping[str, frozenset[int]]] = ContextVar("_BLANK", default={})  # noqa: B039
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,14 +60,9 @@ class ErasedImages:
             raise DataError(f"erased images: '{self.array[:60]}' is no name of a cached file; restore the run")
 
 
-@contextmanager
-def blanking(erased: Sequence[ErasedImages]) -> Iterator[None]:
-    """Have these images decoded by nobody: their places in the arrays stay blank."""
-    token = _BLANK.set(_rows(erased))
-    try:
-        yield
-    finally:
-        _BLANK.reset(token)
+def reading_without(erased: Sequence[ErasedImages]) -> Reading:
+    """The reading that decodes none of these images: their places in the arrays stay blank."""
+    return Reading(blank=_rows(erased))
 
 
 def _rows(erased: Sequence[ErasedImages]) -> dict[str, frozenset[int]]:
@@ -80,11 +72,6 @@ def _rows(erased: Sequence[ErasedImages]) -> dict[str, frozenset[int]]:
         if one.array is not None:
             rows[one.array] = rows.get(one.array, frozenset()) | frozenset(one.rows)
     return rows
-
-
-def blank_rows(array: str) -> frozenset[int]:
-    """The rows of a cached array (its name without its ending) that are to stay blank."""
-    return _BLANK.get().get(array, frozenset())
 
 
 def array_name(array: str, blank: frozenset[int]) -> str:
@@ -118,6 +105,36 @@ def kept_array(erased: Sequence[ErasedImages]) -> Path | None:
     """The copy that a run keeps after all of its purges; None where the last one had no array."""
     array = erased[-1].array
     return None if array is None else cache_folder() / IMAGES / array_name(array, _rows(erased)[array])
+
+
+def blanked(images: npt.NDArray[Any], reading: Reading, before: Collection[Path]) -> npt.NDArray[Any]:
+    """Images that somebody read without a reading, held to it afterwards: the copy in which the rows are blank.
+
+    Args:
+        images: They; other than the cache's arrays they are left as they are.
+        reading: What was not to be decoded.
+        before: The arrays that lay in the cache before (see `arrays_there`): they are other runs', and stay.
+
+    Raises:
+        FedletheError: The copy cannot be written, or what was decoded cannot be removed.
+    """
+    array = array_of(images)
+    if array is None or not (blank := reading.blank_in(array)):
+        return images
+    read = cache_folder() / IMAGES / Path(getattr(images, "filename", "")).name
+    kept = read.with_name(array_name(array, blank))
+    if read == kept:
+        return images
+    copy = _blanked(read, kept, blank)
+    if read not in before:
+        remove([read])
+    remove(held.path for held in holdings() if held.kind == NAMES)  # a file's name can be a patient's
+    return copy
+
+
+def arrays_there() -> frozenset[Path]:
+    """The arrays of decoded images that lie in the cache."""
+    return frozenset((cache_folder() / IMAGES).glob("*.npy"))
 
 
 def scrub(erased: Sequence[ErasedImages]) -> None:
@@ -156,7 +173,7 @@ def _demand_none(images: frozenset[str]) -> None:
         raise DataError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
 
 
-def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:
+def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> npt.NDArray[Any]:
     images: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
     index = index_of(source)
     assert index is not None
@@ -166,7 +183,7 @@ def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> None:
         for row, image in enumerate(images):
             yield np.zeros_like(image) if row in blank else image
 
-    cached_array(kept, images.shape, np.uint8, made, source=index.source, rows=lambda: rows)
+    return cached_array(kept, images.shape, np.uint8, made, source=index.source, rows=lambda: rows)
 
 
 def without(data: FederatedData, erased: Sequence[ErasedImages]) -> FederatedData:

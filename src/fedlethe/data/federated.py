@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.later import torch
 from fedlethe.types import ClientId
@@ -54,8 +55,11 @@ class LabelledImages:
 class Source(Protocol):
     """A data set: a frozen dataclass whose fields are its options, entered as one row of DATASETS."""
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Read the images, through the cache.
+
+        Args:
+            reading: Which images not to decode; it is handed on to what decodes them (see `decoded_arrays`).
 
         Raises:
             FedletheError: A file or folder is missing, unreadable or of another form; the message names it.

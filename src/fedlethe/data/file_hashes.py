@@ -14,7 +14,7 @@ from typing import Any
 
 from fedlethe.data.cache import cache_place, digest, write_private
 from fedlethe.data.holdings import NAMES
-from fedlethe.data.named_rows import NAMED
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.unreadable import reason_of
 from fedlethe.errors import DataError
 from fedlethe.files import sha256_of
@@ -24,17 +24,18 @@ SETTLED_NS = 2_000_000_000
 """A file younger than this is hashed again next time: a second change could leave its time stamp as it is."""
 
 
-def content_hashes(root: Path, names: Sequence[str]) -> list[str]:
+def content_hashes(root: Path, names: Sequence[str], reading: Reading = EVERYTHING) -> list[str]:
     """SHA-256 of the content of each file, in hexadecimal.
 
     A file whose size and time of change are those of last time is not read again: the hashes are kept in the cache
-    folder, one JSON file for each `root`.
+    folder, one JSON file for each `root`, unless files are only named.
 
     Raises:
         FedletheError: A file cannot be read, or the cache folder cannot be written.
     """
     found = files_hashed(root, names)
-    found.keep(set(names))
+    if not reading.only_named:
+        found.keep(set(names))
     return found.of(names)
 
 
@@ -53,8 +54,6 @@ class Hashed:
 
     def keep(self, names: set[str]) -> None:
         """Write down those of these names for next time; the others that were asked for are struck off."""
-        if NAMED.get() is not None:
-            return
         settled = {name: entry for name, entry in self.entries.items() if self.now - entry[1] > SETTLED_NS}
         dropped = self.entries.keys() - names
         # Names of other calls stay: the table of one hospital and that of another can lie in one folder.

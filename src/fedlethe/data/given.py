@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.federated import LabelledImages
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.plugins import IN_PYTHON
 from fedlethe.types import ClientId
@@ -31,8 +32,8 @@ class GivenSource:
 
     is_given = True
 
-    def load(self) -> LabelledImages:
-        """See `Source.load`.
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
+        """See `Source.load`; they lie in memory, so nothing is decoded, and `reading` changes nothing.
 
         Raises:
             FedletheError: The data are not at hand.

@@ -8,7 +8,7 @@ which nobody can say what it holds. Lists of files' names and hashes go altogeth
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +154,19 @@ def clear(images: Collection[str] | None, kept: Collection[Path] = ()) -> tuple[
     Raises:
         FedletheError: Something cannot be removed, or the cache folder is another user's or open to others.
     """
-    gone = [held.path for held in holdings() if held.path not in kept and held.may_hold(images)]
+    return remove(held.path for held in holdings() if held.path not in kept and held.may_hold(images))
+
+
+def remove(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Remove arrays, with their indices, and lists of names from the cache for good.
+
+    Returns:
+        They.
+
+    Raises:
+        FedletheError: Something cannot be removed.
+    """
+    gone = tuple(paths)
     for path in gone:
         with removing(path):
             # The array first: it holds the images. An index that is left alone goes with the next call.
@@ -164,4 +176,4 @@ def clear(images: Collection[str] | None, kept: Collection[Path] = ()) -> tuple[
     for folder in {path.parent for path in gone}:
         with removing(folder):
             sync_folder(folder)
-    return tuple(gone)
+    return gone

@@ -23,6 +23,7 @@ from fedlethe.data.decoded_arrays import cached_archive, cached_files, labelled_
 from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.images import check_image_options
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.table import csv_rows
 from fedlethe.errors import DataError
 
@@ -60,7 +61,7 @@ class Isic2019:
     def __post_init__(self) -> None:
         check_image_options(self.size, self.channels)
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Read the tables, and the images through the cache.
 
         Raises:
@@ -72,7 +73,7 @@ class Isic2019:
         names = sorted(name for name, diagnosis in diagnoses.items() if diagnosis in TARGET)
         labels = np.asarray([TARGET[diagnoses[name]] for name in names], dtype=np.int64)
         sites, groups = _sites(root / METADATA, names, metadata), _lesions(names, metadata)
-        images, fingerprint = self._images(root, names)
+        images, fingerprint = self._images(root, names, reading)
         return LabelledImages(
             images=images,
             labels=labels,
@@ -83,19 +84,20 @@ class Isic2019:
             left_out=dict(sorted(Counter(one for one in diagnoses.values() if one not in TARGET).items())),
         )
 
-    def _images(self, root: Path, names: Sequence[str]) -> tuple[Pixels, str]:
+    def _images(self, root: Path, names: Sequence[str], reading: Reading) -> tuple[Pixels, str]:
         for folder in (root / INPUT / INPUT, root / INPUT, root):
             if next(folder.glob("*.jpg"), None) is not None:
                 there = {path.stem: path.name for path in folder.glob("*.jpg")}
                 files = _located(folder, names, there)
-                return cached_files(folder, files, size=self.size, channels=self.channels)
+                return cached_files(folder, files, reading, size=self.size, channels=self.channels)
         archive = root / f"{INPUT}.zip"
         if not archive.is_file():
             raise DataError(f"{root}: holds neither {INPUT}/ nor {INPUT}.zip; set root to the folder with the images")
         with opened_zip(archive) as file:
             members = [PurePosixPath(member) for member in file.namelist()]
         there = {member.stem: str(member) for member in members if member.suffix.lower() == ".jpg"}
-        return cached_archive(archive, _located(archive, names, there), size=self.size, channels=self.channels)
+        files = _located(archive, names, there)
+        return cached_archive(archive, files, reading, size=self.size, channels=self.channels)
 
 
 def _diagnoses(path: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ from fedlethe.data.federated import LabelledImages, Labels
 from fedlethe.data.file_hashes import content_hashes
 from fedlethe.data.images import check_image_options, fit
 from fedlethe.data.medmnist_files import ARCHIVES, by_closeness, fetched, file_name
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.unreadable import UNREADABLE
 from fedlethe.errors import DataError, FedletheError
 
@@ -64,7 +65,7 @@ class MedMnist:
         if self.flag not in ARCHIVES:
             raise ValueError(f"flag = {self.flag}: is none of MedMNIST's 2-D sets: {', '.join(ARCHIVES)}")
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Read the labels, and the images through the cache.
 
         Raises:
@@ -75,10 +76,11 @@ class MedMnist:
         with opened_zip(path) as file:
             parts = {split: _labels(file, path, split, len(archive.classes)) for split in OFFICIAL_SPLITS}
             labels = np.concatenate(list(parts.values()))
-            fingerprint = digest("medmnist", *content_hashes(path.parent, [path.name]))
+            fingerprint = digest("medmnist", *content_hashes(path.parent, [path.name], reading))
             images = cached_images(
                 (image for split, part in parts.items() for image in _images(file, path, split, len(part))),
                 lambda image: _fit(image, self.size, channels),
+                reading,
                 count=len(labels),
                 size=self.size,
                 channels=channels,

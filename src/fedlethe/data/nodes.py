@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fedlethe.data.federated import LabelledImages
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 
 
@@ -13,7 +14,7 @@ from fedlethe.errors import DataError
 class Nodes:
     """No images here: every Flower node has a file of its own that names a source."""
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Refuse.
 
         Raises:

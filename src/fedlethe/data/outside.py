@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.erased import arrays_there, blanked
 from fedlethe.data.federated import LabelledImages, Source
-from fedlethe.deferred import Outside
+from fedlethe.data.reading import EVERYTHING, Reading
+from fedlethe.deferred import Outside, parameters
 from fedlethe.errors import DataError
 from fedlethe.plugins import frozen_dataclass
 from fedlethe.types import ClientId
@@ -29,19 +31,24 @@ class OutsideSource:
 
     outside: Outside[Source]
 
-    def load(self) -> LabelledImages:
-        """See `Source.load`.
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
+        """See `Source.load`; the reading is handed to a `load` that takes it.
 
         Raises:
             FedletheError: Its code is not there, fails, or gives something else.
         """
-        if frozen_dataclass(self.outside.kind):
-            given = self.outside.guarded(self.outside.built().load)
-        else:
-            given = self.outside.called()
-        if isinstance(given, LabelledImages):
-            return given
-        return of_arrays(given, self.outside.where)
+        before = arrays_there()
+        given = self._loaded(reading)
+        if not isinstance(given, LabelledImages):
+            return of_arrays(given, self.outside.where)
+        # It may have read through fedlethe's cache without the reading: then what it decoded goes again.
+        return replace(given, images=blanked(given.images, reading, before))
+
+    def _loaded(self, reading: Reading) -> Any:
+        if not frozen_dataclass(self.outside.kind):
+            return self.outside.called()
+        load = self.outside.built().load
+        return self.outside.guarded(lambda: load(reading) if "reading" in parameters(load) else load())
 
 
 def of_arrays(clients: Mapping[ClientId, tuple[npt.NDArray[Any], npt.NDArray[Any]]], where: str) -> LabelledImages:

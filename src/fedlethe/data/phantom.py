@@ -19,6 +19,7 @@ from fedlethe.data.cache import digest, identity
 from fedlethe.data.decoded_arrays import cached_images
 from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import check_image_options
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.seeding import numpy_generator
 
 Plane: TypeAlias = npt.NDArray[Any]
@@ -56,7 +57,7 @@ class Phantom:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         check_image_options(self.size, 1)
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Draw the images, or take them from the cache: classes 'normal' and 'opacity', sites the hospitals.
 
         Raises:
@@ -82,6 +83,7 @@ class Phantom:
             images=cached_images(
                 patients,
                 draw,
+                reading,
                 count=len(patients),
                 size=self.size,
                 channels=1,

@@ -16,6 +16,7 @@ import numpy as np
 from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages, Names, Split
 from fedlethe.data.images import check_image_options
+from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.entered import demand_text, demand_texts
 from fedlethe.errors import DataError
 
@@ -70,7 +71,7 @@ class Table:
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes = {list(self.classes)}: must be two labels or more, each once")
 
-    def load(self) -> LabelledImages:
+    def load(self, reading: Reading = EVERYTHING) -> LabelledImages:
         """Read the table, and the images through the cache.
 
         Raises:
@@ -92,7 +93,7 @@ class Table:
         if len(classes) < 2:
             raise DataError(f"{path}: every label is '{classes[0]}'; list images of two classes or more")
         labels = np.asarray([classes.index(text) for text in texts], dtype=np.int64)
-        images, fingerprint = cached_files(root, names, size=self.size, channels=self.channels)
+        images, fingerprint = cached_files(root, names, reading, size=self.size, channels=self.channels)
         return LabelledImages(
             images=images,
             labels=labels,

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from fedlethe.config import RunConfig
-from fedlethe.data.cache import cache_folder, sweep
+from fedlethe.data.cache import UNKNOWN, cache_folder, origins, sweep
 from fedlethe.data.division import divide
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
-from fedlethe.data.named_rows import only_named
+from fedlethe.data.reading import Reading
 from fedlethe.document import Document
 from fedlethe.errors import FedletheError
 from fedlethe.runs.remote import REMOTE
@@ -120,17 +122,18 @@ def clear_cache(config: RunConfig | None, clients: Sequence[ClientId], patients:
 
 def _owned(config: RunConfig, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, frozenset[str]]:
     """Client to what stands for its images (of these patients) in the cache's index; nothing is decoded."""
-    with only_named() as named:
-        data = divide(config.source.load(), config.partition, config.division_seed)
-    if not named:
+    read = config.source.load(Reading(only_named=True))
+    named = origins(read.images, np.arange(len(read.images)))
+    if UNKNOWN in named:
         raise FedletheError(f"data source '{config.source_name}' keeps nothing in the cache")
+    data = divide(read, config.partition, config.division_seed)
     everybody = [] if data.owners is None else sorted(set(data.owners.tolist()) - {""})
     found: dict[ClientId, frozenset[str]] = {}
     for client in clients or everybody:
         there = patients if clients else [one for one in patients if one in data.patients_of(client)]
         if patients and not there:
             continue
-        found[client] = frozenset(named[0][row] for row in data.rows_of(client, there or None).tolist())
+        found[client] = frozenset(named[row] for row in data.rows_of(client, there or None).tolist())
     if patients and not found:
         raise FedletheError(f"patient '{patients[0]}' has no image at {', '.join(everybody)}; nothing was done")
     return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fedlethe.closed_form.featurised import featurise
 from fedlethe.config import RunConfig
 from fedlethe.data.division import divide
-from fedlethe.data.erased import ErasedImages, blanking, without
+from fedlethe.data.erased import ErasedImages, reading_without, without
 from fedlethe.data.federated import FederatedData
 from fedlethe.document import Document
 from fedlethe.errors import HistoryError
@@ -35,8 +35,7 @@ def load_data(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> Federat
 
 def divided(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> FederatedData:
     """The images as the source has them, without a backdoor."""
-    with blanking(erased):
-        return divide(config.source.load(), config.partition, config.division_seed)
+    return divide(config.source.load(reading_without(erased)), config.partition, config.division_seed)
 
 
 def prepare(config: RunConfig, erased: Sequence[ErasedImages] = ()) -> Prepared:
