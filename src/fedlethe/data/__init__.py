@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The data sets, and how they are divided among clients.
 
-A source is a frozen dataclass whose fields are its options and whose `load(reading)` gives LabelledImages; `divide` makes
-FederatedData of them. A new source is one file and one row in DATASETS.
+A source is a frozen dataclass whose fields are its options and whose `load(reading)` gives LabelledImages; `divide`
+makes FederatedData of them. A new source is one file and one row in DATASETS.
 """
 
 from __future__ import annotations
