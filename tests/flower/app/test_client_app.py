@@ -7,15 +7,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from flwr.app import Message
 
+from fedlethe.audit.relearn import SHORT_TRAININGS
+from fedlethe.config import resolve
 from fedlethe.document import read_toml
+from fedlethe.flower.app.client_app import app_document, counts, relearning
 from fedlethe.flower.nodes.local import LocalNode
 from fedlethe.flower.nodes.messages import STATISTICS, Computing, NodeRequest
+from fedlethe.flower.nodes.site import site
+from fedlethe.models import initialise
 from fedlethe.runs.cached_images import clear_cache
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
+from fedlethe.vector import to_vector
 from tests.flower.app.reading import nodes, sent
 from tests.flower.apps import HOSPITALS, App
 
@@ -139,3 +147,47 @@ def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
     )
     assert "there is no erasure '0009'" in wary.refused(caplog, mode="audit", erasure="0009", references=3)
     assert "an audit takes retrainings" in wary.refused(caplog, mode="audit", erasure="0001")
+
+
+# Whoever answers, in this process
+
+
+def test_a_node_has_one_learner_s_tables_and_leaves_the_other_s_out(tmp_path: Path) -> None:
+    config = tmp_path / "fedlethe.toml"
+    config.write_text('[data]\nsource = "phantom"\n[federation]\nrounds = 2\n[closed_form]\ndimension = 8\n')
+    averaging = app_document(config, {"set": "federation.rounds=5 data.size=16"}, "fedavg")
+    assert averaging["federation"]["rounds"] == 5
+    assert averaging["data"] == {"source": "phantom", "size": 16}
+    assert "closed_form" not in averaging
+    exact = app_document(config, {}, "closed-form")
+    assert exact["learner"] == "closed-form"
+    assert exact["closed_form"] == {"dimension": 8}
+    assert "federation" not in exact
+    assert app_document(config, {})["learner"] == "fedavg"
+
+
+def test_counts_of_right_answers_are_by_class_and_none_of_a_split_without_images(app: App) -> None:
+    here = site(app_document(app.config, {}), {"partition-id": 0}, None)
+    federation = here.computing(Computing())
+    model = to_vector(federation.network, federation.layout)
+    client = here.client
+    found = counts(here, NodeRequest(client=client, computing=Computing(), options={"split": "test"}), model)
+    labels = federation.data.clients[client].test.labels
+    assert found.images == tuple(int((labels == number).sum()) for number in range(len(federation.data.classes)))
+    assert all(right <= held for right, held in zip(found.right, found.images, strict=True))
+    nobody = counts(here, NodeRequest(client=client, computing=Computing(), options={"split": "validation"}), model)
+    assert (nobody.images, nobody.right, nobody.auc) == ((0, 0), (0, 0), None)
+    broken = torch.full_like(model, torch.nan)
+    asked = NodeRequest(client=client, computing=Computing(), options={"split": "test"})
+    assert counts(here, asked, broken).right == (0, 0)  # an answer that is not finite is no right one
+
+
+def test_short_trainings_on_its_images_lower_a_model_s_loss(app: App) -> None:
+    document = app_document(app.config, {})
+    here = site(document, {"partition-id": 0}, None)
+    federation = here.computing(Computing(), 0)
+    model = to_vector(initialise(resolve(document).model, 1, 2, 0), federation.layout)
+    losses = relearning(federation, here.client, model)
+    assert losses.shape == (SHORT_TRAININGS[0] + 1,)
+    assert losses.min() < losses[0]
+    np.testing.assert_array_equal(losses, relearning(federation, here.client, model))  # all nodes draw alike
