@@ -45,9 +45,12 @@ def examples(count: int, patients: str = "", first: int = 0) -> Examples:
 
 def federated(**clients: Examples) -> FederatedData:
     """Clients with these training images and nothing to validate or test on."""
-    nothing = examples(0)
+    clients_data = {}
+    for name, train in clients.items():
+        nothing = train.only(np.zeros(len(train), np.bool_))
+        clients_data[name] = ClientData(train, nothing, nothing)
     return FederatedData(
-        clients={name: ClientData(train, nothing, nothing) for name, train in clients.items()},
+        clients=clients_data,
         classes=("no", "yes"),
         image_shape=(1, 2, 2),
         source_fingerprint="made by hand",

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""A plan in plain values: read back as it was written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fedlethe.config import Recipe
+from fedlethe.erasing.plan import OF_ACT, ErasurePlan
+from fedlethe.errors import FedletheError
+
+FULL = ErasurePlan(
+    method="influence", options={"scale": 1.0}, mask={"sigma": 0.1}, repair={"rounds": 2}, after="0001", references=5
+)
+
+
+def test_what_is_written_is_read_back() -> None:
+    for plan in (FULL, ErasurePlan(), ErasurePlan(decoys=2)):
+        assert ErasurePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_decoys_are_written_only_where_there_are_some() -> None:
+    assert "decoys" not in FULL.to_dict()
+    assert ErasurePlan(decoys=1).to_dict()["decoys"] == 1
+    assert set(OF_ACT) <= set(FULL.to_dict())
+
+
+def test_a_plan_of_a_recipe_has_its_method_options_and_repair() -> None:
+    recipe = Recipe(method="influence", options={"clip": 0.5}, repair={"rounds": 1})
+    found = ErasurePlan.of_recipe(recipe)
+    assert (found.method, found.options, found.repair) == ("influence", {"clip": 0.5}, {"rounds": 1})
+    assert not found.is_default
+    assert ErasurePlan().is_default
+
+
+def test_what_is_no_plan_is_refused() -> None:
+    with pytest.raises(FedletheError, match="metod"):
+        ErasurePlan.from_dict({"metod": "influence"})

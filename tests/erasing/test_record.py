@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What is kept of an erasure, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.record import Erasure, done, erasures, recorded, retraining_examples
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import Cost
+from tests.erasing.hiding import HOSPITALS, NO_REPAIR, erased
+
+PLAIN = Erasure(
+    run=Path("run"),
+    id="0001",
+    model=Path("model"),
+    request="{}",
+    forget=("a", "b"),
+    method="influence",
+    guarantee=None,
+    stages=(),
+    cost=Cost(),
+    retraining_examples=0,
+)
+
+
+def test_what_was_done_to_whom_is_told_in_words() -> None:
+    assert PLAIN.subject == "a, b"
+    assert replace(PLAIN, patients={"b": ("1", "2")}).subject == "a, 2 patients of b"
+    assert replace(PLAIN, patients={"a": ("1",), "b": ("1", "2")}).subject == "a patient of a, 2 patients of b"
+    assert replace(PLAIN, forget=(), joined=("c", "d")).subject == "c, d joined"
+
+
+def test_without_a_mask_nothing_is_said_of_hiding() -> None:
+    assert PLAIN.hiding == ()
+    assert replace(PLAIN, not_hidden="why").hiding == ("nothing is claimed of the noise; why",)
+    assert not PLAIN.decoyed
+
+
+def test_a_record_is_read_back_as_it_was_entered(run: OpenRun) -> None:
+    first, second = erased(run, repair=NO_REPAIR), erased(run, ["hospital-2"], repair=NO_REPAIR)
+    assert erasures(run) == [first, second]
+    assert recorded(run, second.id) == second
+    plan = ErasurePlan(method="influence", options={"clip": 0.5}, repair=NO_REPAIR)
+    assert done(run, order_erasure(run, ["hospital-2"], plan)) == second
+    assert done(run, order_erasure(run, ["hospital-3"], plan)) is None
+
+
+def test_a_retraining_takes_the_examples_of_who_is_left(run: OpenRun) -> None:
+    held = {name: len(run.data.clients[name].train) for name in HOSPITALS}
+    epochs = run.config.local.epochs
+    assert retraining_examples(run, ["hospital-1"]) == 2 * epochs * (sum(held.values()) - held["hospital-1"])
+    first = erased(run, repair=NO_REPAIR)
+    left = sum(held[name] for name in ("hospital-0", "hospital-3"))
+    assert retraining_examples(run, ["hospital-2"], after=first.id) == 2 * epochs * left
+    assert retraining_examples(run, ["hospital-2"], first.id, ["hospital-1"]) == 2 * epochs * (
+        left + held["hospital-1"]
+    )
