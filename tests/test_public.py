@@ -102,7 +102,7 @@ def test_a_run_is_opened_again_with_what_it_was_given(clients: dict[str, Any], t
     other = {**clients, "east": arrays(9)}
     with pytest.raises(FedletheError, match="are not those it was trained on"):
         fedlethe.open_run(tmp_path / "run", network(), other).erase("east")
-    with pytest.raises(FedletheError, match="holds a run of another model"):
+    with pytest.raises(FedletheError, match="was trained with another network"):
         fedlethe.open_run(tmp_path / "run", nn.Linear(5, 2, bias=False), clients).erase("east")
     assert fedlethe.open_run(tmp_path / "run").requests().requests == ()  # which needs neither
     command = [sys.executable, "-m", "fedlethe", "erase", str(tmp_path / "run"), "--client", "east"]
@@ -231,3 +231,67 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     exec(compile(block, "README.md", "exec"), names)  # which is what a reader would type
     assert names["carried"].request.purge == "done"
     assert (tmp_path / "run" / "report" / "index.html").is_file()
+
+
+class _Squared(nn.Module):
+    """A network whose structure prints as that of `_Plain`, and whose code does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 2)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layer(rows) ** 2
+        return outputs
+
+
+class _Plain(nn.Module):
+    """See `_Squared`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 2)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layer(rows)
+        return outputs
+
+
+def _margin(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return nn.functional.multi_margin_loss(outputs, labels)
+
+
+def _smoothed(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return nn.functional.cross_entropy(outputs, labels, label_smoothing=0.1)
+
+
+def test_what_was_not_handed_over_again_or_is_another_is_not_trained_with(
+    clients: dict[str, Any], tmp_path: Path
+) -> None:
+    """A retraining on another loss, or through another network of the same weights, is no retraining."""
+    fedlethe.train(_Plain(), clients, out=tmp_path / "run", rounds=1, loss=_margin)
+    for model, loss, match in (
+        (_Plain(), None, "was trained with a loss; hand it over: loss="),
+        (_Plain(), _smoothed, "was trained with another loss"),
+        (_Squared(), _margin, "was trained with another network"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            fedlethe.open_run(tmp_path / "run", model, clients, loss).erase("west", method="retrain")
+    erasure = fedlethe.open_run(tmp_path / "run", _Plain(), clients, _margin).erase("west", method="retrain")
+    assert erasure.guarantee is not None
+
+
+def test_a_purge_names_the_program_that_holds_the_data(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    key = fedlethe.new_key(tmp_path / "key")
+    asked = run.request("east", reason="withdrew", by="the tests")
+    carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
+    assert carried.certificate is not None
+    assert any("the Python program that handed the data over" in words for words in _not_reached(carried.certificate))
+
+
+def _not_reached(certificate: Path) -> list[str]:
+    from fedlethe.requests.signing import unchecked
+
+    found: list[str] = json.loads(unchecked(certificate.read_bytes(), certificate))["predicate"]["purge"]["not_reached"]
+    return found

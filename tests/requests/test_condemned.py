@@ -13,9 +13,13 @@ import torch
 
 from fedlethe.closed_form.featurised import cached_features
 from fedlethe.data.cache import cache_folder
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
+from fedlethe.history import chain
 from fedlethe.history.chain import canonical
+from fedlethe.requests.carry_out import purge_due
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import Guarantee
@@ -23,6 +27,7 @@ from tests.learners.test_closed_form import images_of
 from tests.requests.acting import (
     EXACT,
     GONE,
+    KEY,
     RECOMMENDED,
     carry,
     document,
@@ -145,3 +150,23 @@ def test_statistics_and_features_go_and_the_sums_are_made_of_the_others(
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return images_of(tmp_path_factory.mktemp("table") / "images", ("north", "south", "west"), seed=1)
+
+
+def test_a_retraining_that_was_made_before_the_purge_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing refused it, since it came after the request's own erasure; beside that it would tell the rest."""
+    run = trained(tmp_path / "run", document(rounds=1))
+    held = ErasurePlan(method="influence", repair={"rounds": 0}, keep_for=1)
+    carried = carry(run, request(run, GONE), held)
+    with opened_run(run) as opened:
+        plan = ErasurePlan(method="retrain", repair={"rounds": 0})
+        made = erase(opened, order_erasure(opened, [GONE], plan))
+        other = erase(opened, order_erasure(opened, ["hospital-2"], plan))
+    assert made.guarantee is not None
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    with opened_run(run) as opened:
+        purge_due(opened, KEY)
+    assert carried.erasure.model.exists()
+    assert not made.model.exists()
+    assert not other.model.exists()  # it held the client

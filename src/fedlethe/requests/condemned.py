@@ -11,9 +11,11 @@ is still to come; records, certificates, pictures and studies.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedlethe.config import CLOSED_FORM
 from fedlethe.erasing.secret import MASKS
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
@@ -87,6 +89,7 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
     # A model from before the client came less the initial one is the influence of those who took part alone until then.
     since = min(first, 1) if came and has_influence(folder.keep) else first
     held = _on_hold(folder, None if base is None else request)
+    beside = _made_without(folder, gone, base)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
     revised = _revised(request)
     for artefact in folder.ledger.artefacts().values():
@@ -100,11 +103,25 @@ def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, b
         elif kind in OF_ALL:
             goes = came
         elif kind in MODELS:
-            goes = name_of(artefact) not in kept and erasure_of(artefact) in holding
+            goes = name_of(artefact) not in kept and erasure_of(artefact) in holding | beside
         else:
             goes = kind is Kind.ANSWERS  # to the clients' images, by models that hold them and by retrainings
         if goes:
             yield artefact
+
+
+def _made_without(folder: RunFolder, gone: frozenset[ClientId], base: str | None) -> frozenset[str]:
+    """Erasures whose models were made without these clients, where the model that stays was not.
+
+    The two share what the retained clients did, so their difference is what is left of the erased ones. A request is
+    refused where such a model is there already; what is made later, before the purge, goes with it.
+    """
+    if base is None or not folder.store.holds(of_erasure(base, Kind.RECORD)):
+        return frozenset()
+    records = {id: json.loads(folder.erasure_record(id)) for id in folder.ledger.erasures().values()}
+    if records[base].get("guarantee") is not None or records[base]["method"] == CLOSED_FORM:
+        return frozenset()
+    return frozenset(id for id, facts in records.items() if gone <= set(facts["forget"]) and id != base)
 
 
 def _revised(request: ErasureRequest) -> set[str]:

@@ -18,6 +18,7 @@ from fedlethe.data.holdings import beyond_reach
 from fedlethe.erasing.patients import OfClients
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest
+from fedlethe.plugins import GIVEN
 from fedlethe.runs.images_erased import applicable, erased_images
 from fedlethe.runs.preparing import divided, load_data
 from fedlethe.runs.remote import REMOTE
@@ -27,6 +28,9 @@ from fedlethe.types import ClientId
 
 OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
 """What a purge says of images that were never on this machine."""
+
+OF_PROGRAM = "the Python program that handed the data over, and what it reads them from: files, a source's cache"
+"""The same of data that have no name by which they could be looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ def _images_of(source: Source, request: ErasureRequest, patients: OfClients) -> 
     return replace(
         found,
         retained={client: client_fingerprint(left, client) for client in left.clients},
-        not_reached=beyond_reach(identities(found), _kept([*source.before, found])),
+        not_reached=(
+            *beyond_reach(identities(found), _kept([*source.before, found])),
+            *([OF_PROGRAM] if source.config.source_name == GIVEN else []),
+        ),
     )
 
 

@@ -59,6 +59,8 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
         config = config if given is None else given.put_into(config)
+        if isinstance(config.model, GivenModel):
+            config.model.demand(facts.get(GIVEN, {}), str(path))
         config.demand_code(str(path))
         parts = earlier(path, stack)
         erased = erased_images(history)

@@ -13,6 +13,8 @@ from fedlethe.data.federated import FederatedData
 from fedlethe.document import Document
 from fedlethe.errors import HistoryError
 from fedlethe.models import initialise
+from fedlethe.models.given import GivenModel
+from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import BEGINNING, Beginning
 from fedlethe.runs.images_erased import applicable
 from fedlethe.runs.remote import REMOTE, Remote
@@ -99,5 +101,6 @@ def run_document(prepared: Prepared, begun: Beginning) -> Document:
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
         **({OUTSIDE: outside} if (outside := prepared.config.outside()) else {}),
+        **({GIVEN: model.facts()} if isinstance(model := prepared.config.model, GivenModel) else {}),
     }
     return {**prepared.config.document(), "run": facts}

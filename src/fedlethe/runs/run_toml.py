@@ -18,6 +18,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
 from fedlethe.names import demand_client_name
 from fedlethe.parts import is_code
+from fedlethe.plugins import GIVEN
 
 OUTSIDE = "outside"
 """The table of [run] that says what code from outside the training used."""
@@ -55,6 +56,9 @@ def _facts_problem(facts: Document) -> str | None:
         demand_client_name(client)
     if not all(isinstance(facts.get(name), str) for name in ("version", "data_fingerprint")):
         return "has no text as its version or its data_fingerprint"
+    given = facts.get(GIVEN, {})
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        return "does not say which network the training was given"
     if not is_code(facts.get(OUTSIDE, {})):
         return "does not say which code the training used"
     if after is not None and not (isinstance(after, str) and ERASURE_FOLDER.fullmatch(after)):
