@@ -23,7 +23,7 @@ from flwr.superlink.federation.noop_federation_manager import NoOpFederationMana
 
 from fedlethe.errors import FedletheError
 from fedlethe.requests import superlink_state
-from fedlethe.requests.superlink_state import OWN_RUN, sweep, sweep_all, told
+from fedlethe.requests.superlink_state import sweep, sweep_all, told
 from tests.flower.flower_record import slices
 
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")  # of Flower's migrations
@@ -103,11 +103,7 @@ def test_nothing_of_a_finished_run_is_left(tmp_path: Path, running: bool) -> Non
         if not running:
             link.close()
         path.chmod(0o644)
-        token = OWN_RUN.set(own)
-        try:
-            swept = sweep(path)
-        finally:
-            OWN_RUN.reset(token)
+        swept = sweep(path, own)
         for run in (done, deleted, own):
             content = runs[run][40_000:] if run == done else runs[run]
             assert slices(path, content) == 0

@@ -24,20 +24,23 @@ OUT_OF_SIGHT = (
 )
 
 
-def reach(folders: Sequence[RunFolder], request: str, clients: Sequence[ClientId]) -> None:
+def reach(
+    folders: Sequence[RunFolder], request: str, clients: Sequence[ClientId], flower_run: int | None = None
+) -> None:
     """Remove what is outside the run folders and on this machine, and enter that, and what is not, in the ledger.
 
     Args:
         folders: The run, locked, and those that it began from.
         request: The purge.
         clients: Who was erased.
+        flower_run: The Flower run that this process is the server of; None where it is of none.
     """
     done, missed = list[str](), list[str]()
     if records := [record for folder in folders for record in _nodes(folder)]:
         places = {*superlink_state.told(), *(place for record in records for place in record.get("flower_state", ()))}
         if superlink_state.local().is_file():
             places.add(str(superlink_state.local().resolve()))
-        done, missed = superlink_state.sweep_all(sorted(places))
+        done, missed = superlink_state.sweep_all(sorted(places), flower_run)
         if not places:
             missed.append(
                 "Flower's record of its messages (flower-superlink --database): nobody said where it is; stop the "

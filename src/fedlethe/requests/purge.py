@@ -89,10 +89,11 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
 
     # 6. Reach for copies outside, and enter what could not be reached. A crash before the row leaves none: it is made
     #    again. The caller then signs the last certificate, and the request's state says that the purge is done.
-    reach(folders_of(run), request.id, request.clients)
+    flower_run = None if run.remote is None else run.remote.flower_run
+    reach(folders_of(run), request.id, request.clients, flower_run)
 
 
-def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -> None:
+def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, flower_run: int | None) -> None:
     """The same where only the history is at hand: of an app of one's own on Flower (see `flower.Erasing`).
 
     The steps and what a crash leaves are those of `purge`; the app calls it again.
@@ -101,6 +102,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         history: What was recorded, locked.
         clients: Who was erased.
         base: The erasure; it is in the ledger.
+        flower_run: See `copies.reach`.
     """
     request = ErasureRequest(
         id=f"erasure-{base}",
@@ -118,7 +120,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str) -
         made = rebased_influences(history, [part_of(history, base)], request, base)
         _condemn(target, request, request.id, base, none_here(request.clients), made)
     _finish(history)
-    reach([history], request.id, request.clients)
+    reach([history], request.id, request.clients, flower_run)
 
 
 def _condemn(

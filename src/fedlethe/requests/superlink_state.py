@@ -13,7 +13,6 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +23,6 @@ STATE = "FEDLETHE_FLOWER_STATE"
 
 MEMORY = ":memory:"
 """Where a SuperLink without --database keeps its record."""
-
-OWN_RUN: ContextVar[int | None] = ContextVar("OWN_RUN", default=None)
-"""The Flower run that this process is the server of: all its messages are answered when it purges."""
 
 MESSAGES = ("message_ins", "message_res", "message", "task_message", "object_push_sessions", "run_objects")
 """Flower's tables of what belongs to a run; each has a column run_id."""
@@ -57,8 +53,13 @@ class Swept:
         return f"{words} ({self.removed} rows){mended}"
 
 
-def sweep(path: Path) -> Swept:
+def sweep(path: Path, own_run: int | None = None) -> Swept:
     """Take the messages of all runs that are over, and of this process's own, out of a SuperLink's file, for good.
+
+    Args:
+        path: The file.
+        own_run: The Flower run that this process is the server of: all its messages are answered when it purges.
+            None where it is of none.
 
     Formal guarantees:
         When it returns, no page of the file or its write-ahead log holds a byte of them; the SuperLink may be running.
@@ -73,7 +74,7 @@ def sweep(path: Path) -> Swept:
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA temp_store = MEMORY")
-            removed, kept = _deleted(db, path)
+            removed, kept = _deleted(db, path, own_run)
             # Rows that Flower itself deleted before are still in free pages: only a new file has none of them.
             db.execute("VACUUM")
             _empty_log(db, path)
@@ -82,7 +83,7 @@ def sweep(path: Path) -> Swept:
         raise FedletheError(f"{path}: cannot be rid of past messages ({error})") from None
 
 
-def _deleted(db: sqlite3.Connection, path: Path) -> tuple[int, tuple[int, ...]]:
+def _deleted(db: sqlite3.Connection, path: Path, own: int | None) -> tuple[int, tuple[int, ...]]:
     """Rows that were deleted, and the runs that are under way."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"task", "objects", "run_objects"} <= tables:
@@ -90,7 +91,6 @@ def _deleted(db: sqlite3.Connection, path: Path) -> tuple[int, tuple[int, ...]]:
     before = db.total_changes
     db.execute("BEGIN IMMEDIATE")
     try:
-        own = OWN_RUN.get()
         # Flower's ids have 64 bits without a sign, and SQLite's integers have one.
         signed = None if own is None else own - (1 << 64) if own >= 1 << 63 else own
         kept = {run for (run,) in db.execute("SELECT run_id FROM task WHERE finished_at IS NULL") if run != signed}
@@ -170,8 +170,13 @@ def local() -> Path:
     return Path(os.environ.get("FLWR_HOME") or Path.home() / ".flwr") / "local-superlink" / "state.db"
 
 
-def sweep_all(paths: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Sweep what is on this machine of these places: what was done, and what could not be reached, in words."""
+def sweep_all(paths: Iterable[str], own_run: int | None = None) -> tuple[list[str], list[str]]:
+    """Sweep what is on this machine of these places: what was done, and what could not be reached, in words.
+
+    Args:
+        paths: The places.
+        own_run: See `sweep`.
+    """
     done, missed = [], []
     for name in dict.fromkeys(paths):
         path = Path(name)
@@ -181,7 +186,7 @@ def sweep_all(paths: Iterable[str]) -> tuple[list[str], list[str]]:
             missed.append(f"Flower's record {name}: is not on this machine any more, or was moved")
         else:
             try:
-                swept = sweep(path)
+                swept = sweep(path, own_run)
             except FedletheError as error:
                 missed.append(f"Flower's record {error}")
                 continue

@@ -26,6 +26,11 @@ REMOTE = "nodes"
 class Remote(Protocol):
     """Clients whose images lie on other machines (see `flower`)."""
 
+    @property
+    def flower_run(self) -> int | None:
+        """The Flower run that this process is the server of; None where it is of none."""
+        ...
+
     def federation(self, config: RunConfig, layout: Layout, *, seed: int, strict: bool) -> Federation:
         """The clients, to be asked to train; `strict` stops where one does not answer."""
         ...
@@ -58,6 +63,11 @@ class OutOfReach:
 
     run: Path
     known: Mapping[str, Any]
+
+    @property
+    def flower_run(self) -> None:
+        """See `Remote.flower_run`: of none."""
+        return
 
     def federation(self, config: RunConfig, layout: Layout, *, seed: int, strict: bool) -> Federation:
         """See `Remote.federation`."""

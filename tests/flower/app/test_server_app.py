@@ -11,6 +11,9 @@ import pytest
 
 from fedlethe.errors import FedletheError
 from fedlethe.pages.report import report
+from fedlethe.requests import superlink_state
+from fedlethe.requests.request import open_request
+from fedlethe.requests.signing import new_signing_key
 from fedlethe.runs.inspection import history_overview
 from fedlethe.runs.opening import opened_run
 from tests.flower.app.reading import erased, final, stages
@@ -65,3 +68,24 @@ def test_commands_without_nodes_do_what_they_can_and_say_where_the_images_are(fi
             run.evaluate(run.history.final())
     assert "stay on the nodes" in page
     assert re.search(r"hospital-1</t[dh]>", page)
+
+
+def test_a_purge_counts_the_messages_of_the_apps_own_run_as_over(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = list[tuple[Path, int | None]]()
+
+    def sweep(path: Path, own_run: int | None = None) -> superlink_state.Swept:
+        swept.append((path, own_run))
+        return superlink_state.Swept(path, 0, None, ())
+
+    state = tmp_path / "state.db"
+    state.touch()
+    monkeypatch.setenv(superlink_state.STATE, str(state))
+    monkeypatch.setattr(superlink_state, "sweep", sweep)
+    app.call()
+    with opened_run(app.run) as run:
+        open_request(run, ["hospital-1"], [], "withdrew its consent", "the tests")
+    new_signing_key(tmp_path / "key")
+    app.call(mode="erase", request="R0001", key=str(tmp_path / "key"))
+    assert swept == [(state, 1)]  # the number that `App.call` gives its run

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 from fedlethe.errors import FedletheError
 from fedlethe.flower import Erasing, Recording
 from fedlethe.flower.nodes.recorded_folder import Recorded
+from fedlethe.requests import superlink_state
 from fedlethe.requests.verify import verify_ledger
 from tests.flower.wrap.halfway import grid, initial, plain, weight
 from tests.requests.traces import kept_of
@@ -98,3 +100,24 @@ def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:
         Erasing(run=whole, forget=["a"], method="retrain").arrays()
     with pytest.raises(FedletheError, match=r"holds no recording"):
         Erasing(run=tmp_path / "nothing", forget=["a"])
+
+
+def test_a_purge_counts_the_messages_of_the_apps_own_run_as_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = list[tuple[Path, int | None]]()
+
+    def sweep(path: Path, own_run: int | None = None) -> superlink_state.Swept:
+        swept.append((path, own_run))
+        return superlink_state.Swept(path, 0, None, ())
+
+    state = tmp_path / "state.db"
+    state.touch()
+    monkeypatch.setenv(superlink_state.STATE, str(state))
+    monkeypatch.setattr(superlink_state, "sweep", sweep)
+    Recording(plain(), run=tmp_path / "run", keep="everything").start(grid(), initial(), num_rounds=1)
+    erasing, nodes = Erasing(run=tmp_path / "run", forget=["b"]), grid()
+    nodes.set_run(SimpleNamespace(run_id=7))
+    erasing.enter(erasing.arrays(), erasing.grid(nodes))
+    erasing.purge()
+    assert swept == [(state, 7)]

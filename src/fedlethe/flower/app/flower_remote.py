@@ -33,6 +33,7 @@ class FlowerRemote:
     Attributes:
         exchange: Reaches the nodes.
         known: Classes, image shape, and fingerprint of each client's images.
+        flower_run: See `Remote.flower_run`.
         forget: Who is not even asked to evaluate.
         threads: See `Computing`.
         public: A TOML file whose [data] are the server's own unlabelled images; None where it has none.
@@ -40,6 +41,7 @@ class FlowerRemote:
 
     exchange: Exchange
     known: Mapping[str, Any]
+    flower_run: int
     forget: frozenset[ClientId] = frozenset()
     threads: int = 0
     public: Path | None = None

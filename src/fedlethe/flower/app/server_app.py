@@ -18,7 +18,6 @@ from fedlethe.flower.app.mode_audit import audit_mode
 from fedlethe.flower.app.mode_erase import erase_mode, retrain_mode
 from fedlethe.flower.app.mode_train import train_mode
 from fedlethe.flower.app.session import LOG, Options, Session
-from fedlethe.requests.superlink_state import OWN_RUN
 
 MODES: dict[str, Callable[[Session], None]] = {
     "train": train_mode,
@@ -42,14 +41,14 @@ def server_app(config: Path) -> ServerApp:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        OWN_RUN.set(context.run_id)
         try:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
                 raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
             learner: Learner | None = "closed-form" if options.mode == "closed-form" else None
             document = app_document(config, context.run_config, learner)
-            MODES[options.mode](Session(grid=grid, options=options, document=document))
+            session = Session(grid=grid, options=options, document=document, flower_run=context.run_id)
+            MODES[options.mode](session)
         except FedletheError as error:
             LOG.error("fedlethe: %s", error)
             raise SystemExit(2) from None

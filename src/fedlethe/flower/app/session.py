@@ -99,11 +99,13 @@ class Session:
         grid: Flower's.
         options: The run config.
         document: The app's configuration.
+        flower_run: The number of Flower's run.
     """
 
     grid: Grid
     options: Options
     document: Document
+    flower_run: int
 
     def exchange(
         self,
@@ -120,7 +122,14 @@ class Session:
     def remote(self, exchange: Exchange, known: Mapping[str, Any], forget: frozenset[ClientId]) -> FlowerRemote:
         """The nodes as a run sees them."""
         public = Path(self.options.public) if self.options.public else None
-        return FlowerRemote(exchange=exchange, known=known, forget=forget, threads=self.options.threads, public=public)
+        return FlowerRemote(
+            exchange=exchange,
+            known=known,
+            flower_run=self.flower_run,
+            forget=forget,
+            threads=self.options.threads,
+            public=public,
+        )
 
 
 def known_nodes(path: Path) -> Document:

@@ -40,7 +40,6 @@ from fedlethe.later import torch
 from fedlethe.parts import build_method
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge import purge_recorded
-from fedlethe.requests.superlink_state import OWN_RUN
 from fedlethe.runs.past import part_of
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout
@@ -152,11 +151,7 @@ class Erasing:
             own = [id for request, id in entered.items() if json.loads(request)["forget"] == list(self.forget)]
             if not own:
                 raise FedletheError(f"{history.path}: enter the erasure of {', '.join(self.forget)} first, then purge")
-            token = OWN_RUN.set(self._flower_run)
-            try:
-                purge_recorded(history, self.forget, max(own))
-            finally:
-                OWN_RUN.reset(token)
+            purge_recorded(history, self.forget, max(own), self._flower_run)
             for missed in reached(history, f"erasure-{max(own)}")[1]:
                 LOG.warning("fedlethe: not reached by the purge: %s", missed)
 
