@@ -68,7 +68,7 @@ def test_a_deflated_dicom_of_20000_by_20000_is_refused_before_it_is_unpacked(tmp
     (tmp_path / "bomb.dcm").write_bytes(deflated(20_000, 20_000))
     assert (tmp_path / "bomb.dcm").stat().st_size < 1_000_000
     said, peak = measured(tmp_path / "bomb.dcm", dicom(blocks(1, 2)))
-    assert said.startswith("FedletheError")
+    assert said.startswith("DataError")
     assert "bomb.dcm: has 1 x 20000 x 20000 = 400,000,000 pixels" in said
     assert bounds.VARIABLE in said
     assert peak < 50e6
@@ -190,7 +190,7 @@ def test_texts_and_profiles_in_a_png_are_not_unpacked_without_bound(tmp_path: Pa
     Image.fromarray(blocks(1, 2)).save(file, "PNG", pnginfo=told)
     (tmp_path / "texts.png").write_bytes(file.getvalue())
     said, peak = measured(tmp_path / "texts.png", png(blocks(1, 2)))
-    assert said.startswith(("FedletheError", "shades"))
+    assert said.startswith(("DataError", "shades"))
     assert peak < 30e6
 
 
