@@ -32,6 +32,7 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
             very request was carried out before; or the mask that is asked for cannot be made.
     """
     with run.history.locked():
+        # What a kill left behind, first: a secret that the ledger says is destroyed must not serve again.
         destroy_spent(run.history)
         if earlier := done(run, request):
             done_already = f"{earlier.subject}: erased already in this way"
@@ -58,6 +59,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
         def secret() -> bytes:
             return mask_secret(run.history)
 
+        # Before anybody is asked to repair, so that an erasure that cannot be hidden costs them nothing.
         mask = masked_of(run, request, past, unlearned.model, secret)
         for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask, secret=secret):
             cost = meter.cost()
@@ -77,6 +79,7 @@ def masked_of(run: OpenRun, request: ErasureOrder, history: History, model: Vect
         return None
 
     def noise() -> SecretNoise:
+        # By the whole order, so that no two orders share their noise, and one order done again has the same.
         return SecretNoise(secret(), "mask", request.canonical(run.history.store.keys.pseudonym))
 
     if request.patients:

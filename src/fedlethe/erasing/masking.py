@@ -93,19 +93,23 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
         FedletheError: There is nobody to hide among; max_guess is not above the chance of a blind guess; or the noise
             exceeds what float32 holds.
     """
+    # Those who repair are plainly not gone, so nobody hides among them.
     others = [client for client in erasable(run, history) if client not in (erased.repairers or ())]
     try:
         if problem := incomputable(erased.method, erased.method_name):
             raise RequestError(problem)
         sets = candidate_sets(others, len(erased.forget))
     except FedletheError as reason:
+        # A plain sigma asked for noise alone: that can be had, and the record says why nothing is claimed of it.
         if masking.guarantees or masking.chosen != "isotropic":
             raise
         return unclaimed(run, history, erased.model, masking, noise, str(reason))
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
+    # To two digits, rounded up: all digits would be an equation in the candidates, for whoever reads the record.
     distance = rounded_up(span.distance)
     try:
+        # Candidates that coincide are one model, which shows nothing of who left: no noise is needed.
         sigma = 0.0 if span.rank == 0 else masking.sigma_for(distance, len(others), len(erased.forget))
     except ValueError as error:
         raise RequestError(str(error)) from None
@@ -114,7 +118,9 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
         *(masking.chosen, sorted(others), distance, sigma, masking.delta, _covers(erased), detail),
         erased=len(erased.forget),
     )
+    # After a repair by all who are left, what is released is another model, and it shows who is missing.
     hidden = replace(hidden, released=erased.repairers is not None)
+    # The noise comes last: asking for it makes the erasure's secret, which an erasure that cannot be must not have.
     model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise()))
     return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
 
@@ -131,6 +137,7 @@ def mask_of(run: OpenRun, kind: MaskKind, sigma: float, span: Span, frame: Frame
         return IsotropicMask(sigma=sigma), ""
     if kind == "subspace" or sigma == 0:
         return subspace(sigma, span), f"noise in {span.rank} dimensions"
+    # Shaped: more noise where the answers do not feel it, so that as much is hidden at a lower cost.
     hessian, source = curvature(run, span, frame)
     return shape_of(span, hessian, sigma, source)
 
@@ -181,6 +188,7 @@ def with_earlier(hidden: Hidden, earlier: Mapping[str, Hidden | None], unlike: S
             f"nothing is claimed of whoever has the model of erasure {', '.join(unlike)} as well: it is about some of "
             "the same clients, and not about all and only them"
         )
+    # The same clients each time, each release with noise of its own: what they tell together can be accounted for.
     found = hidden_together([hidden, *(other for other in earlier.values() if other is not None)])
     return f"whoever has the models of erasures {names} as well {found.chances}; epsilon {found.epsilon:.4g}"
 

@@ -12,6 +12,7 @@ from fedlethe.erasing.patients import names_of
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import Erasure, erasures
 from fedlethe.errors import ConfigError
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
@@ -33,7 +34,7 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         FedletheError: A name is unknown, a value out of range, or a network's patients are to be erased without a
             request.
     """
-    if run.config.exact is None and plan.options.get("patients"):
+    if learner_of(run.config).by_steps and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     plan = _from_here(run, plan)
@@ -54,7 +55,7 @@ def order_of(run: OpenRun, erasure: Erasure) -> ErasureOrder:
         FedletheError: A patient's images are not in the data any more.
     """
     patients = names_of(run, erasure.patients)
-    if run.config.exact is None:
+    if learner_of(run.config).by_steps:
         order = order_for(run.config, erasure.forget, ErasurePlan(method="retrain"), patients)
     else:
         named = [name for names in patients.values() for name in names]
