@@ -25,7 +25,7 @@ from fedlethe.federation.execution import Execution
 from fedlethe.federation.repair import Repair
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
-from fedlethe.parts import build_method, check_method, code_of, demand_code, features_of, model_of, needs_of, source_of
+from fedlethe.parts import build_method, check_options, code_of, demand_code, features_of, model_of, needs_of, source_of
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
@@ -291,12 +291,12 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
         model_name, model = "linear head", LinearHead()
     methods = document.get("method", {})
     for name, table in methods.items():
-        check_method(name, table, later)
+        check_options(name, table, later)
     recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
     for name, recipe in recipes.items():
         if name in METHODS or name in RECIPES:
             raise ConfigError(f"recipe '{name}': this name is taken; choose another")
-        check_method(recipe.method, recipe.options, later)
+        check_options(recipe.method, recipe.options, later)
         construct(Repair, recipe.repair, f"recipe '{name}': repair")
     of_learner: Document = {"methods": ()} if exact is not None else {}
     history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")

@@ -73,7 +73,7 @@ def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
     return construct(entry("method", name, METHODS), options, f"method.{name}")
 
 
-def check_method(name: str, options: Mapping[str, Any], later: bool) -> None:
+def check_options(name: str, options: Mapping[str, Any], later: bool) -> None:
     """Refuse options that a method does not take; of a method from outside, when it is used."""
     if name in METHODS.rows or not later:
         build_method(name, options)

@@ -195,6 +195,24 @@ def test_a_source_from_outside_leaves_no_erased_image_in_the_cache(
         assert not [path for path in (cache / "hashes").iterdir() if "a/1.png" in path.read_text()]
 
 
+@pytest.mark.parametrize("kind", [Plain, HandsOn])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_source_from_outside_is_named_and_leaves_the_cache_as_it_is(
+    tmp_path: Path, cache: Path, kind: type, shared: bool
+) -> None:
+    source = _outside(kind, write_table(tmp_path, ROWS))
+    _settled(tmp_path / "a")
+    whole = source.load().images
+    expected = origins(whole, np.arange(len(whole)))
+    if not shared:
+        _emptied(cache)
+    before = sorted((cache / "images").iterdir())
+    read = source.load(Reading(only_named=True)).images
+    assert not read.any()
+    assert origins(read, np.arange(len(read))) == expected
+    assert sorted((cache / "images").iterdir()) == before
+
+
 def test_a_source_from_outside_that_takes_a_reading_decodes_no_erased_image(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from fedlethe.history.entries import Artefact, ArtefactKind, Participation, entries_of, plain, removals
+from fedlethe.history.entries import Artefact, ArtefactKind, Participation, entries_of, plain_entry, removals
 from fedlethe.history.rows import FOLDERS
 
 FILE = Artefact("norms/a/x.sealed", "norms", "a", 1, 7, "0" * 64)
@@ -23,7 +23,7 @@ def test_files_and_removals_are_rows_that_say_all_of_them() -> None:
 
 @pytest.mark.parametrize("loss", [None, float("nan"), float("inf"), -float("inf")])
 def test_what_is_not_known_is_left_out_of_a_row(loss: float | None) -> None:
-    body = plain(Participation(2, "a", num_examples=0, weight=0.5, loss=loss))
+    body = plain_entry(Participation(2, "a", num_examples=0, weight=0.5, loss=loss))
     assert body == {"round": 2, "client": "a", "num_examples": 0, "weight": 0.5}
     json.dumps(body, allow_nan=False)
     assert Participation(**body) == Participation(2, "a", num_examples=0, weight=0.5)

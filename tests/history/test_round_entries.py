@@ -4,7 +4,7 @@ from __future__ import annotations
 import torch
 
 from fedlethe.history.entries import Participation
-from fedlethe.history.round_entries import participation_of, update_of
+from fedlethe.history.round_entries import participation_of, update_entered
 from fedlethe.types import RoundRecord, Update
 
 BEFORE = torch.tensor([1.0, 2.0])
@@ -21,7 +21,7 @@ def test_a_round_is_who_was_taken_and_who_was_not() -> None:
 
 def test_an_update_comes_back_from_its_entry_and_its_delta() -> None:
     (entry,) = participation_of(RoundRecord(4, BEFORE, BEFORE, {"a": UPDATE}, {"a": 1.0}, {}, 0.5))
-    again = update_of(entry, BEFORE, UPDATE.model - BEFORE)
+    again = update_entered(entry, BEFORE, UPDATE.model - BEFORE)
     assert torch.equal(again.model, UPDATE.model)
     assert (again.client, again.num_examples, again.examples_processed, again.steps) == ("a", 12, 24, 3)
-    assert update_of(Participation(4, "a"), BEFORE, BEFORE).loss == 0.0
+    assert update_entered(Participation(4, "a"), BEFORE, BEFORE).loss == 0.0

@@ -12,7 +12,7 @@ import torch
 from fedlethe.config import resolve
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
-from fedlethe.learners.averaging import Averaging, schedule_of
+from fedlethe.learners.averaging import AveragingLearner, schedule_of
 from fedlethe.runs.opening import opened_run
 from fedlethe.types import Need
 from tests.runs.small import HOSPITALS, NETWORK
@@ -32,10 +32,10 @@ def test_a_training_that_goes_on_has_the_rounds_that_are_left() -> None:
 
 def test_a_retraining_has_a_start_of_its_own_and_is_metered(network: Path) -> None:
     with opened_run(network) as run:
-        one, other = (Averaging().retrain(run, HOSPITALS[1:], seed) for seed in (1, 2))
+        one, other = (AveragingLearner().retrain(run, HOSPITALS[1:], seed) for seed in (1, 2))
         assert not torch.equal(one, other)
         meter = Meter()
-        assert torch.equal(Averaging().retrain(run, HOSPITALS[1:], 1, meter), one)
+        assert torch.equal(AveragingLearner().retrain(run, HOSPITALS[1:], 1, meter), one)
         held = sum(len(run.data.clients[name].train) for name in HOSPITALS[1:])
         assert meter.cost().examples == 2 * held  # two rounds of one epoch
         assert meter.clients == set(HOSPITALS[1:])
@@ -47,10 +47,10 @@ def test_a_method_is_not_begun_without_what_it_needs(network: Path) -> None:
         after = replace(run, earlier=(replace(part, keep=part.keep - {Need.INFLUENCE}),))
         method = run.config.method("influence", {})
         with pytest.raises(RequestError, match=r"^influence: "):
-            Averaging().unlearn(after, HOSPITALS[:1], method, run.history, Meter())
+            AveragingLearner().unlearn(after, HOSPITALS[:1], method, run.history, Meter())
 
 
 def test_who_is_not_in_the_data_any_more_cannot_be_erased(network: Path) -> None:
     with opened_run(network) as run:
         fewer = replace(run, data=run.data.without(HOSPITALS[:1]))
-        assert Averaging().erasable(fewer, run.history) == list(HOSPITALS[1:])
+        assert AveragingLearner().erasable(fewer, run.history) == list(HOSPITALS[1:])

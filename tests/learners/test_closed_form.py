@@ -26,7 +26,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.history.entries import removals
 from fedlethe.history.sent_statistics import statistics_of
-from fedlethe.learners.closed_form import ClosedForm
+from fedlethe.learners.closed_form import ClosedFormLearner
 from fedlethe.learners.statistics_training import vector_of
 from fedlethe.learners.sums_left import sums_of
 from fedlethe.learners.training import train_run
@@ -286,7 +286,7 @@ def test_where_sites_are_unlike_an_erasure_is_a_retraining_with_choices_of_its_o
         tests = [held.test for held in run.data.clients.values()]
         for site in run.data.clients:
             erasure = erase(run, order_erasure(run, [site], ErasurePlan(method="closed-form")))
-            retrained = ClosedForm().retrain(run, set(run.data.clients) - {site}, run.config.seed)
+            retrained = ClosedFormLearner().retrain(run, set(run.data.clients) - {site}, run.config.seed)
             assert erasure.guarantee is not None
             assert erasure.guarantee.kind == "exact"
             assert run.history.erased_model(erasure.id).numpy() == pytest.approx(retrained.numpy(), rel=1e-6, abs=1e-8)

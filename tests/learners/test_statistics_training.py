@@ -16,10 +16,10 @@ from fedlethe.closed_form.ridge import RidgeHead
 from fedlethe.config import resolve
 from fedlethe.errors import RequestError
 from fedlethe.learners.statistics_training import (
-    demand_fit,
+    closed_form_settings,
+    demand_fitting,
     features_of_training,
     retrain_closed_form,
-    settings_of,
     statistics_at,
     vector_of,
 )
@@ -54,12 +54,12 @@ def test_sums_do_not_depend_on_who_sent_first(closed: Path) -> None:
 def test_one_weight_for_each_class() -> None:
     prepared = prepare(resolve({**CLOSED, "closed_form": {"dimension": 8, "class_weights": [1.0, 1.0, 1.0, 2.0, 3.0]}}))
     with pytest.raises(RequestError, match=r"5 weights for \d classes"):
-        settings_of(prepared)
+        closed_form_settings(prepared)
 
 
 def test_it_goes_on_from_the_same_features_alone(closed: Path) -> None:
     with opened_run(closed) as run:
-        demand_fit(run, run.parts())
+        demand_fitting(run, run.parts())
         other = prepare(resolve({**CLOSED, "closed_form": {"dimension": 4}}))
         with pytest.raises(RequestError, match="was trained on other features"):
-            demand_fit(replace(other), run.parts())
+            demand_fitting(replace(other), run.parts())

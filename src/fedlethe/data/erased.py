@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import cache_folder, cached_array, digest, index_of, is_whole, sweep
+from fedlethe.data.cache import NamedRows, cache_folder, cached_array, digest, index_of, is_whole, origins, sweep
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
 from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings, remove
 from fedlethe.data.reading import Reading
@@ -107,8 +107,8 @@ def kept_array(erased: Sequence[ErasedImages]) -> Path | None:
     return None if array is None else cache_folder() / IMAGES / array_name(array, _rows(erased)[array])
 
 
-def blanked(images: npt.NDArray[Any], reading: Reading, before: Collection[Path]) -> npt.NDArray[Any]:
-    """Images that somebody read without a reading, held to it afterwards: the copy in which the rows are blank.
+def held_to(images: npt.NDArray[Any], reading: Reading, before: Collection[Path]) -> npt.NDArray[Any]:
+    """Images that somebody read without a reading, held to it afterwards: the copy with blank rows, or only named.
 
     Args:
         images: They; other than the cache's arrays they are left as they are.
@@ -119,17 +119,19 @@ def blanked(images: npt.NDArray[Any], reading: Reading, before: Collection[Path]
         FedletheError: The copy cannot be written, or what was decoded cannot be removed.
     """
     array = array_of(images)
-    if array is None or not (blank := reading.blank_in(array)):
+    blank = frozenset[int]() if array is None else reading.blank_in(array)
+    if array is None or not (blank or reading.only_named):
         return images
     read = cache_folder() / IMAGES / Path(getattr(images, "filename", "")).name
     kept = read.with_name(array_name(array, blank))
-    if read == kept:
+    if read == kept and not reading.only_named:
         return images
-    copy = _blanked(read, kept, blank)
+    named = reading.only_named
+    held = NamedRows.of(origins(images, np.arange(len(images))), images.shape) if named else _blanked(read, kept, blank)
     if read not in before:
         remove([read])
-    remove(held.path for held in holdings() if held.kind == NAMES)  # a file's name can be a patient's
-    return copy
+    remove(one.path for one in holdings() if one.kind == NAMES)  # a file's name can be a patient's
+    return held
 
 
 def arrays_there() -> frozenset[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.erased import arrays_there, blanked
+from fedlethe.data.erased import arrays_there, held_to
 from fedlethe.data.federated import LabelledImages, Source
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.deferred import Outside, parameters
@@ -42,7 +42,7 @@ class OutsideSource:
         if not isinstance(given, LabelledImages):
             return of_arrays(given, self.outside.where)
         # It may have read through fedlethe's cache without the reading: then what it decoded goes again.
-        return replace(given, images=blanked(given.images, reading, before))
+        return replace(given, images=held_to(given.images, reading, before))
 
     def _loaded(self, reading: Reading) -> Any:
         if not frozen_dataclass(self.outside.kind):

@@ -30,7 +30,7 @@ from fedlethe.unlearning import Unlearned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Carried:
+class Unentered:
     """What an erasure came to, before any of it is written.
 
     Attributes:
@@ -55,7 +55,7 @@ class Carried:
         return None if self.mask is None else self.mask.hidden
 
 
-def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Carried) -> Erasure:
+def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Unentered) -> Erasure:
     """Write an erasure's files, then name them all in the ledger at once.
 
     Args:
@@ -83,7 +83,7 @@ def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Carried) -> Eras
 
 
 def _record(
-    run: OpenRun, id: str, request: ErasureOrder, carried: Carried, patients: Mapping[ClientId, tuple[str, ...]]
+    run: OpenRun, id: str, request: ErasureOrder, carried: Unentered, patients: Mapping[ClientId, tuple[str, ...]]
 ) -> Erasure:
     """The record of an erasure; its patients by what stands for them."""
     everybody = all_took_part(run.parts(request.after))
@@ -122,7 +122,7 @@ def _written(run: OpenRun, erasure: Erasure, model: Vector) -> list[Artefact]:
     return artefacts
 
 
-def _vectors(run: OpenRun, id: str, request: ErasureOrder, carried: Carried) -> list[Artefact]:
+def _vectors(run: OpenRun, id: str, request: ErasureOrder, carried: Unentered) -> list[Artefact]:
     """The files that a next erasure needs, sealed with the keys of the clients whose they are."""
     store, keep, artefacts = run.history.store, run.history.keep, list[Artefact]()
     if Need.INFLUENCE in keep:

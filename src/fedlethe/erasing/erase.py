@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fedlethe.erasing.entering import Carried, enter_erasure
+from fedlethe.erasing.entering import Unentered, enter_erasure
 from fedlethe.erasing.masking import Masked, ToMask, masked, unclaimed
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.record import Erasure, done
@@ -65,7 +65,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
             cost = meter.cost()
             with meter.stopped():
                 stages.append(Stage(name, run.evaluate(model), cost))
-    carried = Carried(past=past, unlearned=unlearned, model=model, stages=tuple(stages), repaired=repaired, mask=mask)
+    carried = Unentered(past=past, unlearned=unlearned, model=model, stages=tuple(stages), repaired=repaired, mask=mask)
     return enter_erasure(run, request, carried)
 
 

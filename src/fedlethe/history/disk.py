@@ -33,7 +33,7 @@ from fedlethe.history.entries import Artefact, ArtefactKind
 from fedlethe.history.history import keeps_delta, not_kept
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.paths import Kind, erasure_of, kind_of, of_erasure
-from fedlethe.history.round_entries import participation_of, update_of
+from fedlethe.history.round_entries import participation_of, update_entered
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
 from fedlethe.names import demand_apart, demand_client_name
@@ -259,7 +259,7 @@ class RunFolder:
             entries = self.ledger.participation(round)
             weights = {entry.client: entry.weight for entry in entries if entry.weight is not None}
             updates = {
-                entry.client: update_of(entry, before, self.delta(round, entry.client))
+                entry.client: update_entered(entry, before, self.delta(round, entry.client))
                 for entry in entries
                 if entry.refused is None
             }

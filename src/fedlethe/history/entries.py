@@ -93,7 +93,7 @@ def entries_of(artefacts: Iterable[Artefact]) -> list[tuple[str, Body]]:
     return [("artefact", asdict(artefact)) for artefact in artefacts]
 
 
-def plain(entry: Participation) -> dict[str, Any]:
+def plain_entry(entry: Participation) -> dict[str, Any]:
     """A participation as a row has it: what is not known is left out.
 
     JSON has no NaN and no infinity, and a loss can be either; it is then not known.

@@ -33,7 +33,7 @@ from fedlethe.history.entries import (
     Participation,
     Tombstone,
     entries_of,
-    plain,
+    plain_entry,
     removals,
 )
 from fedlethe.history.ledger_state import LedgerState
@@ -177,7 +177,7 @@ class Ledger:
         # One transaction: after a crash the round is there with all of its files, or it is trained again.
         times = {"seconds": seconds["training"], "recording_seconds": seconds["recording"]}
         entries: list[tuple[str, Body]] = [("round", {"round": round, "evaluation": evaluation, **times})]
-        entries += [("participation", plain(entry)) for entry in participation]
+        entries += [("participation", plain_entry(entry)) for entry in participation]
         self.append([*entries, *removals(replaced, REPLACED), *entries_of(added)])
 
     def add_erasure(

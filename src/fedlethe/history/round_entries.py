@@ -25,7 +25,7 @@ def participation_of(record: RoundRecord) -> list[Participation]:
     return accepted + refused
 
 
-def update_of(entry: Participation, before: Vector, delta: Vector) -> Update:
+def update_entered(entry: Participation, before: Vector, delta: Vector) -> Update:
     """The update that an entry is of.
 
     Args:

@@ -48,7 +48,7 @@ def schedule_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Averaging:
+class AveragingLearner:
     """Federated averaging of a network; see `Learner` for what each function is for."""
 
     @property

@@ -25,7 +25,7 @@ from fedlethe.unlearning import Unlearned
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedForm:
+class ClosedFormLearner:
     """Ridge regression of features, solved from sums; see `Learner` for what each function is for."""
 
     @property
@@ -35,7 +35,7 @@ class ClosedForm:
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
         """See `Learner.demand_fit`: earlier trainings must be closed-form ones of the same features."""
-        statistics_training.demand_fit(prepared, earlier())
+        statistics_training.demand_fitting(prepared, earlier())
 
     def train(
         self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]
@@ -74,7 +74,7 @@ class ClosedForm:
     def standardisation(self, run: OpenRun) -> tuple[Array, Array]:
         """Of the features over all clients of the training, a row weighted as the training weighted it."""
         sums = sums_of(run.parts()).total
-        statistics = sums.weighted(decide(sums, statistics_training.settings_of(run)).class_weights)
+        statistics = sums.weighted(decide(sums, statistics_training.closed_form_settings(run)).class_weights)
         rows = float(statistics.weights.sum())
         mean = statistics.sums / rows
         variance = np.maximum(statistics.diagonal() / rows - mean**2, 0.0)  # rounding can leave it below 0

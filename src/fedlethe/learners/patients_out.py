@@ -14,7 +14,7 @@ from fedlethe.data.federated import SPLITS, ClientData, Examples
 from fedlethe.errors import RequestError
 from fedlethe.history.history import History
 from fedlethe.history.succession import Part, Succession
-from fedlethe.learners.statistics_training import settings_of
+from fedlethe.learners.statistics_training import closed_form_settings
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
@@ -34,7 +34,7 @@ def statistics_without(run: OpenRun, client: ClientId, last: Part, without: Sequ
     if trained.groups is not None:
         names = sorted(set(trained.groups.tolist()))
         chosen = ~np.isin(trained.groups, [*without, *_taken_before(run, client, names, last)])
-    return rows(trained.only(chosen), settings_of(run), len(run.data.classes))
+    return rows(trained.only(chosen), closed_form_settings(run), len(run.data.classes))
 
 
 def past_of(run: OpenRun, history: History) -> tuple[Part, ...]:
@@ -50,7 +50,7 @@ def rows_of_patients(run: OpenRun, method: Subtraction, history: History, last: 
     """
     if run.remote is not None:
         raise RequestError("patients: their images lie on other machines; erase whole clients")
-    if settings_of(run).epsilon is not None:
+    if closed_form_settings(run).epsilon is not None:
         raise RequestError("patients: cannot be taken out of statistics with noise; erase the client, or train again")
     asked = method.of or tuple(client for client in history.clients if client in run.data.clients)
     found, seen = {}, set()

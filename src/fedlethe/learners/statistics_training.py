@@ -66,7 +66,7 @@ def train_closed_form(prepared: Prepared, history: RunFolder, earlier: Sequence[
         earlier: Trainings whose statistics are in the sums, too, where this one begins after an erasure.
     """
     start = time.perf_counter()
-    settings = settings_of(prepared)
+    settings = closed_form_settings(prepared)
     parts = dict(_parts(prepared))
     # Summed in the order of the names, not of arrival, so that one set of clients has one sum, bit for bit.
     own = total([parts[client] for client in sorted(parts)])
@@ -80,13 +80,13 @@ def train_closed_form(prepared: Prepared, history: RunFolder, earlier: Sequence[
     append_statistics(history, model, parts, own, features, chosen, seconds, evaluation)
 
 
-def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
+def demand_fitting(prepared: Prepared, earlier: Sequence[Part]) -> None:
     """Refuse settings that do not fit the data, and earlier trainings that were no closed-form ones of these features.
 
     Raises:
         FedletheError: They do not fit.
     """
-    settings_of(prepared)
+    closed_form_settings(prepared)
     for part in earlier:
         had = features_of_training(part.history)
         if (had.features, had.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
@@ -96,7 +96,7 @@ def demand_fit(prepared: Prepared, earlier: Sequence[Part]) -> None:
 def retrain_closed_form(prepared: Prepared, clients: Collection[ClientId]) -> Vector:
     """The model of a training by these clients alone, shape (P,), every choice its own."""
     sums = total([statistics_at(prepared, client) for client in sorted(clients)])
-    return vector_of(prepared, scratch(sums, settings_of(prepared)).head)
+    return vector_of(prepared, scratch(sums, closed_form_settings(prepared)).head)
 
 
 def vector_of(prepared: Prepared, head: RidgeHead) -> Vector:
@@ -108,7 +108,7 @@ def vector_of(prepared: Prepared, head: RidgeHead) -> Vector:
     return vector
 
 
-def settings_of(prepared: Prepared) -> ClosedFormSettings:
+def closed_form_settings(prepared: Prepared) -> ClosedFormSettings:
     """The settings of a closed-form run, held against its data.
 
     Raises:
@@ -140,7 +140,7 @@ def _parts(prepared: Prepared) -> Iterator[tuple[ClientId, ByClass]]:
 
 def statistics_at(prepared: Prepared, client: ClientId) -> ByClass:
     """What a client sends; noise is drawn from the operating system, or from the seed that the user set for it."""
-    settings = settings_of(prepared)
+    settings = closed_form_settings(prepared)
     own = rows(prepared.data.clients[client].train, settings, len(prepared.data.classes))
     if settings.epsilon is None:
         return own

@@ -20,7 +20,7 @@ from fedlethe.federation.metered import Meter
 from fedlethe.history.history import History
 from fedlethe.history.succession import Part, gone_after
 from fedlethe.learners.patients_out import past_of, rows_of_patients, statistics_without
-from fedlethe.learners.statistics_training import settings_of, vector_of
+from fedlethe.learners.statistics_training import closed_form_settings, vector_of
 from fedlethe.learners.sums_left import statistics_left, sums_of, trained_in
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
@@ -60,7 +60,7 @@ def subtract(
     Raises:
         FedletheError: A patient or client is not there, or nobody would be left.
     """
-    settings, left = settings_of(run), _left(run, forget, method, history)
+    settings, left = closed_form_settings(run), _left(run, forget, method, history)
     fitted = fit(left.sums, settings, lambda: sums_again(left))
     with meter.stopped():  # the check is no part of what the erasure costs
         anew = scratch(sums_again(left), settings, rebuilt=True)
@@ -133,7 +133,7 @@ def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history
         return _Left(sums_of(parts), {}, parts)
     sums, revised = sums_of((*before, last)), {}
     for client, taken in rows_of_patients(run, method, history, last).items():
-        sums = sums.minus(rows(taken, settings_of(run), len(run.data.classes)))
+        sums = sums.minus(rows(taken, closed_form_settings(run), len(run.data.classes)))
         revised[client] = statistics_without(run, client, last, method.patients)
     return _Left(sums, revised, (*before, last))
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from fedlethe.config import RunConfig
-from fedlethe.learners.averaging import Averaging
-from fedlethe.learners.closed_form import ClosedForm
+from fedlethe.learners.averaging import AveragingLearner
+from fedlethe.learners.closed_form import ClosedFormLearner
 from fedlethe.learners.learner import Learner
 
 
@@ -17,4 +17,4 @@ def learner_of(config: RunConfig) -> Learner:
         >>> learner_of(resolve({"learner": "closed-form"})).by_steps
         False
     """
-    return Averaging() if config.exact is None else ClosedForm()
+    return AveragingLearner() if config.exact is None else ClosedFormLearner()

@@ -44,7 +44,7 @@ from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_l
 from fedlethe.requests.purge_facts import not_in_ledger
 from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.request_erasure import erasure_of_request
-from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of
+from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of_request
 from fedlethe.requests.signing import SigningKey
 from fedlethe.runs.remote import OutOfReach
 from fedlethe.runs.run import OpenRun
@@ -210,7 +210,7 @@ def _until_audited(
         return request
     assert request.plan is not None
     plan = ErasurePlan.from_dict(request.plan)
-    order = order_of(run, request, plan)
+    order = order_of_request(run, request, plan)
 
     # 3. Erase. A crash leaves the request at `running`: an erasure that the ledger holds is taken as it is, and one
     #    that it does not hold is made again from its beginning.

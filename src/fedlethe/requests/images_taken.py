@@ -34,7 +34,7 @@ OF_PROGRAM = "the Python program that handed the data over, and what it reads th
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceOfRun:
     """A run's data: its configuration, its images as they are now, and those that purges took before."""
 
     config: RunConfig
@@ -42,14 +42,14 @@ class Source:
     before: tuple[ErasedImages, ...]
 
     @classmethod
-    def of(cls, folder: RunFolder) -> Source:
+    def of(cls, folder: RunFolder) -> SourceOfRun:
         """The data of a run that another one began from."""
         config, before = config_of(folder.path), erased_images(folder)
         images = load_data(config, before)
         return cls(config, without(images, applicable(images, before)), before)
 
     @classmethod
-    def of_open(cls, run: OpenRun) -> Source:
+    def of_open(cls, run: OpenRun) -> SourceOfRun:
         """The data of the run itself, which are loaded already."""
         before = erased_images(run.history)
         left = run.images.without({client for one in before for client in one.clients} & set(run.images.clients))
@@ -57,7 +57,7 @@ class Source:
 
 
 def images_taken(
-    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], Source]
+    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], SourceOfRun]
 ) -> ErasedImages:
     """The images that the purge of a request takes; none of a run on nodes, whose images were never here.
 
@@ -77,7 +77,7 @@ def none_here(clients: tuple[ClientId, ...]) -> ErasedImages:
     return ErasedImages(array=None, rows=(), clients=clients, not_reached=(OF_NODES,))
 
 
-def _images_of(source: Source, request: ErasureRequest, patients: OfClients) -> ErasedImages:
+def _images_of(source: SourceOfRun, request: ErasureRequest, patients: OfClients) -> ErasedImages:
     clients = [client for client in request.clients if client in source.images.clients]
     before = applicable(load_data(source.config, source.before), source.before)
     plain = without(divided(source.config, source.before), before)  # those of a backdoor lie elsewhere

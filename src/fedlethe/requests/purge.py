@@ -30,7 +30,7 @@ from fedlethe.history.store import JSON
 from fedlethe.requests.condemned import Condemned, condemned, condemned_in
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
-from fedlethe.requests.images_taken import Source, images_taken, none_here
+from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
 from fedlethe.requests.purge_checks import demand_whole
 from fedlethe.requests.purge_record import abroad, because_of, folders_of, is_purged
 from fedlethe.requests.rebased import rebased_influences
@@ -73,12 +73,12 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run, request)):
-                images = images_taken(target.folder, request, patients, Source.of)
+                images = images_taken(target.folder, request, patients, SourceOfRun.of)
                 _condemn(target, request, abroad(run, request), None, images, [])
 
         # 4. Condemn in the run itself. From here on the purge is BEGUN: a crash leaves condemned files in their place.
         if not done:
-            images = images_taken(run.history, request, patients, lambda _: Source.of_open(run))
+            images = images_taken(run.history, request, patients, lambda _: SourceOfRun.of_open(run))
             _condemn(own, request, request.id, base, images, made)
 
         # 5. Remove what is condemned, in every run. A crash leaves some of it; this step goes through all tombstones,

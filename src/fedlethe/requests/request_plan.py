@@ -97,7 +97,7 @@ def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> Erasur
         _demand_result(run, request, plan.result)
         return plan
     plan = replace(plan, after=after)
-    _demand_no_retraining_beside(run, request, order_of(run, request, plan))
+    _demand_no_retraining_beside(run, request, order_of_request(run, request, plan))
     return plan
 
 
@@ -143,7 +143,7 @@ def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
         raise RequestError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 
-def order_of(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
+def order_of_request(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
     """What `erase` is asked for, to carry a request out by a plan."""
     patients = names_of(run, request.patients)
     clients: tuple[ClientId, ...] = request.clients

@@ -13,8 +13,9 @@ from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
 from fedlethe.requests.carry_out import Carried, Purged
+from fedlethe.requests.checks import Check
 from fedlethe.requests.signing import NewKey
-from fedlethe.requests.verify import Check, Verified
+from fedlethe.requests.verify import Verified
 from tests.cli.output.test_erasures import ERASURE
 
 REQUEST = ErasureRequest(
