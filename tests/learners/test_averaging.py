@@ -13,8 +13,10 @@ from fedlethe.config import resolve
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.averaging import AveragingLearner, schedule_of
+from fedlethe.models import initialise
 from fedlethe.runs.opening import opened_run
 from fedlethe.types import Need
+from fedlethe.vector import to_vector
 from tests.runs.small import HOSPITALS, NETWORK
 
 
@@ -39,6 +41,17 @@ def test_a_retraining_has_a_start_of_its_own_and_is_metered(network: Path) -> No
         held = sum(len(run.data.clients[name].train) for name in HOSPITALS[1:])
         assert meter.cost().examples == 2 * held  # two rounds of one epoch
         assert meter.clients == set(HOSPITALS[1:])
+
+
+def test_the_start_of_a_retraining_follows_from_its_seed(network: Path) -> None:
+    with opened_run(network) as run:
+        config = run.config
+        still = replace(config, local=replace(config.local, learning_rate=1e-12))  # so that the start is all there is
+        for seed in (1, 2):
+            fresh = initialise(config.model, run.data.image_shape[0], len(run.data.classes), seed)
+            start = to_vector(fresh, run.layout)
+            model = Averaging().retrain(replace(run, config=still), HOSPITALS, seed)
+            assert torch.allclose(model, start, atol=1e-5)
 
 
 def test_a_method_is_not_begun_without_what_it_needs(network: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_result_of_others_or_of_a_model_with_erased_clients_is_refused(run: Pa
             carry(run, id, replace(FULL, result=wrong))
     with pytest.raises(FedletheError, match="there is no erasure '0099'"):
         carry(run, id, replace(FULL, result="0099"))
-    carry(run, request(run, OTHER), FULL)
+    carry(run, request(run, OTHER), replace(RETRAIN, repair={"rounds": 1}))
     with pytest.raises(FedletheError, match="may hold hospital-2"):
         carry(run, id, replace(FULL, result=early))
 
