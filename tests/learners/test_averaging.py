@@ -50,7 +50,7 @@ def test_the_start_of_a_retraining_follows_from_its_seed(network: Path) -> None:
         for seed in (1, 2):
             fresh = initialise(config.model, run.data.image_shape[0], len(run.data.classes), seed)
             start = to_vector(fresh, run.layout)
-            model = Averaging().retrain(replace(run, config=still), HOSPITALS, seed)
+            model = AveragingLearner().retrain(replace(run, config=still), HOSPITALS, seed)
             assert torch.allclose(model, start, atol=1e-5)
 
 
