@@ -126,8 +126,10 @@ def held_to(images: npt.NDArray[Any], reading: Reading, before: Collection[Path]
     kept = read.with_name(array_name(array, blank))
     if read == kept and not reading.only_named:
         return images
-    named = reading.only_named
-    held = NamedRows.of(origins(images, np.arange(len(images))), images.shape) if named else _blanked(read, kept, blank)
+    if reading.only_named:
+        held: npt.NDArray[Any] = NamedRows.of(origins(images, np.arange(len(images))), images.shape)
+    else:
+        held = _blanked(read, kept, blank)
     if read not in before:
         remove([read])
     remove(one.path for one in holdings() if one.kind == NAMES)  # a file's name can be a patient's
