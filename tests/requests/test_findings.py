@@ -154,8 +154,8 @@ def test_what_an_audit_found_is_not_lost_by_trying_again_without_one(run: Path) 
     request(run, GONE)
     with opened_run(run) as opened:
         with pytest.raises(FedletheError, match=r"found erasure 0002 'still there' \(request R0001\).*--references"):
-            carry_out(opened, "R0002", ErasurePlan(method="fine_tune", options={}, mask={}, repair={}), KEY)
-        plan = ErasurePlan(method="fine_tune", options={}, mask={}, repair={}, references=3)
+            carry_out(opened, "R0002", ErasurePlan(method="retrain", repair={"rounds": 1}), KEY)
+        plan = ErasurePlan(method="retrain", repair={"rounds": 1}, references=3)
         found = _predicate(carry_out(opened, "R0002", plan, KEY, _finds("gone")))["earlier_findings"]
     assert [(one["erasure"], one["verdict"]) for one in found] == [("0001", "still there"), ("0002", "still there")]
 

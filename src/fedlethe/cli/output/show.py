@@ -22,10 +22,10 @@ from fedlethe.types import Evaluation, Metrics
 
 FAMILIES = {
     "fedlethe.catalogue": "looking",
-    "fedlethe.cli.demo": "training",
+    "fedlethe.cli.demo": "trainings",
     "fedlethe.erasing.record": "erasures",
     "fedlethe.history.request_log": "requests",
-    "fedlethe.learners.training": "training",
+    "fedlethe.learners.training": "trainings",
     "fedlethe.pages.report": "looking",
     "fedlethe.requests.carry_out": "requests",
     "fedlethe.requests.request": "requests",
