@@ -42,6 +42,8 @@ def test_a_text_is_kept_without_them() -> None:
         ("for jane doe", "Jane Doe", "characters 5 to 12"),
         ("p, please", "P", "character 1"),
         ("xMILLERx", "miller", "2 to 7"),
+        ("ＭＩＬＬＥＲ", "miller", "1 to 6"),
+        ("Mu\u0308ller", "Müller", "1 to 6"),
     ],
 )
 def test_a_name_is_refused_by_its_place_and_not_repeated(text: str, name: str, place: str) -> None:

@@ -41,7 +41,7 @@ def test_retraining_without_patients_keeps_the_rest_of_their_client(run: OpenRun
     order = order_for(run.config, ("hospital-1",), ErasurePlan(method="retrain"), patients)
     found = unlearned_for(run, order, run.history, few)
     assert found.guarantee is not None
-    assert "1 patients of hospital-1" in found.guarantee.statement
+    assert "1 patient of hospital-1" in found.guarantee.statement
     unlearned_by(run, ("hospital-1",), order.method, run.history, whole)
     assert "hospital-1" in few.clients
     assert "hospital-1" not in whole.clients

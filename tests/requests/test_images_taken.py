@@ -154,7 +154,7 @@ def test_a_patient_goes_exactly_by_retraining(network: Path, table: Path, tmp_pa
         run, "north", patients=["north2"], plan=ErasurePlan(method="retrain", options={}, mask={}, repair={})
     )
     assert result.erasure.guarantee == Guarantee(
-        "exact", "trained from the initial model without the images of 1 patients of north"
+        "exact", "trained from the initial model without the images of 1 patient of north"
     )
     # The same as a training in which the patient never was, in whose table it has no row.
     rows = [line for line in table.read_text().splitlines() if ",north2," not in line]

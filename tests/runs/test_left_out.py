@@ -239,3 +239,30 @@ def test_the_command_says_it_first(images: Images, after: Path, tmp_path: Path) 
     assert plain.stdout.startswith("left out: south: erased by erasure 0001 of ")
     assert (wrong.returncode, len(wrong.stderr.strip().splitlines())) == (2, 1)
     assert "--take-back east: was not erased" in wrong.stderr
+
+
+def test_who_comes_back_under_another_name_stays_in_from_there(images: Images, tmp_path: Path) -> None:
+    """Its images are known as those of an erased client no more, in no later run."""
+    renamed = {"north": images.held["north"], "west": images.held["west"], "new": images.held["south"]}
+    first = _began(images, tmp_path / "first")
+    done = _next(first, images.table("renamed", renamed), tmp_path / "second", "new")
+    assert (done.left_out_erased, done.taken_back) == ((), ("new",))
+    erased(done.run, "north", plan=FULL)
+    last = _next(done.run / "erasures/0001", images.table("renamed", renamed), tmp_path / "third")
+    assert [left.client for left in last.left_out_erased] == ["north"]
+    assert set(_holds(last.run)) == {"west", "new"}
+
+
+def test_a_run_beside_another_has_no_influences_that_the_other_purged(images: Images, tmp_path: Path) -> None:
+    """The other one's purge reached the run that both began from, and keeps what it rebased for itself."""
+    table, first = images.table("again", images.held), _began(images, tmp_path / "first")
+    beside = _next(first, table, tmp_path / "beside").run
+    other = _next(first, table, tmp_path / "other", "south").run
+    erased(other, "north", plan=ErasurePlan(method="retrain", repair={"rounds": 0}))
+    with opened_run(other) as opened:  # the run of the line goes on
+        erase(opened, order_erasure(opened, ["south"], ErasurePlan(method="influence", repair={"rounds": 0})))
+    with opened_run(beside) as opened:
+        order = order_erasure(opened, ["west"], ErasurePlan(method="influence", repair={"rounds": 0}))
+        with pytest.raises(FedletheError, match="went with a purge; erase by retraining"):
+            erase(opened, order)
+        erase(opened, order_erasure(opened, ["west"], ErasurePlan(method="retrain", repair={"rounds": 0})))

@@ -17,6 +17,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
+from fedlethe.history.keyring import folded
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned
@@ -67,7 +68,7 @@ def refuse_named(flag: str, text: str, names: Sequence[str]) -> None:
     Raises:
         FedletheError: It does; the message does not repeat the name.
     """
-    for found in filter(None, (_of_name(name).search(text) for name in names)):
+    for found in filter(None, (_of_name(folded(name)).search(folded(text)) for name in names)):
         raise _names_a_patient(flag, *found.span())
 
 
@@ -163,7 +164,8 @@ def retrained_without_patients(
 ) -> Unlearned:
     """All rounds again, the clients in part with their other patients."""
     unlearned = method.unlearn(frozenset(forget) - set(patients), history, federation)
-    held = ", ".join(f"{len(names)} patients of {client}" for client, names in sorted(patients.items()))
+    counts = ((client, len(names)) for client, names in sorted(patients.items()))
+    held = ", ".join(f"{count} patient{'s' if count > 1 else ''} of {client}" for client, count in counts)
     return replace(
         unlearned, guarantee=Guarantee("exact", f"trained from the initial model without the images of {held}")
     )

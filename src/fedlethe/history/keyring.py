@@ -171,8 +171,7 @@ class Keyring:
 
     def mention(self, client: ClientId, patient: str) -> str:
         """The same of a name as it may stand in a text: in capitals or small letters."""
-        folded = unicodedata.normalize("NFKC", patient).casefold()
-        return self.pseudonym(client, canonical(["in a text", folded]))
+        return self.pseudonym(client, canonical(["in a text", folded(patient)]))
 
     def images(self) -> Key | None:
         """The key of the images' fingerprints; None where none was made yet.
@@ -294,6 +293,16 @@ class Keyring:
         if id not in self._held:
             self._held[id] = self.holder(client, id).read(client, id)
         return self._held[id]
+
+
+def folded(text: str) -> str:
+    """A text in which letters that read the same are the same: capitals, full width, composed or not.
+
+    Example:
+        >>> folded("Kranker") == folded("ＫＲＡＮＫＥＲ"), folded("Ä") == folded("A\u0308")
+        (True, True)
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def destroyed_with(events: Sequence[Event], purge: Event) -> dict[ClientId, list[str]]:

@@ -24,6 +24,7 @@ from fedlethe.history.paths import Kind, name_of, of_erasure
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about
 from fedlethe.history.store import of_round
 from fedlethe.later import torch
+from fedlethe.plugins import GIVEN
 from fedlethe.requests.purge_facts import purge_facts
 from fedlethe.requests.statement import SignedClaim, SignedHead, SignedModel, Statement, plain_json
 from fedlethe.runs.run import OpenRun
@@ -33,6 +34,8 @@ from fedlethe.version import VERSION
 
 IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
 """How clients were told apart, where they were not on machines of their own."""
+
+BY_PROGRAM = "in one process: the clients are parts of the data on one machine, as the Python program named them"
 
 ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"
 
@@ -178,6 +181,7 @@ def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
 
 def _run(run: OpenRun) -> dict[str, Any]:
     document = read_run_document(run.path)
+    by_program = run.config.source_name == GIVEN
     facts: Mapping[str, Any] = document["run"]
     return {
         "id": run.history.ledger.run_id,
@@ -197,5 +201,5 @@ def _run(run: OpenRun) -> dict[str, Any]:
             "clients": facts["clients"],
         },
         "configuration_sha256": run.history.ledger.artefacts()["run.toml"].sha256,
-        "identity": IN_PROCESS if run.remote is None else ON_NODES,
+        "identity": ON_NODES if run.remote is not None else BY_PROGRAM if by_program else IN_PROCESS,
     }

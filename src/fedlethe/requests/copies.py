@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def _on_nodes(records: Sequence[dict[str, Any]], clients: Sequence[ClientId]) ->
             "the memory and the temporary files of their SuperNodes"
         )
     if any(one["kind"] == "partition-id" for one in identities.values()):
-        ray = Path(os.environ.get("RAY_TMPDIR") or "/tmp") / "ray"
-        for place in sorted(ray.glob("session_2*")):
+        # Ray's own folder where it is set, else that of temporary files, whose name the shell of the run may have set.
+        folders = {os.environ.get("RAY_TMPDIR") or "/tmp", "/tmp", tempfile.gettempdir()}
+        for place in sorted(place for folder in folders for place in Path(folder).glob("ray/session_2*")):
             yield f"{place}: temporary files of a simulation; remove it when no simulation runs"

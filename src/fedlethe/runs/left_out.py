@@ -46,15 +46,17 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     erased.taken_back(take_back)
     usable, problems = _usable(erased, data.image_shape)
     left, positions, same = list[LeftOut](), dict[ClientId, dict[Split, tuple[int, ...]]](), set[ClientId]()
+    back: set[ClientId] = set()
     for client, held in data.clients.items():
         found = _reason(client, held, erased, usable)
         if found is None:
             continue
-        because, chosen, by_image = found
-        if by_image:
+        because, chosen, owners = found
+        if owners is not None:
             # An erased client's images under a new name: that name can be taken back, though no ledger has it.
             same.add(client)
             if client in take_back:
+                back |= owners
                 continue
         if chosen is None:
             left.append(LeftOut(client=client, because=because))
@@ -67,7 +69,12 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
         if name not in data.clients:
             raise HistoryError(f"--take-back {name}: is not in the data; there is {', '.join(data.clients)}")
     begun = Beginning(
-        after=after, take_back=take_back, left_out=tuple(left), not_checked=tuple(problems), positions=positions
+        after=after,
+        take_back=take_back,
+        came_back=tuple(sorted(back)),
+        left_out=tuple(left),
+        not_checked=tuple(problems),
+        positions=positions,
     )
     # What is left out in part may leave nothing, too, so the data are asked and not the names.
     if not without(data, begun.erased).clients:
@@ -99,25 +106,27 @@ def _usable(erased: ErasedBefore, shape: tuple[int, ...]) -> tuple[list[Prints],
 
 def _reason(
     client: ClientId, held: ClientData, erased: ErasedBefore, usable: Sequence[Prints]
-) -> tuple[str, ChosenRows | None, bool] | None:
-    """Why a client is left out, which of its examples (None for all), and whether only its images tell; or None."""
+) -> tuple[str, ChosenRows | None, frozenset[ClientId] | None] | None:
+    """Why a client is left out, which of its examples (None for all), and whose images alone tell; or None."""
     if (because := erased.clients.get(client)) is not None:
-        return f"{because}; it comes back by --take-back {client}", None, False
+        return f"{because}; it comes back by --take-back {client}", None, None
     gone: dict[Split, npt.NDArray[np.bool_]] = {s: np.zeros(len(held.split(s)), np.bool_) for s in SPLITS}
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
-    by_name = bool(reasons)
+    by_name, owners = bool(reasons), set[ClientId]()
     for owner, where, count in _mark_images(held, erased, usable, gone):
         total = sum(len(mask) for mask in gone.values())
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
         if count >= SHARE * total and owner in erased.clients:
             because = f"{count} of its {total} images are those of {owner}, erased by {where}"
-            return f"{because}; it comes back by --take-back {client}", None, True
+            return f"{because}; it comes back by --take-back {client}", None, frozenset({owner})
+        owners.add(owner)
         reasons.append(f"the same as images of {owner}, erased by {where}")
     if not reasons:
         return None
+    known_by = None if by_name else frozenset(owners)
     if int((~gone["train"]).sum()) < TRAINABLE:
-        return f"too few of its images are left without those {reasons[0]}", None, not by_name
-    return "; ".join(dict.fromkeys(reasons)), gone, not by_name
+        return f"too few of its images are left without those {reasons[0]}", None, known_by
+    return "; ".join(dict.fromkeys(reasons)), gone, known_by
 
 
 def _mark_patients(

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +95,40 @@ def begun_parts(path: Path, after: str | None, stack: ExitStack) -> tuple[Part, 
         FedletheError: The folder is no erasure's, or the runs began from each other in a circle.
     """
     parts: list[Part] = []
-    passed = [path.resolve()]
+    passed, later = [path.resolve()], {_run_id(path)}
     while after is not None:
         history, id = begun_after(path, after, stack)
         path = history.path
         if path in passed:
             raise HistoryError(f"{path}: its run.toml leads back to itself (after = '{after}'); restore it")
         passed.append(path)
-        parts.append(part_of(history, id))
+        parts.append(_unless_purged_beside(part_of(history, id), history, later))
+        later.add(history.ledger.run_id)
         after = read_run_document(path)["run"].get("after")
     return tuple(parts[::-1])
+
+
+def _unless_purged_beside(part: Part, history: RunFolder, later: Collection[str | None]) -> Part:
+    """The part, without influences where a run beside this line of runs purged it: they are rebased in that run now.
+
+    A purge by a run of the line is as it should be: that run keeps them, rebased on its own model.
+
+    Args:
+        part: Of an earlier run.
+        history: That run.
+        later: The ids of the runs that began from it, up to the one that is opened.
+    """
+    by = {event.body["request"].rpartition(" of run ")[2] for event in history.ledger.events("purge")
+          if event.body["erasure"] is None}  # fmt: skip
+    return part if by <= {*later} else replace(part, keep=part.keep - {Need.INFLUENCE, Need.DELTAS})
+
+
+def _run_id(path: Path) -> str | None:
+    """The id of the run in a folder; None where there is none yet."""
+    if not (path / "ledger.db").is_file():
+        return None
+    history = RunFolder(path, (), frozenset())
+    try:
+        return history.ledger.run_id
+    finally:
+        history.close()

@@ -59,6 +59,7 @@ class Returning:
     not_checked: list[str] = field(default_factory=list)
     left_out: dict[ClientId, LeftOut] = field(default_factory=dict)
     _same: set[ClientId] = field(default_factory=set)
+    _back: set[ClientId] = field(default_factory=set)
 
     @classmethod
     def after(cls, parts: Sequence[Part], take_back: Sequence[ClientId], images: bool = True) -> Returning:
@@ -117,7 +118,9 @@ class Returning:
             if owner is None:
                 continue
             self._same.add(client)
-            if client not in self.take_back:
+            if client in self.take_back:
+                self._back |= {owner} - {client}
+            else:
                 how = "" if owner == client else f"its node's key is that of {owner}, "
                 because = f"{how}{self.erased.clients[owner]}; it comes back by take-back={client}"
                 self._leave(grid, client, because)
@@ -132,6 +135,7 @@ class Returning:
                 self._same.add(client)
                 words = f"about {100 * share:.0f} % of its images are those of {owner}, {self.erased.clients[owner]}"
                 if client in self.take_back:
+                    self._back.add(owner)
                     continue
                 # Some images in common can be patients who went to both; a hospital that was renamed has most of them.
                 if share >= SHARE:
@@ -151,7 +155,13 @@ class Returning:
         """
         demand_erased(self.take_back, {*self.names, *self._same})
         left = tuple(self.left_out[client] for client in sorted(self.left_out))
-        return Beginning(after=after, take_back=self.take_back, left_out=left, not_checked=tuple(self.not_checked))
+        return Beginning(
+            after=after,
+            take_back=self.take_back,
+            came_back=tuple(sorted(self._back)),
+            left_out=left,
+            not_checked=tuple(self.not_checked),
+        )
 
 
 def lines(begun: Beginning) -> Iterator[str]:
