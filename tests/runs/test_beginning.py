@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from fedlethe.errors import FedletheError
@@ -28,7 +26,7 @@ def test_it_is_read_back_as_it_was() -> None:
 
 
 def test_the_ledger_is_not_told_which_images_they_were() -> None:
-    assert set(BEGUN.facts()) - set(BEGUN.entry()) == {"positions", "array", "rows", "retained", "came_back"}
+    assert set(BEGUN.facts()) - set(BEGUN.entry()) == {"positions", "array", "rows", "retained"}
     assert BEGUN.entry()["left_out"][1] == {"client": "b", "because": "a patient", "images": 2}
 
 
@@ -47,8 +45,3 @@ def test_it_is_told_in_words() -> None:
 def test_what_cannot_be_is_named_with_its_place() -> None:
     with pytest.raises(FedletheError, match=r"\[run\.beginning\] rows\.0: .*restore the file"):
         Beginning.of({BEGINNING: {"after": "x", "rows": ["one"]}})
-
-
-def test_the_ledger_has_who_came_back_under_another_name_among_those_taken_back() -> None:
-    assert replace(BEGUN, came_back=("w",)).entry()["take_back"] == [*BEGUN.take_back, "w"]
-    assert Beginning().entry() == {}

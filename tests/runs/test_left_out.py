@@ -253,6 +253,17 @@ def test_who_comes_back_under_another_name_stays_in_from_there(images: Images, t
     assert set(_holds(last.run)) == {"west", "new"}
 
 
+def test_a_part_that_came_back_does_not_bring_the_rest(images: Images, tmp_path: Path) -> None:
+    part = images.owners(part=images.held["south"][:20])
+    first = _began(images, tmp_path / "first")
+    done = _next(first, images.table("part", part), tmp_path / "second", "part")
+    erased(done.run, "west", plan=FULL)
+    whole = {**part, "south": images.held["south"][20:]}
+    last = _next(done.run / "erasures/0001", images.table("whole", whole), tmp_path / "third")
+    assert {left.client for left in last.left_out_erased} == {"west", "south"}
+    assert set(_holds(last.run)) == {"north", "part"}
+
+
 def test_a_run_beside_another_has_no_influences_that_the_other_purged(images: Images, tmp_path: Path) -> None:
     """The other one's purge reached the run that both began from, and keeps what it rebased for itself."""
     table, first = images.table("again", images.held), _began(images, tmp_path / "first")

@@ -46,7 +46,6 @@ class Beginning:
     Attributes:
         after: The folder of the erasure whose model it begins from, relative to the run's; None for a fresh model.
         take_back: Who was erased, and takes part again because the user said so by name.
-        came_back: Erased clients whose images came back with one of those, which has another name now.
         left_out: What it does without.
         not_checked: What could not be looked for, and why, in words.
         positions: Of the clients that are left out in part, which examples those are, by split.
@@ -57,7 +56,6 @@ class Beginning:
 
     after: str | None = None
     take_back: tuple[ClientId, ...] = ()
-    came_back: tuple[ClientId, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     not_checked: tuple[str, ...] = ()
     positions: Positions = field(default_factory=dict)
@@ -77,12 +75,8 @@ class Beginning:
         return (erased,)
 
     def entry(self) -> dict[str, Any]:
-        """What the ledger keeps of it: less than run.toml, which says which images those are.
-
-        Who came back under another name is taken back, too, so that a later run does not know the images as erased.
-        """
-        facts = {name: value for name, value in self.facts().items() if name not in (*IMAGES, "came_back")}
-        return {**facts, "take_back": [*self.take_back, *self.came_back]} if facts else facts
+        """What the ledger keeps of it: less than run.toml, which says which images those are."""
+        return {name: value for name, value in self.facts().items() if name not in IMAGES}
 
     def facts(self) -> dict[str, Any]:
         """Plain values for run.toml and the ledger; none for a fresh model."""

@@ -24,12 +24,14 @@ class ErasedBefore:
     Attributes:
         clients: Client to the erasure or purge that it was erased by, in words.
         patients: Of clients erased in part: the same, with what stands for each patient there.
+        returned: Client that was taken back, under whatever name, to who was erased by then: it may have their images.
         prints: The fingerprints that were kept.
         not_checked: What cannot be looked for, in words.
     """
 
     clients: dict[ClientId, str] = field(default_factory=dict)
     patients: dict[ClientId, list[tuple[RunFolder, frozenset[str], str]]] = field(default_factory=dict)
+    returned: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
     prints: list[Prints] = field(default_factory=list)
     not_checked: list[str] = field(default_factory=list)
 
@@ -44,7 +46,9 @@ class ErasedBefore:
 
     def taken_back(self, names: Iterable[ClientId]) -> None:
         """Have these clients, and their patients, take part again."""
+        known = frozenset({*self.clients, *self.patients})
         for name in names:
+            self.returned[name] = self.returned.get(name, frozenset()) | known
             self.clients.pop(name, None)
             self.patients.pop(name, None)
 
@@ -74,6 +78,8 @@ class ErasedBefore:
         self, folder: RunFolder, id: str, clients: Iterable[ClientId], patients: Mapping[ClientId, Sequence[str]]
     ) -> None:
         where = f"erased by erasure {id} of {folder.path}"
+        for client in {*clients}:  # what it brought back is erased again
+            self.returned.pop(client, None)
         self.clients |= {client: where for client in clients if client not in patients}
         for client, names in patients.items():
             self.patients.setdefault(client, []).append((folder, frozenset(names), where))

@@ -7,7 +7,7 @@ comes, by its keyed fingerprint (see `data.prints`), of which an erasure keeps t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,20 +43,19 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
         FedletheError: A name to take back was not erased or is not in the data, or nobody would be left.
     """
     known = {*erased.clients, *erased.patients}
+    returned = dict(erased.returned)  # by earlier runs: what this one takes back is to be found by its images first
     erased.taken_back(take_back)
     usable, problems = _usable(erased, data.image_shape)
     left, positions, same = list[LeftOut](), dict[ClientId, dict[Split, tuple[int, ...]]](), set[ClientId]()
-    back: set[ClientId] = set()
     for client, held in data.clients.items():
-        found = _reason(client, held, erased, usable)
+        found = _reason(client, held, erased, usable, returned.get(client, frozenset()))
         if found is None:
             continue
-        because, chosen, owners = found
-        if owners is not None:
+        because, chosen, by_image = found
+        if by_image:
             # An erased client's images under a new name: that name can be taken back, though no ledger has it.
             same.add(client)
             if client in take_back:
-                back |= owners
                 continue
         if chosen is None:
             left.append(LeftOut(client=client, because=because))
@@ -71,7 +70,6 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     begun = Beginning(
         after=after,
         take_back=take_back,
-        came_back=tuple(sorted(back)),
         left_out=tuple(left),
         not_checked=tuple(problems),
         positions=positions,
@@ -105,28 +103,30 @@ def _usable(erased: ErasedBefore, shape: tuple[int, ...]) -> tuple[list[Prints],
 
 
 def _reason(
-    client: ClientId, held: ClientData, erased: ErasedBefore, usable: Sequence[Prints]
-) -> tuple[str, ChosenRows | None, frozenset[ClientId] | None] | None:
-    """Why a client is left out, which of its examples (None for all), and whose images alone tell; or None."""
+    client: ClientId,
+    held: ClientData,
+    erased: ErasedBefore,
+    usable: Sequence[Prints],
+    returned: Collection[ClientId],
+) -> tuple[str, ChosenRows | None, bool] | None:
+    """Why a client is left out, which of its examples (None for all), and whether only its images tell; or None."""
     if (because := erased.clients.get(client)) is not None:
-        return f"{because}; it comes back by --take-back {client}", None, None
+        return f"{because}; it comes back by --take-back {client}", None, False
     gone: dict[Split, npt.NDArray[np.bool_]] = {s: np.zeros(len(held.split(s)), np.bool_) for s in SPLITS}
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
-    by_name, owners = bool(reasons), set[ClientId]()
-    for owner, where, count in _mark_images(held, erased, usable, gone):
+    by_name = bool(reasons)
+    for owner, where, count in _mark_images(held, erased, usable, gone, returned):
         total = sum(len(mask) for mask in gone.values())
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
         if count >= SHARE * total and owner in erased.clients:
             because = f"{count} of its {total} images are those of {owner}, erased by {where}"
-            return f"{because}; it comes back by --take-back {client}", None, frozenset({owner})
-        owners.add(owner)
+            return f"{because}; it comes back by --take-back {client}", None, True
         reasons.append(f"the same as images of {owner}, erased by {where}")
     if not reasons:
         return None
-    known_by = None if by_name else frozenset(owners)
     if int((~gone["train"]).sum()) < TRAINABLE:
-        return f"too few of its images are left without those {reasons[0]}", None, known_by
-    return "; ".join(dict.fromkeys(reasons)), gone, known_by
+        return f"too few of its images are left without those {reasons[0]}", None, not by_name
+    return "; ".join(dict.fromkeys(reasons)), gone, not by_name
 
 
 def _mark_patients(
@@ -156,11 +156,16 @@ def _stands_for(folder: RunFolder, client: ClientId, name: str, among: frozenset
 
 
 def _mark_images(
-    held: ClientData, erased: ErasedBefore, usable: Sequence[Prints], gone: ChosenRows
+    held: ClientData,
+    erased: ErasedBefore,
+    usable: Sequence[Prints],
+    gone: ChosenRows,
+    returned: Collection[ClientId],
 ) -> Iterator[tuple[ClientId, str, int]]:
     """Mark the images whose fingerprints were kept: whose they were, by which erasure, and how many.
 
-    Of a patient that has one image of an erased patient the others are marked, too: it is the same one.
+    Of a patient that has one image of an erased patient the others are marked, too: it is the same one. The images of
+    `returned` came back with this client before, because the user said so.
     """
     # Prints are made once for each key, since all erasures of one run share it and making them reads every image.
     made: dict[str, dict[Split, npt.NDArray[np.str_]]] = {}
@@ -173,7 +178,7 @@ def _mark_images(
             (one.clients, erased.clients, True),
             (one.patients, erased.patients, False),
         ):
-            for owner in sorted({*owners} & {*known}):
+            for owner in sorted({*owners} & {*known} - {*returned}):
                 hits = {split: np.isin(mine[split], list(owners[owner])) & ~gone[split] for split in SPLITS}
                 if not whole:  # a client that was erased as a whole may share a patient with one that stays
                     hits = _same_patients(held, hits)

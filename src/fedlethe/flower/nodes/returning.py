@@ -41,6 +41,7 @@ class Returning:
 
     Attributes:
         take_back: Who was erased and takes part again.
+        returned: Who was taken back by an earlier run, to who was erased by then: it may have their images.
         erased: Who was erased and does not.
         names: All who were erased, taken back or not.
         known: Who was met in the runs before, by the digest of the node's key.
@@ -58,8 +59,8 @@ class Returning:
     sketches: dict[ClientId, list[str]] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
     left_out: dict[ClientId, LeftOut] = field(default_factory=dict)
+    returned: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
     _same: set[ClientId] = field(default_factory=set)
-    _back: set[ClientId] = field(default_factory=set)
 
     @classmethod
     def after(cls, parts: Sequence[Part], take_back: Sequence[ClientId], images: bool = True) -> Returning:
@@ -75,6 +76,7 @@ class Returning:
         found.names = frozenset({*erased.clients, *erased.patients})
         for part in parts:
             found.known |= known_identities(_folder(part).path)
+        found.returned = dict(erased.returned)
         erased.taken_back(found.take_back)
         if images:
             found._read_sketches([_folder(part) for part in parts])
@@ -118,9 +120,7 @@ class Returning:
             if owner is None:
                 continue
             self._same.add(client)
-            if client in self.take_back:
-                self._back |= {owner} - {client}
-            else:
+            if client not in self.take_back:
                 how = "" if owner == client else f"its node's key is that of {owner}, "
                 because = f"{how}{self.erased.clients[owner]}; it comes back by take-back={client}"
                 self._leave(grid, client, because)
@@ -128,14 +128,16 @@ class Returning:
     def compare(self, grid: RetainedGrid, sketches: Mapping[ClientId, Sequence[str]]) -> None:
         """Take those off the grid whose images are an erased client's."""
         for client in sorted(set(sketches) - set(self.left_out)):
+            back = self.returned.get(client, frozenset())
             for owner, known in sorted(self.sketches.items()):
+                if owner in back:
+                    continue
                 share = shared(sketches[client], known)
                 if not share:
                     continue
                 self._same.add(client)
                 words = f"about {100 * share:.0f} % of its images are those of {owner}, {self.erased.clients[owner]}"
                 if client in self.take_back:
-                    self._back.add(owner)
                     continue
                 # Some images in common can be patients who went to both; a hospital that was renamed has most of them.
                 if share >= SHARE:
@@ -158,7 +160,6 @@ class Returning:
         return Beginning(
             after=after,
             take_back=self.take_back,
-            came_back=tuple(sorted(self._back)),
             left_out=left,
             not_checked=tuple(self.not_checked),
         )
