@@ -257,6 +257,18 @@ class _Plain(nn.Module):
         return outputs
 
 
+class _Scaled(_Plain):
+    """One whose setting is a plain number."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layer(rows) * self.scale
+        return outputs
+
+
 def _margin(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return nn.functional.multi_margin_loss(outputs, labels)
 
@@ -270,6 +282,18 @@ def test_what_was_not_handed_over_again_or_is_another_is_not_trained_with(
 ) -> None:
     """A retraining on another loss, or through another network of the same weights, is no retraining."""
     fedlethe.train(_Plain(), clients, out=tmp_path / "run", rounds=1, loss=_margin)
+    smoothed = fedlethe.train(
+        _Scaled(1.0), clients, out=tmp_path / "settings", rounds=1, loss=nn.CrossEntropyLoss(label_smoothing=0.1)
+    )
+    assert smoothed.erase("east").id == "0001"
+    wrong: tuple[tuple[nn.Module, Any, str], ...] = (  # settings that neither the code nor what it prints shows
+        (_Scaled(1.0), nn.CrossEntropyLoss(label_smoothing=0.6), "another loss"),
+        (_Scaled(1.0), nn.CrossEntropyLoss(torch.tensor([1.0, 5.0]), label_smoothing=0.1), "another loss"),
+        (_Scaled(9.0), nn.CrossEntropyLoss(label_smoothing=0.1), "another network"),
+    )
+    for model, loss, match in wrong:
+        with pytest.raises(ConfigError, match=match):
+            fedlethe.open_run(tmp_path / "settings", model, clients, loss).erase("west", method="retrain")
     for model, loss, match in (
         (_Plain(), None, "was trained with a loss; hand it over: loss="),
         (_Plain(), _smoothed, "was trained with another loss"),

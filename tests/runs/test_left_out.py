@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ from fedlethe.errors import FedletheError
 from fedlethe.history.entries import BEGAN
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.requests.verify import verify_ledger
+from fedlethe.runs.erased_before import ErasedBefore
+from fedlethe.runs.left_out import compared
 from fedlethe.runs.opening import opened_run
+from fedlethe.runs.past import begun_parts
+from fedlethe.runs.preparing import prepare
 from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import erased
 
@@ -258,10 +263,12 @@ def test_a_part_that_came_back_does_not_bring_the_rest(images: Images, tmp_path:
     first = _began(images, tmp_path / "first")
     done = _next(first, images.table("part", part), tmp_path / "second", "part")
     erased(done.run, "west", plan=FULL)
-    whole = {**part, "south": images.held["south"][20:]}
-    last = _next(done.run / "erasures/0001", images.table("whole", whole), tmp_path / "third")
-    assert {left.client for left in last.left_out_erased} == {"west", "south"}
-    assert set(_holds(last.run)) == {"north", "part"}
+    with ExitStack() as stack:
+        found = ErasedBefore.before(begun_parts(tmp_path / "third", "../second/erasures/0001", stack))
+        assert set(found.clients) == {"south", "west"}  # by its own name it stays out
+        assert found.returned == {"part": {"south"}}  # and nobody else has leave for its images
+        last = compared(prepare(resolve(images.table("part", part))).images, found, "x", ())
+    assert [left.client for left in last.left_out] == ["west"]
 
 
 def test_a_run_beside_another_has_no_influences_that_the_other_purged(images: Images, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -32,30 +33,42 @@ class GivenModel:
 
     is_given = True
 
-    def facts(self) -> dict[str, str]:
-        """What a run keeps, to know them again: digests of the network's structure and code, and of the loss's code."""
+    def facts(self, shape: Sequence[int], classes: int) -> dict[str, str]:
+        """What a run keeps, to know them again: digests of structure and code, and answers to fixed questions.
+
+        Code alone does not tell settings that neither it nor what it prints shows, so both are asked, too: the network,
+        with fixed weights, for its outputs on fixed inputs, and the loss for its value and gradient on fixed outputs.
+
+        Args:
+            shape: Of one example.
+            classes: How many outputs a loss is asked about.
+        """
         if self.network is None:
             return {}
         kinds = {type(module) for module in self.network.modules()}
         code = sorted(_code(kind) for kind in kinds if not kind.__module__.startswith("torch."))
-        return {
+        facts = {
             "network": _digest(repr(self.network), *code),
             "loss": "" if self.loss is None else _digest(_code(self.loss)),
+            "network_answers": _figures(_answers(self.network, shape)),
         }
+        return facts if self.loss is None else {**facts, "loss_answers": _figures(_judged(self.loss, classes))}
 
-    def demand(self, known: Mapping[str, str], where: str) -> None:
+    def demand(self, known: Mapping[str, str], shape: Sequence[int], classes: int, where: str) -> None:
         """Refuse another network or loss than a run was trained with; of a run that is read without them, nothing.
 
         Args:
             known: What the run keeps (see `facts`).
+            shape: See `facts`.
+            classes: See `facts`.
             where: Names the run.
 
         Raises:
-            ConfigError: The structure or the code differs.
+            ConfigError: The structure, the code or the answers differ.
         """
-        for what, digest in self.facts().items():
-            if digest != known.get(what, digest):
-                lacking = what == "loss" and not digest
+        for name, value in self.facts(shape, classes).items():
+            if name in known and not _alike(value, known[name]):
+                what, lacking = name.partition("_")[0], name == "loss" and not value
                 hand = "hand it over: loss=..." if lacking else "hand over the one that it was trained with"
                 raise ConfigError(f"{where}: was trained with {'a' if lacking else 'another'} {what}; {hand}")
 
@@ -82,3 +95,41 @@ def _code(thing: object) -> str:
 
 def _digest(*parts: str) -> str:
     return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _answers(network: nn.Module, shape: Sequence[int]) -> torch.Tensor:
+    """The mean outputs of a copy with fixed weights on fixed inputs, as it evaluates and as it trains."""
+    held = copy.deepcopy(network).cpu()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        for tensor in held.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand_like(tensor) * 0.2 + 0.01)  # above 0, since some are variances
+        inputs = torch.rand((4, *shape)) * 2 - 1
+        return torch.cat([held.train(mode)(inputs).float().mean(dim=0).flatten() for mode in (False, True)])
+
+
+def _judged(loss: Loss, classes: int) -> torch.Tensor:
+    """A loss of fixed outputs and labels, and the size of its gradient for each class."""
+    outputs = torch.linspace(-2, 2, 8 * classes).reshape(8, classes).sin_().requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        value = loss(outputs, torch.arange(8) % classes)
+        (gradient,) = torch.autograd.grad(value, outputs)
+    return torch.cat([value.detach().reshape(1), gradient.abs().sum(dim=0)])
+
+
+def _figures(values: torch.Tensor) -> str:
+    return " ".join(f"{value:.5g}" for value in values.tolist())
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two facts are the same; figures may differ as sums do from machine to machine."""
+    pairs = list(zip(one.split(), other.split(), strict=False))
+    try:
+        figures = [(float(a), float(b)) for a, b in pairs]
+    except ValueError:
+        return one == other
+    return len(one.split()) == len(other.split()) and all(
+        math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-5) for a, b in figures
+    )

@@ -78,8 +78,9 @@ class ErasedBefore:
         self, folder: RunFolder, id: str, clients: Iterable[ClientId], patients: Mapping[ClientId, Sequence[str]]
     ) -> None:
         where = f"erased by erasure {id} of {folder.path}"
-        for client in {*clients}:  # what it brought back is erased again
-            self.returned.pop(client, None)
+        # What these brought back is erased again, and nobody has leave for their images any more.
+        gone = {*clients}
+        self.returned = {name: owners - gone for name, owners in self.returned.items() if name not in gone}
         self.clients |= {client: where for client in clients if client not in patients}
         for client, names in patients.items():
             self.patients.setdefault(client, []).append((folder, frozenset(names), where))

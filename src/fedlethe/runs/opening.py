@@ -59,8 +59,6 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
     with ExitStack() as stack:
         config, history = stack.enter_context(opened_folder(path))
         config = config if given is None else given.put_into(config)
-        if isinstance(config.model, GivenModel):
-            config.model.demand(facts.get(GIVEN, {}), str(path))
         config.demand_code(str(path))
         parts = earlier(path, stack)
         erased = erased_images(history)
@@ -76,6 +74,9 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
             raise HistoryError(
                 f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"
             )
+        if isinstance(config.model, GivenModel):
+            shape, classes = prepared.data.image_shape, len(prepared.data.classes)
+            config.model.demand(facts.get(GIVEN, {}), shape, classes, str(path))
         if difference := prepared.layout.difference(history.layout.shapes):
             raise HistoryError(f"{path}: holds a run of another model: {difference}")
         yield OpenRun(**vars(prepared), path=path, history=history, earlier=parts)

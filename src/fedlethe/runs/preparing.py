@@ -101,6 +101,10 @@ def run_document(prepared: Prepared, begun: Beginning) -> Document:
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
         **({OUTSIDE: outside} if (outside := prepared.config.outside()) else {}),
-        **({GIVEN: model.facts()} if isinstance(model := prepared.config.model, GivenModel) else {}),
+        **(
+            {GIVEN: model.facts(prepared.data.image_shape, len(prepared.data.classes))}
+            if isinstance(model := prepared.config.model, GivenModel)
+            else {}
+        ),
     }
     return {**prepared.config.document(), "run": facts}
