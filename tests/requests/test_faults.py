@@ -27,7 +27,7 @@ from fedlethe.federation.train import train
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import REPLACED
 from fedlethe.history.request_log import requests_of
-from fedlethe.learners import training
+from fedlethe.learners import averaging
 from fedlethe.learners.training import train_run
 from fedlethe.models import MODELS
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
@@ -67,7 +67,7 @@ class Tiny:
 def _begin(run: Path) -> None:
     """Train for the first round alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "train", _first_round)
+        patch.setattr(averaging, "train", _first_round)
         _train(run)
 
 
