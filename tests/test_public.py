@@ -319,3 +319,51 @@ def _not_reached(certificate: Path) -> list[str]:
 
     found: list[str] = json.loads(unchecked(certificate.read_bytes(), certificate))["predicate"]["purge"]["not_reached"]
     return found
+
+
+class _Frozen(nn.Module):
+    """A network whose own `train` returns nothing, with a module that is random by numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+
+    def train(self, mode: bool = True) -> Any:
+        super().train(mode)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layers(rows)
+        return outputs + np.random.default_rng().normal() * 1e-3 if self.training else outputs
+
+
+class _Counting:
+    """A loss that works in place and has a state."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self.asked += 1
+        outputs /= 2.0
+        return nn.functional.cross_entropy(outputs, labels) * (1 + self.asked)
+
+
+def test_odd_networks_and_losses_are_trained_and_known_again(clients: dict[str, Any], tmp_path: Path) -> None:
+    loss = _Counting()
+    run = fedlethe.train(_Frozen(), clients, out=tmp_path / "run", rounds=1, loss=loss)
+    assert loss.asked == 0  # it stays the caller's
+    assert run.erase("west", method="retrain").guarantee is not None
+    again = fedlethe.open_run(tmp_path / "run", _Frozen(), clients, _Counting())
+    assert again.erase("east", method="retrain").guarantee is not None
+
+
+def test_the_certificate_says_how_a_network_was_known_again(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    key = fedlethe.new_key(tmp_path / "key")
+    asked = run.request("east", reason="withdrew", by="the tests")
+    carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
+    from fedlethe.requests.signing import unchecked
+
+    assert carried.certificate is not None
+    said = json.loads(unchecked(carried.certificate.read_bytes(), carried.certificate))["predicate"]["run"]["model"]
+    assert "not by all that they can do" in said

@@ -217,6 +217,8 @@ def _table(part: Any, key: str) -> Document | None:
 
 def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
     """What was handed over from Python, for a run's configuration to find."""
+    import copy  # a loss may have a state, and every training begins with the one that it was given with
+
     from fedlethe.data.given import GivenSource, of_clients
     from fedlethe.later import nn
     from fedlethe.models.given import GivenModel
@@ -226,6 +228,6 @@ def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
         raise ConfigError(f"model: a {type(model).__name__} was given; give a torch.nn.Module or a name")
     if loss is not None and model is None:
         raise ConfigError("loss: goes with a torch.nn.Module; a model with a name is trained on cross-entropy")
-    network = None if model is None else GivenModel(network=model, loss=loss)
+    network = None if model is None else GivenModel(network=model, loss=copy.deepcopy(loss))
     source = None if data is None else GivenSource(images=of_clients(data))
     return Given(model=network, source=source)

@@ -35,6 +35,11 @@ from fedlethe.version import VERSION
 IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
 """How clients were told apart, where they were not on machines of their own."""
 
+HANDED_OVER = (
+    "handed over by a Python program; it, and its loss if it has one, are known again by their code and by their "
+    "answers to a few fixed questions, not by all that they can do"
+)
+
 BY_PROGRAM = "in one process: the clients are parts of the data on one machine, as the Python program named them"
 
 ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"
@@ -193,7 +198,7 @@ def _run(run: OpenRun) -> dict[str, Any]:
         },
         "seed": run.config.seed,
         "division_seed": run.config.division_seed,
-        "model": run.config.model_name,
+        "model": HANDED_OVER if run.config.model_name == GIVEN else run.config.model_name,
         "rounds": run.history.rounds,
         "data": {
             "source": run.config.source_name,

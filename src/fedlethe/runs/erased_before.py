@@ -48,7 +48,9 @@ class ErasedBefore:
         """Have these clients, and their patients, take part again."""
         known = frozenset({*self.clients, *self.patients})
         for name in names:
-            self.returned[name] = self.returned.get(name, frozenset()) | known
+            # By its own name it has leave for its own images; under another it may be any of them.
+            leave = frozenset({name}) if name in known else known
+            self.returned[name] = self.returned.get(name, frozenset()) | leave
             self.clients.pop(name, None)
             self.patients.pop(name, None)
 
@@ -79,7 +81,7 @@ class ErasedBefore:
     ) -> None:
         where = f"erased by erasure {id} of {folder.path}"
         # What these brought back is erased again, and nobody has leave for their images any more.
-        gone = {*clients}
+        gone = {client for client in clients if client not in patients}
         self.returned = {name: owners - gone for name, owners in self.returned.items() if name not in gone}
         self.clients |= {client: where for client in clients if client not in patients}
         for client, names in patients.items():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class Prepared:
         """What clients descend."""
         model = self.config.model
         given = model.loss if isinstance(model, GivenModel) else None
-        return CROSS_ENTROPY if given is None else GivenLoss(given)
+        return CROSS_ENTROPY if given is None else GivenLoss(copy.deepcopy(given))
 
     def inputs(self, examples: Examples) -> Examples:
         """Some images as the network takes them."""
