@@ -284,3 +284,35 @@ def test_a_run_beside_another_has_no_influences_that_the_other_purged(images: Im
         with pytest.raises(FedletheError, match="went with a purge; erase by retraining"):
             erase(opened, order)
         erase(opened, order_erasure(opened, ["west"], ErasurePlan(method="retrain", repair={"rounds": 0})))
+
+
+def test_another_erased_hospitals_images_do_not_come_in_with_who_is_taken_back(images: Images, tmp_path: Path) -> None:
+    run, held = tmp_path / "first", images.held
+    train_run(resolve(images.table("all", held)), run)
+    erased(run, "south", plan=FULL)
+    erased(run, "west", plan=FULL)
+    after = run / "erasures/0002"
+    merged = {"north": held["north"], "west": [*held["west"], *held["south"]]}
+    done = _next(after, images.table("merged", merged), tmp_path / "own", "west")
+    (left,) = done.left_out_erased
+    assert (left.client, left.images) == ("west", len(held["south"]))
+    assert "the same as images of south" in left.because
+    assert _holds(done.run)["west"] <= _pixels(images, held["west"])
+    renamed = {"north": held["north"], "new": [*held["west"], *held["south"][:3]]}
+    done = _next(after, images.table("new", renamed), tmp_path / "new", "new")
+    (left,) = done.left_out_erased
+    assert (left.client, left.images) == ("new", 3)
+    assert _holds(done.run)["new"] <= _pixels(images, held["west"])
+    with opened_folder(done.run) as (_, history):
+        (event,) = history.ledger.events(BEGAN)
+    assert event.body["came_with"] == {"new": ["west"]}
+
+
+def test_a_patient_of_who_came_back_under_another_name_is_left_out_alone(images: Images, tmp_path: Path) -> None:
+    renamed = {"north": images.held["north"], "west": images.held["west"], "new": images.held["south"]}
+    table = images.table("renamed", renamed)
+    done = _next(_began(images, tmp_path / "first"), table, tmp_path / "second", "new")
+    erased(done.run, "new", plan=ErasurePlan(method="retrain"), patients=["s0"])
+    last = _next(done.run / "erasures/0001", table, tmp_path / "third")
+    assert [(left.client, left.images) for left in last.left_out_erased] == [("new", 5)]
+    assert len(_holds(last.run)["new"]) == 25

@@ -175,7 +175,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "run": _Shape({"id": _hex(32), "format": _is_count}, {}),
     "began": _Shape(
         {"after": _is_text, "take_back": _list_of(_is_client), "left_out": _list_of(_is_left_out)},
-        {"not_checked": _list_of(_is_text)},
+        {"not_checked": _list_of(_is_text), "came_with": _are_patients},
     ),
     "round": _Shape(
         {"round": _is_count, "evaluation": _is_json, "seconds": _is_number, "recording_seconds": _is_number}, {}

@@ -46,6 +46,7 @@ class Beginning:
     Attributes:
         after: The folder of the erasure whose model it begins from, relative to the run's; None for a fresh model.
         take_back: Who was erased, and takes part again because the user said so by name.
+        came_with: Client that was taken back under another name, to the erased clients whose images it brings.
         left_out: What it does without.
         not_checked: What could not be looked for, and why, in words.
         positions: Of the clients that are left out in part, which examples those are, by split.
@@ -56,6 +57,7 @@ class Beginning:
 
     after: str | None = None
     take_back: tuple[ClientId, ...] = ()
+    came_with: Mapping[ClientId, tuple[ClientId, ...]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     not_checked: tuple[str, ...] = ()
     positions: Positions = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Beginning:
         if self.after is None:
             return {}
         plain: dict[str, Any] = TypeAdapter(Beginning).dump_python(self, mode="json", exclude_none=True)
-        return plain
+        return plain if self.came_with else {name: value for name, value in plain.items() if name != "came_with"}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Beginning:

@@ -24,7 +24,7 @@ class ErasedBefore:
     Attributes:
         clients: Client to the erasure or purge that it was erased by, in words.
         patients: Of clients erased in part: the same, with what stands for each patient there.
-        returned: Client that was taken back, under whatever name, to who was erased by then: it may have their images.
+        returned: Client that was taken back under another name, to the erased clients whose images it brought.
         prints: The fingerprints that were kept.
         not_checked: What cannot be looked for, in words.
     """
@@ -44,20 +44,20 @@ class ErasedBefore:
             found._take(part.history, part.erasure)
         return found
 
-    def taken_back(self, names: Iterable[ClientId]) -> None:
-        """Have these clients, and their patients, take part again."""
-        known = frozenset({*self.clients, *self.patients})
+    def taken_back(
+        self, names: Iterable[ClientId], came_with: Mapping[ClientId, Iterable[ClientId]] | None = None
+    ) -> None:
+        """Have these clients, and their patients, take part again; with whose images, where it was another's name."""
         for name in names:
-            # By its own name it has leave for its own images; under another it may be any of them.
-            leave = frozenset({name}) if name in known else known
-            self.returned[name] = self.returned.get(name, frozenset()) | leave
+            if owners := frozenset((came_with or {}).get(name, ())):
+                self.returned[name] = self.returned.get(name, frozenset()) | owners
             self.clients.pop(name, None)
             self.patients.pop(name, None)
 
     def _take(self, folder: RunFolder, last: str | None) -> None:
         # 1. Who was taken back when this run began: earlier runs' erasures of them do not count from here on.
         for event in folder.ledger.events(BEGAN):
-            self.taken_back(event.body["take_back"])
+            self.taken_back(event.body["take_back"], event.body.get("came_with", {}))
         # 2. Purged requests, whether or not their erasures lie on the way: their images are gone for good.
         ids = []
         for request in requests_of(folder.ledger).values():

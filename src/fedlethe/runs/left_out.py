@@ -43,20 +43,22 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
         FedletheError: A name to take back was not erased or is not in the data, or nobody would be left.
     """
     known = {*erased.clients, *erased.patients}
-    returned = dict(erased.returned)  # by earlier runs: what this one takes back is to be found by its images first
     erased.taken_back(take_back)
     usable, problems = _usable(erased, data.image_shape)
     left, positions, same = list[LeftOut](), dict[ClientId, dict[Split, tuple[int, ...]]](), set[ClientId]()
+    came_with: dict[ClientId, tuple[ClientId, ...]] = {}
     for client, held in data.clients.items():
-        found = _reason(client, held, erased, usable, returned.get(client, frozenset()))
+        leave, named = erased.returned.get(client, frozenset()), client in take_back
+        if named and client not in known:
+            # An erased client's images under a new name: that name can be taken back, though no ledger has it.
+            if owners := _whose(held, erased, usable):
+                same.add(client)
+                came_with[client] = tuple(sorted(owners))
+            leave |= owners
+        found = _reason(client, held, erased, usable, leave, named)
         if found is None:
             continue
-        because, chosen, by_image = found
-        if by_image:
-            # An erased client's images under a new name: that name can be taken back, though no ledger has it.
-            same.add(client)
-            if client in take_back:
-                continue
+        because, chosen = found
         if chosen is None:
             left.append(LeftOut(client=client, because=because))
         else:
@@ -70,6 +72,7 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     begun = Beginning(
         after=after,
         take_back=take_back,
+        came_with=came_with,
         left_out=tuple(left),
         not_checked=tuple(problems),
         positions=positions,
@@ -107,26 +110,45 @@ def _reason(
     held: ClientData,
     erased: ErasedBefore,
     usable: Sequence[Prints],
-    returned: Collection[ClientId],
-) -> tuple[str, ChosenRows | None, bool] | None:
-    """Why a client is left out, which of its examples (None for all), and whether only its images tell; or None."""
+    leave: Collection[ClientId],
+    named: bool,
+) -> tuple[str, ChosenRows | None] | None:
+    """Why a client is left out, and which of its examples (None for all); or None.
+
+    One that is named to be taken back is not left out as a whole, but without the images of others than `leave`.
+    """
     if (because := erased.clients.get(client)) is not None:
-        return f"{because}; it comes back by --take-back {client}", None, False
-    gone: dict[Split, npt.NDArray[np.bool_]] = {s: np.zeros(len(held.split(s)), np.bool_) for s in SPLITS}
+        return f"{because}; it comes back by --take-back {client}", None
+    gone = _none_of(held)
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
-    by_name = bool(reasons)
-    for owner, where, count in _mark_images(held, erased, usable, gone, returned):
-        total = sum(len(mask) for mask in gone.values())
+    for owner, where, count in _mark_images(held, erased, usable, gone, leave):
+        total = _size(gone)
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
-        if count >= SHARE * total and owner in erased.clients:
+        if count >= SHARE * total and owner in erased.clients and not named:
             because = f"{count} of its {total} images are those of {owner}, erased by {where}"
-            return f"{because}; it comes back by --take-back {client}", None, True
+            return f"{because}; it comes back by --take-back {client}", None
         reasons.append(f"the same as images of {owner}, erased by {where}")
     if not reasons:
         return None
     if int((~gone["train"]).sum()) < TRAINABLE:
-        return f"too few of its images are left without those {reasons[0]}", None, not by_name
-    return "; ".join(dict.fromkeys(reasons)), gone, not by_name
+        return f"too few of its images are left without those {reasons[0]}", None
+    return "; ".join(dict.fromkeys(reasons)), gone
+
+
+def _whose(held: ClientData, erased: ErasedBefore, usable: Sequence[Prints]) -> frozenset[ClientId]:
+    """The erased clients of whose images these are: of so many that it was renamed; else of any at all."""
+    gone = _none_of(held)
+    counts = [(owner, count) for owner, _, count in _mark_images(held, erased, usable, gone, ())]
+    most = frozenset(owner for owner, count in counts if count >= SHARE * _size(gone))
+    return most or frozenset(owner for owner, _ in counts)
+
+
+def _none_of(held: ClientData) -> ChosenRows:
+    return {split: np.zeros(len(held.split(split)), np.bool_) for split in SPLITS}
+
+
+def _size(rows: ChosenRows) -> int:
+    return sum(len(mask) for mask in rows.values())
 
 
 def _mark_patients(
@@ -160,12 +182,12 @@ def _mark_images(
     erased: ErasedBefore,
     usable: Sequence[Prints],
     gone: ChosenRows,
-    returned: Collection[ClientId],
+    leave: Collection[ClientId],
 ) -> Iterator[tuple[ClientId, str, int]]:
     """Mark the images whose fingerprints were kept: whose they were, by which erasure, and how many.
 
     Of a patient that has one image of an erased patient the others are marked, too: it is the same one. The images of
-    `returned` came back with this client before, because the user said so.
+    `leave` are in this client because the user said so.
     """
     # Prints are made once for each key, since all erasures of one run share it and making them reads every image.
     made: dict[str, dict[Split, npt.NDArray[np.str_]]] = {}
@@ -178,7 +200,7 @@ def _mark_images(
             (one.clients, erased.clients, True),
             (one.patients, erased.patients, False),
         ):
-            for owner in sorted({*owners} & {*known} - {*returned}):
+            for owner in sorted({*owners} & {*known} - {*leave}):
                 hits = {split: np.isin(mine[split], list(owners[owner])) & ~gone[split] for split in SPLITS}
                 if not whole:  # a client that was erased as a whole may share a patient with one that stays
                     hits = _same_patients(held, hits)

@@ -41,7 +41,6 @@ class Returning:
 
     Attributes:
         take_back: Who was erased and takes part again.
-        returned: Who was taken back by an earlier run, to who was erased by then: it may have their images.
         erased: Who was erased and does not.
         names: All who were erased, taken back or not.
         known: Who was met in the runs before, by the digest of the node's key.
@@ -59,7 +58,7 @@ class Returning:
     sketches: dict[ClientId, list[str]] = field(default_factory=dict)
     not_checked: list[str] = field(default_factory=list)
     left_out: dict[ClientId, LeftOut] = field(default_factory=dict)
-    returned: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
+    _came_with: dict[ClientId, set[ClientId]] = field(default_factory=dict)
     _same: set[ClientId] = field(default_factory=set)
 
     @classmethod
@@ -76,7 +75,6 @@ class Returning:
         found.names = frozenset({*erased.clients, *erased.patients})
         for part in parts:
             found.known |= known_identities(_folder(part).path)
-        found.returned = dict(erased.returned)
         erased.taken_back(found.take_back)
         if images:
             found._read_sketches([_folder(part) for part in parts])
@@ -120,7 +118,9 @@ class Returning:
             if owner is None:
                 continue
             self._same.add(client)
-            if client not in self.take_back:
+            if client in self.take_back:
+                self._came_with.setdefault(client, set()).add(owner)
+            else:
                 how = "" if owner == client else f"its node's key is that of {owner}, "
                 because = f"{how}{self.erased.clients[owner]}; it comes back by take-back={client}"
                 self._leave(grid, client, because)
@@ -128,7 +128,7 @@ class Returning:
     def compare(self, grid: RetainedGrid, sketches: Mapping[ClientId, Sequence[str]]) -> None:
         """Take those off the grid whose images are an erased client's."""
         for client in sorted(set(sketches) - set(self.left_out)):
-            back = self.returned.get(client, frozenset())
+            back = self.erased.returned.get(client, frozenset())
             for owner, known in sorted(self.sketches.items()):
                 if owner in back:
                     continue
@@ -137,10 +137,11 @@ class Returning:
                     continue
                 self._same.add(client)
                 words = f"about {100 * share:.0f} % of its images are those of {owner}, {self.erased.clients[owner]}"
-                if client in self.take_back:
+                if client in self.take_back and client not in self.names:
+                    self._came_with.setdefault(client, set()).add(owner)
                     continue
                 # Some images in common can be patients who went to both; a hospital that was renamed has most of them.
-                if share >= SHARE:
+                if share >= SHARE and client not in self.take_back:
                     self._leave(grid, client, f"{words}; it comes back by take-back={client}")
                     break
                 self.not_checked.append(f"{client} takes part: {words}; over nodes single images cannot be left out")
@@ -160,6 +161,7 @@ class Returning:
         return Beginning(
             after=after,
             take_back=self.take_back,
+            came_with={client: tuple(sorted(owners)) for client, owners in sorted(self._came_with.items())},
             left_out=left,
             not_checked=tuple(self.not_checked),
         )
