@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners.training import train_run
+from fedlethe.requests.signing import unchecked
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import Guarantee
 from tests.learners.test_closed_form import images_of
 from tests.requests.acting import (
     PLAIN,
+    certified,
     document,
     erased,
     images_of_patients,
@@ -180,3 +183,19 @@ def test_the_run_goes_on_when_the_hospital_s_images_are_gone_from_the_data(
             pass
     finally:
         table.write_text("\n".join(rows) + "\n")
+
+
+def test_the_same_pixels_at_another_hospital_stay_and_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "cache"))
+    table = images_of(tmp_path / "images", ("north", "south", "west"), seed=0)
+    folder, lines = table.parent, table.read_text().splitlines()
+    shutil.copy(folder / "north-0-0.png", folder / "copy.png")
+    table.write_text("\n".join([*lines, "copy.png,no,south,south0,train"]) + "\n")
+    run = trained(tmp_path / "run", of_table(table))
+    carried = erased(run, "north", plan=ErasurePlan())
+    assert carried.request.purge == "done"
+    content = json.loads(unchecked(certified(carried).read_bytes(), certified(carried)))
+    words = "images of south: 1 have the same pixels as images that were erased, and stay"
+    assert words in content["predicate"]["purge"]["not_reached"]

@@ -168,12 +168,13 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     clear(images, (kept, *own))
     clear(images, (kept,))
     if images:
-        _demand_none(images)
+        _demand_none(images, kept)
 
 
-def _demand_none(images: frozenset[str]) -> None:
-    """Hold the cache against what was to be taken out of it."""
-    if left := [held.path for held in holdings() if held.kind != NAMES and held.may_hold(images)]:
+def _demand_none(images: frozenset[str], kept: Path) -> None:
+    """Hold the cache against what was to be taken out of it. In the blanked copy only others can have such pixels."""
+    there = (held for held in holdings() if held.kind != NAMES and held.path != kept)
+    if left := [held.path for held in there if held.may_hold(images)]:
         raise DataError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
 
 

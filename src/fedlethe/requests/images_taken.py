@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.config import RunConfig
+from fedlethe.data.cache import origins
 from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, identities, kept_array, without
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
@@ -105,8 +106,20 @@ def _images_of(source: SourceOfRun, request: ErasureRequest, patients: OfClients
         not_reached=(
             *beyond_reach(identities(found), _kept([*source.before, found])),
             *([OF_PROGRAM] if source.config.source_name == GIVEN else []),
+            *_others_have(plain, found),
         ),
     )
+
+
+def _others_have(data: FederatedData, found: ErasedImages) -> Iterator[str]:
+    """That others who stay have images of the same pixels, under other names: theirs are not taken out."""
+    images, array = identities(found), _array(data)
+    if not images or data.owners is None:
+        return
+    rows = np.setdiff1d(np.arange(len(array)), found.rows)
+    same = [row for row, identity in zip(rows.tolist(), origins(array, rows), strict=True) if identity in images]
+    if owners := sorted({str(owner) for owner in data.owners[same]} - {""}):
+        yield f"images of {', '.join(owners)}: {len(same)} have the same pixels as images that were erased, and stay"
 
 
 def _kept(erased: Sequence[ErasedImages]) -> tuple[Path, ...]:
