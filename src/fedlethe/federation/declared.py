@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Objective
@@ -76,6 +76,6 @@ class DeclaredFederation:
 
     def _demand(self, need: Need) -> None:
         if need not in self.needs:
-            raise FedletheError(
+            raise ConfigError(
                 f"{self.name}: uses '{need.value}', which it did not declare; add Need.{need.name} to its `needs`"
             )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.history.history import History, keeps_delta
 from fedlethe.types import ClientId, Need, Vector
 from fedlethe.vector import Layout
@@ -104,6 +104,6 @@ class DeclaredHistory:
 
     def _demand(self, need: Need) -> None:
         if need not in self._needs:
-            raise FedletheError(
+            raise ConfigError(
                 f"{self._reader}: reads {need.value}, which it did not declare; add Need.{need.name} to its `needs`"
             )

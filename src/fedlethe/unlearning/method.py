@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from fedlethe.errors import HistoryError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.declared import DeclaredFederation
 from fedlethe.federation.federation import Federation
 from fedlethe.history.declared import DeclaredHistory
@@ -99,7 +99,7 @@ def unlearn(
     """
     name = method_name(method)
     if (problem := undeclared(type(method))) is not None:
-        raise HistoryError(f"{name}: {problem}")
+        raise ConfigError(f"{name}: {problem}")
     gone = frozenset(forget)
     took_part = gone & entered(history)
     final = history.final()
@@ -109,7 +109,7 @@ def unlearn(
     read = DeclaredHistory(history, method.needs, name)
     unlearned = method.unlearn(took_part, read, DeclaredFederation(reachable, gone, method.needs, name))
     if (call := read.written_to()) is not None:
-        raise HistoryError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
+        raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
     demand_fit(unlearned, history.layout, name)
     return replace(unlearned, model=history.layout.floor_variances(unlearned.model.clone(), final))
 
@@ -121,17 +121,17 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
         FedletheError: It is of another type or shape, or not finite; the message names the method.
     """
     if not isinstance(unlearned, Unlearned):
-        raise HistoryError(f"{name}: gives a {type(unlearned).__name__}; return Unlearned(model=...)")
+        raise ConfigError(f"{name}: gives a {type(unlearned).__name__}; return Unlearned(model=...)")
     vectors = {"its model": unlearned.model, **{f"influences['{k}']": v for k, v in unlearned.influences.items()}}
     for what, vector in vectors.items():
         if not isinstance(vector, torch.Tensor):
-            raise HistoryError(f"{name}: {what} is a {type(vector).__name__}; give a float32 tensor ({layout.size},)")
+            raise ConfigError(f"{name}: {what} is a {type(vector).__name__}; give a float32 tensor ({layout.size},)")
         if vector.shape != (layout.size,) or vector.dtype != torch.float32:
-            raise HistoryError(
+            raise ConfigError(
                 f"{name}: {what} has shape {tuple(vector.shape)}, {vector.dtype}; give ({layout.size},), torch.float32"
             )
         if not bool(torch.isfinite(vector).all()):
-            raise HistoryError(f"{name}: {what} is not finite; choose milder options")
+            raise ConfigError(f"{name}: {what} is not finite; choose milder options")
 
 
 def undeclared(kind: Any) -> str | None:
