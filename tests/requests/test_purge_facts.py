@@ -48,6 +48,13 @@ def test_copies_in_the_run_folder_are_named_by_the_certificate_and_by_verify(sma
     named = [" ".join(words.split(": ")[1:2]) for words in carried.unnamed]
     assert named == ["backup.bin", "erasures.bak", "global_checkpoints/old.pt"]  # the pages went with the purge
     assert predicate(certified(carried))["purge"]["unnamed"] == list(carried.unnamed)
+    first = predicate(certified(carried).with_name("certificate-before-purge.json"))
+    assert first["purge"]["pages"].endswith(
+        "pages and pictures of `report`, which can show images of the clients, lie in the run folders; the purge "
+        "removes them"
+    )
+    assert predicate(certified(carried))["purge"]["pages"] == "no page or picture of `report` lies in the run folders"
+    assert not any("was ever in the run folder" in words for words in first["not_covered"])
     checks = {check.what: check for check in verify_certificate(certified(carried), public, small).checks}
     assert checks["other files"].result == "not checked"
     assert all(copy in checks["other files"].words for copy in named)

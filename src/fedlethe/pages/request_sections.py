@@ -133,6 +133,7 @@ def _certificate(statement: dict[str, Any]) -> list[PageTable]:
         *((subject["name"], subject["digest"]["sha256"]) for subject in statement["subject"]),
         ("purge", f"{purge['state']}; {files} files"),
         ("copies", purge["backups"]),
+        ("pages", purge["pages"]),
         *([("the certificate before the purge", purge["first_certificate"])] if "first_certificate" in purge else []),
         *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
         *(("not reached", said) for said in purge.get("not_reached", ())),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,31 +23,18 @@ from fedlethe.history.paths import Kind, name_of, of_erasure
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about
 from fedlethe.history.store import of_round
 from fedlethe.later import torch
-from fedlethe.plugins import GIVEN
 from fedlethe.requests.purge_facts import purge_facts
+from fedlethe.requests.run_facts import run_facts
 from fedlethe.requests.statement import SignedClaim, SignedHead, SignedModel, Statement, plain_json
 from fedlethe.runs.run import OpenRun
 from fedlethe.runs.run_toml import read_run_document
 from fedlethe.types import Evaluation
 from fedlethe.version import VERSION
 
-IN_PROCESS = "in one process: the clients are parts of the data on one machine, as the configuration names them"
-"""How clients were told apart, where they were not on machines of their own."""
-
-HANDED_OVER = (
-    "handed over by a Python program; it, and its loss if it has one, are known again by their code and by their "
-    "answers to a few fixed questions, not by all that they can do"
-)
-
-BY_PROGRAM = "in one process: the clients are parts of the data on one machine, as the Python program named them"
-
-ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"
-
 NOT_COVERED = (
-    "Copies of models and files that left the run folder before the purge: released models, exports, backups of "
-    "unsealed files, and of sealed ones together with their keys.",
-    "The clients' own images and whatever else they hold; nothing of theirs was ever in the run folder but what their "
-    "updates were made into.",
+    "Copies of models and files that left the run folder before the purge: released models, exports, pages of "
+    "`report`, backups of unsealed files, and of sealed ones together with their keys.",
+    "The images themselves, at the clients or where the data's source reads them, and whatever else the clients hold.",
     "What the retained clients' updates took up from global models that held the erased client's, where the claim is "
     "'evidence'.",
     "Blocks that a drive keeps after a file was deleted.",
@@ -185,26 +171,11 @@ def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
 
 
 def _run(run: OpenRun) -> dict[str, Any]:
-    document = read_run_document(run.path)
-    by_program = run.config.source_name == GIVEN
-    facts: Mapping[str, Any] = document["run"]
-    return {
-        "id": run.history.ledger.run_id,
-        "code": {
-            "fedlethe": VERSION,
-            "trained_with": facts["version"],
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "seed": run.config.seed,
-        "division_seed": run.config.division_seed,
-        "model": HANDED_OVER if run.config.model_name == GIVEN else run.config.model_name,
-        "rounds": run.history.rounds,
-        "data": {
-            "source": run.config.source_name,
-            "fingerprint": facts["data_fingerprint"],
-            "clients": facts["clients"],
-        },
-        "configuration_sha256": run.history.ledger.artefacts()["run.toml"].sha256,
-        "identity": ON_NODES if run.remote is not None else BY_PROGRAM if by_program else IN_PROCESS,
+    facts = read_run_document(run.path)["run"]
+    code = {
+        "fedlethe": VERSION,
+        "trained_with": facts["version"],
+        "torch": torch.__version__,
+        "python": platform.python_version(),
     }
+    return {**run_facts(run.config, facts, run.history), "code": code}

@@ -42,6 +42,7 @@ def purge_facts(run: OpenRun, request: ErasureRequest, purged: bool, due: str | 
         "backups": backups if store.encrypt else "The files were not encrypted: copies of them can be read.",
         "remains": _remains(run, request, purged),
         "unnamed": list(not_in_ledger(run)),
+        "pages": _pages(run, purged),
     }
     if purged:
         listed, gone = _gone(run, request)
@@ -63,6 +64,14 @@ def not_in_ledger(run: OpenRun) -> Iterator[str]:
     """
     for folder in folders_of(run):
         yield from _not_in(folder)
+
+
+def _pages(run: OpenRun, purged: bool) -> str:
+    """Whether pages of `report` lie in the run folders now, and what the purge does with them."""
+    if not (count := sum(len(pages(folder)) for folder in folders_of(run))):
+        return "no page or picture of `report` lies in the run folders"
+    then = "" if purged else "; the purge removes them"
+    return f"{count} pages and pictures of `report`, which can show images of the clients, lie in the run folders{then}"
 
 
 def _not_in(folder: RunFolder) -> Iterator[str]:

@@ -17,7 +17,7 @@ from fedlethe.erasing.claims import Claim
 from fedlethe.history.entries import Artefact
 
 STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:fedlethe:erasure:2"
+PREDICATE = "urn:fedlethe:erasure:3"
 
 PURGED = "done"
 """The state of a purge that was made."""

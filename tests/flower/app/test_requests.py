@@ -16,8 +16,8 @@ from fedlethe.flower.nodes.messages import EVALUATE, TRAIN
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, purge_due
-from fedlethe.requests.certificate_facts import ON_NODES
 from fedlethe.requests.request import listed, open_request
+from fedlethe.requests.run_facts import ON_NODES
 from fedlethe.requests.signing import new_signing_key, signing_key
 from fedlethe.requests.verify import verify_certificate, verify_ledger
 from fedlethe.runs.opening import opened_run
