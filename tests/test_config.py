@@ -71,7 +71,7 @@ def test_options_reach_their_constructor() -> None:
         ({"method": {"oblivion": {}}}, "no method 'oblivion'"),
         ({"seed": "x"}, "seed"),
         ({"seed": True}, "seed: a whole number is wanted, not true"),
-        ({"federation": {"rounds": True}}, "federation 'rounds': a number is wanted, not true"),
+        ({"federation": {"rounds": True}}, "federation 'rounds': a whole number is wanted, not true"),
         ({"local": {"learning_rate": True}}, "local 'learning_rate': a number is wanted, not true"),
         (
             {"recipe": {"g": {"method": "influence", "repair": {"rouns": 2}}}},

@@ -73,11 +73,11 @@ def test_a_call_gets_its_options_and_what_it_asks_for() -> None:
     ("name", "options", "words"),
     [
         ("Net", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
-        ("Net", {"size": "x"}, "'size': input should be a valid integer"),
+        ("Net", {"size": "x"}, "'size': a whole number is wanted, not 'x'"),
         ("made", {"sise": 3}, "no option 'sise'; did you mean 'size'"),
-        ("made", {"size": "x"}, "'size': input should be a valid integer"),
+        ("made", {"size": "x"}, "'size': a whole number is wanted, not 'x'"),
         ("made", {"size": True}, "'size': a whole number is wanted, not true"),
-        ("made", {}, "'size': field required"),
+        ("made", {}, "'size': is missing; give it"),
         ("made", {"size": 1, "in_channels": 3}, "no option 'in_channels'"),
     ],
 )

@@ -216,7 +216,7 @@ class RunConfig:
             "seed": self.seed,
             "encrypt": self.encrypt,
             "data": {"source": self.source_name, **options_of(self.source)},
-            "partition": plain(self.partition),
+            "partition": plain(self.partition.in_full()),
             "execution": plain(self.execution),
             **({} if self.backdoor is None else {"backdoor": plain(self.backdoor)}),
         }
@@ -227,7 +227,7 @@ class RunConfig:
             **common,
             "model": {"name": self.model_name, **options_of(self.model)},
             "federation": plain(self.federation),
-            "local": plain(self.local),
+            "local": plain(self.local.in_full()),
             "history": plain(self.history),
             **({"method": {**self.method_tables}} if self.method_tables else {}),
             **({"recipe": {name: plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),

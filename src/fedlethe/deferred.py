@@ -106,7 +106,7 @@ class Outside(Generic[T]):
             check_names("option", self.options, by_name, self.where)
         for name, one in named.items():
             if one.default is one.empty and one.kind is not one.VAR_KEYWORD and name not in self.options:
-                raise ConfigError(f"{self.where} '{name}': field required")
+                raise ConfigError(f"{self.where} '{name}': is missing; give it")
         try:
             hints = get_type_hints(vars(kind).get("__init__") if isinstance(kind, type) else kind)
         except Exception:  # annotations that cannot be read are not checked

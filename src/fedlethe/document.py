@@ -20,6 +20,20 @@ T = TypeVar("T")
 Document: TypeAlias = dict[str, Any]
 """A configuration as TOML gives it: tables of plain values."""
 
+OF_CHOICE: Mapping[str, Mapping[str, Mapping[str | None, tuple[str, ...]]]] = {
+    "partition": {
+        "scheme": {
+            None: ("clients",),  # the data may name their sites, or be dealt out to so many
+            "site": (),
+            "iid": ("clients",),
+            "dirichlet": ("clients", "alpha"),
+            "quantity": ("quantities",),
+        }
+    },
+    "local": {"optimizer": {None: ("momentum",), "sgd": ("momentum",), "adam": (), "adamw": ()}},
+}
+"""Tables, the key in each that chooses, and for each choice the options that it uses and not every choice does."""
+
 
 def read_toml(path: Path) -> Document:
     """Read a TOML file.
@@ -48,8 +62,27 @@ def parse_toml(content: bytes, where: Path) -> Document:
         raise ConfigError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
 
 
+def unused(key: str, table: Mapping[str, Any]) -> list[str]:
+    """The options in a table of this key that its choice does not use.
+
+    Example:
+        >>> unused("partition", {"scheme": "iid", "clients": 3, "alpha": 0.5})
+        ['alpha']
+    """
+    found: list[str] = []
+    for chooser, choices in OF_CHOICE.get(key, {}).items():
+        used = choices.get(table.get(chooser), ())
+        options = dict.fromkeys(option for every in choices.values() for option in every)
+        found += [option for option in options if option in table and option not in used]
+    return found
+
+
 def layered(*layers: Document) -> Document:
-    """Documents one over the other. A table that names another data source or model replaces the one below it."""
+    """Documents one over the other.
+
+    A table that names another data source or model replaces the one below it. One that chooses anew (another scheme of
+    the partition, another optimizer) takes from below only what its choice uses.
+    """
     result: Document = {}
     for layer in layers:
         for key, value in layer.items():
@@ -59,7 +92,9 @@ def layered(*layers: Document) -> Document:
             elif any(name in value and value[name] != below.get(name) for name in ("source", "name")):
                 result[key] = dict(value)
             else:
-                result[key] = layered(dict(below), dict(value))
+                merged = layered(dict(below), dict(value))
+                dropped = [option for option in unused(key, merged) if option not in value]
+                result[key] = {name: item for name, item in merged.items() if name not in dropped}
     return result
 
 
@@ -85,18 +120,8 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
     built: T = checked(kind, dict(values), where)
     for name, value in values.items():
-        if not _is_number_for_number(value, getattr(built, name)):
-            raise ConfigError(f"{where} '{name}': a number is wanted, not {str(value).lower()}")
+        _demand_taken_as_given(value, getattr(built, name), f"{where} '{name}'")
     return built
-
-
-def _is_number_for_number(given: Any, taken: Any) -> bool:
-    """Whether no true or false was taken for a number, which they are to Python and not to who wrote them."""
-    if isinstance(given, bool):
-        return isinstance(taken, bool) or not isinstance(taken, (int, float))
-    if isinstance(given, (list, tuple)) and isinstance(taken, (list, tuple)):
-        return all(map(_is_number_for_number, given, taken))
-    return True
 
 
 def checked(kind: Any, value: Any, where: str) -> Any:
@@ -105,15 +130,64 @@ def checked(kind: Any, value: Any, where: str) -> Any:
     Raises:
         FedletheError: It is none.
     """
-    if kind is int and isinstance(value, bool):
-        raise ConfigError(f"{where}: a whole number is wanted, not {str(value).lower()}")
     try:
-        return TypeAdapter(kind).validate_python(value)
+        taken = TypeAdapter(kind).validate_python(value)
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
-        place = " ".join([where, *(f"'{part}'" for part in first["loc"] if isinstance(part, str))])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{place}: {message[0].lower()}{message[1:]}") from None
+        place, at = where, value
+        for name in first["loc"]:
+            if not isinstance(at, Mapping):
+                break  # what follows is a place in a list, or pydantic's name of a type
+            place, at = f"{place} '{name}'", at.get(name)
+        raise ConfigError(f"{place}: {_problem(first)}") from None
+    _demand_taken_as_given(value, taken, where)
+    return taken
+
+
+WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a text",
+    "path": "a path",
+    "dict": "a table",
+    "mapping": "a table",
+    "dataclass": "a table",
+    "list": "a list",
+    "tuple": "a list",
+}
+"""What pydantic's kinds of errors begin with, in a reader's words."""
+
+
+def _problem(error: Any) -> str:
+    """What pydantic found, in plain words, with the value."""
+    kind, given = error["type"], _shown(error["input"])
+    if kind == "missing":
+        return "is missing; give it"
+    if kind == "value_error":
+        message = error["msg"].removeprefix("Value error, ")
+        return f"{message[0].lower()}{message[1:]}"
+    if kind == "literal_error":
+        return f"{error['ctx']['expected']} is wanted, not {given}"
+    wanted = WANTED.get(kind.split("_")[0])
+    return f"{wanted} is wanted, not {given}" if wanted else f"{given} cannot be taken ({error['msg']}); correct it"
+
+
+def _shown(value: Any) -> str:
+    """A value as who wrote it knows it, cut where it is long."""
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _demand_taken_as_given(given: Any, taken: Any, where: str) -> None:
+    """Refuse a text or a true that was taken for a number, or a number for a true: they are such to Python alone."""
+    if isinstance(given, (list, tuple)) and isinstance(taken, (list, tuple)):
+        for one, as_one in zip(given, taken, strict=False):
+            _demand_taken_as_given(one, as_one, where)
+    if not isinstance(taken, (bool, int, float)) or not isinstance(given, (str, bool, int, float)):
+        return
+    if isinstance(given, str) or isinstance(given, bool) != isinstance(taken, bool):
+        raise ConfigError(f"{where}: {WANTED[type(taken).__name__]} is wanted, not {_shown(given)}")
 
 
 def check_names(what: str, given: Iterable[str], known: Iterable[str], where: str) -> None:

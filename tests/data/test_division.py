@@ -108,8 +108,8 @@ def cases(draw: st.DrawFn) -> tuple[LabelledImages, Partition, int]:
     scheme = draw(st.sampled_from(schemes))
     partition = Partition(
         scheme=scheme,
-        clients=draw(st.integers(1, 4)),
-        alpha=draw(st.sampled_from([0.3, 1.0, 100.0])),
+        clients=draw(st.integers(1, 4)) if scheme in ("iid", "dirichlet") else None,
+        alpha=draw(st.sampled_from([0.3, 1.0, 100.0])) if scheme == "dirichlet" else None,
         quantities=(0.3, 0.5) if scheme == "quantity" else (),
         max_examples=draw(st.sampled_from([None, 7])),
         allow_one_class=True,
@@ -177,3 +177,27 @@ def test_a_seed_of_its_own_is_one_division_for_runs_of_several_seeds() -> None:
     seeds = [resolve({"seed": seed, "partition": {"seed": 5}}).division_seed for seed in (1, 2)]
     assert seeds == [5, 5]
     assert resolve({"seed": 3}).division_seed == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "partition", "said"),
+    [
+        (source([0, 1] * 50, sites=["b"] * 40 + ["a"] * 60), Partition(clients=3), "clients = 3: the data name their"),
+        (
+            source([0, 1] * 35, splits=["train"] * 40 + ["test"] * 30),
+            Partition(clients=2, test_fraction=0.3),
+            "test_fraction = 0.3: the data say which images to test on; leave it out",
+        ),
+    ],
+)
+def test_an_option_that_changes_nothing_for_these_images_is_told(
+    images: LabelledImages, partition: Partition, said: str
+) -> None:
+    with pytest.raises(FedletheError, match=f"partition: {said}"):
+        divide(images, partition, 0).demand_options_used()
+
+
+def test_options_that_count_are_not_held_against_anybody() -> None:
+    images = source([0, 1] * 50, sites=["b"] * 40 + ["a"] * 60)
+    for partition in (Partition(test_fraction=0.3), Partition(scheme="iid", clients=3), Partition()):
+        divide(images, partition, 0).demand_options_used()

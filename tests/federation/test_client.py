@@ -93,6 +93,14 @@ def test_every_optimizer_is_the_one_that_is_named(name: str) -> None:
     assert optimizer.param_groups[0]["weight_decay"] == 0.1
 
 
+def test_momentum_is_of_sgd() -> None:
+    assert LocalTraining().in_full().momentum == LocalTraining().make_optimizer(_network()).param_groups[0]["momentum"]
+    assert LocalTraining(momentum=0.5).in_full().momentum == 0.5
+    assert LocalTraining(optimizer="adam").in_full().momentum is None
+    with pytest.raises(ValueError, match="momentum is of optimizer 'sgd', and this is 'adam'; leave it out"):
+        LocalTraining(optimizer="adam", momentum=0.5)
+
+
 def test_simulated_vectors_round_trip() -> None:
     network = _network()
     layout = Layout.of(network)

@@ -23,6 +23,20 @@ def test_the_configuration_is_that_of_the_training(network: Path, closed: Path) 
     assert config_for(CLOSED, network).learner == "closed-form"  # what is asked for, not what is there
 
 
+def test_options_that_older_versions_wrote_unused_are_no_options_that_were_asked_for(tmp_path: Path) -> None:
+    facts = {"version": "1", "data_fingerprint": "f", "clients": ["a"]}
+    older = {"clients": 5, "alpha": 0.5, "test_fraction": 0.2, "allow_one_class": True}
+    tables = {"partition": older, "local": {"optimizer": "adam", "momentum": 0.9}}
+    (tmp_path / "run.toml").write_text(toml_text({**tables, "run": facts}))
+    held = read_run_document(tmp_path)
+    assert (held["partition"], held["local"]) == ({"allow_one_class": True}, {"optimizer": "adam"})
+    assert config_of(tmp_path).partition.allow_one_class
+    divided = {"partition": {**older, "scheme": "dirichlet", "alpha": 0.3}, "local": {"momentum": 0.5}}
+    (tmp_path / "run.toml").write_text(toml_text({**divided, "run": facts}))
+    held = read_run_document(tmp_path)
+    assert (held["partition"]["alpha"], held["partition"]["clients"], held["local"]) == (0.3, 5, {"momentum": 0.5})
+
+
 def test_a_folder_opens_without_its_data(network: Path) -> None:
     with opened_folder(network) as (config, history):
         assert history.clients == HOSPITALS

@@ -133,7 +133,7 @@ def assignments(images: LabelledImages, groups: Groups, partition: Partition, se
         yield assignment
         return
     _refuse_too_many(images, partition)
-    names = tuple(sorted(f"client-{number}" for number in range(_number_of_clients(partition))))
+    names = tuple(sorted(f"client-{number}" for number in range(partition.number_of_clients)))
     _refuse_unknown(partition, names)
     # Only Dirichlet's proportions can leave a client too little; what else is drawn comes out the same in numbers.
     for draw in range(DRAWS if partition.scheme == "dirichlet" else 1):
@@ -153,10 +153,6 @@ def _by_site(images: LabelledImages, groups: Groups) -> Assignment:
     return Assignment(tuple(sites.tolist()), clients.astype(np.int64), held.argmax(axis=1))
 
 
-def _number_of_clients(partition: Partition) -> int:
-    return len(partition.quantities) or partition.clients
-
-
 def _refuse_unknown(partition: Partition, names: Sequence[ClientId]) -> None:
     for client in partition.leave_out:
         if client not in names:
@@ -164,7 +160,7 @@ def _refuse_unknown(partition: Partition, names: Sequence[ClientId]) -> None:
 
 
 def _refuse_too_many(images: LabelledImages, partition: Partition) -> None:
-    available, wanted = len(images.labels), _number_of_clients(partition)
+    available, wanted = len(images.labels), partition.number_of_clients
     if wanted > available:
         raise DataError(f"partition: {wanted} clients are more than the {available} images; simulate fewer")
     if partition.counts and sum(partition.quantities) > available:
@@ -174,11 +170,11 @@ def _refuse_too_many(images: LabelledImages, partition: Partition) -> None:
 
 def _simulated(groups: Groups, partition: Partition, generator: np.random.Generator) -> Labels:
     """The client of each group, shape (G,); NOBODY where none gets it."""
-    count = _number_of_clients(partition)
+    count = partition.number_of_clients
     home = np.full(len(groups.sizes), NOBODY, dtype=np.int64)
     if partition.scheme == "dirichlet":
         for label in range(groups.labels.max() + 1):
-            shares = generator.dirichlet(np.full(count, partition.alpha))
+            shares = generator.dirichlet(np.full(count, partition.concentration))
             _deal(home, groups, groups.labels == label, shares, generator)
         return home
     shares = np.full(count, 1.0 / count)

@@ -88,8 +88,21 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
                 public=_public_examples(images, np.flatnonzero(public[groups.of])),
                 owners=_owners(everybody if is_by_site(images, partition) else assignment),
                 groups=images.groups,
+                without_effect=_without_effect(images, partition),
             )
     raise DataError(problem)
+
+
+def _without_effect(images: LabelledImages, partition: Partition) -> str:
+    """The option that changes nothing for these images, and why; empty where each one that was given counts."""
+    if partition.clients is not None and is_by_site(images, partition):
+        return (
+            f"clients = {partition.clients}: the data name their sites, and each is a client; leave it out, or set the "
+            'scheme to "iid" or "dirichlet"'
+        )
+    if partition.test_fraction is not None and images.splits is not None:
+        return f"test_fraction = {partition.test_fraction:g}: the data say which images to test on; leave it out"
+    return ""
 
 
 def _owners(assignment: Assignment) -> Names:
@@ -114,7 +127,7 @@ def _splits(groups: Groups, assignment: Assignment, partition: Partition, seed: 
             # A generator for each client and class: what one site holds does not move another's test images.
             order = numpy_generator(seed, "partition", "test", name, label).permutation(members)
             middles = np.cumsum(groups.sizes[order]) - groups.sizes[order] / 2
-            due += partition.test_fraction * int(groups.sizes[members].sum())
+            due += partition.share_to_test * int(groups.sizes[members].sum())
             held_out = order[:-1][middles[:-1] < due]  # one group at least is left to train on
             splits[held_out] = TEST
             due -= int(groups.sizes[held_out].sum())
@@ -160,7 +173,7 @@ def _problem(clients: Mapping[ClientId, ClientData], classes: Sequence[str], par
     """What keeps a client from taking part, in one line; empty if nothing does."""
     remedy = "divide in another way, add data, or leave the client out (leave_out)"
     if partition.scheme == "dirichlet":
-        remedy = f"(after {DRAWS} draws) raise alpha = {partition.alpha:g}, simulate fewer clients or add data"
+        remedy = f"(after {DRAWS} draws) raise alpha = {partition.concentration:g}, simulate fewer clients or add data"
     if not clients:
         return "leave_out: no client would be left; keep at least one"
     for name, data in clients.items():

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.reading import EVERYTHING, Reading
-from fedlethe.errors import DataError
+from fedlethe.errors import ConfigError, DataError
 from fedlethe.later import torch
 from fedlethe.types import ClientId
 
@@ -145,6 +145,7 @@ class FederatedData:
         public: Unlabelled images that no client owns; None where there are none.
         owners: Shape (N,): whose each of the source's images is, used or not; '' for nobody's.
         groups: Shape (N,): the patient or lesion of each, where it is known.
+        without_effect: Says which option of the partition changes nothing for these images; '' where each counts.
     """
 
     clients: Mapping[ClientId, ClientData]
@@ -155,6 +156,16 @@ class FederatedData:
     public: Examples | None = None
     owners: Names | None = None
     groups: Names | None = None
+    without_effect: str = ""
+
+    def demand_options_used(self) -> None:
+        """Refuse an option of the partition that was given and changes nothing.
+
+        Raises:
+            FedletheError: There is one.
+        """
+        if self.without_effect:
+            raise ConfigError(f"partition: {self.without_effect}")
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout, load_vector, to_vector
 
 CROSS_ENTROPY = CrossEntropy()
+MOMENTUM = 0.9
+"""Of SGD, where none is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +33,7 @@ class LocalTraining:
         batch_size: Images in one gradient step.
         optimizer: 'sgd', 'adam' or 'adamw', made anew in every round.
         learning_rate: Step size.
-        momentum: Of SGD; the others do not use it.
+        momentum: Of SGD, 0.9 if None; the others have none.
         weight_decay: L2 penalty (decoupled for 'adamw').
         clip: L2 norm that each step's gradient is clipped to; infinity clips nothing.
     """
@@ -40,7 +42,7 @@ class LocalTraining:
     batch_size: int = 32
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: float = 0.05
-    momentum: float = 0.9
+    momentum: float | None = None
     weight_decay: float = 0.0
     clip: float = math.inf
 
@@ -50,12 +52,18 @@ class LocalTraining:
                 raise ValueError(f"{name} must be a finite number above 0, not {getattr(self, name)}")
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
-        if not 0 <= self.momentum < 1:
+        if self.momentum is not None and self.optimizer != "sgd":
+            raise ValueError(f"momentum is of optimizer 'sgd', and this is '{self.optimizer}'; leave it out")
+        if self.momentum is not None and not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), not {self.momentum}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a finite number of at least 0, not {self.weight_decay}")
         if not self.clip > 0:
             raise ValueError(f"clip must be above 0 (inf clips nothing), not {self.clip}")
+
+    def in_full(self) -> LocalTraining:
+        """The same, with the momentum that SGD has where none is given."""
+        return replace(self, momentum=MOMENTUM) if self.optimizer == "sgd" and self.momentum is None else self
 
     def batches(self, num_examples: int, generator: torch.Generator) -> Iterator[npt.NDArray[np.int64]]:
         """Positions of the images of each step, shape (b,), b <= batch_size: a fresh shuffle for each pass.
@@ -74,9 +82,8 @@ class LocalTraining:
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """A fresh optimiser for the network's parameters."""
         if self.optimizer == "sgd":
-            return torch.optim.SGD(
-                network.parameters(), self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
-            )
+            momentum = self.in_full().momentum or 0.0
+            return torch.optim.SGD(network.parameters(), self.learning_rate, momentum, weight_decay=self.weight_decay)
         adam = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
         return adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
 

@@ -24,7 +24,7 @@ from fedlethe.runs.past import begun_after, begun_parts, earlier
 from fedlethe.runs.preparing import prepare, run_document
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
-from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text
+from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text, without_unused
 from fedlethe.runs.where_to_begin import beginning, held_beginning
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import to_vector
@@ -89,7 +89,9 @@ def train_run(
     _demand_free_or_run(out)
     begun = beginning(config, out, after, take_back)
     scrub(begun.erased)  # to be compared they were decoded, and lie in the cache
-    return train_prepared(prepare(config, begun.erased), out, finished_too, begun)
+    prepared = prepare(config, begun.erased)
+    prepared.images.demand_options_used()
+    return train_prepared(prepared, out, finished_too, begun)
 
 
 def train_prepared(
@@ -191,7 +193,7 @@ def _demand_free_or_run(out: Path) -> None:
 
 
 def _demand_same(out: Path, held: Document, wanted: Document) -> None:
-    before, after = _flat(held), _flat(wanted)
+    before, after = _flat(held), _flat(without_unused(wanted))
     for key in sorted(before.keys() | after.keys(), key=lambda key: (key.startswith("run."), key)):
         if before.get(key) != after.get(key) and key != "run.version":
             detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"

@@ -219,6 +219,7 @@ def data_overview(config: RunConfig, out: Path | None) -> DataOverview:
         FedletheError: The data cannot be used.
     """
     data = load_data(config)
+    data.demand_options_used()
     counts: dict[str, dict[ClientId, dict[str, int]]] = {split: class_counts(data, split) for split in SPLITS}
     pictures: tuple[Path, ...] = ()
     if out is not None:

@@ -12,7 +12,8 @@ import tomlkit
 
 from fedlethe import files
 from fedlethe.config import RunConfig, resolve
-from fedlethe.document import Document, parse_toml
+from fedlethe.data.partition import CLIENTS, TEST_FRACTION
+from fedlethe.document import OF_CHOICE, Document, parse_toml, unused
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
@@ -44,7 +45,25 @@ def read_run_document(path: Path) -> Document:
         raise HistoryError(f"{path / 'run.toml'}: the table [run] is missing; restore the file from a backup")
     if (problem := _facts_problem(document["run"])) is not None:
         raise HistoryError(f"{path / 'run.toml'}: the table [run] {problem}; restore the file from a backup")
-    return document
+    return without_unused(document)
+
+
+def without_unused(document: Document) -> Document:
+    """A run's configuration without what its choices do not use, and without defaults that depend on the data.
+
+    Older versions wrote every option, used or not, so one that is there need not be one that was asked for.
+    """
+    kept: Document = {
+        key: {name: value for name, value in table.items() if name not in unused(key, table)}
+        for key, table in document.items()
+        if key in OF_CHOICE and isinstance(table, dict)
+    }
+    partition = kept.get("partition", {})
+    by_default = {"test_fraction": TEST_FRACTION, **({} if "scheme" in partition else {"clients": CLIENTS})}
+    for name, value in by_default.items():
+        if partition.get(name) == value:
+            del partition[name]
+    return {**document, **kept}
 
 
 def _facts_problem(facts: Document) -> str | None:

@@ -140,7 +140,7 @@ def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:
     if owner is not None and images.sites is None:
         images = replace(images, sites=np.full(len(images.labels), owner))
     if owner is not None:
-        partition = replace(partition, scheme="site", quantities=())
+        partition = replace(partition, scheme="site", quantities=(), clients=None, alpha=None)
     data = divide(images, partition, config.division_seed)
     backdoor = config.backdoor
     if backdoor is None or backdoor.client not in data.clients:
