@@ -24,11 +24,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedlethe import files
 from fedlethe.audit import Answers, Evidence, audit, overall
-from fedlethe.config import RECOMMENDED, Recipe, RunConfig, resolve
+from fedlethe.config import RunConfig, resolve
 from fedlethe.document import read_toml
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import Erasure
+from fedlethe.learners.kept_bytes import bytes_for
+from fedlethe.learning import RECOMMENDED, Recipe
 from fedlethe.pages.comparison_table import HEADER, cells
 from fedlethe.progress import bar
 from fedlethe.requests.carry_out import carry_out
@@ -39,7 +41,7 @@ from fedlethe.runs.preparing import prepare
 from fedlethe.runs.run import Prepared
 from fedlethe.seeding import derive
 from fedlethe.studies.compare import UNTOUCHED, Row
-from fedlethe.studies.jobs import Job, JobKind, bytes_kept, document_with_seed, finals, work_off
+from fedlethe.studies.jobs import Job, JobKind, document_with_seed, finals, work_off
 from fedlethe.types import ClientId, Vector
 
 SEQUENCE: tuple[ClientId, ...] = ("client-2", "client-0", "client-4")
@@ -125,7 +127,7 @@ def rows(
                 advance()
         needs = config.method(recipe.method, recipe.options).needs
         layout, clients = prepared.layout, len(prepared.data.clients)
-        kept = bytes_kept(needs, layout.size, len(layout.shapes), clients, config.federation.rounds)
+        kept = bytes_for(needs, layout.size, len(layout.shapes), clients, config.federation.rounds)
         for step in steps:
             row = _row(name, known[step], asked[step], erasures[step])
             yield ", ".join(gone[step]), replace(row, bytes_kept=kept)

@@ -8,6 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+from fedlethe.learners.which import LEARNERS
+from fedlethe.unlearning import METHODS
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fedlethe"
 FILES = {path: path.read_text() for path in sorted(SOURCE.rglob("*.py")) if "template" not in path.parts}
@@ -59,3 +62,31 @@ def test_nine_modules_in_ten_have_their_tests_where_they_lie() -> None:
         return (ROOT / "tests" / path.relative_to(SOURCE)).with_name(f"test_{path.name}").exists()
 
     assert sum(map(has_tests, MODULES)) >= 0.9 * len(MODULES)
+
+
+def test_nobody_asks_which_learner_or_which_method_it_is() -> None:
+    """It is asked of the value: a `Learning`, a `Learner`, or what a method declares."""
+    kinds = {kind.__name__ for kind in METHODS.values()} | {type(one).__name__ for one in LEARNERS.values()}
+    kinds |= {"Averaging", "ClosedForm"}
+    asked = []
+    for path, text in FILES.items():
+        if "learners" in path.parts or path.name == "learning.py":
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+                found = bool(names_in(node.args[1]) & kinds)
+            else:
+                same = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)
+                found = isinstance(node, ast.Compare) and isinstance(node.ops[0], same)
+                found = found and bool(names_in(node) & {"learner", "learning"}) and "learner_of" not in names_in(node)
+            if found:
+                asked.append(f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}")
+    assert asked == []
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Every name and attribute of an expression."""
+    nodes = list(ast.walk(node))
+    return {one.id for one in nodes if isinstance(one, ast.Name)} | {
+        one.attr for one in nodes if isinstance(one, ast.Attribute)
+    }

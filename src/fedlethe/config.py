@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
-from fedlethe.closed_form.features import Centred, FeatureMap, Projected
-from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
@@ -23,32 +21,27 @@ from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.repair import Repair
+from fedlethe.learning import (
+    OF_LEARNER,
+    RECIPES,
+    RECOMMENDED,
+    Averaging,
+    LearnerName,
+    Learning,
+    Method,
+    Recipe,
+    learning_of,
+)
 from fedlethe.models import Model
-from fedlethe.models.linear import LinearHead
-from fedlethe.parts import build_method, check_options, code_of, demand_code, features_of, model_of, needs_of, source_of
+from fedlethe.parts import check_options, code_of, demand_code, model_of, needs_of, source_of
 from fedlethe.types import EVERYTHING, Need
-from fedlethe.unlearning import METHODS, UnlearningMethod
+from fedlethe.unlearning import METHODS
 
 TABLES = (
     *("data", "partition", "model", "federation", "local", "execution", "history"),
     *("backdoor", "method", "recipe", "features", "closed_form"),
 )
 """The tables that a configuration may have."""
-
-Learner: TypeAlias = Literal["fedavg", "closed-form"]
-"""Federated averaging of networks, or the closed-form federation."""
-
-OF_LEARNER: Mapping[Learner, tuple[str, ...]] = {
-    "fedavg": ("model", "federation", "local", "history", "method", "recipe"),
-    "closed-form": ("features", "closed_form"),
-}
-"""The tables that one learner alone has."""
-
-Method: TypeAlias = UnlearningMethod | Subtraction
-"""What takes clients out: a method on networks, or the closed-form federation's own."""
-
-CLOSED_FORM = "closed-form"
-"""The erasure method of the closed-form federation."""
 
 DEFAULTS: Document = {"seed": 0, "data": {"source": "phantom"}, "model": {"name": "small-cnn"}}
 
@@ -96,52 +89,6 @@ class HistorySettings:
         return frozenset(needs | {Need.INITIAL})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """A method with options and a repair of its own, under a name that `erase` and `compare` take for a method's.
-
-    Attributes:
-        method: Its row in METHODS.
-        options: As in `[method.NAME]`.
-        repair: Fields of Repair: rounds, epochs, ratio, learning_rate, batch_size.
-    """
-
-    method: str
-    options: dict[str, Any] = field(default_factory=dict)
-    repair: dict[str, Any] = field(default_factory=dict)
-
-
-RECOMMENDED = "recommended"
-"""The recipe that `erase` follows where nothing else is asked for."""
-
-RECIPES: dict[str, Recipe] = {
-    RECOMMENDED: Recipe(method="influence", options={"scale": 0.75}, repair={"rounds": 1, "ratio": 0.375})
-}
-"""The recipes that need no configuration; docs/comparison.md tells how this one was found, and what failed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClosedForm:
-    """The closed-form learner, resolved.
-
-    Attributes:
-        settings: How it trains.
-        features_name: The row of FEATURES.
-        features: Its options.
-    """
-
-    settings: ClosedFormSettings
-    features_name: str
-    features: FeatureMap
-
-    @property
-    def feature_map(self) -> FeatureMap:
-        """The map, projected where that is asked for, and centred where noise is."""
-        size = self.settings.dimension
-        chosen = self.features if size is None else Projected(inner=self.features, dimension=size)
-        return chosen if self.settings.epsilon is None else Centred(inner=chosen)
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """A run, resolved: every name looked up, every value checked.
@@ -163,7 +110,7 @@ class RunConfig:
     backdoor: Backdoor | None = None
     method_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
-    exact: ClosedForm | None = None
+    learning: Learning = field(default_factory=Averaging)
     encrypt: bool = True
     recorded: Document = field(default_factory=dict)
 
@@ -178,8 +125,7 @@ class RunConfig:
         Raises:
             FedletheError: Some of it is not there.
         """
-        features = None if self.exact is None else self.exact.features
-        parts = {"model": self.model, "data source": self.source, "feature map": features}
+        parts = {"model": self.model, "data source": self.source, "feature map": self.learning.features}
         return code_of(parts, self.history.methods)
 
     def demand_code(self, where: str) -> None:
@@ -201,14 +147,14 @@ class RunConfig:
         return self.seed if self.partition.seed is None else self.partition.seed
 
     @property
-    def learner(self) -> Learner:
+    def learner(self) -> LearnerName:
         """Which learner trains."""
-        return "fedavg" if self.exact is None else "closed-form"
+        return self.learning.name
 
     @property
     def usual_method(self) -> str:
         """The method of studies where none is named."""
-        return "influence" if self.exact is None else CLOSED_FORM
+        return self.learning.usual_method
 
     def document(self) -> Document:
         """The configuration in full, as run.toml holds it."""
@@ -220,11 +166,7 @@ class RunConfig:
             "execution": plain(self.execution),
             **({} if self.backdoor is None else {"backdoor": plain(self.backdoor)}),
         }
-        if self.exact is not None:
-            features = {"name": self.exact.features_name, **options_of(self.exact.features)}
-            return {**common, "learner": self.learner, "features": features, "closed_form": plain(self.exact.settings)}
-        return {
-            **common,
+        of_networks = {
             "model": {"name": self.model_name, **options_of(self.model)},
             "federation": plain(self.federation),
             "local": plain(self.local.in_full()),
@@ -232,6 +174,8 @@ class RunConfig:
             **({"method": {**self.method_tables}} if self.method_tables else {}),
             **({"recipe": {name: plain(recipe) for name, recipe in self.recipes.items()}} if self.recipes else {}),
         }
+        own = {name: table for name, table in of_networks.items() if name in OF_LEARNER[self.learner]}
+        return {**common, **own, **self.learning.document()}
 
     def method(self, name: str, options: Mapping[str, Any]) -> Method:
         """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
@@ -239,9 +183,7 @@ class RunConfig:
         Raises:
             FedletheError: No method or option has that name, or a value is out of range.
         """
-        if self.exact is not None:
-            return construct(entry("method", name, {CLOSED_FORM: Subtraction}), options, f"method.{name}")
-        return build_method(name, {**self.method_tables.get(name, {}), **options})
+        return self.learning.method(name, options, self.method_tables)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe of this name, or a method's own: no options of its own, and the repair that follows it.
@@ -251,17 +193,14 @@ class RunConfig:
         Raises:
             FedletheError: No method or recipe has that name.
         """
-        if self.exact is not None and name == RECOMMENDED:
-            name = CLOSED_FORM
+        name = self.learning.recommended if name == RECOMMENDED else name
         recipe = Recipe(method=name) if ":" in name else entry("method", name, self.methods())
         table = self.method_tables.get(recipe.method, {}) if name in RECIPES else {}
         return replace(recipe, options={**recipe.options, **table})
 
     def methods(self) -> dict[str, Recipe]:
-        """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
-        if self.exact is not None:
-            return {CLOSED_FORM: Recipe(method=CLOSED_FORM)}
-        return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **self.recipes}
+        """Everything that can be asked for by name: recipes, methods, and the configuration's own recipes."""
+        return self.learning.methods(self.recipes)
 
 
 def resolve(document: Document, where: str = "configuration", recorded: Document | None = None) -> RunConfig:
@@ -282,13 +221,11 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
         if not isinstance(document.get(key, {}), Mapping):
             raise ConfigError(f"{where}: '{key}' must be a table, [{key}]")
     later = recorded is not None
-    exact = _exact(document, where, later)
-    document = layered(DEFAULTS, document)
+    learning = learning_of(document, where, later)
+    document = layered(DEFAULTS, learning.fixed, document)
     source_name, data = name_and_options(document["data"], "source", "data")
     model_name, options = name_and_options(document["model"], "name", "model")
-    model = model_of(model_name, options, later)
-    if exact is not None:
-        model_name, model = "linear head", LinearHead()
+    model_name, model = learning.model(model_name, model_of(model_name, options, later))
     methods = document.get("method", {})
     for name, table in methods.items():
         check_options(name, table, later)
@@ -298,8 +235,7 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
             raise ConfigError(f"recipe '{name}': this name is taken; choose another")
         check_options(recipe.method, recipe.options, later)
         construct(Repair, recipe.repair, f"recipe '{name}': repair")
-    of_learner: Document = {"methods": ()} if exact is not None else {}
-    history = construct(HistorySettings, {**of_learner, **document.get("history", {})}, "history")
+    history = construct(HistorySettings, document.get("history", {}), "history")
     history.needs(recorded)
     return RunConfig(
         seed=checked(int, document["seed"], "seed"),
@@ -308,16 +244,14 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
         partition=construct(Partition, document.get("partition", {}), "partition"),
         model_name=model_name,
         model=model,
-        federation=construct(
-            FederationSettings, {"rounds": 1} if exact is not None else document.get("federation", {}), "federation"
-        ),
+        federation=construct(FederationSettings, document.get("federation", {}), "federation"),
         local=construct(LocalTraining, document.get("local", {}), "local"),
         execution=construct(Execution, document.get("execution", {}), "execution"),
         history=history,
         backdoor=construct(Backdoor, document["backdoor"], "backdoor") if "backdoor" in document else None,
         method_tables=methods,
         recipes=recipes,
-        exact=exact,
+        learning=learning,
         encrypt=checked(bool, document.get("encrypt", True), "encrypt"),
         recorded=recorded or {},
     )
@@ -330,20 +264,3 @@ def _refuse_old_words(document: Document, where: str) -> None:
             f"{where}: the learner 'exact' is called 'closed-form' now, and its table [closed_form]: write learner = "
             '"closed-form" and [closed_form]; a run that was trained under the old name has to be trained again'
         )
-
-
-def _exact(document: Document, where: str, later: bool) -> ClosedForm | None:
-    """The closed-form learner, where it is asked for; the tables of the other learner are refused."""
-    learner: Learner = checked(Learner, document.get("learner", "fedavg"), "learner")
-    for other, tables in OF_LEARNER.items():
-        if given := next((table for table in tables if other != learner and table in document), None):
-            raise ConfigError(
-                f"{where}: [{given}] is of learner '{other}', and this is '{learner}'; leave it out, or set "
-                f'learner = "{other}"'
-            )
-    if learner == "fedavg":
-        return None
-    name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
-    features = features_of(name, options, later)
-    settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
-    return ClosedForm(settings=settings, features_name=name, features=features)

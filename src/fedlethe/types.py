@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +39,12 @@ class Need(enum.Enum):
 
 EVERYTHING = frozenset(need for need in Need if need.of_history)
 """All that a history can keep: the paper's full checkpoints."""
+
+
+START: Final = "the initial model"
+CLEAN_ROUND: Final = "the last round before theirs"
+RetrainsFrom: TypeAlias = Literal["the initial model", "the last round before theirs"]
+"""Models that hold nothing of the forgotten clients, from which a method trains again without them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from fedlethe.federation.metered import Meter
 from fedlethe.learners.learner import Learner
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.opening import opened_run
+from fedlethe.types import START
+from fedlethe.unlearning.method import retrains_from
 from tests.runs.small import HOSPITALS
 
 
@@ -69,3 +71,30 @@ def test_only_a_linear_model_has_coordinates_of_its_features(path: Path) -> None
         mean, deviation = found
         assert mean.shape == deviation.shape == (run.data.image_shape[0],)
         assert (deviation > 0).all()
+
+
+def test_patients_are_options_of_the_method_that_can_take_them_out_itself(path: Path) -> None:
+    with opened_run(path) as run:
+        learner = learner_of(run.config)
+        named = learner.options_for({"hospital-1": ("p2", "p1"), "hospital-0": ("p3",)})
+        expected = {"patients": ["p2", "p1", "p3"], "of": ["hospital-1", "hospital-0"]}
+        assert named == ({} if learner.by_steps else expected)
+        assert learner.options_for({}) == {}
+
+
+def test_the_method_that_trains_all_again_is_one_of_the_configurations(path: Path) -> None:
+    with opened_run(path) as run:
+        learner = learner_of(run.config)
+        assert retrains_from(run.config.method(learner.retraining, {})) == START
+
+
+def test_what_the_history_takes_is_in_bytes(path: Path) -> None:
+    with opened_run(path) as run:
+        learner = learner_of(run.config)
+        method = run.config.method(run.config.usual_method, {})
+        kept = learner.bytes_kept(run, method)
+        if learner.by_steps:
+            assert kept == 4 * run.layout.size * (2 + len(HOSPITALS))
+        else:
+            files = [held for held in run.history.ledger.artefacts().values() if held.path.startswith("statistics/")]
+            assert kept == sum(held.bytes for held in files)

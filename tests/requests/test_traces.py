@@ -74,10 +74,10 @@ def _kept(run: Path, client: ClientId) -> dict[str, bytes]:
     with opened_run(run) as opened:
         traces = kept_of(opened.history, client)
         traces |= {path.name: path.read_bytes().strip() for path in opened.history.store.keys.files.files(client)}
-        if opened.config.exact is None:
+        if opened.config.learning.features is None:
             return traces | dict(_models(opened.history, client))
         for split in SPLITS:
-            place = cached_features(opened.images.clients[client].split(split), opened.config.exact.feature_map)
+            place = cached_features(opened.images.clients[client].split(split), opened.config.learning.feature_map)
             traces |= {f"features {split}": place.read_bytes()[128:]} if place.is_file() else {}
         return traces
 

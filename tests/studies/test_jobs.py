@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from fedlethe.config import Recipe, resolve
+from fedlethe.config import resolve
 from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.learning import Recipe
 from fedlethe.studies import jobs
-from fedlethe.studies.jobs import Job, bytes_kept, document_with_seed, work_off
-from fedlethe.types import Need
+from fedlethe.studies.jobs import Job, document_with_seed, work_off
 
 DOCUMENT: dict[str, Any] = {"seed": 1, "federation": {"rounds": 2}, "method": {"influence": {"scale": 1.0}}}
 JOB = Job("erasure", DOCUMENT, ("a",), "f", Path("out"), Recipe(method="influence"), '{"method": "influence"}')
@@ -126,19 +126,3 @@ def test_an_erasure_that_fails_is_told_and_a_training_that_fails_ends_it_all(poo
     pool.fails[erasure.key] = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):  # a mistake of ours is no row of a table
         work_off([], [erasure], 1)
-
-
-def test_every_need_of_the_history_takes_its_bytes() -> None:
-    """Two clients, three rounds, models of 10 numbers in 4 tensors; the final and the initial model come with each."""
-    takes = {need: bytes_kept(frozenset([need]), 10, 4, 2, 3) - 80 for need in Need}
-    assert takes == {
-        Need.INITIAL: 0,
-        Need.INFLUENCE: 4 * 20,
-        Need.NORMS: 4 * 24,
-        Need.FIRST_DELTAS: 4 * 20,
-        Need.DELTAS: 4 * 60,
-        Need.GLOBALS: 4 * 30,
-        Need.RETAINED_DATA: 0,
-        Need.FORGOTTEN_DATA: 0,
-        Need.PUBLIC_DATA: 0,
-    }

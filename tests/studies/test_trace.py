@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
+from fedlethe.config import resolve
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
@@ -38,7 +38,6 @@ def test_a_client_that_is_not_there_is_refused(studied: OpenRun) -> None:
 
 
 def test_a_closed_form_has_one_round_and_no_trace(studied: OpenRun) -> None:
-    exact: Any = object()
-    config: Any = replace(studied.config, exact=exact)
+    config = replace(studied.config, learning=resolve({"learner": "closed-form"}).learning)
     with pytest.raises(FedletheError, match="was trained in closed form, in one round"):
         trace(replace(studied, config=config), "influence", studied.config.method("influence", {}), "hospital-0")

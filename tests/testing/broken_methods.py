@@ -56,6 +56,16 @@ class NeedsInAList:
         return Unlearned(model=history.initial().clone())
 
 
+@dataclass(frozen=True)
+class FromNowhere(Sound):
+    retrains_from: ClassVar[str] = "nowhere"
+
+
+@dataclass(frozen=True)
+class SaysItRetrains(Sound):
+    retrains_from: ClassVar[str] = "the initial model"
+
+
 class NotFrozen:
     paper: ClassVar[str] = "a test"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL})

@@ -14,7 +14,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, Unlearned, unlearn
-from fedlethe.unlearning.method import method_name
+from fedlethe.unlearning.method import method_name, retrains_from
 from tests.fakes import linear_federation, trained_history
 from tests.testing import broken_methods as broken
 
@@ -27,6 +27,8 @@ ALL = [(round, ("a", "b", "c")) for round in (1, 2)]
         (broken.NoPaper, "NoPaper: has no 'paper'; write: paper: ClassVar"),
         (broken.NoNeeds, "NoNeeds: has no 'needs'; write: needs: ClassVar"),
         (broken.NeedsInAList, "NeedsInAList: its 'needs' are no frozenset of Need; write"),
+        (broken.FromNowhere, "FromNowhere: its 'retrains_from' is 'nowhere'; write one of 'the initial model', "),
+        (broken.SaysItRetrains, "SaysItRetrains: retrains_from says that it trains again, and its guarantee is not"),
         (broken.NotFrozen, "NotFrozen: is no frozen dataclass; write @dataclass"),
         (broken.Shorter, r"Shorter: its model has shape \(2,\), torch.float32; give \(3,\)"),
         (broken.Doubles, "Doubles: its model has shape .*float64; give .*float32"),
@@ -77,3 +79,11 @@ def test_the_initial_model_is_read_where_it_is_declared_alone() -> None:
 def test_a_method_is_called_by_its_row_or_its_import_path() -> None:
     assert method_name(METHODS["not_"]()) == "not_"
     assert method_name(broken.Sound()) == "tests.testing.broken_methods:Sound"
+
+
+def test_the_methods_that_train_again_say_from_where() -> None:
+    assert {name: start for name, kind in METHODS.items() if (start := retrains_from(kind())) is not None} == {
+        "retrain": "the initial model",
+        "rollback": "the last round before theirs",
+    }
+    assert retrains_from(broken.Sound()) is None

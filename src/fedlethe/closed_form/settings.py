@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedlethe.types import ClientId, Need
+from fedlethe.types import START, ClientId, Need, RetrainsFrom
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +61,7 @@ class Subtraction:
 
     paper: ClassVar[str] = "fedlethe; ridge regression from sums (Hoerl & Kennard, 1970)"
     needs: ClassVar[frozenset[Need]] = frozenset()
+    retrains_from: ClassVar[RetrainsFrom] = START  # the head is solved from the remaining sums alone
 
     patients: tuple[str, ...] = ()
     of: tuple[ClientId, ...] = ()

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL
-from fedlethe.config import CLOSED_FORM
 from fedlethe.erasing.record import Erasure
 from fedlethe.history.succession import Part, all_took_part
+from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
 from fedlethe.types import ClientId, Guarantee
 

@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedlethe.closed_form.settings import Subtraction
-from fedlethe.config import Method, RunConfig
+from fedlethe.config import RunConfig
 from fedlethe.document import construct
 from fedlethe.erasing.masking import demand_candidates
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 from fedlethe.federation.repair import Repair
+from fedlethe.learning import Method
 from fedlethe.privacy.hiding import Masking
-from fedlethe.types import ClientId, Need
-from fedlethe.unlearning.retrain import Retrain
+from fedlethe.types import START, ClientId, Need
+from fedlethe.unlearning.method import retrains_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +111,13 @@ def order_for(
     """
     recipe, options, repair, patients = config.recipe(plan.method), plan.options, plan.repair, patients or {}
     method = config.method(recipe.method, {**recipe.options, **options})
-    rounds = {"rounds": 0 if isinstance(method, Subtraction) or Need.RETAINED_DATA in method.needs else 1}
-    if patients and not isinstance(method, Retrain):
+    repairs = config.learning.repairs
+    rounds = {"rounds": 0 if not repairs or Need.RETAINED_DATA in method.needs else 1}
+    if patients and retrains_from(method) != START:
         rounds = {"rounds": 1}
         if {**recipe.repair, **repair}.get("rounds") == 0:
             raise ConfigError("repair: the rest of the client comes back in the repair rounds; ask for one at least")
-    if isinstance(method, Subtraction) and {**recipe.repair, **repair}.get("rounds"):
+    if not repairs and {**recipe.repair, **repair}.get("rounds"):
         raise ConfigError("repair: in closed form nobody trains, so there is nothing to repair; leave it out")
     masking = construct(Masking, plan.mask, "mask")
     demand_candidates(method, recipe.method, masking)

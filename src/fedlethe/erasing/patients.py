@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from fedlethe.closed_form.settings import Subtraction
 from fedlethe.data.federated import SPLITS, FederatedData
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.federation.federation import Federation
@@ -18,10 +19,10 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.history.keyring import folded
+from fedlethe.learning import Method
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned
-from fedlethe.unlearning.retrain import Retrain
 
 OfClients = Mapping[ClientId, Sequence[str]]
 """Client to its patients."""
@@ -160,9 +161,10 @@ def remaining(
 
 
 def retrained_without_patients(
-    method: Retrain, forget: Sequence[ClientId], patients: OfClients, history: History, federation: Federation
+    method: Method, forget: Sequence[ClientId], patients: OfClients, history: History, federation: Federation
 ) -> Unlearned:
     """All rounds again, the clients in part with their other patients."""
+    assert not isinstance(method, Subtraction)  # an order in closed form has no patients beside its options
     unlearned = method.unlearn(frozenset(forget) - set(patients), history, federation)
     counts = ((client, len(names)) for client, names in sorted(patients.items()))
     held = ", ".join(f"{count} patient{'s' if count > 1 else ''} of {client}" for client, count in counts)

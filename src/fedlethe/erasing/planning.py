@@ -54,11 +54,9 @@ def order_of(run: OpenRun, erasure: Erasure) -> ErasureOrder:
     Raises:
         FedletheError: A patient's images are not in the data any more.
     """
-    patients = names_of(run, erasure.patients)
-    if learner_of(run.config).by_steps:
-        order = order_for(run.config, erasure.forget, ErasurePlan(method="retrain"), patients)
-    else:
-        named = [name for names in patients.values() for name in names]
-        options = {"patients": named, "of": list(patients), "join": list(erasure.joined)}
-        order = order_for(run.config, erasure.forget, ErasurePlan(options={k: v for k, v in options.items() if v}))
+    patients, learner = names_of(run, erasure.patients), learner_of(run.config)
+    named = learner.options_for(patients)
+    joined = {"join": list(erasure.joined)} if erasure.joined else {}
+    plan = ErasurePlan(method=learner.retraining, options={**named, **joined})
+    order = order_for(run.config, erasure.forget, plan, {} if named else patients)
     return replace(order, after=erasure.after)

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedlethe.config import Method
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import remaining, retrained_without_patients
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.history.history import History
 from fedlethe.learners.which import learner_of
+from fedlethe.learning import Method
 from fedlethe.runs.run import OpenRun
-from fedlethe.types import ClientId
+from fedlethe.types import START, ClientId
 from fedlethe.unlearning import Unlearned
-from fedlethe.unlearning.retrain import Retrain
+from fedlethe.unlearning.method import retrains_from
 
 
 def unlearned_by(run: OpenRun, forget: Sequence[ClientId], method: Method, history: History, meter: Meter) -> Unlearned:
@@ -32,7 +32,7 @@ def unlearned_for(run: OpenRun, request: ErasureOrder, history: History, meter: 
     Where patients leave, retraining keeps their clients with their other patients. Any other method takes the clients
     out as a whole, since it cannot tell a patient's part of their updates, and they come back in the repair.
     """
-    if not (request.patients and isinstance(request.method, Retrain)):
+    if not (request.patients and retrains_from(request.method) == START):
         return unlearned_by(run, request.forget, request.method, history, meter)
     federation = MeteredFederation(remaining(run, history, request.forget, request.patients), meter)
     return retrained_without_patients(request.method, request.forget, request.patients, history, federation)

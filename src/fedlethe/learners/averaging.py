@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fedlethe import unlearning
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.settings import Subtraction
-from fedlethe.config import Method, RunConfig
+from fedlethe.config import RunConfig
 from fedlethe.errors import RequestError
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
@@ -18,7 +19,9 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import NOT_EVALUATED
 from fedlethe.history.history import History
 from fedlethe.history.succession import Succession
+from fedlethe.learners.kept_bytes import bytes_for
 from fedlethe.learners.learner import EarlierParts
+from fedlethe.learning import Method
 from fedlethe.models import initialise
 from fedlethe.progress import bar
 from fedlethe.runs.records import to_json
@@ -55,6 +58,11 @@ class AveragingLearner:
     def by_steps(self) -> bool:
         """See `Learner.by_steps`."""
         return True
+
+    @property
+    def retraining(self) -> str:
+        """See `Learner.retraining`."""
+        return "retrain"
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
         """Any network goes on from any model of its own layout, which is checked where that model is read."""
@@ -106,6 +114,15 @@ class AveragingLearner:
     def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
         """None: nothing tells a patient's part of a client's updates from the rest (see `erasing.patients`)."""
         return {}
+
+    def options_for(self, patients: Mapping[ClientId, tuple[str, ...]]) -> Mapping[str, Any]:
+        """None: who takes patients out of a network is `erasing.unlearn_step`."""
+        return {}
+
+    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+        """What the method declares, as if all clients had joined all rounds; see `bytes_for`."""
+        layout, clients = run.layout, len(run.data.clients)
+        return bytes_for(method.needs, layout.size, len(layout.shapes), clients, run.history.rounds)
 
     def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:
         """None: no statistics are kept."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.choices import decide
 from fedlethe.closed_form.settings import Subtraction
-from fedlethe.config import Method
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.learners import patients_out, statistics_training, subtracting
 from fedlethe.learners.learner import EarlierParts
 from fedlethe.learners.sums_left import sums_of
+from fedlethe.learning import CLOSED_FORM, Method
 from fedlethe.privacy.accounting import Array
 from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.types import ClientId, Vector
@@ -32,6 +33,11 @@ class ClosedFormLearner:
     def by_steps(self) -> bool:
         """See `Learner.by_steps`."""
         return False
+
+    @property
+    def retraining(self) -> str:
+        """See `Learner.retraining`: to subtract is to retrain, and reads the statistics of those who leave."""
+        return CLOSED_FORM
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
         """See `Learner.demand_fit`: earlier trainings must be closed-form ones of the same features."""
@@ -66,6 +72,16 @@ class ClosedFormLearner:
     def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
         """See `Learner.patients_taken`."""
         return patients_out.patients_by_client(run, _subtraction(method), history)
+
+    def options_for(self, patients: Mapping[ClientId, tuple[str, ...]]) -> Mapping[str, Any]:
+        """See `Learner.options_for` and `Subtraction`."""
+        if not patients:
+            return {}
+        return {"patients": [name for names in patients.values() for name in names], "of": list(patients)}
+
+    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+        """Those of the statistics."""
+        return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
 
     def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:
         """See `Learner.revised`."""

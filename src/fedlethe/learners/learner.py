@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from fedlethe.closed_form.by_class import ByClass
-from fedlethe.config import Method
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.history.succession import Part
+from fedlethe.learning import Method
 from fedlethe.privacy.accounting import Array
 from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.types import ClientId, Vector
@@ -24,12 +24,17 @@ EarlierParts: TypeAlias = Callable[[], Sequence[Part]]
 class Learner(Protocol):
     """How clients train a model together, and how they are taken out of it again.
 
-    There are two: `Averaging` and `ClosedForm`; `learner_of` says which one a run has.
+    There are two: `AveragingLearner` and `ClosedFormLearner`; `learner_of` says which one a run has.
     """
 
     @property
     def by_steps(self) -> bool:
         """Whether clients train by gradient steps, round after round; else the model is solved in one."""
+        ...
+
+    @property
+    def retraining(self) -> str:
+        """The name of the method that trains all again, and reads nothing that was kept of those who leave."""
         ...
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
@@ -90,6 +95,18 @@ class Learner(Protocol):
 
     def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
         """The patients, by client, whom the method itself takes out of clients that stay."""
+        ...
+
+    def options_for(self, patients: Mapping[ClientId, tuple[str, ...]]) -> Mapping[str, Any]:
+        """The method's options that name these patients; empty where the method cannot take patients out itself.
+
+        Args:
+            patients: Client to the names of its patients.
+        """
+        ...
+
+    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+        """What the history takes on disk for this method, in bytes."""
         ...
 
     def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:

@@ -114,8 +114,7 @@ def closed_form_settings(prepared: Prepared) -> ClosedFormSettings:
     Raises:
         FedletheError: There is not one class weight for each class.
     """
-    assert prepared.config.exact is not None
-    settings = prepared.config.exact.settings
+    settings = prepared.config.learning.settings
     classes = len(prepared.data.classes)
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise RequestError(
@@ -125,8 +124,7 @@ def closed_form_settings(prepared: Prepared) -> ClosedFormSettings:
 
 
 def _feature_key(prepared: Prepared) -> str:
-    assert prepared.config.exact is not None
-    return prepared.config.exact.feature_map.key()
+    return prepared.config.learning.feature_map.key()
 
 
 def _parts(prepared: Prepared) -> Iterator[tuple[ClientId, ByClass]]:

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fedlethe.config import RunConfig
 from fedlethe.learners.averaging import AveragingLearner
 from fedlethe.learners.closed_form import ClosedFormLearner
 from fedlethe.learners.learner import Learner
+from fedlethe.learning import LearnerName
+
+LEARNERS: Mapping[LearnerName, Learner] = {"fedavg": AveragingLearner(), "closed-form": ClosedFormLearner()}
+"""Each learner by its name in the configuration."""
 
 
 def learner_of(config: RunConfig) -> Learner:
@@ -17,4 +23,4 @@ def learner_of(config: RunConfig) -> Learner:
         >>> learner_of(resolve({"learner": "closed-form"})).by_steps
         False
     """
-    return AveragingLearner() if config.exact is None else ClosedFormLearner()
+    return LEARNERS[config.learner]

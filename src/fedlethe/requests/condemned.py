@@ -15,13 +15,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedlethe.config import CLOSED_FORM
 from fedlethe.erasing.secret import MASKS
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
 from fedlethe.history.request_log import ErasureRequest, requests_of
 from fedlethe.history.succession import Part
+from fedlethe.learning import CLOSED_FORM
 from fedlethe.requests.purge_record import folders_of
 from fedlethe.runs.lineage import held_by, models_holding
 from fedlethe.runs.run import OpenRun

@@ -9,7 +9,7 @@ from typing import Any
 from fedlethe.history.chain import Event
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN, destroyed_with
-from fedlethe.history.paths import Kind, of_erasure
+from fedlethe.history.paths import Kind, kind_of, of_erasure
 from fedlethe.history.request_log import ErasureRequest, requests_of
 from fedlethe.requests.condemned import condemned
 from fedlethe.requests.copies import reached
@@ -147,7 +147,8 @@ def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
             "pseudonyms of each erased patient, in the ledger and here: whoever holds the run's key of them can try "
             "names until one fits"
         )
-    if run.config.exact is not None:
+    folders = folders_of(run)
+    if any(kind_of(held) is Kind.STATISTICS for one in folders for held in one.ledger.artefacts().values()):
         kept.append("the retained clients' statistics, from which the model is summed again")
     return kept
 

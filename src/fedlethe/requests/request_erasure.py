@@ -13,6 +13,7 @@ from fedlethe.erasing.record import Erasure, done, recorded
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.run import OpenRun
 
 
@@ -32,7 +33,7 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         chosen = None if plan.result is None else recorded(run, plan.result)
         erasure = chosen or done(run, order) or erase_locked(run, order)
     except FedletheError as caught:
-        error = _with_a_way_out(run, request, plan, caught)
+        error = _with_a_way_out(run, request, order, caught)
         with suppress(FedletheError):  # on a full disk not even that can be written
             moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
         raise error from None
@@ -40,13 +41,14 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
     return erasure
 
 
-def _with_a_way_out(run: OpenRun, request: ErasureRequest, plan: ErasurePlan, error: FedletheError) -> FedletheError:
+def _with_a_way_out(run: OpenRun, request: ErasureRequest, order: ErasureOrder, error: FedletheError) -> FedletheError:
     """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
     keys = run.history.store.keys
     lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
-    if not lost or run.config.exact is not None or plan.method == "retrain":
+    retraining = learner_of(run.config).retraining
+    if not lost or order.method_name == retraining:
         return error
-    way = f'fedlethe erase {run.path} --request {request.id} --method retrain --lost-keys "why"'
+    way = f'fedlethe erase {run.path} --request {request.id} --method {retraining} --lost-keys "why"'
     return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 

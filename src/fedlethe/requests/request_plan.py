@@ -13,11 +13,10 @@ from fedlethe.erasing.record import erasures, recorded
 from fedlethe.errors import RequestError
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import ErasureRequest, findings_about, moved, requests_of
+from fedlethe.learners.which import learner_of
 from fedlethe.runs.lineage import held_by, models_holding, up_to
 from fedlethe.runs.run import OpenRun
-from fedlethe.types import ClientId
-from fedlethe.unlearning.retrain import Retrain
-from fedlethe.unlearning.rollback import Rollback
+from fedlethe.unlearning.method import retrains_from
 
 
 def begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> ErasureRequest:
@@ -109,7 +108,7 @@ def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: E
     Raises:
         RequestError: There is such a model; it can be the request's result.
     """
-    if run.config.exact is not None or request.patients or isinstance(order.method, (Retrain, Rollback)):
+    if request.patients or retrains_from(order.method) is not None:
         return
     asked = frozenset(request.clients)
     holding = models_holding(run.history, run.earlier, asked)
@@ -145,13 +144,10 @@ def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
 
 def order_of_request(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
     """What `erase` is asked for, to carry a request out by a plan."""
-    patients = names_of(run, request.patients)
-    clients: tuple[ClientId, ...] = request.clients
-    # The ledger holds pseudonyms, and images are found by names; in closed form these are the method's own option.
-    options = dict(plan.options)
-    if run.config.exact is not None and patients:
-        options |= {"patients": [name for names in patients.values() for name in names], "of": list(clients)}
-        clients = ()
-    of_network = {} if run.config.exact is not None else patients
-    built = order_for(run.config, clients, replace(plan, options=options), of_network)
+    # The ledger holds pseudonyms, and images are found by names.
+    patients, clients = names_of(run, request.patients), request.clients
+    named = learner_of(run.config).options_for(patients)
+    if named:  # the method takes the patients out itself, and no client leaves
+        patients, clients = {}, ()
+    built = order_for(run.config, clients, replace(plan, options={**plan.options, **named}), patients)
     return replace(built, act=request.id)

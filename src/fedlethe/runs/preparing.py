@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedlethe.closed_form.featurised import featurise
 from fedlethe.config import RunConfig
 from fedlethe.data.division import divide
 from fedlethe.data.erased import ErasedImages, reading_without, without
@@ -68,7 +67,7 @@ def prepare_with(
     Raises:
         FedletheError: The weights file or the device cannot be used.
     """
-    data = images if config.exact is None else featurise(images, config.exact.feature_map)
+    data = config.learning.inputs(images)
     network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
     try:
         execution = config.execution.resolve(network)

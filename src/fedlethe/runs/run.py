@@ -7,7 +7,6 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.closed_form.featurised import features_of
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.errors import HistoryError
@@ -78,9 +77,7 @@ class Prepared:
 
     def inputs(self, examples: Examples) -> Examples:
         """Some images as the network takes them."""
-        if self.config.exact is None:
-            return examples
-        return features_of(examples, self.config.exact.feature_map, self.images.image_shape)
+        return self.config.learning.input_of(examples, self.images.image_shape)
 
     def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
         """A model, shape (P,), on every client's images."""

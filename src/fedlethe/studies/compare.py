@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fedlethe.audit import Evidence, Finding, audit, overall
-from fedlethe.config import Recipe, RunConfig
+from fedlethe.config import RunConfig
 from fedlethe.data.federated import unknown_client
 from fedlethe.erasing import examination
 from fedlethe.erasing.examination import Examination
@@ -19,6 +19,7 @@ from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 from fedlethe.learners.references import reference_seeds
+from fedlethe.learning import Recipe
 from fedlethe.parts import code_digest
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import from_json

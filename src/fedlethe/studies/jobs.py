@@ -19,12 +19,12 @@ from typing import Literal
 
 from fedlethe import files
 from fedlethe.audit import Answers
-from fedlethe.config import Recipe, RunConfig, resolve
+from fedlethe.config import RunConfig, resolve
 from fedlethe.document import Document
 from fedlethe.erasing import examination
 from fedlethe.erasing.erase import stages_of
 from fedlethe.erasing.examination import Examination
-from fedlethe.erasing.order import ErasureOrder, order_for
+from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import retraining_examples
 from fedlethe.erasing.unlearn_step import unlearned_by
@@ -32,14 +32,15 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
 from fedlethe.learners.which import learner_of
+from fedlethe.learning import Recipe
 from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import to_json
-from fedlethe.runs.run import OpenRun, Prepared
+from fedlethe.runs.run import Prepared
 from fedlethe.seeding import derive
-from fedlethe.types import ClientId, Cost, Need, Vector
+from fedlethe.types import ClientId, Cost, Vector
 from fedlethe.version import VERSION
 
 FINAL = "final"
@@ -236,41 +237,9 @@ def _erase(job: Job) -> Outcome:
             cost=meter.cost(),
             retraining_examples=retraining_examples(run, job.forget),
             guarantee=None if unlearned.guarantee is None else str(unlearned.guarantee),
-            bytes_kept=_kept(run, request),
+            bytes_kept=learner_of(run.config).bytes_kept(run, request.method),
         )
 
 
 def _ask(job: Job, prepared: Prepared, stage: str, model: Vector, relearn: bool = True) -> None:
     examination.save_answers(job.answers(stage), Examination.of(prepared, job.forget).ask(prepared, model, relearn))
-
-
-def _kept(run: OpenRun, request: ErasureOrder) -> int:
-    if run.config.exact is None:
-        tensors = len(run.layout.shapes)
-        return bytes_kept(request.method.needs, run.layout.size, tensors, len(run.data.clients), run.history.rounds)
-    return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
-
-
-def bytes_kept(needs: frozenset[Need], size: int, tensors: int, clients: int, rounds: int) -> int:
-    """What a history for these needs takes, where all clients join all rounds: float32, the final model with it.
-
-    Args:
-        needs: What a method declares; the initial model is kept for every one.
-        size: Numbers in a model.
-        tensors: Of a model.
-        clients: How many.
-        rounds: How many.
-
-    Raises:
-        KeyError: It is not said here what a need takes, so that nothing is taken for free.
-    """
-    numbers = {
-        Need.INITIAL: size,
-        Need.INFLUENCE: size * clients,
-        Need.NORMS: tensors * clients * rounds,
-        Need.FIRST_DELTAS: size * clients,
-        Need.DELTAS: size * clients * rounds,
-        Need.GLOBALS: size * rounds,
-    }
-    kept = {need for need in needs if need.of_history} | {Need.INITIAL}
-    return 4 * (size + sum(numbers[need] for need in kept))

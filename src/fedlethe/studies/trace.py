@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.config import Method
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.history.study_files import enter_study, study_content, study_names
+from fedlethe.learners.which import learner_of
+from fedlethe.learning import Method
 from fedlethe.plots import round_traces, style
 from fedlethe.progress import track
 from fedlethe.runs.records import from_json, to_json
@@ -40,7 +41,7 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
     Raises:
         FedletheError: The history does not hold every round (it takes --keep everything), or the client is unknown.
     """
-    if run.config.exact is not None:
+    if not learner_of(run.config).by_steps:
         raise ConfigError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
     demand_clients(run, (client,))
     replay = _replay(run, method)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, get_args
 
 from fedlethe.errors import ConfigError
 from fedlethe.federation.declared import DeclaredFederation
@@ -30,7 +30,7 @@ from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
 from fedlethe.later import torch
 from fedlethe.plugins import frozen_dataclass, lacking, path_of
-from fedlethe.types import ClientId, Guarantee, Need, Vector
+from fedlethe.types import ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.vector import Layout
 
 __all__ = ["Need", "Unlearned", "UnlearningMethod", "method_name", "retained", "undeclared", "unlearn"]
@@ -56,6 +56,9 @@ class Unlearned:
 
 class UnlearningMethod(Protocol):
     """See the module's docstring.
+
+    A method that trains again from a model which holds nothing of the forgotten clients also says so, by a class
+    attribute `retrains_from` (see the function of that name); its guarantee is then `exact`.
 
     Attributes:
         paper: Where it comes from, in a few words.
@@ -111,6 +114,8 @@ def unlearn(
     if (call := read.written_to()) is not None:
         raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
     demand_fit(unlearned, history.layout, name)
+    if retrains_from(method) is not None and (unlearned.guarantee is None or unlearned.guarantee.kind != "exact"):
+        raise ConfigError(f"{name}: retrains_from says that it trains again, and its guarantee is not exact; leave one")
     return replace(unlearned, model=history.layout.floor_variances(unlearned.model.clone(), final))
 
 
@@ -149,7 +154,18 @@ def undeclared(kind: Any) -> str | None:
         return f"its 'paper' says nothing; write: {parts['paper']}"
     if not isinstance(kind.needs, frozenset) or not all(isinstance(need, Need) for need in kind.needs):
         return f"its 'needs' are no frozenset of Need; write: {parts['needs']}"
+    if (start := getattr(kind, "retrains_from", None)) not in (None, *get_args(RetrainsFrom)):
+        return f"its 'retrains_from' is '{start}'; write one of {', '.join(map(repr, get_args(RetrainsFrom)))}"
     return None
+
+
+def retrains_from(method: object) -> RetrainsFrom | None:
+    """From which model without the forgotten clients a method trains again; None for a method of another kind.
+
+    Such a model may stay beside others that were made without the clients: nothing of theirs is in the difference.
+    """
+    declared: RetrainsFrom | None = getattr(method, "retrains_from", None)
+    return declared
 
 
 def method_name(method: UnlearningMethod) -> str:

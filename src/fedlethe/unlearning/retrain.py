@@ -15,7 +15,7 @@ from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
 from fedlethe.history.history import History, retained_schedule
-from fedlethe.types import ClientId, Guarantee, Need, Vector
+from fedlethe.types import START, ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.unlearning.method import Unlearned
 
 
@@ -25,6 +25,7 @@ class Retrain:
 
     paper: ClassVar[str] = "McMahan et al., AISTATS 2017: the reference"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.INITIAL, Need.RETAINED_DATA})
+    retrains_from: ClassVar[RetrainsFrom] = START
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""

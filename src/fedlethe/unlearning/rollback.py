@@ -14,7 +14,7 @@ from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.train import train
 from fedlethe.history.history import History, retained_schedule
-from fedlethe.types import ClientId, Guarantee, Need, Vector
+from fedlethe.types import CLEAN_ROUND, ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.unlearning.method import Unlearned
 
 
@@ -24,6 +24,7 @@ class Rollback:
 
     paper: ClassVar[str] = "retraining from the last clean round: exact"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.GLOBALS, Need.RETAINED_DATA})
+    retrains_from: ClassVar[RetrainsFrom] = CLEAN_ROUND
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""

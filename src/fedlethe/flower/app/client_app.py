@@ -17,7 +17,6 @@ from flwr.clientapp import ClientApp
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import rows
-from fedlethe.config import OF_LEARNER, Learner
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document, entry
@@ -28,6 +27,7 @@ from fedlethe.flower.nodes import messages
 from fedlethe.flower.nodes.messages import Counts, NodeRequest
 from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.nodes.site import Site, own_name, site
+from fedlethe.learning import OF_LEARNER, LearnerName
 from fedlethe.presets import from_layers
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
@@ -131,8 +131,7 @@ class Answering:
         if here.client != request.client:
             raise ConfigError(f"this node is asked as {request.client}, and its --node-config says {here.client}")
         if here.own:
-            noisy = here.exact is not None and here.exact.settings.epsilon is not None
-            demand_as_released(here.simulated, here.images, noisy)
+            demand_as_released(here.simulated, here.images, here.learning.noisy)
         return request, here
 
     def _sketched(self, here: Site, context: Context, key: str) -> str:
@@ -148,7 +147,7 @@ def refuse_beside_noise(here: Site, what: str) -> None:
     Raises:
         FedletheError: There is noise.
     """
-    if here.exact is not None and here.exact.settings.epsilon is not None:
+    if here.learning.noisy:
         raise ConfigError(f"closed_form.epsilon: beside statistics with noise this node {what}")
 
 
@@ -189,12 +188,11 @@ def statistics(here: Site, request: NodeRequest) -> ByClass:
     """What the client sends in a closed-form federation, with noise one release alone (see `flower.nodes.release`).
 
     Raises:
-        FedletheError: The request brings weights: they are no matter of a node's.
+        FedletheError: The request brings weights, which do not concern a node; or the federation trains a network.
     """
-    assert here.exact is not None
     if "class_weights" in request.options:
         raise ConfigError("statistics are sent by class, without weights; the request's class_weights are refused")
-    settings = here.exact.settings
+    settings = here.learning.settings
     data = here.computing(request.computing).data
     if settings.epsilon is None:
         note_plain(here.simulated)
@@ -221,7 +219,7 @@ def description(here: Site, kind: str, describe: bool, key: str = "") -> RecordD
     return messages.reply(here.client, here.fingerprint, kind=kind, **facts)
 
 
-def app_document(config: Path, run_config: Mapping[str, object], learner: Learner | None = None) -> Document:
+def app_document(config: Path, run_config: Mapping[str, object], learner: LearnerName | None = None) -> Document:
     """The app's configuration, with the assignments of the run config's key `set` over it.
 
     One app may have the tables of both learners; those of the other one are left out.

@@ -60,7 +60,7 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
 
 def demand_network(run: OpenRun) -> None:
     """Refuse to audit an erasure in closed form."""
-    if run.config.exact is not None:
+    if not learner_of(run.config).by_steps:
         raise FedletheError(
             "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
         )

@@ -10,7 +10,6 @@ from typing import Any
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from fedlethe.config import Learner
 from fedlethe.document import construct
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.client_app import app_document
@@ -18,6 +17,7 @@ from fedlethe.flower.app.mode_audit import audit_mode
 from fedlethe.flower.app.mode_erase import erase_mode, retrain_mode
 from fedlethe.flower.app.mode_train import train_mode
 from fedlethe.flower.app.session import LOG, Options, Session
+from fedlethe.learning import LearnerName
 
 MODES: dict[str, Callable[[Session], None]] = {
     "train": train_mode,
@@ -45,7 +45,7 @@ def server_app(config: Path) -> ServerApp:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
                 raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
-            learner: Learner | None = "closed-form" if options.mode == "closed-form" else None
+            learner: LearnerName | None = "closed-form" if options.mode == "closed-form" else None
             document = app_document(config, context.run_config, learner)
             session = Session(grid=grid, options=options, document=document, flower_run=context.run_id)
             MODES[options.mode](session)

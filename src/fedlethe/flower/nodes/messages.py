@@ -16,7 +16,6 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedlethe.closed_form.by_class import ByClass
-from fedlethe.config import Learner
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.objective import (
@@ -29,6 +28,7 @@ from fedlethe.federation.objective import (
     UnlearningCrossEntropy,
 )
 from fedlethe.later import torch
+from fedlethe.learning import LearnerName
 from fedlethe.types import ClientId, Metrics, Update, Vector
 
 TRAIN = "train.fedlethe"
@@ -56,7 +56,7 @@ class Computing:
 
     precision: Literal["float32", "bfloat16"] = "float32"
     threads: int = 0
-    learner: Learner = "fedavg"
+    learner: LearnerName = "fedavg"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

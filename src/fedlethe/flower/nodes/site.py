@@ -18,8 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from fedlethe.closed_form.featurised import featurise
-from fedlethe.config import ClosedForm, RunConfig, resolve
+from fedlethe.config import RunConfig, resolve
 from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.document import Document, layered, read_toml
@@ -28,6 +27,7 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.messages import Computing
 from fedlethe.flower.nodes.release import keyed
 from fedlethe.later import torch
+from fedlethe.learning import Learning
 from fedlethe.models import initialise
 from fedlethe.types import ClientId
 from fedlethe.vector import Layout
@@ -44,7 +44,7 @@ class Site:
         client: Its id.
         images: Its images.
         federation: Of this client alone; its data are the images, or the features of them.
-        exact: The closed-form learner, where it is that.
+        learning: The learner of the app.
         own: Whether the images are of a file of the node's own: then it is one hospital's, under whatever name it is
             asked.
     """
@@ -52,7 +52,7 @@ class Site:
     client: ClientId
     images: FederatedData
     federation: SimulatedFederation
-    exact: ClosedForm | None
+    learning: Learning
     own: bool
 
     @property
@@ -119,7 +119,7 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
     if name not in data.clients:
         raise ConfigError(f"this node's data: {unknown_client(name, names)}")
     images = replace(data, clients={name: data.clients[name]}, public=None, left_out={})
-    alone = images if config.exact is None else featurise(images, config.exact.feature_map)
+    alone = config.learning.inputs(images)
     network = initialise(config.model, alone.image_shape[0], len(alone.classes), config.seed)
     execution = config.execution.resolve(network)
     federation = SimulatedFederation(
@@ -130,7 +130,7 @@ def _site(document: str, kind: str, name: str, own: bool) -> Site:
         execution=execution,
         seed=config.seed,
     )
-    return Site(client=name, images=images, federation=federation, exact=config.exact, own=own)
+    return Site(client=name, images=images, federation=federation, learning=config.learning, own=own)
 
 
 def _data(config: RunConfig, owner: ClientId | None) -> FederatedData:

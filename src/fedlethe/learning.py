@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""What a configuration says of its learner: what the model takes, which tables and methods it has.
+
+There are two: federated averaging of a network, and the closed-form federation. `learning_of` builds the value, and
+whoever reads a configuration asks the value. How each of them trains is in `learners`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from fedlethe.closed_form.features import Centred, FeatureMap, ImageShape, Projected
+from fedlethe.closed_form.featurised import features_of, featurise
+from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
+from fedlethe.data.federated import Examples, FederatedData
+from fedlethe.deferred import options_of
+from fedlethe.document import Document, checked, construct, entry, name_and_options, plain
+from fedlethe.errors import ConfigError
+from fedlethe.models import Model
+from fedlethe.models.linear import LinearHead
+from fedlethe.parts import build_method
+from fedlethe.parts import features_of as feature_map_of
+from fedlethe.unlearning import METHODS, UnlearningMethod
+
+LearnerName: TypeAlias = Literal["fedavg", "closed-form"]
+"""Federated averaging of networks, or the closed-form federation."""
+
+OF_LEARNER: Mapping[LearnerName, tuple[str, ...]] = {
+    "fedavg": ("model", "federation", "local", "history", "method", "recipe"),
+    "closed-form": ("features", "closed_form"),
+}
+"""The tables that one learner alone has."""
+
+Method: TypeAlias = UnlearningMethod | Subtraction
+"""What takes clients out: a method on networks, or the closed-form federation's own."""
+
+CLOSED_FORM = "closed-form"
+"""The erasure method of the closed-form federation."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A method with options and a repair of its own, under a name that `erase` and `compare` take for a method's.
+
+    Attributes:
+        method: Its row in METHODS.
+        options: As in `[method.NAME]`.
+        repair: Fields of Repair: rounds, epochs, ratio, learning_rate, batch_size.
+    """
+
+    method: str
+    options: dict[str, Any] = field(default_factory=dict)
+    repair: dict[str, Any] = field(default_factory=dict)
+
+
+RECOMMENDED = "recommended"
+"""The recipe that `erase` follows where nothing else is asked for."""
+
+RECIPES: dict[str, Recipe] = {
+    RECOMMENDED: Recipe(method="influence", options={"scale": 0.75}, repair={"rounds": 1, "ratio": 0.375})
+}
+"""The recipes that need no configuration; docs/comparison.md tells how this one was found, and what failed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Averaging:
+    """Federated averaging of a network, which takes the images themselves.
+
+    Attributes:
+        name: The learner's.
+        usual_method: The method of studies where none is named.
+        recommended: What `erase` follows where nothing else is asked for.
+        repairs: Whether clients can train on after an erasure.
+        noisy: Whether clients hide their images' statistics by noise.
+        fixed: Tables that are not the configuration's to choose.
+    """
+
+    name: ClassVar[LearnerName] = "fedavg"
+    usual_method: ClassVar[str] = "influence"
+    recommended: ClassVar[str] = RECOMMENDED
+    repairs: ClassVar[bool] = True
+    noisy: ClassVar[bool] = False
+    fixed: ClassVar[Document] = {}
+
+    @property
+    def features(self) -> FeatureMap | None:
+        """The map from images to what the model takes; None where it takes images."""
+        return None
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """The same, with all that the settings add to it.
+
+        Raises:
+            FedletheError: The learner has none.
+        """
+        raise _no_closed_form()
+
+    @property
+    def settings(self) -> ClosedFormSettings:
+        """How statistics are made.
+
+        Raises:
+            FedletheError: The learner has none.
+        """
+        raise _no_closed_form()
+
+    def model(self, name: str, chosen: Model) -> tuple[str, Model]:
+        """The model and its name; `chosen` is the configuration's."""
+        return name, chosen
+
+    def inputs(self, images: FederatedData) -> FederatedData:
+        """What the model takes of a federation's images."""
+        return images
+
+    def input_of(self, examples: Examples, shape: ImageShape) -> Examples:
+        """What the model takes of some images of a shape (C, H, W)."""
+        return examples
+
+    def document(self) -> Document:
+        """The learner's tables as run.toml has them, beside those of the network's training."""
+        return {}
+
+    def method(self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Method:
+        """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
+
+        Raises:
+            FedletheError: No method or option has that name, or a value is out of range.
+        """
+        return build_method(name, {**tables.get(name, {}), **options})
+
+    def methods(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+        """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
+        return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **recipes}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClosedForm:
+    """The closed-form federation, whose linear head takes the features of a frozen map; see `Averaging` for the rest.
+
+    Attributes:
+        settings: How it trains.
+        features_name: The row of FEATURES.
+        features: Its options.
+    """
+
+    name: ClassVar[LearnerName] = "closed-form"
+    usual_method: ClassVar[str] = CLOSED_FORM
+    recommended: ClassVar[str] = CLOSED_FORM
+    repairs: ClassVar[bool] = False
+    fixed: ClassVar[Document] = {"federation": {"rounds": 1}, "history": {"methods": ()}}
+
+    settings: ClosedFormSettings
+    features_name: str
+    features: FeatureMap
+
+    @property
+    def noisy(self) -> bool:
+        """See `Averaging.noisy`."""
+        return self.settings.epsilon is not None
+
+    @property
+    def feature_map(self) -> FeatureMap:
+        """The map, projected where that is asked for, and centred where noise is."""
+        size = self.settings.dimension
+        chosen = self.features if size is None else Projected(inner=self.features, dimension=size)
+        return Centred(inner=chosen) if self.noisy else chosen
+
+    def model(self, name: str, chosen: Model) -> tuple[str, Model]:
+        """A linear head: the configuration names no other."""
+        return "linear head", LinearHead()
+
+    def inputs(self, images: FederatedData) -> FederatedData:
+        """The images' features."""
+        return featurise(images, self.feature_map)
+
+    def input_of(self, examples: Examples, shape: ImageShape) -> Examples:
+        """The features of some images of a shape (C, H, W)."""
+        return features_of(examples, self.feature_map, shape)
+
+    def document(self) -> Document:
+        """See `Averaging.document`."""
+        features = {"name": self.features_name, **options_of(self.features)}
+        return {"learner": self.name, "features": features, "closed_form": plain(self.settings)}
+
+    def method(self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Method:
+        """Its own one, of this name; see `Averaging.method`."""
+        return construct(entry("method", name, {CLOSED_FORM: Subtraction}), options, f"method.{name}")
+
+    def methods(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
+        """Its own one."""
+        return {CLOSED_FORM: Recipe(method=CLOSED_FORM)}
+
+
+def _no_closed_form() -> ConfigError:
+    return ConfigError('a network is trained by updates, and clients send no statistics; set learner = "closed-form"')
+
+
+Learning: TypeAlias = Averaging | ClosedForm
+"""The learner of a configuration, with what the configuration says of it."""
+
+
+def learning_of(document: Document, where: str, later: bool) -> Learning:
+    """The learner that a document asks for.
+
+    Args:
+        document: The configuration.
+        where: Names it in messages.
+        later: Look code from outside up when it is used, and not now.
+
+    Raises:
+        FedletheError: A name or value is wrong, or a table is the other learner's.
+    """
+    learner: LearnerName = checked(LearnerName, document.get("learner", "fedavg"), "learner")
+    for other, tables in OF_LEARNER.items():
+        if given := next((table for table in tables if other != learner and table in document), None):
+            raise ConfigError(
+                f"{where}: [{given}] is of learner '{other}', and this is '{learner}'; leave it out, or set "
+                f'learner = "{other}"'
+            )
+    if learner == Averaging.name:
+        return Averaging()
+    name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
+    settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
+    return ClosedForm(settings=settings, features_name=name, features=feature_map_of(name, options, later))
