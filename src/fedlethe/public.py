@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlethe.document import Document, layered, read_toml
-from fedlethe.errors import ConfigError
+from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
@@ -190,8 +190,10 @@ def verify(path: Path | str, key: Path | str | None = None, run: Path | str | No
     """
     from fedlethe.requests.verify import verify_certificate, verify_ledger
 
-    if Path(path).is_dir():
+    if Path(path).is_dir():  # not by `open_run`, which would ask for a run.toml: a recording of Flower has none
         return verify_ledger(Path(path))
+    if not Path(path).is_file():
+        raise HistoryError(f"{path}: there is no such file or folder; name a run folder, or a certificate with its key")
     if key is None:
         raise ConfigError(f"{path}: name the public key that must have signed it: key=...")
     return verify_certificate(Path(path), Path(key), None if run is None else Path(run))

@@ -250,12 +250,12 @@ class Run:
 
         return withdraw(self.path, id, reason, by)
 
-    def purge(self, key: Path | str | None, lost: Mapping[str, str] | None = None) -> Purged:
+    def purge(self, key: Path | str | None = None, lost: Mapping[str, str] | None = None) -> Purged:
         """Carry out the purges that are due."""
         from fedlethe.requests.carry_out import purge_due
         from fedlethe.requests.signing import signing_key
 
-        signer = signing_key(None if key is None else Path(key))
+        signer = None if key is None else signing_key(Path(key))
         with self._opened() as run:
             return purge_due(run, signer, lost)
 

@@ -85,6 +85,15 @@ def test_a_floor_is_to_be_exceeded_by_candidates_and_by_retrainings() -> None:
     assert of((0.7,), (0.7, 0.7)) == "cannot be shown"  # so are the retrainings
 
 
+def test_a_figure_s_name_with_brackets_stands_in_no_others() -> None:
+    figure = "AUC (not every retraining is above chance)"
+    weak = Measured((0.8,), (0.9,), (0.6, 0.7), floor=0.7, figure=figure)
+    assert judge("given", Small(weak), NONE).statement == f"retrainings do not exceed 0.700: {figure} 0.600 to 0.700"
+    alike = Measured((0.1,), (0.2,), (0.2, 0.5), figure=figure)
+    said = judge("given", Given(alike), NONE).statement
+    assert said == f"the untouched model looks like a retraining, too: {figure} 0.200"
+
+
 def test_power_is_judged_by_the_untouched_models_own_references() -> None:
     measured = Measured((0.5,), (0.7,), (0.9,), power=(0.5,))
     assert judge("given", Given(measured), NONE).verdict == "gone"

@@ -73,3 +73,12 @@ def test_a_ledger_that_holds_ends_with_0_and_a_file_that_was_changed_with_2(
     assert code == 2
     assert message is not None
     assert model.name in message
+
+
+def test_a_ledger_that_is_nowhere_is_one_line(tmp_path: Path) -> None:
+    code, message = run(["ledger", "verify", str(tmp_path / "nowhere")])
+    assert code == 2
+    assert message is not None
+    assert message.endswith(
+        "nowhere: there is no such file or folder; name a run folder, or a certificate with its key"
+    )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import torch
 
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.statistics_training import retrain_closed_form
@@ -42,3 +46,16 @@ def test_nobody_joins_who_was_not_taken_out(closed: Path) -> None:
         for name, message in ((HOSPITALS[0], "is in the model already"), ("new", "cannot join again")):
             with pytest.raises(RequestError, match=message):
                 subtract(run, (), Subtraction(join=(name,)), run.history, Meter())
+
+
+def test_of_a_client_that_comes_back_nothing_is_said_to_be_left(closed: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(closed, tmp_path / "run"))
+    with opened_run(run) as opened:
+        first = erase(opened, order_erasure(opened, HOSPITALS[:1], ErasurePlan()))
+        past = opened.past(first.id)
+        back = Subtraction(join=HOSPITALS[:1])
+        for forget, how in (((), "added"), (HOSPITALS[1:2], "subtracted and added")):
+            found = subtract(opened, forget, back, past, Meter()).guarantee
+            assert found is not None
+            assert found.statement.startswith(f"{how}; the head equals one fitted from scratch on all that are in")
+            assert "left" not in found.statement

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import fedlethe
 from fedlethe.audit import Finding
 from fedlethe.cli.output.show import tables
 from fedlethe.erasing.auditing import Attested, enter
@@ -283,6 +284,19 @@ def test_what_is_half_carried_out_is_named_by_purge(run: Path) -> None:
         result = purge_due(opened, KEY)
     assert [one.id for one in result.unfinished] == [asked]
     assert any(isinstance(part, str) and "not finished: fedlethe erase" in part for part in tables(result))
+
+
+def test_a_key_is_asked_for_where_a_purge_is_due_and_not_before(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fedlethe.open_run(small)
+    assert run.purge().carried == ()
+    carry_out_alone(small, request(small, GONE), replace(PLAIN, keep_for=1))
+    assert [one.id for one in run.purge().waiting] == ["R0001"]
+    later(monkeypatch)
+    with pytest.raises(FedletheError, match="--key: a certificate has to be signed"):
+        run.purge()
+    with opened_run(small) as opened:
+        assert len(purge_due(opened, KEY).carried) == 1
+    assert run.purge().carried == ()
 
 
 def test_a_purge_that_is_due_is_said_with_its_command(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,9 +79,7 @@ def test_clients_whom_the_seed_made_are_not_those_that_the_program_named(tmp_pat
         ({"scheme": "dirichlet", "clients": 2}, "which the division's seed divided among them (dirichlet)"),
     ],
 )
-def test_a_named_source_s_clients_are_told_by_the_scheme(
-    partition: dict[str, Any], words: str, tmp_path: Path
-) -> None:
+def test_a_named_source_s_clients_are_told_by_the_scheme(partition: dict[str, Any], words: str, tmp_path: Path) -> None:
     run = trained(tmp_path / "run", document(hospitals=3, rounds=1, partition=partition))
     with opened_folder(run) as (_, history):
         facts = run_facts(config_of(run), read_run_document(run)["run"], history)

@@ -128,6 +128,48 @@ def test_a_key_that_does_not_open_what_its_client_s_file_holds_is_named(run: Pat
     assert str(held[one]) in _failed(run)["keys"]
 
 
+# Modes
+
+
+def test_the_run_folder_itself_is_its_owner_s_alone(run: Path) -> None:
+    run.chmod(0o777)
+    assert _failed(run)["modes"].startswith(f"{run}: others can read or write it (mode 777); run: chmod -R go= {run}")
+    run.chmod(0o700)
+    assert not _failed(run)
+
+
+def test_a_folder_of_keys_that_lies_apart_is_its_owner_s_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+    run = trained(tmp_path / "run", document(hospitals=2, rounds=1))
+    assert not _failed(run)
+    (folder,) = (tmp_path / "vault").iterdir()
+    folder.chmod(0o755)
+    assert _failed(run)["modes"].startswith(f"{folder}: others can read or write it (mode 755); run: chmod -R go= ")
+    folder.chmod(0o700)
+    for elsewhere in (None, str(tmp_path / "another")):  # the ledger says where they lie
+        monkeypatch.delenv("FEDLETHE_KEYS")
+        if elsewhere is not None:
+            monkeypatch.setenv("FEDLETHE_KEYS", elsewhere)
+        assert not _failed(run)
+        folder.chmod(0o755)
+        assert str(folder) in _failed(run)["modes"]
+        folder.chmod(0o700)
+        (folder / "copy.key").write_bytes(b"?")
+        (folder / "copy.key").chmod(0o600)
+        assert f"{folder}/copy.key: is there" in _failed(run)["keys"]
+        (folder / "copy.key").unlink()
+        monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+
+
+def test_keys_in_the_run_folder_are_known_where_new_ones_would_lie_elsewhere(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+    assert not _failed(run)
+    (run / "keys" / "copy.key").write_bytes(b"?")
+    assert "keys/copy.key: is there" in _failed(run)["keys"]
+
+
 # What the ledger does not name
 
 SOMEWHERE = (

@@ -161,10 +161,10 @@ def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
     found_out = sum(sign * value > sign * gate for value in measured.untouched)
     span = f"{figure} {_span(measured.candidates)}, of retrainings {_span(measured.references)}"
     if audit.gated and 2 * found_out < len(measured.untouched):
-        statement = f"the untouched model looks like a retraining, too ({figure} {_span(measured.untouched)})"
+        statement = f"the untouched model looks like a retraining, too: {figure} {_span(measured.untouched)}"
         return Finding(name, "cannot be shown", statement, measured, limit, inside)
     if not any(_above(value, measured.floor) for value in measured.references):
-        statement = f"retrainings do not exceed {measured.floor:.3f} ({figure} {_span(measured.references)})"
+        statement = f"retrainings do not exceed {measured.floor:.3f}: {figure} {_span(measured.references)}"
         return Finding(name, "cannot be shown", statement, measured, limit, inside)
     verdict = audit.words[0 if inside == len(measured.candidates) else 1]
     return Finding(name, verdict, f"{span}, untouched {_span(measured.untouched)}", measured, limit, inside)

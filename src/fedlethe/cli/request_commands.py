@@ -29,12 +29,13 @@ def request(
     """Open an erasure request: who, why, on which ground, until when. It stays on record."""
     import fedlethe
     from fedlethe.cli import flags
+    from fedlethe.cli.output.requests import OfRun
     from fedlethe.cli.output.show import show
     from fedlethe.presets import given
 
     told = given({"legal_ground": legal_ground, "deadline": deadline})
     opened = fedlethe.open_run(run).request(*client, patients=patient or (), reason=reason, by=flags.user(by), **told)
-    show(opened, json)
+    show(OfRun(run, opened), json)
 
 
 @commands.command(epilog="Example: fedlethe requests RUN")
@@ -57,9 +58,10 @@ def withdraw(
     """Withdraw an erasure request of which nothing was certified yet."""
     import fedlethe
     from fedlethe.cli import flags
+    from fedlethe.cli.output.requests import OfRun
     from fedlethe.cli.output.show import show
 
-    show(fedlethe.open_run(run).withdraw(id, reason, flags.user(by)), json)
+    show(OfRun(run, fedlethe.open_run(run).withdraw(id, reason, flags.user(by))), json)
 
 
 @commands.command(epilog="Example: fedlethe purge RUN --key erasure.key")
@@ -106,11 +108,10 @@ def _keys() -> None:
 @ledgers.command("verify", epilog="Example: fedlethe ledger verify RUN")
 def verify_ledger(run: RunArgument, json: JsonFlag = False) -> None:
     """Find any row of the ledger that was changed, removed or put elsewhere, and any file that does not match."""
-    # Not by the public face, which would first ask for a run.toml: a recording of Flower has none.
+    import fedlethe
     from fedlethe.cli.output.requests import show_verified
-    from fedlethe.requests.verify import verify_ledger as verify_ledger_of
 
-    show_verified(verify_ledger_of(run), json)
+    show_verified(fedlethe.verify(run), json)
 
 
 @ledgers.callback()

@@ -70,7 +70,7 @@ def subtract(
         residual = _at_most(fitted.head.difference(anew.head))
     return Unlearned(
         model=vector_of(run, fitted.head),
-        guarantee=_guarantee(residual, fitted, settings, bool(method.join)),
+        guarantee=_guarantee(residual, fitted, settings, _steps(forget, method)),
         found=_found(residual, fitted),
     )
 
@@ -84,13 +84,19 @@ def _same(one: Choice, other: Choice) -> bool:
     return (one.class_weights, one.penalty) == (other.class_weights, other.penalty)
 
 
-def _guarantee(residual: float, fitted: Fit, settings: ClosedFormSettings, joined: bool) -> Guarantee:
-    how = "summed again" if fitted.rebuilt else "added" if joined else "subtracted"
+def _steps(forget: Sequence[ClientId], method: Subtraction) -> tuple[str, ...]:
+    """What was done to the sums, in words."""
+    return (*(["subtracted"] if forget or method.patients else []), *(["added"] if method.join else []))
+
+
+def _guarantee(residual: float, fitted: Fit, settings: ClosedFormSettings, steps: Sequence[str]) -> Guarantee:
+    how = "summed again" if fitted.rebuilt else " and ".join(steps)
     which = {"class weights": settings.class_weights, "penalty": settings.penalty}
     anew = [f"{name} chosen anew" for name, value in which.items() if value is None]
     fixed = [f"{name} as the user set" for name, value in which.items() if value is not None]
     choices = " and ".join([*anew, *fixed])
-    statement = f"{how}; the head equals one fitted from scratch on what is left, {choices}, to a relative difference "
+    rows_now = "all that are in, who came back included" if "added" in steps else "what is left"
+    statement = f"{how}; the head equals one fitted from scratch on {rows_now}, {choices}, to a relative difference "
     statement += f"of at most {residual:.0e} (measured)"
     if settings.epsilon is not None:
         return Guarantee("guaranteed", f"{statement}; of the statistics with the noise that was drawn in training")

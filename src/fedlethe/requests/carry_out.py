@@ -45,7 +45,7 @@ from fedlethe.requests.purge_facts import not_in_ledger
 from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.request_erasure import erasure_of_request
 from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of_request
-from fedlethe.requests.signing import SigningKey
+from fedlethe.requests.signing import SigningKey, signing_key
 from fedlethe.runs.remote import OutOfReach
 from fedlethe.runs.run import OpenRun
 
@@ -293,16 +293,16 @@ def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRe
     return moved(ledger, request.id, "completed", purge="done")
 
 
-def purge_due(run: OpenRun, key: SigningKey, lost: Mapping[str, str] | None = None) -> Purged:
+def purge_due(run: OpenRun, key: SigningKey | None, lost: Mapping[str, str] | None = None) -> Purged:
     """Carry out the purges that were to wait, and whose date has come; going on with one that was cut off.
 
     Args:
         run: The run.
-        key: Signs the certificates.
+        key: Signs the certificates; None will do where nothing is due.
         lost: See `carry_out`.
 
     Raises:
-        FedletheError: What the purge raises, or the clock is behind.
+        FedletheError: Something is due and there is no key; what the purge raises; or the clock is behind.
     """
     with run.history.locked():
         ledger = run.history.ledger
@@ -313,12 +313,13 @@ def purge_due(run: OpenRun, key: SigningKey, lost: Mapping[str, str] | None = No
             if until is not None and until > today:
                 waiting.append(request)
             elif until is not None or request.purge == BEGUN:
+                signer = key or signing_key(None)
                 demand_none_under_way(ledger, request.id)
                 if lost is not None:
                     _enter_lost(run, request, lost)
                 demand_keys(run, request, current(ledger) or "")
                 demand_finished(run, request)
-                carried.append(_told(run, _purged(run, request, key)))
+                carried.append(_told(run, _purged(run, request, signer)))
         unfinished = [one for one in requests_of(ledger).values() if one.state in ("running", "audited")]
         return Purged(run.path, tuple(carried), tuple(waiting), tuple(unfinished))
 

@@ -39,10 +39,10 @@ def entries(folder: Path) -> Iterator[Path]:
 
 def strays(history: RunFolder) -> Iterator[str]:
     """Each entry of a run folder, keys and pages apart, that the ledger does not name, in words."""
-    known, keys = history.ledger.artefacts(), history.store.keys.files.folder
+    known, keys = history.ledger.artefacts(), _key_folders(history)
     for path in entries(history.path):
         name = path.relative_to(history.path).as_posix()
-        if keys in path.parents:
+        if not keys.isdisjoint(parent.resolve() for parent in path.parents):
             continue  # `stray_keys` looks there
         if path.is_symlink():
             yield f"{path}: is a link, which fedlethe does not make"
@@ -59,20 +59,24 @@ def pages(history: RunFolder) -> list[str]:
     return [name for name in names if name not in known and _PAGE.fullmatch(name)]
 
 
+def _key_folders(history: RunFolder) -> set[Path]:
+    return {place.folder.resolve() for place in history.store.keys.places}
+
+
 def stray_keys(history: RunFolder) -> Iterator[str]:
-    """Each file among the keys that is none of them, in words."""
-    keys = history.store.keys
+    """Each file among the keys, in whichever of the folders that hold some, that is none of them, in words."""
+    keys, folders = history.store.keys, _key_folders(history)
     made = {event.body["client"] for event in history.ledger.events("key")}
     expected = {f"{client}.{id}.key" for client in made for id in keys.living(client)}
     gone = {f"{client}.{id}.key" for client, ids in keys.destroyed().items() for id in ids}
-    for path in entries(keys.files.folder):
+    for path in (path for place in keys.places for path in entries(place.folder)):
         if path.is_symlink():
             yield f"{path}: is a link, which fedlethe does not make"
         elif not path.is_file():
             yield f"{path}: is no plain file"
         elif path.name in gone:
             yield f"{path}: is there, though the ledger says that it was destroyed"
-        elif path.parent != keys.files.folder or path.name not in expected:
+        elif path.parent.resolve() not in folders or path.name not in expected:
             yield f"{path}: is there, though the ledger knows no such key"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from fedlethe.errors import IntegrityError
@@ -55,14 +56,20 @@ def verify_ledger(path: Path) -> Verified:
             held(
                 "files", history.store.problems(), f"{len(history.ledger.artefacts())} files are as they were entered"
             ),
-            held("strays", strays(history), "no file is there that the ledger does not name"),
+            held(
+                "strays", strays(history), "besides the ledger itself and pages, no file is there that it does not name"
+            ),
             _pages(history),
             held(
                 "keys",
                 (*key_problems(history), *stray_keys(history)),
-                "all keys are there and open what they sealed; no others are",
+                "every key that is not destroyed or lost is there and opens what it sealed; no others are",
             ),
-            held("modes", _open_to_others(history), "files and folders are their owner's alone"),
+            held(
+                "modes",
+                _open_to_others(history),
+                "the run folder, the folders of its keys and all in them are their owner's alone",
+            ),
             held("certificates", foreign_heads(history), "every certificate in the run holds a head of this ledger"),
             Check(
                 "the whole chain",
@@ -93,9 +100,13 @@ def _pages(history: RunFolder) -> Check:
 
 
 def _open_to_others(history: RunFolder) -> Iterator[str]:
-    for path in history.path.rglob("*"):
-        if not path.is_symlink() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-            yield f"{path}: others can read or write it (mode {mode:o}); run: chmod -R go= {history.path}"
+    """The run folder itself, the folders of its keys that lie elsewhere, and all that is in them."""
+    run, keys = history.path.resolve(), [place.folder for place in history.store.keys.places]
+    for root in (history.path, *(folder for folder in keys if run not in folder.resolve().parents)):
+        for path in (root, *root.rglob("*")) if root.is_dir() else ():
+            # A link in a folder is named as a stray; a folder that was named by one is what it leads to.
+            if (path == root or not path.is_symlink()) and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+                yield f"{path}: others can read or write it (mode {mode:o}); run: chmod -R go= {quote(str(root))}"
 
 
 # A certificate

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fedlethe.cli.output.requests import show_verified
+from fedlethe.cli.output.requests import OfRun, show_verified
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
@@ -36,14 +36,14 @@ def _a_day_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_opened_request_says_how_it_is_carried_out(printed: Callable[[Any], str]) -> None:
-    text = printed(REQUEST)
+    text = printed(OfRun(Path("my runs/PD"), REQUEST))
     assert "│ R0001 │ a │ opened │ 2026-02-01 │ - │ - │ - │" in text
-    assert text.endswith("to carry it out: fedlethe erase RUN --request R0001 --key KEY")
-    assert "carry it out" not in printed(replace(REQUEST, state="withdrawn"))
+    assert text.splitlines()[-1] == "fedlethe erase 'my runs/PD' --request R0001 --key erasure.key"
+    assert "carry it out" not in printed(OfRun(Path("PD"), replace(REQUEST, state="withdrawn")))
 
 
 def test_a_namesake_elsewhere_is_said_first(printed: Callable[[Any], str]) -> None:
-    text = printed(replace(REQUEST, namesakes=("b", "c")))
+    text = printed(OfRun(Path("PD"), replace(REQUEST, namesakes=("b", "c"))))
     assert text.startswith("a patient of this name has images at b, c, too")
 
 
@@ -52,7 +52,10 @@ def test_a_namesake_elsewhere_is_said_first(printed: Callable[[Any], str]) -> No
     [
         ({"deadline": "2026-01-14"}, "R0001: withdrew; overdue"),
         ({"deadline": "2026-01-15"}, "R0001: withdrew"),
-        ({"state": "completed", "purge": "2026-01-15"}, "its purge is due since 2026-01-15: fedlethe purge RUN"),
+        (
+            {"state": "completed", "purge": "2026-01-15"},
+            "its purge is due since 2026-01-15: fedlethe purge RUN --key erasure.key",
+        ),
         ({"state": "completed", "purge": "2026-01-16"}, "R0001: withdrew"),
         ({"state": "completed", "purge": BEGUN}, "its purge was cut off, and files of the erased may be there"),
         ({"state": "audited", "verdict": "still there"}, "stopped at what the audits found: decide how to go on"),
@@ -91,9 +94,9 @@ def test_a_request_that_stopped_says_so_first_and_how_to_go_on(
         "to go on, as it is, which stays on record",
         "to go on, or not at all",
     ]
-    assert "fedlethe erase RUN --request R0001 --key KEY --method retrain" in lines[-3]
+    assert "fedlethe erase RUN --request R0001 --key erasure.key --method retrain" in lines[-3]
     again = printed(Carried(stopped, replace(ERASURE, method="retrain"), None))
-    assert "with more retrainings: fedlethe erase RUN --request R0001 --key KEY --references 10" in again
+    assert "with more retrainings: fedlethe erase RUN --request R0001 --key erasure.key --references 10" in again
     assert as_json(carried)["stopped"] is True
 
 
@@ -108,7 +111,7 @@ def test_a_request_that_was_carried_out_names_its_certificate_and_what_is_in_no_
     held = printed(Carried(replace(done, purge="2026-03-01"), ERASURE, Path("c.json"))).splitlines()
     assert held[-2].endswith("purge: 2026-03-01")
     due = printed(Carried(replace(done, purge="2026-01-15"), ERASURE, Path("c.json"))).splitlines()
-    assert due[-2].endswith("due since 2026-01-15, and not made: fedlethe purge RUN --key KEY")
+    assert due[-2].endswith("due since 2026-01-15, and not made: fedlethe purge RUN --key erasure.key")
 
 
 def test_purges_that_were_due_waited_or_are_unfinished(printed: Callable[[Any], str]) -> None:
@@ -119,7 +122,7 @@ def test_purges_that_were_due_waited_or_are_unfinished(printed: Callable[[Any], 
     nothing = printed(Purged(Path("RUN"), (), (waiting,), (unfinished,))).splitlines()
     assert nothing == [
         "no purge is due",
-        "R0003: running, not finished: fedlethe erase RUN --request R0003 --key KEY",
+        "R0003: running, not finished: fedlethe erase RUN --request R0003 --key erasure.key",
         "R0002: kept until 2026-03-01",
     ]
     done = replace(REQUEST, state="completed", purge="done")

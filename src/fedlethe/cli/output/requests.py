@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -18,6 +19,17 @@ from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
 from fedlethe.requests.carry_out import Carried, Purged
 from fedlethe.requests.signing import NewKey
 from fedlethe.requests.verify import Verified
+
+KEY = "erasure.key"
+"""The signing key's file in the commands that are told: the one that the examples make."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfRun:
+    """A request, and the run folder that it is of: what is told of it is to be copied."""
+
+    run: Path
+    request: ErasureRequest
 
 
 def show_verified(result: Verified, as_json: bool) -> None:
@@ -69,22 +81,29 @@ def _(result: Verified) -> dict[str, Any]:
     return {**dataclasses.asdict(result), "holds": not result.failed}
 
 
+@object_of.register
+def _(result: OfRun) -> dict[str, Any]:
+    return as_object(result.request)
+
+
 @lines_of.register
-def _(result: ErasureRequest) -> Iterable[Table | str]:
-    if result.namesakes:
+def _(result: OfRun) -> Iterable[Table | str]:
+    request = result.request
+    if request.namesakes:
         yield (
-            f"a patient of this name has images at {', '.join(result.namesakes)}, too, which this request leaves "
+            f"a patient of this name has images at {', '.join(request.namesakes)}, too, which this request leaves "
             "there; if it is the same person, open a request for each"
         )
-    yield from _listed(f"Request {result.id}", [result])
-    if result.state == "opened":
-        yield f"to carry it out: fedlethe erase RUN --request {result.id} --key KEY"
+    yield from _listed(f"Request {request.id}", [request], result.run)
+    if request.state == "opened":
+        yield f"to carry it out, with the key that signs certificates (fedlethe key new {KEY}):"
+        yield f"  {_erase(result.run, request.id)}"
 
 
 @lines_of.register
 def _(result: Requests) -> Iterable[Table | str]:
     yield from (f"PROBLEM: {words}; restore it from a backup" for words in result.problems)
-    yield from _listed(f"{result.run}: erasure requests", result.requests)
+    yield from _listed(f"{result.run}: erasure requests", result.requests, result.run)
 
 
 @lines_of.register
@@ -100,7 +119,7 @@ def _(result: Carried) -> Iterable[Table | str]:
         yield table
     if result.request.stopped:
         run, method = result.erasure.run, result.erasure.method
-        yield from (f"to go on, {way}" for way in _ways_on(str(run), result.request.id, method))
+        yield from (f"to go on, {way}" for way in _ways_on(run, result.request.id, method))
         return
     yield f"request {result.request.id}: {result.request.state}; purge: {_purge(result.request, result.erasure.run)}"
     yield f"certificate: {result.certificate}"
@@ -120,7 +139,15 @@ def _purge(request: ErasureRequest, run: Path) -> str:
     """How far the purge is, and the command that carries it out where it is due."""
     if request.held_until is None or request.held_until > chain.clock()[:10]:
         return request.purge or "-"
-    return f"due since {request.held_until}, and not made: fedlethe purge {quote(str(run))} --key KEY"
+    return f"due since {request.held_until}, and not made: {_purge_command(run)}"
+
+
+def _purge_command(run: Path) -> str:
+    return f"fedlethe purge {quote(str(run))} --key {KEY}"
+
+
+def _erase(run: Path, id: str) -> str:
+    return f"fedlethe erase {quote(str(run))} --request {id} --key {KEY}"
 
 
 def _unnamed(found: Iterable[str]) -> Iterable[str]:
@@ -136,29 +163,25 @@ def _count(found: Iterable[str]) -> str:
     return "1 entry that no ledger names was" if count == 1 else f"{count} entries that no ledger names were"
 
 
-def _ways_on(run: str, id: str, method: str) -> tuple[str, ...]:
-    erase = f"fedlethe erase {quote(run)} --request {id} --key KEY"
+def _ways_on(run: Path, id: str, method: str) -> tuple[str, ...]:
+    erase = _erase(run, id)
     retrained = method in ("closed-form", "retrain")
     other = "with more retrainings" if retrained else "by another method, such as retraining"
     return (
         f"{other}: {erase} {'--references 10' if retrained else '--method retrain'}",
         f'as it is, which stays on record: {erase} --accept-findings "why"',
-        f'or not at all: fedlethe withdraw {quote(run)} {id} --reason "why"',
+        f'or not at all: fedlethe withdraw {quote(str(run))} {id} --reason "why"',
     )
 
 
 @lines_of.register
 def _(result: Purged) -> Iterable[Table | str]:
     if result.carried:
-        yield from _listed("Purged", [one.request for one in result.carried])
+        yield from _listed("Purged", [one.request for one in result.carried], result.run)
         yield from _unnamed(words for one in result.carried for words in one.unnamed)
     else:
         yield "no purge is due"
-    run = quote(str(result.run))
-    yield from (
-        f"{one.id}: {one.state}, not finished: fedlethe erase {run} --request {one.id} --key KEY"
-        for one in result.unfinished
-    )
+    yield from (f"{one.id}: {one.state}, not finished: {_erase(result.run, one.id)}" for one in result.unfinished)
     yield from (f"{request.id}: kept until {request.purge}" for request in result.waiting)
 
 
@@ -181,7 +204,7 @@ def _(result: NewKey) -> Iterable[Table | str]:
     yield f"id: {result.id}"
 
 
-def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | str]:
+def _listed(title: str, requests: Sequence[ErasureRequest], run: Path) -> Iterable[Table | str]:
     names = ("id", "clients", "state", "deadline", "erasure", "audit", "purge")
     table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
@@ -192,9 +215,9 @@ def _listed(title: str, requests: Sequence[ErasureRequest]) -> Iterable[Table | 
     for request in requests:
         late = ["overdue"] if request.overdue else []
         if request.purge == BEGUN:
-            late.append("its purge was cut off, and files of the erased may be there: fedlethe purge RUN --key KEY")
+            late.append("its purge was cut off, and files of the erased may be there: " + _purge_command(run))
         elif request.held_until is not None and request.held_until <= chain.clock()[:10]:
-            late.append(f"its purge is due since {request.held_until}: fedlethe purge RUN --key KEY")
+            late.append(f"its purge is due since {request.held_until}: {_purge_command(run)}")
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
         yield from (f"{request.id}: who left: {line}" for line in request.hiding)

@@ -95,25 +95,27 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
 
         if signer is not None:
             carried = carry_out.carry_out(run, options.request, given, signer, audit)
-            _tell(carried.request)
+            _tell(carried.request, path)
             if carried.certificate is not None:
                 LOG.info("fedlethe: request %s is completed: %s", options.request, carried.certificate)
             return
         request = carry_out.erase_unsigned(run, options.request, given, audit)
-    _tell(request)
+    _tell(request, path)
     if request.stopped:
         return
     LOG.info("fedlethe: sign it and purge: fedlethe erase %s --request %s --key FILE", path, options.request)
 
 
-def _tell(request: ErasureRequest) -> None:
+def _tell(request: ErasureRequest, run: Path) -> None:
     """What the audits said; where a request stopped, how to go on."""
     LOG.info("fedlethe: request %s: the audits say: %s", request.id, request.verdict)
     if request.stopped:
         LOG.error(
             "fedlethe: request %s STOPPED at what the audits found; nothing was certified or purged. Go on with "
-            'another method, with fedlethe erase RUN --request %s --key KEY --accept-findings "why", or withdraw it',
+            'another method, with: fedlethe erase %s --request %s --key erasure.key --accept-findings "why"; or '
+            "withdraw it",
             request.id,
+            run,
             request.id,
         )
 
