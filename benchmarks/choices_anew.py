@@ -18,16 +18,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.config import resolve
-from fedlethe.erasing.erase import erase
-from fedlethe.erasing.order import order_for
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.federation.evaluation import log_probabilities
-from fedlethe.learners.training import train_run
-from fedlethe.learners.which import learner_of
-from fedlethe.runs.opening import opened_run
-from fedlethe.runs.run import OpenRun
-from fedlethe.types import Vector
+import fedlethe
+from fedlethe.federation.evaluation import log_probabilities  # the public face tells figures, no single answers
+from fedlethe.learners.which import learner_of  # retrains without a site, and erases nobody
+from fedlethe.runs.opening import opened_run  # opens what those two take
+from fedlethe.runs.run import OpenRun  # as above, for its type
+from fedlethe.types import Vector  # as above, for its type
 
 
 def document(root: Path, size: int, **chosen: Any) -> dict[str, Any]:
@@ -46,10 +42,10 @@ def answers(run: OpenRun, model: Vector) -> Any:
     return log_probabilities(run.network, run.layout, run.execution, model, tests).argmax(axis=1)
 
 
-def erased(run: OpenRun, site: str) -> tuple[Vector, Mapping[str, float]]:
-    """The model after a site was erased, and the figures of its record: what was chosen, among others."""
-    erasure = erase(run, order_for(run.config, (site,), ErasurePlan(method="closed-form")))
-    return run.history.erased_model(erasure.id), erasure.found
+def erased(run: fedlethe.Run) -> dict[str, tuple[str, Mapping[str, float]]]:
+    """Each site, erased by itself: the erasure's id, and the figures of its record: what was chosen, among others."""
+    made = {site: run.erase(site, method="closed-form") for site in run.clients}
+    return {site: (erasure.id, erasure.found) for site, erasure in made.items()}
 
 
 def main() -> None:
@@ -61,21 +57,20 @@ def main() -> None:
     table = Table("erased", "penalty", "class weights", "anew: answered otherwise", "kept: answered otherwise", "of")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        train_run(resolve(document(options.root, options.size)), folder / "chosen")
-        with opened_run(folder / "chosen") as run:
-            first = json.loads((folder / "chosen/statistics/chosen.json").read_text())
-            train_run(resolve(document(options.root, options.size, **first)), folder / "kept")
-            table.add_row("nobody", f"{first['penalty']:g}", str(first["class_weights"]), "", "", "")
-            with opened_run(folder / "kept") as kept:
-                for site in sorted(run.data.clients):
-                    retrained = answers(
-                        run, learner_of(run.config).retrain(run, set(run.data.clients) - {site}, run.config.seed)
-                    )
-                    (model, found), (old, _) = erased(run, site), erased(kept, site)
-                    weights = [found[f"class_weight_{label}"] for label in range(len(run.data.classes))]
-                    wrong = [answers(run, one) != retrained for one in (model, old)]
-                    shares = [f"{one.sum()} ({100 * one.mean():.1f} %)" for one in wrong]
-                    table.add_row(site, f"{found['penalty']:g}", str(weights), *shares, f"{len(retrained):,}")
+        chosen = fedlethe.train(config=document(options.root, options.size), out=folder / "chosen")
+        first = json.loads((folder / "chosen/statistics/chosen.json").read_text())
+        kept = fedlethe.train(config=document(options.root, options.size, **first), out=folder / "kept")
+        table.add_row("nobody", f"{first['penalty']:g}", str(first["class_weights"]), "", "", "")
+        anew, with_kept = erased(chosen), erased(kept)
+        with opened_run(chosen.path) as run, opened_run(kept.path) as old:
+            for site, (id, found) in anew.items():
+                stay = set(chosen.clients) - {site}
+                retrained = answers(run, learner_of(run.config).retrain(run, stay, run.config.seed))
+                weights = [found[f"class_weight_{label}"] for label in range(len(run.data.classes))]
+                models = (run.history.erased_model(id), old.history.erased_model(with_kept[site][0]))
+                wrong = [answers(run, one) != retrained for one in models]
+                shares = [f"{one.sum()} ({100 * one.mean():.1f} %)" for one in wrong]
+                table.add_row(site, f"{found['penalty']:g}", str(weights), *shares, f"{len(retrained):,}")
     Console(soft_wrap=True).print(table)
 
 

@@ -24,12 +24,11 @@ from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordD
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg, Strategy
 
-from fedlethe.config import resolve
-from fedlethe.flower import LocalGrid, LocalNode, Recording
-from fedlethe.flower.wrap.client_name import named
-from fedlethe.runs.preparing import prepare
-from fedlethe.runs.run import Prepared
-from fedlethe.vector import to_vector
+from fedlethe.config import resolve  # a federation without a run folder: the app around it is what is measured
+from fedlethe.flower import LocalGrid, LocalNode, Recording, named  # the public face of Flower apps
+from fedlethe.runs.preparing import prepare  # as above
+from fedlethe.runs.run import Prepared  # as above, for its type
+from fedlethe.vector import to_vector  # a state dict of the network, as an app has it
 
 Keep: TypeAlias = Literal["needed", "everything"]
 ROUNDS, TURNS = 2, 2

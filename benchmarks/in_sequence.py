@@ -14,40 +14,34 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedlethe import files
-from fedlethe.audit import Answers, Evidence, audit, overall
-from fedlethe.config import RunConfig, resolve
-from fedlethe.document import read_toml
-from fedlethe.erasing.examination import Examination
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.record import Erasure
-from fedlethe.learners.kept_bytes import bytes_for
-from fedlethe.learning import RECOMMENDED, Recipe
-from fedlethe.pages.comparison_table import HEADER, cells
-from fedlethe.progress import bar
-from fedlethe.requests.carry_out import carry_out
-from fedlethe.requests.request import open_request
-from fedlethe.requests.signing import SigningKey
-from fedlethe.runs.opening import opened_run
-from fedlethe.runs.preparing import prepare
-from fedlethe.runs.run import Prepared
-from fedlethe.seeding import derive
-from fedlethe.studies.compare import UNTOUCHED, Row
-from fedlethe.studies.jobs import Job, JobKind, document_with_seed, finals, work_off
-from fedlethe.types import ClientId, Vector
+import fedlethe
+from fedlethe.audit import Answers, Evidence, audit, overall  # of all who were erased up to then
+from fedlethe.config import RunConfig, resolve  # what the jobs of `compare` take
+from fedlethe.document import read_toml  # a configuration that is changed before it is used
+from fedlethe.erasing.examination import Examination  # asks the models of all erased up to then
+from fedlethe.erasing.record import Erasure  # for its type
+from fedlethe.learners.kept_bytes import bytes_for  # as in the table of `compare`
+from fedlethe.learners.references import reference_seeds  # the retrainings of `compare`
+from fedlethe.learning import RECOMMENDED, Recipe  # a recipe by its name
+from fedlethe.pages.comparison_table import HEADER, cells  # the table of `compare`
+from fedlethe.progress import bar  # a benchmark of an hour says how far it is
+from fedlethe.runs.opening import opened_run  # the model as a vector, to be asked
+from fedlethe.runs.preparing import prepare  # the images, to ask models of
+from fedlethe.runs.run import Prepared  # for its type
+from fedlethe.studies.compare import UNTOUCHED, Row  # the table of `compare`
+from fedlethe.studies.jobs import Job, JobKind, document_with_seed, finals, work_off  # trains as `compare` does
+from fedlethe.types import ClientId, Vector  # for their types
 
 SEQUENCE: tuple[ClientId, ...] = ("client-2", "client-0", "client-4")
 """The one with the backdoor first: two more erasures have to keep it out."""
-
-KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
 
 def configured(root: Path) -> RunConfig:
@@ -73,17 +67,19 @@ def cache(folder: Path) -> Iterator[None]:
 
 def in_sequence(trained: Path, run: Path, recipe: Recipe) -> list[tuple[Erasure, Vector]]:
     """Three erasures of a copy of a trained run, each with the model, shape (P,), that it left."""
-    plan = ErasurePlan(method=recipe.method, options=recipe.options, mask={}, repair=recipe.repair)
+    plan = fedlethe.ErasurePlan(method=recipe.method, options=recipe.options, repair=recipe.repair)
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(trained, run)
     found = []
-    with cache(run.parent / "cache"):
+    with cache(run.parent / "cache"), tempfile.TemporaryDirectory() as keys:
+        key = fedlethe.new_key(Path(keys) / "erasure.key").private
+        opened = fedlethe.open_run(run)
         for client in SEQUENCE:
-            with opened_run(run) as opened:
-                id = open_request(opened, (client,), (), "withdrew", "the benchmark").id
-                carried = carry_out(opened, id, plan, KEY)
-                assert carried.request.purge == "done"
-                found.append((carried.erasure, opened.history.erased_model(carried.erasure.id)))
+            id = opened.request(client, reason="withdrew", by="the benchmark").id
+            carried = opened.carry_out(id, key, plan)
+            assert carried.request.purge == "done"
+            with opened_run(run) as held:
+                found.append((carried.erasure, held.history.erased_model(carried.erasure.id)))
     shutil.rmtree(run.parent / "cache", ignore_errors=True)
     return found
 
@@ -92,7 +88,7 @@ def rows(
     config: RunConfig, prepared: Prepared, seeds: Sequence[int], references: int, recipes: dict[str, Recipe], out: Path
 ) -> Iterator[tuple[str, Row]]:
     """With what was erased up to then: a row for the untouched models, one for each recipe, after each erasure."""
-    others = [derive(config.division_seed, "reference", number) % 2**31 for number in range(references)]
+    others = reference_seeds(config, references)
     gone = [tuple(sorted(SEQUENCE[: step + 1])) for step in range(len(SEQUENCE))]
 
     def jobs(kind: JobKind, step: int, seeds: Sequence[int]) -> list[Job]:
@@ -162,7 +158,7 @@ def main() -> None:
     for erased, row in rows(config, prepare(config), seeds, arguments.references, recipes, arguments.out):
         lines.append((erased, *cells(row)))
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    files.write_text(arguments.out / "table.md", text)
+    (arguments.out / "table.md").write_text(text)
     print(text, end="")
 
 

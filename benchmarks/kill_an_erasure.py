@@ -20,53 +20,46 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedlethe.config import resolve
-from fedlethe.document import Document
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.errors import FedletheError
-from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import carry_out
-from fedlethe.requests.request import listed, open_request
-from fedlethe.requests.signing import SigningKey
-from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.opening import opened_run
-from fedlethe.runs.run_toml import opened_folder
+import fedlethe
+from fedlethe.runs.run_toml import opened_folder  # the ledger's rows, as a kill left them
 
 MOMENTS = 60
+ROUNDS = 2
 GONE = "hospital-1"
+NOT_BEGUN = "not begun"
 MODEL, CERTIFICATE = "erasures/0001/model.safetensors", "erasures/0001/certificate-before-purge.json"
-KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-PLAN = ErasurePlan(method="recommended", options={}, mask={}, repair={}, references=3)
+KEY = "erasure.key"
+PLAN = fedlethe.ErasurePlan(method="recommended", references=3)
 ACCEPTED = {"why": "it is a benchmark", "by": "the benchmark"}
-DOCUMENT: Document = {
+DOCUMENT: dict[str, Any] = {
     "data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 40},
-    "federation": {"rounds": 2},
+    "federation": {"rounds": ROUNDS},
     "local": {"epochs": 1, "learning_rate": 0.05},
     "history": {"keep": "everything"},
 }
 
 
-def act(run: Path) -> None:
+def act(path: Path) -> None:
     """Train, open the request, and carry it out, each where it is still to be done."""
-    if not _requested(run):
-        train_run(resolve(DOCUMENT), run, finished_too=True)
-    with opened_run(run) as opened:
-        if not listed(run).requests:
-            open_request(opened, (GONE,), (), "withdrew", "the benchmark")
-        begun = listed(run).requests[0].state in ("running", "audited", "completed")
-        carried = carry_out(opened, "R0001", None if begun else PLAN, KEY)
-        if carried.request.stopped:  # two rounds make a model of no use
-            carry_out(opened, "R0001", None, KEY, accepted=ACCEPTED)
+    if stage(path) in (NOT_BEGUN, *(trained_for(rounds) for rounds in range(ROUNDS))):
+        fedlethe.train(config=DOCUMENT, out=path)
+    run, key = fedlethe.open_run(path), path.parent.parent / KEY
+    if not run.requests().requests:
+        run.request(GONE, reason="withdrew", by="the benchmark")
+    begun = run.requests().requests[0].state in ("running", "audited", "completed")
+    carried = run.carry_out("R0001", key, None if begun else PLAN)
+    if carried.request.stopped:  # two rounds make a model of no use
+        run.carry_out("R0001", key, accepted=ACCEPTED)
 
 
 def _requested(run: Path) -> bool:
     try:
-        return bool(listed(run).requests)
-    except FedletheError:
+        return bool(fedlethe.open_run(run).requests().requests)
+    except fedlethe.FedletheError:
         return False
 
 
@@ -90,17 +83,22 @@ def in_a_process(folder: Path, kill_after: float | None) -> bool:
     return not os.WIFSIGNALED(status)
 
 
+def trained_for(rounds: int) -> str:
+    """The stage of a run without a request."""
+    return f"trained for {rounds} rounds"
+
+
 def stage(run: Path) -> str:
     """How far a run is."""
     try:
-        requests = listed(run).requests
+        requests = fedlethe.open_run(run).requests().requests
         with opened_folder(run) as (_, history):
             if not requests:
-                return f"trained for {history.rounds} rounds"
+                return trained_for(history.rounds)
             purged = ", purged" if history.ledger.events("purge") else ""
             return f"request {requests[0].state}{', erased' if history.ledger.erasures() else ''}{purged}"
-    except FedletheError:
-        return "not begun"
+    except fedlethe.FedletheError:
+        return NOT_BEGUN
 
 
 def kept_until_certified(run: Path, before: set[str]) -> bool:
@@ -147,13 +145,13 @@ def end_of(folder: Path) -> End:
         clients = Counter(path.name.split(".")[0] for path in keys.files.folder.glob("*"))
         return End(
             model=(run / MODEL).read_bytes(),
-            states=tuple(request.state for request in listed(run).requests),
+            states=tuple(request.state for request in fedlethe.open_run(run).requests().requests),
             rounds=ledger.rounds(),
             files=frozenset(ledger.artefacts()),
             gone=frozenset(ledger.tombstones()),
             keys=tuple(sorted(clients.items())),
             there=frozenset(str(path.relative_to(folder)) for path in _files(folder)),
-            failed=tuple(check.words for check in verify_ledger(run).failed),
+            failed=tuple(check.words for check in fedlethe.verify(run).failed),
             caught_up=(run / "ledger.head").read_text() == f"{ledger.head().seq} {ledger.head().hash}\n",
         )
 
@@ -187,6 +185,7 @@ def prepared(folder: Path) -> tuple[float, End]:
     """How long it takes when nobody kills it, and what it comes to."""
     torch.set_num_threads(1)  # a process with threads cannot be forked
     (folder / "whole").mkdir()
+    fedlethe.new_key(folder / KEY)
     start = time.perf_counter()
     in_a_process(folder / "whole", None)
     return time.perf_counter() - start, end_of(folder / "whole")

@@ -4,7 +4,7 @@
 DATA is the folder that holds pneumoniamnist.npz, HAM that of HAM10000 in the layout of ISIC-2019. For each case: the
 mean over all clients erased in turn, ten draws of the noise for each; the shaped mask's expected loss as a share of the
 subspace mask's; the least epsilon of EPSILONS at which accuracy and AUC are both within a point of no mask, and the
-chance of naming the client there. Everything is written to OUT, and what is there is not trained again.
+chance of naming the client there. Everything is written to OUT, and what is trained there is not trained again.
 """
 
 from __future__ import annotations
@@ -12,27 +12,30 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.config import resolve
-from fedlethe.document import Document
-from fedlethe.learners.training import train_run
-from fedlethe.privacy.shape import cheapest
-from fedlethe.runs.opening import opened_run
-from fedlethe.studies.frontier import frontier, setting_of
-from fedlethe.types import HidingPoint
+import fedlethe
+from fedlethe.config import resolve  # what `train_run` takes
+from fedlethe.learners.training import train_run  # takes a finished run as it is, which `fedlethe.train` refuses
+from fedlethe.privacy.shape import cheapest  # the expected loss is worked out, and no study tells it
+from fedlethe.runs.opening import opened_run  # opens what `setting_of` takes
+from fedlethe.studies.frontier import setting_of  # the candidates that `cheapest` shapes
+from fedlethe.types import HidingPoint  # for its type
 
 EPSILONS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 16.0)
 SHOWN = 3.0
 DRAWS = 10
+MASKS = ("isotropic", "subspace", "shaped")
+Tables = dict[str, Any]
 
 
-def cases(data: Path, ham: Path | None) -> dict[str, Document]:
+def cases(data: Path, ham: Path | None) -> dict[str, Tables]:
     """What is trained, by what it is called."""
 
-    def pneumonia(clients: int = 5, **settings: float) -> Document:
+    def pneumonia(clients: int = 5, **settings: float) -> Tables:
         return {
             "learner": "closed-form",
             "data": {"source": "medmnist", "flag": "pneumoniamnist", "root": data},
@@ -65,20 +68,18 @@ def cases(data: Path, ham: Path | None) -> dict[str, Document]:
     return found
 
 
-def rows(name: str, document: Document, out: Path) -> list[tuple[str, ...]]:
+def rows(name: str, document: Tables, out: Path) -> list[tuple[str, ...]]:
     """A case's rows: no mask, and each mask."""
     folder = out / name.replace(" ", "-").replace(",", "")
     train_run(resolve(document), folder, finished_too=True)
-    with opened_run(folder) as run:
-        method = run.config.method("closed-form", {})
-        found = frontier(
-            run, "closed-form", {"closed-form": method}, EPSILONS, ("isotropic", "subspace", "shaped"), (), DRAWS
-        )
-        setting = setting_of(run, "closed-form", method, found.clients)
+    run = fedlethe.open_run(folder)
+    found = run.frontier("closed-form", epsilons=EPSILONS, masks=MASKS, sigmas=(), draws=DRAWS)
+    with opened_run(folder) as opened:
+        setting = setting_of(opened, "closed-form", opened.config.method("closed-form", {}), found.clients)
         shape = cheapest(setting.framed.span.coordinates, setting.hessian, 1.0)
     (unmasked,) = [point for point in found.points if point.mask == "no mask"]
     lines: list[tuple[str, ...]] = [(name, "none", _cell(unmasked, None), "-", "-", "-")]
-    for mask in ("isotropic", "subspace", "shaped"):
+    for mask in MASKS:
         own = [point for point in found.points if point.mask == mask]
         shown = next(point for point in own if point.epsilon is not None and abs(point.epsilon - SHOWN) < 1e-3)
         loss = f"{100 * shape.cost / shape.equal_cost:.0f} %" if mask == "shaped" else "-"

@@ -28,18 +28,16 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from fedlethe.config import resolve
-from fedlethe.data.federated import Examples
-from fedlethe.federation.client import LocalTraining, train_locally
-from fedlethe.federation.execution import Execution
-from fedlethe.history.disk import RunFolder
-from fedlethe.learners.training import train_run
-from fedlethe.models import initialise
-from fedlethe.models.resnet import ResNet50
-from fedlethe.runs.run_toml import opened_folder
-from fedlethe.types import EVERYTHING, Need, RoundRecord, Update, Vector
-from fedlethe.unlearning.influence import Influence
-from fedlethe.vector import Layout, to_vector
+import fedlethe
+from fedlethe.data.federated import Examples  # what `train_locally` takes
+from fedlethe.federation.client import LocalTraining, train_locally  # one client's epoch, without a round around it
+from fedlethe.federation.execution import Execution  # what `train_locally` takes
+from fedlethe.history import checkpoint  # writing the model is part of what is timed
+from fedlethe.history.disk import RunFolder  # a history of a large model, made without training it
+from fedlethe.models import initialise  # the same network for both recipes
+from fedlethe.runs.run_toml import opened_folder  # the ledger's bytes of each file
+from fedlethe.types import EVERYTHING, Need, RoundRecord, Update, Vector  # the rows of that history
+from fedlethe.vector import Layout, to_vector  # what `train_locally` takes
 
 SIZE, IMAGES, REPEATS = 128, 128, 3
 
@@ -60,7 +58,7 @@ class _PngFolder(Dataset[tuple[torch.Tensor, int]]):
 
 
 def _common_recipe(folder: Path, batch: int) -> Callable[[], None]:
-    network = initialise(ResNet50(), 1, 2, seed=0).train()
+    network = initialise(fedlethe.MODELS["resnet50"](), 1, 2, seed=0).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.005)
     loader = DataLoader(_PngFolder(folder), batch_size=batch, shuffle=True)
 
@@ -74,7 +72,7 @@ def _common_recipe(folder: Path, batch: int) -> Callable[[], None]:
 
 
 def _ours(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], batch: int) -> Callable[[], None]:
-    network: nn.Module = initialise(ResNet50(), 1, 2, seed=0)
+    network: nn.Module = initialise(fedlethe.MODELS["resnet50"](), 1, 2, seed=0)
     execution = Execution().resolve(network)
     network = execution.place(network)
     layout = Layout.of(network)
@@ -124,13 +122,14 @@ def training_speed(folder: Path, batch: int) -> tuple[str, str, str]:
 
 def recording_share(folder: Path) -> tuple[str, str, str]:
     """Recording's share of training time, phantom data, small CNN: the hardest case, since its rounds are short."""
-    trained = train_run(resolve({"federation": {"rounds": 4}, "local": {"epochs": 2}}), folder / "run")
+    trained = fedlethe.train(rounds=4, local={"epochs": 2}, out=folder / "run").trained
+    assert trained is not None
     detail = f"{trained.recording_share * trained.seconds:.2f} of {trained.seconds:.1f} s"
     return "recording's share of training (small CNN)", detail, f"{100 * trained.recording_share:.2f} %"
 
 
 def _resnet_history(folder: Path, keep: frozenset[Need]) -> tuple[RunFolder, Layout, Vector]:
-    network = initialise(ResNet50(), 1, 2, seed=0)
+    network = initialise(fedlethe.MODELS["resnet50"](), 1, 2, seed=0)
     layout = Layout.of(network)
     model = to_vector(network, layout)
     folder.mkdir()
@@ -151,13 +150,11 @@ class _NobodyTrains:
 
 def erasure_speed(folder: Path) -> tuple[str, str, str]:
     """Reading, verifying, subtracting and writing, against reading and writing the same bytes."""
-    from fedlethe.history import checkpoint
-
     history, layout, _ = _resnet_history(folder / "erasure", frozenset({Need.INITIAL, Need.INFLUENCE}))
     read = [path for path in history.path.rglob("*.safetensors") if path.name != "round_0000.safetensors"][:2]
 
     def erase() -> None:
-        unlearned = Influence().unlearn(frozenset({"client-0"}), history, _NobodyTrains())  # type: ignore[arg-type]
+        unlearned = fedlethe.METHODS["influence"]().unlearn(frozenset({"client-0"}), history, _NobodyTrains())  # type: ignore[arg-type]
         checkpoint.save(folder / "erased.safetensors", unlearned.model, layout)
 
     def plain() -> None:
@@ -183,8 +180,8 @@ def history_bytes(folder: Path) -> tuple[str, str, str]:
             "federation": {"rounds": 15},
             "history": {"keep": keep},
         }
-        run = train_run(resolve(document), folder / keep).run
-        with opened_folder(run) as (_, history):
+        run = fedlethe.train(config=document, out=folder / keep)
+        with opened_folder(run.path) as (_, history):
             sizes[keep] = sum(artefact.bytes for artefact in history.ledger.artefacts().values())
             assert keep != "everything" or history.keep == EVERYTHING
     detail = f"{sizes['needed']:,} / {sizes['everything']:,} bytes"

@@ -90,3 +90,17 @@ def names_in(node: ast.AST) -> set[str]:
     return {one.id for one in nodes if isinstance(one, ast.Name)} | {
         one.attr for one in nodes if isinstance(one, ast.Attribute)
     }
+
+
+def test_benchmarks_and_examples_say_why_they_go_below_the_public_face() -> None:
+    """`import fedlethe` and what it gives is the face, and so are `fedlethe.testing` and `fedlethe.flower`."""
+    silent = []
+    for path in [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "examples").glob("*.py")]:
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            name = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+            last = text.splitlines()[(getattr(node, "end_lineno", 1) or 1) - 1]
+            below = name.startswith("fedlethe.") and name not in ("fedlethe.testing", "fedlethe.flower")
+            if below and "  # " not in last:
+                silent.append(f"{path.name}: {name}")
+    assert silent == []

@@ -97,4 +97,6 @@ def test_a_network_has_no_statistics() -> None:
 def test_what_run_toml_holds_builds_the_same_again() -> None:
     for tables in (NETWORK, CLOSED):
         config = resolve(tables)
-        assert resolve(config.document()) == config
+        again = resolve(config.document())
+        assert again.learning == config.learning
+        assert again.document() == config.document()
