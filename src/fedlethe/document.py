@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -57,7 +59,7 @@ def parse_toml(content: bytes, where: Path) -> Document:
         FedletheError: It is not TOML; the message names the line.
     """
     try:
-        return tomlkit.parse(content.decode("utf-8")).unwrap()
+        return deepcopy(_tables(content))
     except (UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
         raise ConfigError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
 
@@ -75,6 +77,12 @@ def unused(key: str, table: Mapping[str, Any]) -> list[str]:
         options = dict.fromkeys(option for every in choices.values() for option in every)
         found += [option for option in options if option in table and option not in used]
     return found
+
+
+@lru_cache(maxsize=32)
+def _tables(content: bytes) -> Document:
+    """The tables of a content, which a command reads many times: TOML's grammar is slow to follow."""
+    return tomlkit.parse(content.decode("utf-8")).unwrap()
 
 
 def layered(*layers: Document) -> Document:
@@ -124,6 +132,10 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     return built
 
 
+adapter_of: Callable[[Any], TypeAdapter[Any]] = lru_cache(maxsize=256)(TypeAdapter)
+"""What checks values against a type; made once for each, which takes longer than many checks."""
+
+
 def checked(kind: Any, value: Any, where: str) -> Any:
     """A value of this type.
 
@@ -131,7 +143,7 @@ def checked(kind: Any, value: Any, where: str) -> Any:
         FedletheError: It is none.
     """
     try:
-        taken = TypeAdapter(kind).validate_python(value)
+        taken = adapter_of(kind).validate_python(value)
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
         place, at = where, value

@@ -18,7 +18,7 @@ import difflib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -69,7 +69,7 @@ class Registry(Mapping[str, T]):
         if not isinstance(name, str):
             raise KeyError(name)
         found = [] if ":" in name else self._entry_points(name)
-        if name in self.rows and not found:
+        if name in self.rows:
             known: T = _attribute(self.rows[name], f"{self.what} '{name}'")
             return known
         if ":" not in name and not found:
@@ -101,9 +101,10 @@ class Registry(Mapping[str, T]):
         Raises:
             FedletheError: A name is another one's, or fedlethe's own.
         """
-        points = entry_points(group=self.group) if name is None else entry_points(group=self.group, name=name)
         found: dict[str, EntryPoint] = {}
-        for point in points:
+        for point in _installed(self.group, tuple(sys.path)):
+            if name not in (None, point.name):
+                continue
             other = f"{found[point.name].value}{_package(found[point.name])}" if point.name in found else None
             if point.name in self.rows:
                 other = f"fedlethe's own {self.rows[point.name]}"
@@ -114,6 +115,12 @@ class Registry(Mapping[str, T]):
                 )
             found[point.name] = point
         return list(found.values())
+
+
+@lru_cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The entry points of a group in the packages of this path, which are looked through once: it takes a while."""
+    return tuple(entry_points(group=group))
 
 
 def _package(point: EntryPoint) -> str:

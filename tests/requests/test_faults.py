@@ -7,18 +7,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from pydantic import TypeAdapter
 from torch import nn
 
-from fedlethe import document
 from fedlethe.config import resolve
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
@@ -33,7 +29,6 @@ from fedlethe.models import MODELS
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import open_request
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs import records, run_toml
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import KEY
@@ -111,12 +106,7 @@ STEPS: dict[str, Callable[[Path], None]] = {
 @pytest.fixture(scope="module", autouse=True)
 def _light() -> Iterator[None]:
     """A tiny model, and no time for what is worked out or drawn; what is written, and where to, is as it is."""
-    adapter, parsed = lru_cache(TypeAdapter), lru_cache(document.parse_toml)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (document, records):
-            patch.setattr(module, "TypeAdapter", adapter)
-        for module in (document, run_toml):
-            patch.setattr(module, "parse_toml", lambda *arguments: deepcopy(parsed(*arguments)))
         patch.setattr(evaluation, "_auc", lambda *_: 0.5)
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")
         patch.setattr(Figure, "draw_without_rendering", lambda _: None)

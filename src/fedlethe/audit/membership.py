@@ -23,7 +23,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedlethe.audit.evidence import Answers, Evidence, Labels, Measured, Verdict
-from fedlethe.audit.scores import Floats, auc, bootstrap, confidence, tpr_at_fpr
+from fedlethe.audit.scores import bootstrap, confidence, tpr_at_fpr
+from fedlethe.ranking import Floats, auc
 
 POOLED_BELOW = 16
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From scores to figures: AUC, true-positive rate at a false-positive rate, intervals, divergence. numpy alone."""
+"""From scores to figures: true-positive rate at a false-positive rate, intervals, divergence. numpy alone."""
 
 from __future__ import annotations
 
@@ -9,24 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
-
-def auc(positive: Floats, negative: Floats) -> float:
-    """The chance that a positive's score lies above a negative's, ties counting half (Mann and Whitney, 1947).
-
-    Args:
-        positive: Scores, shape (n,), n >= 1.
-        negative: Scores, shape (m,), m >= 1.
-
-    Example:
-        >>> auc(np.array([1.0, 2.0]), np.array([0.0, 2.0]))
-        0.625
-    """
-    ordered = np.sort(negative)
-    below = np.searchsorted(ordered, positive, side="left")
-    up_to = np.searchsorted(ordered, positive, side="right")
-    return float((below + up_to).mean() / (2 * len(negative)))
+from fedlethe.ranking import Floats as Floats  # what scores are, here and for whoever reads them
 
 
 def tpr_at_fpr(positive: Floats, negative: Floats, fpr: float) -> float:

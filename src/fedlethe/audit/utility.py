@@ -14,7 +14,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from fedlethe.audit.evidence import Answers, Evidence, Labels, Measured, Verdict
-from fedlethe.audit.scores import auc, wilson
+from fedlethe.audit.scores import wilson
+from fedlethe.ranking import auc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

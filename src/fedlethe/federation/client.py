@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -79,13 +80,39 @@ class LocalTraining:
                 if len(positions) > 1 or 1 in (len(order), self.batch_size):
                     yield positions
 
-    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        """A fresh optimiser for the network's parameters."""
+    def make_step(self, network: nn.Module) -> Callable[[], None]:
+        """A fresh optimiser for the network's parameters: each call is one step along their gradients."""
+        parameters = list(network.parameters())
         if self.optimizer == "sgd":
             momentum = self.in_full().momentum or 0.0
-            return torch.optim.SGD(network.parameters(), self.learning_rate, momentum, weight_decay=self.weight_decay)
+            return partial(_sgd_step, parameters, [None] * len(parameters), self, momentum)
         adam = torch.optim.Adam if self.optimizer == "adam" else torch.optim.AdamW
-        return adam(network.parameters(), self.learning_rate, weight_decay=self.weight_decay)
+        return adam(parameters, self.learning_rate, weight_decay=self.weight_decay).step
+
+
+def _sgd_step(
+    parameters: Sequence[Vector], momenta: list[Vector | None], settings: LocalTraining, momentum: float
+) -> None:
+    """One step of stochastic gradient descent, which keeps each parameter's momentum in `momenta`."""
+    # The function below the class torch.optim.SGD, which imports PyTorch's compiler: two seconds for whoever trains.
+    from torch.optim.sgd import sgd
+
+    reached = [place for place, parameter in enumerate(parameters) if parameter.grad is not None]
+    kept = [momenta[place] for place in reached]
+    with torch.no_grad():
+        sgd(
+            [parameters[place] for place in reached],
+            [gradient for parameter in parameters if (gradient := parameter.grad) is not None],
+            kept,
+            lr=settings.learning_rate,
+            momentum=momentum,
+            weight_decay=settings.weight_decay,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+    for place, moved in zip(reached, kept, strict=True):
+        momenta[place] = moved
 
 
 def train_locally(
@@ -119,7 +146,7 @@ def train_locally(
     teacher = None if objective.teacher is None else _teacher(network, layout, objective.teacher, execution)
     load_vector(network, layout, model)
     network.train()
-    optimizer = settings.make_optimizer(network)
+    step = settings.make_step(network)
     losses: list[torch.Tensor] = []
     processed = 0
     for positions in settings.batches(len(examples), generator):
@@ -128,11 +155,11 @@ def train_locally(
         with execution.autocast():
             logits = network(arranged)
         loss = objective.loss(logits.float(), labels, None if teacher is None else teacher(arranged))
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if math.isfinite(settings.clip):
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimizer.step()
+        step()
         if objective.ball is not None:
             load_vector(network, layout, objective.ball.project(to_vector(network, layout)))
         losses.append(loss.detach())

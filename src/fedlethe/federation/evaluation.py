@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
 from fedlethe.federation.execution import Execution
 from fedlethe.later import nn, torch
+from fedlethe.ranking import auc
 from fedlethe.types import Evaluation, Metrics, Vector
 from fedlethe.vector import Layout, load_vector
 
@@ -71,11 +72,9 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
 def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
     if len(present) < 2:
         return None
-    from sklearn.metrics import roc_auc_score  # here, since every message to a Flower node starts a process anew
-
-    if scores.shape[1] == 2:
-        return float(roc_auc_score(labels, scores[:, 1]))
-    return float(np.mean([roc_auc_score(labels == label, scores[:, label]) for label in present]))
+    positive = [1] if scores.shape[1] == 2 else present.tolist()
+    areas = [auc(scores[labels == label, label], scores[labels != label, label]) for label in positive]
+    return float(np.mean(areas))
 
 
 def evaluate(

@@ -113,10 +113,11 @@ def save(plot: Plot, folder: Path) -> Path:
     with styled():
         _spell_out(plot.figure)
         plot.figure.draw_without_rendering()
-        plot.figure.set_layout_engine("none")  # laid out once: a second pass would move panels by a rounding
+        plot.figure.set_layout_engine(None)  # laid out once: a second pass would move panels by a rounding
+        box = plot.figure.get_tightbbox().padded(0.1)  # measured once: "tight" draws the whole figure for each file
         for ending, options in formats.items():
             with written_whole(folder / f"{plot.name}.{ending}") as aside:
-                plot.figure.savefig(aside, format=ending, bbox_inches="tight", pad_inches=0.1, **options)
+                plot.figure.savefig(aside, format=ending, bbox_inches=box, **options)
     return folder / f"{plot.name}.png"
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from fedlethe.data.erased import ErasedImages, Positions
+from fedlethe.document import adapter_of
 from fedlethe.errors import FedletheError
 from fedlethe.types import ClientId
 
@@ -84,7 +85,7 @@ class Beginning:
         """Plain values for run.toml and the ledger; none for a fresh model."""
         if self.after is None:
             return {}
-        plain: dict[str, Any] = TypeAdapter(Beginning).dump_python(self, mode="json", exclude_none=True)
+        plain: dict[str, Any] = adapter_of(Beginning).dump_python(self, mode="json", exclude_none=True)
         return plain if self.came_with else {name: value for name, value in plain.items() if name != "came_with"}
 
     @classmethod
@@ -95,7 +96,8 @@ class Beginning:
             FedletheError: It says something that cannot be.
         """
         try:
-            return TypeAdapter(cls).validate_python(facts.get(BEGINNING, {}))
+            begun: Beginning = adapter_of(cls).validate_python(facts.get(BEGINNING, {}))
+            return begun
         except ValidationError as errors:
             first = errors.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))[:200]

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from fedlethe.document import adapter_of
 from fedlethe.errors import HistoryError
 
 T = TypeVar("T")
@@ -14,7 +15,7 @@ T = TypeVar("T")
 
 def to_json(value: Any, kind: Any) -> str:
     """A dataclass, or a list of them, as JSON."""
-    return TypeAdapter(kind).dump_json(value).decode()
+    return adapter_of(kind).dump_json(value).decode()
 
 
 def from_json(text: str | bytes, kind: type[T]) -> T:
@@ -24,7 +25,8 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
         FedletheError: It is no JSON, or that of something else.
     """
     try:
-        return TypeAdapter(kind).validate_json(text)
+        value: T = adapter_of(kind).validate_json(text)
+        return value
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))[:200]

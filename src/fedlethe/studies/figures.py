@@ -9,10 +9,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from fedlethe.audit.scores import Floats, auc, confidence
+from fedlethe.audit.scores import confidence
 from fedlethe.data.federated import Examples, Labels
 from fedlethe.errors import ConfigError
 from fedlethe.federation.evaluation import pooled, predict
+from fedlethe.ranking import Floats, auc
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Metrics, Spread, Vector
 from fedlethe.vector import load_vector
