@@ -73,6 +73,7 @@ class LocalTraining:
         """
         left = math.ceil(self.epochs * num_examples)
         while left > 0:
+            # Cut from the shuffle: a part of a pass is a random part of the images, not the first ones.
             order = torch.randperm(num_examples, generator=generator).numpy()[:left]
             left -= len(order)
             for start in range(0, len(order), self.batch_size):
@@ -82,6 +83,7 @@ class LocalTraining:
 
     def make_step(self, network: nn.Module) -> Callable[[], None]:
         """A fresh optimiser for the network's parameters: each call is one step along their gradients."""
+        # No state outlives the round: what a client kept of its steps would be one more trace to erase.
         parameters = list(network.parameters())
         if self.optimizer == "sgd":
             momentum = self.in_full().momentum or 0.0
@@ -154,14 +156,17 @@ def train_locally(
         arranged = execution.arrange(normalise(images))
         with execution.autocast():
             logits = network(arranged)
+        # In float32 also under autocast: the 8 bits of bf16 are too few for the logarithm of an answer near 1.
         loss = objective.loss(logits.float(), labels, None if teacher is None else teacher(arranged))
         network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if math.isfinite(settings.clip):
             nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
         step()
+        # After each step: the way through the ball is part of the method, not only where it ends.
         if objective.ball is not None:
             load_vector(network, layout, objective.ball.project(to_vector(network, layout)))
+        # Left on the device: to read each one would wait for the step to end.
         losses.append(loss.detach())
         processed += len(positions)
     return Update(
@@ -178,6 +183,7 @@ def _teacher(
     network: nn.Module, layout: Layout, model: Vector, execution: Execution
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The logits that a model, shape (P,), gives to a batch of arranged images: float32, shape (b, classes)."""
+    # A second network, since the steps overwrite the first while they learn from this one.
     held = copy.deepcopy(network)
     load_vector(held, layout, model)
     held.eval()

@@ -31,6 +31,7 @@ def predict(network: nn.Module, execution: Execution, examples: Examples) -> Pro
         for images, _ in examples.batches(BATCH_SIZE):
             with execution.autocast():
                 logits = network(execution.arrange(normalise(images.to(execution.device))))
+            # In float64: in float32 sure answers are all exactly 1, and the AUC could not rank them.
             rows.append(logits.double().softmax(dim=1).cpu().numpy())
     return np.concatenate(rows)
 
@@ -44,6 +45,7 @@ def log_probabilities(
     """
     load_vector(network, layout, model)
     rows = [predict(network, execution, part) for part in parts if len(part)]
+    # A row of NaN becomes a row of ones, which the next line makes equal probabilities: it knows nothing.
     answers = np.log(np.maximum(np.nan_to_num(np.concatenate(rows), nan=1.0), LEAST))
     normalised: Probabilities = answers - np.logaddexp.reduce(answers, axis=1, keepdims=True)
     return normalised
@@ -64,6 +66,7 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
     finite = np.asarray(np.isfinite(probabilities).all(axis=1))
     right = finite & (np.where(finite[:, None], probabilities, 0).argmax(axis=1) == labels)
     present = np.unique(labels)
+    # Over the classes that occur: a hospital that has one class alone is not charged with the others.
     balanced = float(np.mean([right[labels == label].mean() for label in present]))
     scores = np.where(finite[:, None], probabilities, 1 / classes)
     return Metrics(len(labels), float(right.mean()), balanced, _auc(labels, scores, present))

@@ -60,5 +60,7 @@ class Execution:
 def _has_bf16(device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())
+    # Any CPU computes bf16, but without these instructions by way of float32, and slower. Older versions of PyTorch do
+    # not tell: then it is float32.
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(bool(capabilities.get(feature)) for feature in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -25,6 +25,7 @@ class Ball:
     def project(self, model: Vector) -> Vector:
         """The nearest model in the ball, shape (P,)."""
         step = model - self.centre
+        # In float64: over millions of weights float32 loses digits, and the model would lie outside.
         length = float(torch.linalg.vector_norm(step, dtype=torch.float64))
         return model if length <= self.radius else self.centre + step.mul_(self.radius / length)
 
@@ -99,6 +100,7 @@ class UnlearningCrossEntropy:
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
         right = logits.softmax(dim=1).gather(1, labels[:, None])
+        # log1p keeps the digits where p_y is small, which is where the descent leads.
         return -torch.log1p(-right / 2).mean()
 
 
@@ -113,6 +115,7 @@ class Distillation:
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
         assert teacher is not None
+        # Softening divides the gradients by T^2: with the factor a learning rate means the same at every T.
         return self.temperature**2 * _divergence(teacher / self.temperature, logits / self.temperature)
 
 
@@ -126,13 +129,16 @@ class LoweredLogit:
     def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
         assert teacher is not None
+        # Infinity takes the true class out of the minimum.
         others = teacher.scatter(1, labels[:, None], torch.inf)
         least = others.min(dim=1, keepdim=True).values
         right = teacher.gather(1, labels[:, None])
+        # Only ever lowered: a true class that is the least already stays where it is.
         return _divergence(teacher.scatter(1, labels[:, None], torch.minimum(right, least)), logits)
 
 
 def _divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:
     """KL of the softmax of `teacher` from that of `student`, mean over the batch."""
+    # Logarithms on both sides: a probability that underflows has none, and the loss would be NaN.
     targets, answers = teacher.log_softmax(dim=1), student.log_softmax(dim=1)
     return functional.kl_div(answers, targets, reduction="batchmean", log_target=True)

@@ -44,6 +44,7 @@ class Repair:
             raise ValueError(f"at least 1 client must repair, not {self.clients}; for no repair give 0 rounds")
         if self.clients is not None and not self.rounds:
             raise ValueError("says how many clients repair, but there is no repair round")
+        # Built once for its checks: a wrong value is refused now, and not when the unlearning step is done.
         self.settings(LocalTraining())
 
     def canonical(self) -> dict[str, Any]:

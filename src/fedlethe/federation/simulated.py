@@ -87,7 +87,9 @@ class SimulatedFederation:
             examples=examples,
             settings=settings or self.settings,
             execution=self.execution,
+            # One for each round and client: who else takes part changes no shuffle, so a retraining is comparable.
             generator=torch_generator(self.seed, "local training", round, client),
+            # The default stands for the run's own loss; what a method asks for is taken as it is.
             objective=self.loss if objective is CROSS_ENTROPY else objective,
         )
 

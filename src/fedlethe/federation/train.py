@@ -37,6 +37,7 @@ def sample_clients(clients: Sequence[ClientId], participation: float, seed: int,
 
 def round_half_up(value: float) -> int:
     """The nearest integer, halves upwards."""
+    # round() takes halves to the even number: of 5 clients a half would be 2, of 7 it would be 4.
     return int(value + 0.5)
 
 
@@ -70,6 +71,7 @@ def train(
                 accepted[update.client] = update
             else:
                 refused[update.client] = reason
+        # By name, not by arrival: float sums depend on their order, and the same round must give the same bytes.
         updates = {client: accepted[client] for client in sorted(accepted)}
         weights = shares({client: update.num_examples for client, update in updates.items()})
         after = aggregate(model, {client: update.model for client, update in updates.items()}, weights)

@@ -51,6 +51,7 @@ class Keyring:
     @property
     def places(self) -> list[Keys]:
         """Every folder that may hold keys of the run: that of new ones first, then the others that the ledger names."""
+        # By what the paths lead to: one folder under two names is looked into once.
         folders = {keys.folder.resolve(): keys for keys in (self.files, Keys(self._path / "keys"))}
         for event in self._ledger.events("keys"):
             keys = self._keys_in(event.body["place"])
@@ -71,6 +72,7 @@ class Keyring:
     @property
     def apart(self) -> bool:
         """Whether all of them lie outside the run folder, so that a copy of it does not hold them."""
+        # Before there is a key, by where the first one will lie.
         folders = [keys.folder.resolve() for keys in self.places if keys.there()] or [self.files.folder.resolve()]
         return all(self._path.resolve() not in folder.parents for folder in folders)
 
@@ -134,6 +136,7 @@ class Keyring:
         """
         if client is None or not is_sealed(name):
             return None
+        # The newest: once patients of the client are erased, the ones before it are destroyed with what they sealed.
         if living := self.living(client):
             return Seal(self._key(client, living[-1]), name)
         return Seal(self.renewed(client), name)
@@ -167,6 +170,7 @@ class Keyring:
         """
         living = self.living(PATIENTS)
         key = self._key(PATIENTS, living[-1]) if living else self.renewed(PATIENTS)
+        # As one JSON text: run together, the two names of one pair could read like those of another.
         return hmac.new(key.secret, canonical([client, patient]).encode(), "sha256").hexdigest()[:32]
 
     def mention(self, client: ClientId, patient: str) -> str:
@@ -190,6 +194,7 @@ class Keyring:
         """
         found = []
         for id in ids:
+            # Wherever keys ever lay: FEDLETHE_KEYS may have been another, or unset, when this one was made.
             there = [keys for keys in self.places if keys.has(client, id)]
             for keys in there:
                 keys.destroy(client, [id])
@@ -200,9 +205,12 @@ class Keyring:
 
     def finish(self) -> None:
         """Destroy every key that the ledger says is to be, and enter of each client's whether it was there."""
+        # Each is entered after its file is gone. A crash between the two leaves one that the next attempt enters as
+        # GONE: what it cannot know, that it was overwritten, it does not say.
         settled = {id for ids in self.confirmed(OVERWRITTEN, GONE).values() for id in ids}
         for client, ids in self.destroyed().items():
             found = self.destroy(client, ids)
+            # Of the run's own keys (masks, patients, images) no certificate tells, so nothing is entered.
             new = [id for id in ids if id not in settled and not client.startswith("-")]
             lost = self._said((LOST,)).get(client, [])
             rows = [
@@ -262,6 +270,7 @@ class Keyring:
         content, own = keys.path(client, id).read_bytes(), {one.path(client, id).resolve() for one in self.places}
         for folder in {self._path.resolve(), *(one.folder.resolve() for one in self.places)}:
             for path in sorted(folder.rglob("*")):
+                # By its bytes, whatever its name; by its size first, so that no model is read for it.
                 alike = not path.is_symlink() and path.is_file() and path.stat().st_size == len(content)
                 if alike and path.resolve() not in own and path.read_bytes() == content:
                     raise IntegrityError(
@@ -302,6 +311,7 @@ def folded(text: str) -> str:
         >>> folded("Kranker") == folded("ＫＲＡＮＫＥＲ"), folded("Ä") == folded("A\u0308")
         (True, True)
     """
+    # Twice: folding can leave a letter and its accent apart that were one before.
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 

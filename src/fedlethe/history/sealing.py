@@ -59,6 +59,7 @@ class Key:
     @property
     def id(self) -> str:
         """Names the key and gives nothing of it away: hexadecimal."""
+        # Under a text of its own: a secret is hashed for other ends as well (`privacy.noise`), and the id is public.
         return hashlib.sha256(b"fedlethe key id" + self.secret).digest()[:ID].hex()
 
 
@@ -82,11 +83,13 @@ def sealed(seal: Seal, parts: Sequence[Any]) -> Iterator[memoryview]:
         seal: What opens it later.
         parts: What it holds: buffers, one after the other.
     """
+    # A nonce for each file: two files under one key and one nonce give away how their contents differ.
     head = MAGIC + bytes.fromhex(seal.key.id) + secrets.token_bytes(NONCE)
     yield memoryview(head)
     encryptor = Cipher(AES(seal.key.secret), GCM(head[-NONCE:])).encryptor()
     # The name is sealed with the content, so that one file of a client cannot be put in the place of another.
     encryptor.authenticate_additional_data(_authenticated(head, seal.name))
+    # One buffer for all pieces, so that a model is not held in memory a second time.
     space = memoryview(bytearray(PIECE))
     for part in parts:
         content = memoryview(part).cast("B")
@@ -103,6 +106,7 @@ def key_id(content: Bytes, path: Path) -> str:
     Raises:
         FedletheError: It is no sealed file.
     """
+    # Even an empty file has a head and a tag: what is shorter was cut off.
     if len(content) < START + TAG or content[: len(MAGIC)].tobytes() != MAGIC:
         raise IntegrityError(f"{path}: is not a whole sealed file; restore this file from a backup")
     return content[len(MAGIC) : START - NONCE].tobytes().hex()
@@ -202,6 +206,7 @@ class Keys:
             raise IntegrityError(f"{path}: cannot be read as a key ({error}); put the right key file back") from None
         if mode & 0o077:
             raise IntegrityError(f"{path}: others than its owner can read this key; run: chmod 600 {path}")
+        # As it was written, to the byte: base64 has several texts for one secret, and copies are known by their bytes.
         if len(key.secret) != SECRET or key.id != id or content != _text(key):
             raise IntegrityError(f"{path}: holds another key than its name says; put the right key file back")
         return key
@@ -231,6 +236,8 @@ class Keys:
             try:
                 # A link is not followed: what it leads to is not this run's to overwrite.
                 with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+b") as file:
+                    # Zeros first, and on the disk before the name goes: removing alone leaves the bytes there, and a
+                    # file that has no name any more need not be written out at all.
                     file.write(b"\0" * path.stat().st_size)
                     file.flush()
                     os.fsync(file.fileno())
@@ -245,6 +252,7 @@ class Keys:
 
     def has(self, client: ClientId, id: str) -> bool:
         """Whether something lies where a key's file would."""
+        # A link that leads nowhere counts: it lies in the key's place, and `read` refuses it by its name.
         return os.path.lexists(self.path(client, id))
 
     def copied(self, client: ClientId, id: str) -> str | None:
@@ -260,6 +268,7 @@ class Keys:
 
 def id_of_file(path: Path) -> str | None:
     """The id of the key that a file holds, whatever its name; None of a file that holds none, and of a link."""
+    # From 32 bare bytes to 64 hexadecimal digits and a line end: the forms that a copy may have.
     if path.is_symlink() or not path.is_file() or not SECRET <= path.stat().st_size <= 2 * SECRET + 2:
         return None
     content = path.read_bytes()

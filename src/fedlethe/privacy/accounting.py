@@ -63,9 +63,11 @@ def gaussian_sigma(epsilon: float, delta: float, sensitivity: float = 1.0) -> fl
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise ValueError(f"epsilon must be a finite number above 0, not {epsilon}")
     demand_delta(delta)
+    # At a sensitivity of 1: delta depends on the ratio of the two alone.
     low, high = 1e-9, 1.0
     while gaussian_delta(epsilon, high) > delta:
         high *= 2
+    # Each step halves the bracket: long before the last one its ends are neighbours in float64.
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (middle, high) if gaussian_delta(epsilon, middle) > delta else (low, middle)
@@ -87,6 +89,7 @@ def gaussian_epsilon(delta: float, sigma: float, sensitivity: float = 1.0) -> fl
         return 0.0
     if sigma == 0:
         return math.inf
+    # Noise so large that the two laws differ by less than delta: no odds need be allowed on top.
     if gaussian_delta(0.0, sigma, sensitivity) <= delta:
         return 0.0
     low, high = 0.0, 1.0
@@ -169,7 +172,9 @@ def top_guess(mu: float, candidates: int, listed: int = 1) -> float:
         return 1.0
     if mu == 0:
         return listed / candidates
+    # K candidates, each on an axis of its own at mu / sqrt 2, lie at the distance mu from each other.
     centre = mu / math.sqrt(2)
+    # Equal steps: of a smooth function that vanishes at both ends their error falls faster than any power of the step.
     step = 2 * _REACH / (_NODES - 1)
     total = 0.0
     for node in range(_NODES):
@@ -180,6 +185,7 @@ def top_guess(mu: float, candidates: int, listed: int = 1) -> float:
 
 def _fewer_exceed(x: float, others: int, count: int) -> float:
     """The chance that fewer than `count` of so many standard normal numbers exceed x."""
+    # In logarithms: the power of a small chance underflows long before its product with a large one.
     above, below = log_phi(-x), log_phi(x)
     return sum(math.comb(others, k) * math.exp(k * above + (others - k) * below) for k in range(count))
 
@@ -225,6 +231,7 @@ def mu_of_guess(guess: float, clients: int, erased: int = 1) -> float:
 
 def log_phi(x: float) -> float:
     """The logarithm of the standard normal's distribution function, without underflow."""
+    # Far from where erfc underflows, at about -38; beyond, the series' error is its next term, 105 / x^8 < 5e-9.
     if x > -20:
         return math.log(0.5 * math.erfc(-x / math.sqrt(2)))
     return -x * x / 2 - math.log(-x * math.sqrt(2 * math.pi)) + math.log1p(-1 / x**2 + 3 / x**4 - 15 / x**6)

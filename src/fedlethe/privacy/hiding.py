@@ -82,6 +82,7 @@ class Masking:
     @property
     def chosen(self) -> MaskKind:
         """The kind, resolved."""
+        # For the same guarantee isotropic noise is longer by sqrt(P / n), and ruins a deep network (see `mask`).
         return self.kind or ("subspace" if self.guarantees else "isotropic")
 
     def sigma_for(self, distance: float, clients: int, erased: int = 1) -> float:
@@ -169,6 +170,7 @@ class Hidden:
     @property
     def blind(self) -> float:
         """The chance of naming all of them blindly."""
+        # Of several releases nobody may be left who is a candidate in each: then there is nothing to divide by.
         return 1 / max(1, math.comb(len(self.among), self.erased))
 
     @property
@@ -231,6 +233,7 @@ def hidden_by(
     """
     if distance > 0 and sigma <= 0:
         raise ValueError("without noise nothing is hidden of candidates that differ")
+    # Candidates that coincide are told apart by nothing, whether noise is added or not.
     mu = distance / sigma if distance > 0 else 0.0
     return Hidden(
         by=by,
@@ -261,6 +264,7 @@ def hidden_together(releases: Sequence[Hidden]) -> Hidden:
         Mu and what follows from it, epsilon at the largest of their deltas; `among` is who is left.
     """
     mu, first = composed(release.mu for release in releases), releases[0]
+    # Who is no candidate in one release is ruled out by it for all of them.
     left = [client for client in first.among if all(client in release.among for release in releases)]
     delta = max(release.delta for release in releases)
     # mu is a distance in units of the noise, so noise of 1 at the distance mu hides what all of them together do.

@@ -61,7 +61,10 @@ def enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -
     """
     for folder in folders_of(run):
         keys = folder.store.keys
+        # A client that lost patients alone has a new key since, which seals what stays of it: that one is not asked
+        # for.
         again = request.patients if folder is run.history and request.erasure is not None else ()
+        # Of missing keys alone: one that lies in its place is destroyed, whatever anybody says of it.
         gone = [
             (client, id)
             for client in request.clients
@@ -95,6 +98,7 @@ def _demand_keys_there(target: Condemned) -> None:
 def _demand_one_name(target: Condemned) -> None:
     for artefact in target.artefacts:
         path = target.folder.store.place(artefact.path)
+        # A purge removes a name. Of a link it would remove the link, and leave what it leads to.
         if path.is_symlink():
             raise RequestError(f"{path}: is a link, which fedlethe does not make; put the file itself in its place")
         if path.exists() and (names := path.stat().st_nlink) > 1:

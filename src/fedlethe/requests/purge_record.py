@@ -11,6 +11,7 @@ from fedlethe.runs.run import OpenRun
 def folders_of(run: OpenRun) -> list[RunFolder]:
     """The run's folder, then those that it began from, the nearest first."""
     earlier = [part.history for part in run.earlier if isinstance(part.history, RunFolder)]
+    # `run.earlier` has the first training first.
     return [run.history, *earlier[::-1]]
 
 
@@ -26,4 +27,5 @@ def because_of(request: str) -> str:
 
 def is_purged(folder: RunFolder, request: str) -> bool:
     """Whether the ledger says that the purge of a request was made, or begun."""
+    # By the row that is written in one transaction with the tombstones and the ends of keys: it stands for them.
     return any(event.body["request"] == request for event in folder.ledger.events("purge"))

@@ -26,6 +26,7 @@ class FedAccum:
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`; no client takes part."""
         model = history.initial().clone()
+        # A round that nobody else entered has no weights, and adds nothing.
         for round in range(1, history.rounds + 1):
             for client, weight in retained_weights(history, round, forget).items():
                 model.add_(history.delta(round, client), alpha=weight)

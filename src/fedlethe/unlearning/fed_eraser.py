@@ -51,9 +51,11 @@ class FedEraser:
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
         model = history.initial().clone()
+        # Round 1 began from w_0, which holds nobody: its deltas are what a retraining would give.
         for client, weight in retained_weights(history, 1, forget).items():
             model.add_(history.delta(1, client), alpha=weight)
         epochs = federation.settings.epochs
+        # Whole epochs, as in the paper; but not more than the run's own, which may be less than one.
         settings = replace(federation.settings, epochs=min(epochs, math.ceil(self.ratio * epochs)))
         for round in range(1 + self.interval, history.rounds + 1, self.interval):
             weights = retained_weights(history, round, forget)
@@ -67,6 +69,7 @@ class FedEraser:
     def _calibrated(self, delta: Vector, norms: Mapping[str, float], layout: Layout) -> Vector:
         """The new delta, shape (P,), at the old one's length; a tensor that did not move then or now is left out."""
         fresh = layout.norms(delta)
+        # Running statistics are averages and no steps: there is no length to bring them to.
         moved = [name for name in fresh if not is_statistic(name)]
         old, new = (math.sqrt(sum(held[name] ** 2 for name in moved)) for held in (norms, fresh))
         for name, tensor in layout.tensors(delta).items():
@@ -76,4 +79,5 @@ class FedEraser:
 
 
 def _ratio(old: float, new: float) -> float:
+    # What does not move now shows no direction in which the old length could be gone.
     return old / new if new > 0 else 0.0

@@ -82,6 +82,8 @@ class FedOsd:
 def orthogonal(direction: Vector, deltas: Vector) -> Vector:
     """The part of `direction`, shape (P,), orthogonal to all rows of `deltas`, shape (n, P), at direction's length."""
     rows = deltas.double()
+    # By the n x n Gram matrix, so that nothing of P x P is made; with the pseudoinverse, since updates of hospitals
+    # that are alike can be dependent.
     solution = torch.linalg.pinv(rows @ rows.T, hermitian=True) @ (rows @ direction.double())
     return at_length(direction - (rows.T @ solution).float(), direction)
 
@@ -99,4 +101,5 @@ def at_length(vector: Vector, other: Vector) -> Vector:
     """The vector brought to the length of the other; zero stays zero."""
     length = float(torch.linalg.vector_norm(vector, dtype=torch.float64))
     wanted = float(torch.linalg.vector_norm(other, dtype=torch.float64))
+    # What is left of a direction that lies within the others is rounding: stretched, it would be a step at random.
     return vector * (wanted / length) if length > 1e-6 * wanted else torch.zeros_like(vector)

@@ -39,6 +39,7 @@ class FedQuit:
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
         model = history.final().clone()
+        # The trained model teaches all of them, not the one that the first of them has changed already.
         objective = LoweredLogit(history.final())
         settings = replace(federation.settings, epochs=self.epochs)
         for client in sorted(forget):

@@ -65,6 +65,7 @@ class FedRecover:
                 estimate = None if self._exact(round, history.rounds) else hessian_product(memory[client], moved)
                 if estimate is not None:
                     estimate = history.delta(round, client) + estimate
+                    # A wild estimate would be in the model of every later round: this client trains in its place.
                     if float(estimate.abs().max()) <= bounds[client]:
                         deltas[client] = estimate
             asked = tuple(client for client in weights if client not in deltas)
@@ -105,6 +106,7 @@ def hessian_product(pairs: Sequence[Pair], vector: Vector) -> Vector | None:
     """
     if not pairs:
         return None
+    # In float64: pairs of late rounds are nearly parallel, and the system that they give nearly singular.
     starts = torch.stack([start for start, _ in pairs]).double()  # (n, P)
     changes = torch.stack([change for _, change in pairs]).double()
     inner = starts @ changes.T  # S'Y

@@ -62,8 +62,10 @@ class FedRecovery:
         total = sum(squares)
         removed = torch.zeros(history.layout.size)
         for round, square in zip(rounds, squares, strict=True):
+            # A training that never moved the model has no shares, and nothing to take out.
             if total > 0:
                 removed.add_(residual(history, round, forget), alpha=history.rounds * square / total)
+        # The noise is to hide whether this was taken out at all: so far apart are the two models.
         norm = float(torch.linalg.vector_norm(removed, dtype=torch.float64))
         sigma = norm * gaussian_sigma(self.epsilon, self.delta) if self.epsilon < math.inf else 0.0
         model = history.final() - removed

@@ -36,6 +36,7 @@ class FineTune:
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
         model = history.final()
+        # On from the training's numbers: under the same number each client would shuffle as it did before.
         first = history.rounds + 1
         schedule = ((round, federation.clients) for round in range(first, first + self.rounds))
         for record in train(federation, model, schedule):

@@ -54,7 +54,9 @@ class Influence:
         influence = history.influence(first)
         for client in others:
             influence = influence + history.influence(client)
+        # Clients who leave together are clipped as one vector: the bound is on how far the model moves.
         factor = self.scale * clip_factor(influence, self.clip)
+        # In one pass, so that no scaled copy of a large influence is made.
         model = torch.sub(final, influence, alpha=factor)
         if self.renormalise:
             left = 1 - factor * self._share(forget, history)
@@ -73,6 +75,7 @@ class Influence:
             sum(weight for client, weight in history.weights(round).items() if client in forget)
             for round in range(1, history.rounds + 1)
         ]
+        # Shares are quotients of whole numbers: where the same clients took part they differ by rounding at most.
         if max(shares) - min(shares) > 1e-9 or shares[0] >= 1:
             raise HistoryError(
                 "influence: renormalise needs all clients in all rounds; use fed_accum, which weighs each round anew"

@@ -47,6 +47,7 @@ class Kd:
         student = final.clone()
         for client in sorted(forget):
             student -= history.influence(client)
+        # The subtraction can take a running variance below 0, and the moving average of the steps keeps a part of it.
         student = history.layout.floor_variances(student, final)
         objective = Distillation(final, self.temperature)
         settings = replace(federation.settings, epochs=self.epochs)

@@ -108,14 +108,17 @@ def unlearn(
     final = history.final()
     if not took_part:
         return Unlearned(model=final.clone(), guarantee=Guarantee("exact", "no update of theirs entered any round"))
+    # Who may not be asked is not in it at all: a method that forgets to leave them out finds nobody.
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
     read = DeclaredHistory(history, method.needs, name)
     unlearned = method.unlearn(took_part, read, DeclaredFederation(reachable, gone, method.needs, name))
+    # A history hands out its own vectors: what is written to one is in everything that is read later.
     if (call := read.written_to()) is not None:
         raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
     demand_fit(unlearned, history.layout, name)
     if retrains_from(method) is not None and (unlearned.guarantee is None or unlearned.guarantee.kind != "exact"):
         raise ConfigError(f"{name}: retrains_from says that it trains again, and its guarantee is not exact; leave one")
+    # A copy: the method may hand back a vector of the history, and the floor is raised in place.
     return replace(unlearned, model=history.layout.floor_variances(unlearned.model.clone(), final))
 
 

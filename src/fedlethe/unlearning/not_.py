@@ -47,4 +47,5 @@ def first_layer(layout: Layout) -> str:
     weights = {name: shape for name, shape in layout.shapes.items() if len(shape) > 1}
     if not weights:
         raise HistoryError("not_: no tensor of this model has input channels; name one with --set layer=NAME")
+    # A tensor (out, in, ...): images have one channel or three, and later layers many. Of equals the first.
     return min(weights, key=lambda name: weights[name][1])

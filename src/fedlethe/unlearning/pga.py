@@ -66,9 +66,11 @@ class Pga:
         )
         for client in sorted(forget):
             for part in range(round(self.epochs / CHUNK)):
+                # A number for each part: with one number for all each would go over the same images.
                 number = history.rounds + 1 + part
                 (update,) = federation.train(model, (client,), round=number, settings=settings, objective=objective)
                 model = update.model
+                # The objective is log p_y: its mean is the cross-entropy with the sign turned.
                 if -update.loss >= self.stop_loss:
                     break
         return Unlearned(model=model)
@@ -83,6 +85,7 @@ def reference(history: History, forget: frozenset[ClientId]) -> Vector:
     model, share = history.final().clone(), 0.0
     for client in sorted(forget):
         last, weight = last_weight(history, client)
+        # A client's own model, put together again: what is kept of it is its delta alone.
         model.sub_(history.global_model(last - 1) + history.delta(last, client), alpha=weight)
         share += weight
     if share >= 1:

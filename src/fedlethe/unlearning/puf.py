@@ -46,6 +46,7 @@ class Puf:
         settings = replace(federation.settings, epochs=self.epochs)
         model = final.clone()
         for update in federation.train(final, tuple(sorted(forget)), round=history.rounds + 1, settings=settings):
+            # Of its last round of training: in the round that is taken backwards there are no shares.
             _, weight = last_weight(history, update.client)
             model.sub_(update.model - final, alpha=self.eta * weight)
         return Unlearned(model=model)

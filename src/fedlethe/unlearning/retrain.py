@@ -32,6 +32,7 @@ class Retrain:
         model, influences = history.initial(), dict[ClientId, Vector]()
         for record in train(federation, model, retained_schedule(history, forget)):
             model = record.after
+            # Summed on the way: nothing else of these rounds is kept, and the next erasure needs it.
             add_contributions(influences, record)
         return Unlearned(
             model=model.clone(),

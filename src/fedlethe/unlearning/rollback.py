@@ -36,5 +36,6 @@ class Rollback:
             model = record.after
             add_contributions(influences, record)
         statement = f"trained on the retained clients alone after round {first - 1}, the last before theirs"
+        # From a later round on the sums are not all that is in the model, and an erasure by them would be wrong.
         anew = influences if first == 1 else {}
         return Unlearned(model=model.clone(), guarantee=Guarantee("exact", statement), influences=anew)

@@ -61,6 +61,7 @@ class Sifu:
 
     def unlearn(self, forget: frozenset[ClientId], history: History, federation: Federation) -> Unlearned:
         """See `UnlearningMethod.unlearn`."""
+        # `gaussian_sigma` is the noise for a sensitivity of 1, so this is the sensitivity that sigma hides.
         bound = self.sigma / gaussian_sigma(self.epsilon, self.delta)
         sensitivity, back_to = 0.0, history.rounds
         for round in range(1, history.rounds + 1):
@@ -74,6 +75,7 @@ class Sifu:
         if sensitivity > 0:
             generator = torch_generator(self.seed, "sifu", back_to)
             noisy = model + self.sigma * torch.randn(model.shape, generator=generator)
+            # Before the training goes on: batch norm has no value for a variance that noise took below 0.
             model = history.layout.floor_variances(noisy, model)
         for record in train(federation, model, retained_schedule(history, forget, after=back_to)):
             model = record.after
