@@ -167,9 +167,9 @@ class Run:
 
         demand_references(references)
         with self._opened() as run, run.history.locked():
-            held = recorded(run, erasure if isinstance(erasure, str) else erasure.id)
+            held = recorded(run.history, erasure if isinstance(erasure, str) else erasure.id)
             attest(run, held, order_of(run, held), references)
-            found = attested(run, held.id)
+            found = attested(run.history, held.id)
             if found is None:
                 raise RequestError("references: none were asked for, so there is nothing to tell")
             return found
@@ -179,7 +179,7 @@ class Run:
         from fedlethe.erasing.record import erasures
 
         with self._opened() as run:
-            return erasures(run)
+            return erasures(run.history)
 
     # Requests
 

@@ -31,10 +31,10 @@ def test_figures_are_kept_to_three_digits(run: OpenRun) -> None:
         candidates=(0.123456,), untouched=(1234.56,), references=(1e-9 / 3, 0.0), floor=2 / 3, details={"x": math.pi}
     )
     finding = Finding("x", "cannot be shown", "because", measured, limit=1 / 7)
-    assert attested(run, id) is None
+    assert attested(run.history, id) is None
     with run.history.locked():
-        enter(run, id, Attested(3, (1, 2, 3), "cannot be shown", (finding,)))
-    found = attested(run, id)
+        enter(run.history, id, Attested(3, (1, 2, 3), "cannot be shown", (finding,)))
+    found = attested(run.history, id)
     assert found is not None
     kept = found.findings[0].measured
     assert kept is not None
@@ -47,9 +47,9 @@ def test_an_audit_is_made_once_and_again_for_more_retrainings(run: OpenRun) -> N
     order = order_of(run, erasure)
     with run.history.locked():
         attest(run, erasure, order, 0)
-        assert attested(run, erasure.id) is None
+        assert attested(run.history, erasure.id) is None
         attest(run, erasure, order, 3)
-        first = attested(run, erasure.id)
+        first = attested(run.history, erasure.id)
         assert first is not None
         assert first.seeds == reference_seeds(run.config, 3)
         assert len(first.findings) > 5
@@ -57,6 +57,6 @@ def test_an_audit_is_made_once_and_again_for_more_retrainings(run: OpenRun) -> N
         attest(run, erasure, order, 3)
         assert len(run.history.ledger.artefacts()) == rows
         attest(run, erasure, order, 4)
-    second = attested(run, erasure.id)
+    second = attested(run.history, erasure.id)
     assert second is not None
     assert second.references == 4

@@ -42,11 +42,11 @@ def test_without_a_mask_nothing_is_said_of_hiding() -> None:
 
 def test_a_record_is_read_back_as_it_was_entered(run: OpenRun) -> None:
     first, second = erased(run, repair=NO_REPAIR), erased(run, ["hospital-2"], repair=NO_REPAIR)
-    assert erasures(run) == [first, second]
-    assert recorded(run, second.id) == second
+    assert erasures(run.history) == [first, second]
+    assert recorded(run.history, second.id) == second
     plan = ErasurePlan(method="influence", options={"clip": 0.5}, repair=NO_REPAIR)
-    assert done(run, order_erasure(run, ["hospital-2"], plan)) == second
-    assert done(run, order_erasure(run, ["hospital-3"], plan)) is None
+    assert done(run.history, order_erasure(run, ["hospital-2"], plan)) == second
+    assert done(run.history, order_erasure(run, ["hospital-3"], plan)) is None
 
 
 def test_a_retraining_takes_the_examples_of_who_is_left(run: OpenRun) -> None:

@@ -176,4 +176,4 @@ def test_a_record_of_an_earlier_version_is_named_in_one_line(run: Path, monkeypa
             del facts["hidden"][name]
         monkeypatch.setattr(type(opened.history), "erasure_record", lambda *_: json.dumps(facts))
         with pytest.raises(FedletheError, match=r"0001/erasure\.json: is of an earlier version"):
-            recorded(opened, "0001")
+            recorded(opened.history, "0001")

@@ -19,7 +19,7 @@ def sections(run: OpenRun) -> list[Section]:
     def refused(plot: Plot, folder: str) -> Picture:
         raise AssertionError(f"{plot.name}: nothing was audited, so nothing is drawn")
 
-    return list(request_sections(run, refused))
+    return list(request_sections(run.history, refused))
 
 
 def story(section: Section) -> str:

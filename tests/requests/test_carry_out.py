@@ -227,7 +227,7 @@ def test_a_verdict_that_was_forged_in_the_ledger(small: Path) -> None:
     finding = Finding("accuracy", "not useful", "it answers one class")
 
     def audit(small: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
-        enter(small, erasure.id, Attested(references, (1, 2, 3), "not useful", (finding,)))
+        enter(small.history, erasure.id, Attested(references, (1, 2, 3), "not useful", (finding,)))
 
     with opened_run(small) as opened:
         assert erase_unsigned(opened, id, replace(PLAIN, references=3), audit).stopped
@@ -244,7 +244,11 @@ def test_a_verdict_that_was_forged_in_the_ledger(small: Path) -> None:
 
 def test_what_a_refused_command_says_is_not_entered(small: Path) -> None:
     def audit(opened: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
-        enter(opened, erasure.id, Attested(references, (1,), "still there", (Finding("backdoor", "still there", "x"),)))
+        enter(
+            opened.history,
+            erasure.id,
+            Attested(references, (1,), "still there", (Finding("backdoor", "still there", "x"),)),
+        )
 
     id = request(small, GONE)
     accepted = {"why": "agreed", "by": "the officer"}

@@ -64,7 +64,11 @@ def _finds(verdict: Verdict) -> Audit:
     """An audit that finds this."""
 
     def audit(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
-        enter(run, erasure.id, Attested(references, (1, 2, 3), verdict, (Finding("backdoor", verdict, "it was seen"),)))
+        enter(
+            run.history,
+            erasure.id,
+            Attested(references, (1, 2, 3), verdict, (Finding("backdoor", verdict, "it was seen"),)),
+        )
 
     return audit
 

@@ -23,7 +23,7 @@ def test_a_purge_is_on_record_in_every_run_that_led_here_under_a_name_of_its_own
     with opened_run(later) as opened:
         own, earlier = folders_of(opened)
         asked = find(own.ledger, second.request.id)
-        name = abroad(opened, asked)
+        name = abroad(opened.history, asked)
         assert name == f"R0001 of run {before}"  # the earlier run has had a request R0001 of its own
         assert (is_purged(own, asked.id), is_purged(own, name), is_purged(earlier, name)) == (True, False, True)
         because = {gone.because for gone in earlier.ledger.tombstones().values()}

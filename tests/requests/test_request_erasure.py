@@ -55,7 +55,7 @@ def test_a_failed_attempt_s_note_is_not_of_the_next_one(run: Path) -> None:
 def test_figures_of_audits_are_kept_to_three_digits(short: Path) -> None:
     carried = carry(short, request(short, GONE), ErasurePlan(method="retrain", references=3))
     with opened_run(short) as opened:
-        found = attested(opened, carried.erasure.id)
+        found = attested(opened.history, carried.erasure.id)
     assert found is not None
     figures = [
         value

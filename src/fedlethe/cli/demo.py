@@ -47,7 +47,7 @@ def demo(out: Path, seed: int) -> Demo:
         client: ClientId = sorted(run.data.clients)[2]
         method = METHODS[METHOD]()
         request = order_for(run.config, (client,), ErasurePlan())
-        erasure = done(run, request) or erase(run, request)
+        erasure = done(run.history, request) or erase(run, request)
         sweep(run, METHOD, method, SIGMAS, DRAWS, ())
         trace(run, METHOD, method, client)
         return Demo(trained, erasure, report(run).page)

@@ -87,7 +87,7 @@ def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: in
         references: How many retrainings to make.
     """
     store = run.history.store
-    if not references or _is_entered(run, erasure.id, references):
+    if not references or _is_entered(run.history, erasure.id, references):
         return
     past = run.past(request.after)
     patients = request.patients or learner_of(run.config).patients_taken(run, request.method, past)
@@ -110,23 +110,23 @@ def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: in
         for seed in track(seeds, references, "retrainings")
     ]
     findings = audit(Evidence(asked.task, [candidate], [untouched], held))
-    enter(run, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
+    enter(run.history, erasure.id, Attested(references, seeds, overall(findings), tuple(findings)))
 
 
-def _is_entered(run: OpenRun, id: str, references: int) -> bool:
+def _is_entered(history: RunFolder, id: str, references: int) -> bool:
     """Whether findings against so many retrainings are entered; those against fewer are taken out of the ledger."""
-    found = attested(run, id)
+    found = attested(history, id)
     if found is None or found.references >= references:
         return found is not None
-    run.history.ledger.append(removals([of_erasure(id, Kind.AUDIT) + JSON], REPLACED))
+    history.ledger.append(removals([of_erasure(id, Kind.AUDIT) + JSON], REPLACED))
     return False
 
 
-def enter(run: OpenRun, id: str, found: Attested) -> None:
+def enter(history: RunFolder, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
     content = to_json(replace(found, findings=tuple(map(_to_three_digits, found.findings))), Attested).encode()
-    written = run.history.store.write("erasure", of_erasure(id, Kind.AUDIT), None, [content], ending=JSON)
-    run.history.ledger.add_artefacts([written])
+    written = history.store.write("erasure", of_erasure(id, Kind.AUDIT), None, [content], ending=JSON)
+    history.ledger.add_artefacts([written])
 
 
 def _to_three_digits(finding: Finding) -> Finding:
@@ -152,12 +152,7 @@ def _to_three_digits(finding: Finding) -> Finding:
     return replace(finding, measured=found, limit=short(finding.limit))
 
 
-def attested(run: OpenRun, id: str) -> Attested | None:
-    """What was found of an erasure; None where it was not audited."""
-    return attested_in(run.history, id)
-
-
-def attested_in(history: RunFolder, id: str) -> Attested | None:
+def attested(history: RunFolder, id: str) -> Attested | None:
     """What a run folder holds of an erasure's audit, checked against the ledger; None where it was not audited."""
     store, name = history.store, of_erasure(id, Kind.AUDIT)
     return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None

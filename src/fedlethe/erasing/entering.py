@@ -13,7 +13,7 @@ from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.record import Erasure, erasures, retraining_examples
 from fedlethe.erasing.secret import destroy_spent, spent
-from fedlethe.history.disk import has_influence
+from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.history import History
 from fedlethe.history.paths import Kind, of_erasure
@@ -103,7 +103,7 @@ def _record(
         patients=patients,
         joined=request.joined,
         found=dict(carried.unlearned.found),
-        **_hidden(run, request, carried.mask),
+        **_hidden(run.history, request, carried.mask),
     )
 
 
@@ -162,19 +162,19 @@ def certain(
     return Guarantee("guaranteed", made)
 
 
-def _hidden(run: OpenRun, request: ErasureOrder, mask: Masked | None) -> dict[str, Any]:
+def _hidden(history: RunFolder, request: ErasureOrder, mask: Masked | None) -> dict[str, Any]:
     """The fields of an Erasure that tell what is hidden."""
     hidden = decoyed(request.forget, request.decoys) if request.decoys else None if mask is None else mask.hidden
     return {
         "hidden": hidden,
         "not_hidden": None if mask is None else mask.problem,
-        "together": None if hidden is None else _together(run, request, hidden),
+        "together": None if hidden is None else _together(history, request, hidden),
     }
 
 
-def _together(run: OpenRun, request: ErasureOrder, hidden: Hidden) -> str | None:
+def _together(history: RunFolder, request: ErasureOrder, hidden: Hidden) -> str | None:
     """What earlier erasures from the same model that share a client with this one, decoys included, leave hidden."""
     gone = set(request.forget)
-    others = [one for one in erasures(run) if one.after == request.after and not gone.isdisjoint(one.forget)]
+    others = [one for one in erasures(history) if one.after == request.after and not gone.isdisjoint(one.forget)]
     unlike = [one.id for one in others if set(one.forget) != gone]
     return with_earlier(hidden, {one.id: one.hidden for one in others}, unlike)

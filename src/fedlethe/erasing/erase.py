@@ -34,7 +34,7 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
     with run.history.locked():
         # What a kill left behind, first: a secret that the ledger says is destroyed must not serve again.
         destroy_spent(run.history)
-        if earlier := done(run, request):
+        if earlier := done(run.history, request):
             done_already = f"{earlier.subject}: erased already in this way"
             if not run.history.store.holds(of_erasure(earlier.id, Kind.MODEL)):
                 raise RequestError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")

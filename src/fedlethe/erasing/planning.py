@@ -38,7 +38,7 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     plan = _from_here(run, plan)
-    before = [one.forget for one in erasures(run) if plan.decoys and one.decoyed and one.after == plan.after]
+    before = [one.forget for one in erasures(run.history) if plan.decoys and one.decoyed and one.after == plan.after]
     order = order_for(run.config, clients, plan)
     return replace(order, forget=with_decoys(run, clients, plan.decoys, plan.after, before))
 

@@ -102,28 +102,28 @@ def retraining_examples(
     return total
 
 
-def erasures(run: OpenRun) -> list[Erasure]:
+def erasures(history: RunFolder) -> list[Erasure]:
     """The completed erasures of a run, in their order."""
-    return [recorded(run, id) for id in run.history.ledger.erasures().values()]
+    return [recorded(history, id) for id in history.ledger.erasures().values()]
 
 
-def done(run: OpenRun, request: ErasureOrder) -> Erasure | None:
+def done(history: RunFolder, request: ErasureOrder) -> Erasure | None:
     """The erasure that carried out this very request, if there was one."""
-    id = run.history.ledger.erasures().get(request.canonical(run.history.store.keys.pseudonym))
-    return None if id is None else recorded(run, id)
+    id = history.ledger.erasures().get(request.canonical(history.store.keys.pseudonym))
+    return None if id is None else recorded(history, id)
 
 
-def recorded(run: OpenRun, id: str) -> Erasure:
+def recorded(history: RunFolder, id: str) -> Erasure:
     """What was entered of an erasure.
 
     Raises:
         FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
             earlier version.
     """
-    content = run.history.erasure_record(id)
+    content = history.erasure_record(id)
     try:
         held = from_json(content, Erasure)
     except FedletheError:
-        path = run.path / "erasures" / id / "erasure.json"
+        path = history.path / "erasures" / id / "erasure.json"
         raise RequestError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
-    return replace(held, run=run.path, model=run.path / "erasures" / id / "model.safetensors")
+    return replace(held, run=history.path, model=history.path / "erasures" / id / "model.safetensors")

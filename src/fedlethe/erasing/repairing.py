@@ -38,7 +38,9 @@ def repairers(run: OpenRun, request: ErasureOrder, history: History, secret: Sec
 def _repaired_before(run: OpenRun, request: ErasureOrder, history: History) -> list[set[ClientId]]:
     """Who repaired, in each earlier masked erasure of the same clients."""
     known = set(erasable(run, history))
-    same = [one for one in erasures(run) if one.after == request.after and set(one.forget) == set(request.forget)]
+    same = [
+        one for one in erasures(run.history) if one.after == request.after and set(one.forget) == set(request.forget)
+    ]
     return [known - set(one.hidden.among) for one in same if one.hidden is not None and not one.decoyed]
 
 

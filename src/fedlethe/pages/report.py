@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.erasing.record import Erasure, erasures
+from fedlethe.history.disk import RunFolder
 from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
 from fedlethe.pages.request_sections import request_sections
 from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style
@@ -40,15 +41,15 @@ def report(run: OpenRun) -> Report:
     Raises:
         FedletheError: The folder cannot be written.
     """
-    requested = request_sections(run, lambda plot, folder: _picture(run, plot, folder))
+    requested = request_sections(run.history, lambda plot, folder: _picture(run.history, plot, folder))
     sections = [
         *_data_sections(run),
-        *_training_sections(run),
+        *_training_sections(run.history),
         *requested,
-        *_erasure_sections(run),
-        *_study_sections(run),
+        *_erasure_sections(run.history),
+        *_study_sections(run.history),
     ]
-    done = erasures(run)
+    done = erasures(run.history)
     gone = sorted({client for erasure in done for client in erasure.forget})
     page = Page(
         title=f"fedlethe: {run.path.name}",
@@ -80,8 +81,8 @@ def _facts(run: OpenRun, done: list[Erasure]) -> dict[str, str]:
     }
 
 
-def _picture(run: OpenRun, plot: style.Plot, folder: str = "report") -> Picture:
-    png = style.save(plot, run.path / folder)
+def _picture(history: RunFolder, plot: style.Plot, folder: str = "report") -> Picture:
+    png = style.save(plot, history.path / folder)
     return Picture.of(plot, png, f"{folder}/{plot.name}.csv")
 
 
@@ -93,9 +94,9 @@ def _data_sections(run: OpenRun) -> Iterator[Section]:
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
     rows = [[client, *map(str, train[client].values()), *map(str, test[client].values())] for client in train]
     samples = sample_images(run.images)
-    drawn = [_picture(run, images_held.class_mix(train))]
+    drawn = [_picture(run.history, images_held.class_mix(train))]
     if samples:
-        drawn.append(_picture(run, images_held.contact_sheet(samples)))
+        drawn.append(_picture(run.history, images_held.contact_sheet(samples)))
     left_out = [f"Left out: {count:,} images, {reason}." for reason, count in run.data.left_out.items()]
     yield Section("The hospitals and their images", left_out, [PageTable("images", header, rows)], drawn)
 
@@ -110,22 +111,22 @@ def _remote_section(run: OpenRun) -> Section:
     )
 
 
-def _training_sections(run: OpenRun) -> Iterator[Section]:
-    curve = [(round, from_json(text, Evaluation)) for round, text in run.history.ledger.evaluations().items()]
+def _training_sections(history: RunFolder) -> Iterator[Section]:
+    curve = [(round, from_json(text, Evaluation)) for round, text in history.ledger.evaluations().items()]
     if not curve:
         return
-    training, recording = run.history.ledger.seconds()
+    training, recording = history.ledger.seconds()
     text = [f"{len(curve)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
-    refused = [entry for entry in run.history.ledger.participation() if entry.refused is not None]
+    refused = [entry for entry in history.ledger.participation() if entry.refused is not None]
     text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
-    rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(run.history)]
+    rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(history)]
     sizes = PageTable("the record", ("kind", "files", "bytes"), rows)
     final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
-    yield Section("Training", text, [final, sizes], [_picture(run, accuracy_curves.training_curve(curve))])
+    yield Section("Training", text, [final, sizes], [_picture(history, accuracy_curves.training_curve(curve))])
 
 
-def _erasure_sections(run: OpenRun) -> Iterator[Section]:
-    for erasure in erasures(run):
+def _erasure_sections(history: RunFolder) -> Iterator[Section]:
+    for erasure in erasures(history):
         text = [
             f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
             f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
@@ -133,26 +134,26 @@ def _erasure_sections(run: OpenRun) -> Iterator[Section]:
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
         ]
         text += [f"Who left: {line}." for line in erasure.hiding]
-        plot = _picture(run, accuracy_curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
+        plot = _picture(history, accuracy_curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
         title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
         yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
 
 
-def _study_sections(run: OpenRun) -> Iterator[Section]:
-    if (swept := saved_sweep(run.history)) is not None:
-        plot = _picture(run, noise_sweep.sweep(swept.points, swept.untouched))
+def _study_sections(history: RunFolder) -> Iterator[Section]:
+    if (swept := saved_sweep(history)) is not None:
+        plot = _picture(history, noise_sweep.sweep(swept.points, swept.untouched))
         yield Section("Noise: what it costs", [f"Method: {swept.method}."], (), [plot])
-    if (masks := saved_frontier(run.history)) is not None:
+    if (masks := saved_frontier(history)) is not None:
         text = [f"Method: {masks.method}. {len(masks.clients)} hospitals, {masks.draws} draws of the noise for each."]
-        drawn = _picture(run, hiding_plots.frontier(masks.points))
+        drawn = _picture(history, hiding_plots.frontier(masks.points))
         yield Section("Masks: what it costs to hide who left", text, (), [drawn])
-    if (left := saved_who_left(run.history)) is not None:
+    if (left := saved_who_left(history)) is not None:
         text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
-        yield Section("Who left?", text, (), [_picture(run, hiding_plots.identity(left.points))])
-    for traced in saved_traces(run.history):
+        yield Section("Who left?", text, (), [_picture(history, hiding_plots.identity(left.points))])
+    for traced in saved_traces(history):
         both = (
             round_traces.trace_global(traced.points, traced.client),
             round_traces.trace_unlearned(traced.points, traced.client),
         )
-        pictures = [_picture(run, plot) for plot in both]
+        pictures = [_picture(history, plot) for plot in both]
         yield Section(f"{traced.client} erased after every round", [f"Method: {traced.method}."], (), pictures)

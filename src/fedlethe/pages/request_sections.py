@@ -9,30 +9,30 @@ from typing import Any
 
 from fedlethe.audit import Finding, figure_of
 from fedlethe.erasing.auditing import attested
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.pages.page import PageTable, Picture, Section
 from fedlethe.plots.audit_verdicts import Audited, audits, sentence
 from fedlethe.plots.style import Plot
 from fedlethe.requests import signing
 from fedlethe.requests.certificate import newest_certificate
-from fedlethe.runs.run import OpenRun
 
 INTERVALS = {"utility": ("accuracy_low", "accuracy_high"), "backdoor": ("success_low", "success_high")}
 """Of which audits an interval is in the details, and under which names."""
 
 
-def request_sections(run: OpenRun, picture: Callable[[Plot, str], Picture]) -> Iterator[Section]:
+def request_sections(history: RunFolder, picture: Callable[[Plot, str], Picture]) -> Iterator[Section]:
     """A section for each request.
 
     Args:
-        run: The run.
+        history: The run folder.
         picture: Saves a plot in a folder of the run.
     """
-    for request in requests_of(run.history.ledger).values():
+    for request in requests_of(history.ledger).values():
         tables, pictures = [_facts(request)], []
         text = [_story(request)]
         if request.erasure is not None:
-            found = _audited(run, request.erasure)
+            found = _audited(history, request.erasure)
             text += [sentence(audit) for audit in found]
             if any(audit.after is not None for audit in found):
                 pictures.append(picture(audits(found, request.subject), f"report/{request.erasure}"))
@@ -40,7 +40,7 @@ def request_sections(run: OpenRun, picture: Callable[[Plot, str], Picture]) -> I
                 text.append(
                     "No audit was made: the model was not held against models trained without the erased images."
                 )
-        if (statement := _statement(run, request)) is not None:
+        if (statement := _statement(history, request)) is not None:
             tables += _certificate(statement)
         yield Section(f"Request {request.id}: {request.subject}", text, tables, pictures)
 
@@ -84,8 +84,8 @@ def _facts(request: ErasureRequest) -> PageTable:
     return PageTable("The request", ("", "on record"), rows)
 
 
-def _audited(run: OpenRun, id: str) -> list[Audited]:
-    found = attested(run, id)
+def _audited(history: RunFolder, id: str) -> list[Audited]:
+    found = attested(history, id)
     return [] if found is None else [_shown(finding) for finding in found.findings]
 
 
@@ -108,12 +108,12 @@ def _shown(finding: Finding) -> Audited:
     )
 
 
-def _statement(run: OpenRun, request: ErasureRequest) -> dict[str, Any] | None:
-    path = newest_certificate(run, request)
+def _statement(history: RunFolder, request: ErasureRequest) -> dict[str, Any] | None:
+    path = newest_certificate(history, request)
     if path is None:
         return None
-    name = path.relative_to(run.path).as_posix()
-    content = run.history.store.content(run.history.ledger.artefacts()[name])
+    name = path.relative_to(history.path).as_posix()
+    content = history.store.content(history.ledger.artefacts()[name])
     statement: dict[str, Any] = json.loads(signing.unchecked(content, path))
     return {**statement, "path": name}
 

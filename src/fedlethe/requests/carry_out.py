@@ -27,6 +27,7 @@ from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.erasing.secret import destroy_spent
 from fedlethe.errors import RequestError
 from fedlethe.history import chain
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.request_log import (
     BEGUN,
@@ -117,7 +118,7 @@ def carry_out(
         # 1. Enter that the findings are accepted, if somebody does: one row. A crash before it leaves the request
         #    stopped at `audited`; after it, any later attempt goes on without being told again.
         if accepted is not None:
-            _accept(run, id, accepted, plan)
+            _accept(run.history, id, accepted, plan)
 
         # 2. to 4. Begin, erase, audit.
         request = _until_audited(run, id, plan, audit, lost)
@@ -143,12 +144,12 @@ def _enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) 
     enter_lost(run, request, lost)
 
 
-def _accept(run: OpenRun, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
+def _accept(history: RunFolder, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
-    ledger = run.history.ledger
+    ledger = history.ledger
     request = find(ledger, id)
     for flag, name in (("--accept-findings", "why"), ("--by", "by")):
-        refuse_known(flag, accepted[name], run.history, request.mentions)
+        refuse_known(flag, accepted[name], history, request.mentions)
     if not request.stopped:
         none = request.verdict in (None, NOT_AUDITED)
         found = "no audit was made" if none else f"its audits found '{request.verdict}'"
@@ -219,7 +220,7 @@ def _until_audited(
     # 4. Audit. A crash leaves the request at `running` and the erasure in the ledger; answers of retrainings that were
     #    written are read again, and the rest is made.
     audit(run, erasure, replace(order, after=erasure.after), plan.references)
-    found = attested(run, erasure.id)
+    found = attested(run.history, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
     return moved(ledger, id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
 
@@ -239,22 +240,22 @@ def _sign_first(run: OpenRun, request: ErasureRequest, key: SigningKey, due: str
             earlier run is under way.
     """
     assert request.erasure is not None
-    _demand_decided(run, request)
+    _demand_decided(run.history, request)
     run.history.store.find(of_erasure(request.erasure, Kind.MODEL))  # nothing is signed of a model that was removed
     demand_keys(run, request, request.erasure)
     if due is None:
         demand_finished(run, request)
-    if not is_issued(run, request, Kind.FIRST_CERTIFICATE):
+    if not is_issued(run.history, request, Kind.FIRST_CERTIFICATE):
         issue(run, request, key, Kind.FIRST_CERTIFICATE, due)
 
 
-def _demand_decided(run: OpenRun, request: ErasureRequest) -> None:
+def _demand_decided(history: RunFolder, request: ErasureRequest) -> None:
     """Refuse to sign or purge where the record of the audit says otherwise than the request, or nobody has decided.
 
     Raises:
         FedletheError: It does.
     """
-    found = attested(run, request.erasure or "")
+    found = attested(history, request.erasure or "")
     verdict = NOT_AUDITED if found is None else found.verdict
     if verdict != request.verdict:
         raise RequestError(
@@ -272,7 +273,7 @@ def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRe
         FedletheError: The run is not as the first certificate says, or what the purge raises.
     """
     assert request.erasure is not None
-    _demand_decided(run, request)
+    _demand_decided(run.history, request)
     ledger = run.history.ledger
     # A purge that was to wait comes after later erasures: the model that stays is then the newest one.
     base = request.erasure if request.purge is None else current(ledger)
@@ -286,7 +287,7 @@ def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRe
 
     # 6b. Sign the last certificate. A crash leaves the purge BEGUN: it is gone through again, finds nothing to remove,
     #     and the certificate is signed if it is not there.
-    if not is_issued(run, request, Kind.CERTIFICATE):
+    if not is_issued(run.history, request, Kind.CERTIFICATE):
         issue(run, request, key, Kind.CERTIFICATE, None)
 
     # 6c. Enter that it is done: one row. Until then every attempt comes back to 6a.
@@ -326,8 +327,8 @@ def purge_due(run: OpenRun, key: SigningKey | None, lost: Mapping[str, str] | No
 
 def _told(run: OpenRun, request: ErasureRequest) -> Carried:
     assert request.erasure is not None
-    erasure = recorded(run, request.erasure)
-    found, certificate = attested(run, erasure.id), newest_certificate(run, request)
+    erasure = recorded(run.history, request.erasure)
+    found, certificate = attested(run.history, erasure.id), newest_certificate(run.history, request)
     if certificate is not None:
         run.history.store.demand(certificate.relative_to(run.path).as_posix())
     return Carried(request, erasure, certificate, found, tuple(not_in_ledger(run)))

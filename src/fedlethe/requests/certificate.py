@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fedlethe.errors import RequestError
 from fedlethe.history.chain import canonical
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.store import JSON
@@ -46,25 +47,25 @@ def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, kind: Kind, du
     store = run.history.store
     said = statement_of(run, request, kind is Kind.CERTIFICATE, due)
     if kind is Kind.CERTIFICATE:
-        words = _demand_same(run, request, said, key)
+        words = _demand_same(run.history, request, said, key)
         said = replace(said, purge=replace(said.purge, facts={**said.purge.facts, "first_certificate": words}))
     content = signed(canonical(said.to_dict()).encode(), key)
     artefact = store.write("erasure", _name(request, kind), None, [content], ending=JSON)
     run.history.ledger.add_artefacts([artefact])
 
 
-def is_issued(run: OpenRun, request: ErasureRequest, kind: Kind) -> bool:
+def is_issued(history: RunFolder, request: ErasureRequest, kind: Kind) -> bool:
     """Whether a certificate of a request's erasure is in the run."""
-    return run.history.store.holds(_name(request, kind))
+    return history.store.holds(_name(request, kind))
 
 
-def newest_certificate(run: OpenRun, request: ErasureRequest) -> Path | None:
+def newest_certificate(history: RunFolder, request: ErasureRequest) -> Path | None:
     """The newest certificate of a request; None where there is none yet."""
     if request.erasure is None:
         return None
     for kind in (Kind.CERTIFICATE, Kind.FIRST_CERTIFICATE):
-        if is_issued(run, request, kind):
-            return run.path / run.history.store.find(_name(request, kind)).path
+        if is_issued(history, request, kind):
+            return history.path / history.store.find(_name(request, kind)).path
     return None
 
 
@@ -81,10 +82,10 @@ def demand_as_certified(run: OpenRun, request: ErasureRequest, key: SigningKey) 
     """
     for folder in folders_of(run):
         demand_sound(folder)
-    _demand_same(run, request, statement_of(run, request, False, None), key)
+    _demand_same(run.history, request, statement_of(run, request, False, None), key)
 
 
-def _demand_same(run: OpenRun, request: ErasureRequest, said: Statement, key: SigningKey) -> str:
+def _demand_same(history: RunFolder, request: ErasureRequest, said: Statement, key: SigningKey) -> str:
     """Refuse a final certificate that differs from the first one in more than the purge: the run's record was changed.
 
     Returns:
@@ -93,9 +94,9 @@ def _demand_same(run: OpenRun, request: ErasureRequest, said: Statement, key: Si
     Raises:
         FedletheError: It does, or the first one is not what this key signed.
     """
-    store = run.history.store
+    store = history.store
     held = store.find(_name(request, Kind.FIRST_CERTIFICATE))
-    path = run.path / held.path
+    path = history.path / held.path
     content = store.content(held)
     signer = key_id_of(content, path)
     # The signing key may have been lost between the two, which must not stop the purge.

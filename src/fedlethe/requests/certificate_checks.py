@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from fedlethe.erasing.auditing import attested_in
+from fedlethe.erasing.auditing import attested
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
 from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
@@ -144,7 +144,7 @@ def _figures(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
     try:
-        found = attested_in(history, statement.erasure["id"])
+        found = attested(history, statement.erasure["id"])
     except FedletheError as error:
         return str(error)
     if plain_json(audit_facts(found)) != statement.audit:

@@ -58,7 +58,7 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
         FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
     assert request.erasure is not None
-    erasure = recorded(run, request.erasure)
+    erasure = recorded(run.history, request.erasure)
     trained = of_round("global checkpoint", run.history.rounds)
     before = trained if erasure.after is None else of_erasure(erasure.after, Kind.MODEL)
     kind, head = claimed(run, erasure), run.history.ledger.head()
@@ -69,11 +69,11 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
         claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
         request=request_facts(request),
         erasure={"id": erasure.id, **json.loads(erasure.request)},
-        audit=audit_facts(attested(run, erasure.id)),
+        audit=audit_facts(attested(run.history, erasure.id)),
         earlier_findings=[one for one in found if one["erasure"] != erasure.id],
         accepted_findings=None if request.accepted is None else dict(request.accepted),
         figures=figures_of(erasure),
-        extra={**_secrets(run, erasure), **_nodes(run, erasure.id)},
+        extra={**_secrets(run.history, erasure), **_nodes(run.history, erasure.id)},
         purge=purge_facts(run, request, purged, due),
         run=_run(run),
         ledger=SignedHead(head.seq, head.hash),
@@ -145,9 +145,9 @@ def audit_facts(found: Attested | None) -> dict[str, Any]:
     return {"made": True, "words": words, **asdict(found)}
 
 
-def _nodes(run: OpenRun, id: str) -> dict[str, Any]:
+def _nodes(history: RunFolder, id: str) -> dict[str, Any]:
     """Who the clients' nodes were, how that was known, and how many messages each was sent in the erasure."""
-    store, name = run.history.store, of_erasure(id, Kind.NODES)
+    store, name = history.store, of_erasure(id, Kind.NODES)
     if not store.holds(name):
         return {}
     held = json.loads(store.content(store.find(name)))
@@ -156,12 +156,12 @@ def _nodes(run: OpenRun, id: str) -> dict[str, Any]:
     return {"nodes": {name: held[name] for name in told}}
 
 
-def _secrets(run: OpenRun, erasure: Erasure) -> dict[str, Any]:
+def _secrets(history: RunFolder, erasure: Erasure) -> dict[str, Any]:
     """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
     if not erasure.hiding:
         return {}
     # Files are looked for, rather than the ledger asked: what it says was destroyed can have been put back.
-    left, folder = [path.name for path in left_over(run.history)], run.history.store.keys.files.folder
+    left, folder = [path.name for path in left_over(history)], history.store.keys.files.folder
     words = (
         "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
         f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "

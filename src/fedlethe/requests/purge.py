@@ -72,9 +72,9 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
         #    not: the request is still `audited`, and the same command passes over those that were told.
         for target in earlier:
             stack.enter_context(target.folder.locked())
-            if not is_purged(target.folder, abroad(run, request)):
+            if not is_purged(target.folder, abroad(run.history, request)):
                 images = images_taken(target.folder, request, patients, SourceOfRun.of)
-                _condemn(target, request, abroad(run, request), None, images, [])
+                _condemn(target, request, abroad(run.history, request), None, images, [])
 
         # 4. Condemn in the run itself. From here on the purge is BEGUN: a crash leaves condemned files in their place.
         if not done:

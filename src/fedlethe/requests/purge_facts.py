@@ -88,7 +88,7 @@ def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ..
     # Exactly one: a purge that was cut off is resumed, and never entered a second time.
     (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
     for folder in folders_of(run):
-        name = request.id if folder is run.history else abroad(run, request)
+        name = request.id if folder is run.history else abroad(run.history, request)
         purge = next(one for one in folder.ledger.events("purge") if one.body["request"] == name)
         tombstones = folder.ledger.tombstones().items()
         files = {path: gone.artefact.sha256 for path, gone in tombstones if gone.because == because_of(name)}

@@ -15,9 +15,9 @@ def folders_of(run: OpenRun) -> list[RunFolder]:
     return [run.history, *earlier[::-1]]
 
 
-def abroad(run: OpenRun, request: ErasureRequest) -> str:
+def abroad(history: RunFolder, request: ErasureRequest) -> str:
     """What a request is called in the ledger of a run that this one began from."""
-    return f"{request.id} of run {run.history.ledger.run_id}"
+    return f"{request.id} of run {history.ledger.run_id}"
 
 
 def because_of(request: str) -> str:

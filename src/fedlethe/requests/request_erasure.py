@@ -30,8 +30,8 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         FedletheError: It cannot be made, or left the model as it was; the request is then failed.
     """
     try:
-        chosen = None if plan.result is None else recorded(run, plan.result)
-        erasure = chosen or done(run, order) or erase_locked(run, order)
+        chosen = None if plan.result is None else recorded(run.history, plan.result)
+        erasure = chosen or done(run.history, order) or erase_locked(run, order)
     except FedletheError as caught:
         error = _with_a_way_out(run, request, order, caught)
         with suppress(FedletheError):  # on a full disk not even that can be written

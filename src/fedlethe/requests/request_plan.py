@@ -112,7 +112,11 @@ def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: E
         return
     asked = frozenset(request.clients)
     holding = models_holding(run.history, run.earlier, asked)
-    free = [one for one in erasures(run) if asked <= set(one.forget) and one.id not in holding and one.model.exists()]
+    free = [
+        one
+        for one in erasures(run.history)
+        if asked <= set(one.forget) and one.id not in holding and one.model.exists()
+    ]
     if free:
         same = next((one.id for one in reversed(free) if set(one.forget) == asked and one.after == order.after), None)
         take = "" if same is None else f"take it as the result: --result {same}, or "
@@ -125,7 +129,7 @@ def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: E
 
 def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
     """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
-    record = recorded(run, id)
+    record = recorded(run.history, id)
     if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
         request.clients,
         {client: tuple(names) for client, names in request.patients.items()},

@@ -52,7 +52,7 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
         return
     demand_network(run)
     found = _found(run, remote, id, references, ask_erased)
-    enter(run, id, found)
+    enter(run.history, id, found)
     for finding in found.findings:
         LOG.info("fedlethe: %s: %s (%s)", finding.audit, finding.verdict, finding.statement)
     LOG.info("fedlethe: the audits say '%s' of erasure %s", found.verdict, id)
