@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from torch import nn
 
 from fedlethe.config import resolve
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models import OutsideModel, initialise
 from fedlethe.models.small_cnn import SmallCnn
 from fedlethe.parts import code_digest, demand_code, features_of, is_code, model_of, needs_of, source_of
@@ -173,3 +175,23 @@ def test_needs_are_those_on_record_or_the_classes() -> None:
 )
 def test_a_table_that_no_training_wrote_is_told(recorded: Any, good: bool) -> None:
     assert is_code(recorded) is good
+
+
+def test_a_weights_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    """What a run's references begin from is built from the file: another one under its name is not taken."""
+    weights = tmp_path / "imagenet.safetensors"
+    weights.write_bytes(b"these")
+    document = {"model": {"name": "resnet18", "weights": str(weights)}}
+    recorded = resolve(document).outside()
+    assert recorded["model file weights"]["sha256"] == sha256(b"these").hexdigest()
+    held = resolve(document, recorded=recorded)
+    held.demand_code("RUN")
+    weights.write_bytes(b"those")
+    with pytest.raises(
+        ConfigError,
+        match=r"^RUN: its model file weights 'imagenet\.safetensors': .*imagenet\.safetensors is not the file",
+    ):
+        held.demand_code("RUN")
+    weights.unlink()
+    with pytest.raises(ConfigError, match=r"^RUN: its model file weights, .*imagenet\.safetensors, is not there; put"):
+        held.demand_code("RUN")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,75 @@ def test_a_run_is_opened_again_with_what_it_was_given(clients: dict[str, Any], t
     assert "handed over from Python" in process.stderr
 
 
+def weights(model: nn.Module) -> list[float]:
+    return [value for parameter in model.parameters() for value in parameter.flatten().tolist()]
+
+
+def test_retrainings_begin_from_what_the_run_began_from_whatever_is_handed_over(
+    clients: dict[str, Any], tmp_path: Path
+) -> None:
+    """A reference that begins from a model that held the client would never find the client."""
+    mine = network()
+    run = fedlethe.train(mine, clients, out=tmp_path / "run", rounds=1, seed=1)
+    with torch.no_grad():
+        for parameter in mine.parameters():
+            parameter.fill_(5)  # the program goes on with its own
+    shutil.copytree(tmp_path / "run", tmp_path / "again")
+    again = fedlethe.open_run(tmp_path / "again", run.model(), clients)
+    found = []
+    for one in (run, again):
+        retrained = weights(one.model(one.erase("east", method="retrain").id))
+        found.append((retrained, one.audit(one.erase("east"), references=3).findings))
+    assert found[0] == found[1]
+    fresh = {name: held for name, held in clients.items() if name != "east"}
+    anew = fedlethe.train(network(), fresh, out=tmp_path / "fresh", rounds=1, seed=1)
+    assert found[0][0] == weights(anew.model())
+
+
+def test_an_interrupted_training_goes_on_with_a_network_in_any_state(clients: dict[str, Any], tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"out": tmp_path / "run", "rounds": 2, "local": {"epochs": 1, "batch_size": 8}}
+    asked: list[int] = []
+
+    def loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        asked.extend([1] * (len(outputs) == 8))  # not the questions that are put beforehand
+        if len(asked) > 14 and fails:  # the second round
+            raise KeyboardInterrupt
+        return nn.functional.cross_entropy(outputs, labels)
+
+    fails = True
+    with pytest.raises(KeyboardInterrupt):
+        fedlethe.train(network(), clients, loss=loss, **settings)
+    fails = False
+    with pytest.raises(ConfigError, match="was trained with another network"):
+        fedlethe.train(nn.Linear(5, 2, bias=False), clients, loss=loss, **settings)
+    going_on = fedlethe.train(nn.Linear(5, 2), clients, loss=loss, **settings)
+    whole = fedlethe.train(network(), clients, loss=loss, **{**settings, "out": tmp_path / "whole"})
+    assert weights(going_on.model()) == weights(whole.model())
+
+
+def test_a_network_that_does_not_fit_leaves_nothing_behind(clients: dict[str, Any], tmp_path: Path) -> None:
+    for wrong, match in ((nn.Linear(4, 2), "fails .RuntimeError"), (nn.Linear(5, 1), "has 1 outputs")):
+        with pytest.raises(ConfigError, match=rf"^model 'given': on 4 images of shape \(5,\) and 2 classes it {match}"):
+            fedlethe.train(wrong, clients, out=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    assert fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1).clients
+
+
+def test_parts_that_a_run_knows_by_name_are_not_handed_over(clients: dict[str, Any], tmp_path: Path) -> None:
+    data = {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 30}
+    fedlethe.train(data=data, out=tmp_path / "run", learner="closed-form", features={"scales": 2})
+    with pytest.raises(ConfigError, match=r"^data: the run knows it by its name, 'phantom'; leave it out"):
+        fedlethe.open_run(tmp_path / "run", data=clients).erase("hospital-1")
+    with pytest.raises(ConfigError, match=r"^model: the run knows it by its name"):
+        fedlethe.open_run(tmp_path / "run", model=network()).erase("hospital-1")
+
+
+def test_a_partition_of_the_configuration_divides_what_was_handed_over(clients: dict[str, Any], tmp_path: Path) -> None:
+    config = {"partition": {"scheme": "iid", "clients": 4}}
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1, config=config)
+    assert run.clients == ("client-0", "client-1", "client-2", "client-3")
+
+
 def test_a_data_set_a_loss_and_inputs_of_any_rank(tmp_path: Path) -> None:
     x, y = torch.randn(40, 2, 3, 4, 5, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
     volumes = {name: TensorDataset(x + number, y) for number, name in enumerate("abc")}
@@ -168,18 +238,21 @@ def test_a_closed_form_run_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"data": [1, 2]}, "data: a list was given"),
-        ({"data": {}}, "give a mapping of clients"),
+        ({"data": [1, 2]}, "data: has a list; give each client's data"),
+        ({"data": {}}, "data: names no client"),
         ({"data": {"a": 3}}, "client 'a': has a int; give a pair"),
         ({"data": {"a": (np.zeros((4, 5), np.int32), np.zeros(4, int))}}, "client 'a': has x of int32"),
         ({"data": {"a": (np.full((4, 5), np.nan, np.float32), np.zeros(4, int))}}, "values that are not finite"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.zeros(3, int))}}, "has y of int64, shape"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.full(4, -1))}}, "class numbers from 0"),
         ({"data": {"a": arrays(0), "b": (np.zeros((4, 6), np.float32), np.arange(4) % 2)}}, "make them one"),
-        ({"model": 3}, "model: a int was given"),
+        ({"model": 3}, "model: has a int; give a torch.nn.Module"),
         ({"model": None, "loss": nn.functional.cross_entropy}, "loss: goes with a torch.nn.Module"),
         ({"local": {"epoch": 1}}, "did you mean 'epochs'"),
         ({"nonsense": {}}, "no key 'nonsense'"),
+        ({"federation": 3}, "'federation' must be a table"),
+        ({"partition": "iid"}, "'partition' must be a table"),
+        ({"model": nn.Linear}, r"give an instance, Linear\(\)"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

@@ -90,11 +90,16 @@ def layered(*layers: Document) -> Document:
 
     A table that names another data source or model replaces the one below it. One that chooses anew (another scheme of
     the partition, another optimizer) takes from below only what its choice uses.
+
+    Raises:
+        ConfigError: A table lies over something that is none.
     """
     result: Document = {}
     for layer in layers:
         for key, value in layer.items():
             below = result.get(key)
+            if isinstance(value, Mapping) and key in result and not isinstance(below, Mapping):
+                raise ConfigError(f"'{key}' must be a table, [{key}]")
             if not (isinstance(value, Mapping) and isinstance(below, Mapping)):
                 result[key] = value
             elif any(name in value and value[name] != below.get(name) for name in ("source", "name")):

@@ -7,7 +7,8 @@ looked up only when it is used, so that its requests and its ledger can be read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fedlethe.closed_form.features import FEATURES, FeatureMap, OutsideFeatures
@@ -15,8 +16,10 @@ from fedlethe.data import DATASETS
 from fedlethe.data.federated import Source
 from fedlethe.data.given import GivenSource
 from fedlethe.data.outside import OutsideSource
-from fedlethe.deferred import FromOutside, Outside
+from fedlethe.deferred import FromOutside, Outside, options_of
 from fedlethe.document import Document, construct, entry
+from fedlethe.errors import ConfigError
+from fedlethe.files import sha256_of
 from fedlethe.models import MODELS, Model, OutsideModel
 from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN, Registry
@@ -86,7 +89,7 @@ def needs_of(name: str, recorded: Document) -> frozenset[Need]:
 
 
 def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
-    """The code from outside that a training uses, as run.toml keeps it in [run.outside].
+    """The code and the weights files from outside that a training uses, as run.toml keeps them in [run.outside].
 
     Args:
         parts: 'model', 'data source' and 'feature map' to what they are.
@@ -100,6 +103,8 @@ def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
         for what, part in parts.items()
         if isinstance(part, FromOutside)
     }
+    for what in parts.keys() & {"model", "feature map"}:
+        found |= {f"{what} file {option}": vars(file) for option, file in _files(parts[what])}
     for name in methods:
         if name not in METHODS.rows:
             kind = Outside[UnlearningMethod](registry=METHODS, name=name, options={}).kind
@@ -131,8 +136,17 @@ def demand_code(now: Document, recorded: Document, where: str) -> None:
         FedletheError: A file has changed.
     """
     for what, known in recorded.items():
+        if what not in now:
+            raise ConfigError(f"{where}: its {what}, {known.get('path')}, is not there; put it back as it was")
         code = SourceFile(**{key: now[what][key] for key in ("name", "path", "sha256")})
         code.demand(known, f"{where}: its {'method' if what.startswith('method ') else what}")
+
+
+def _files(part: object) -> Iterator[tuple[str, SourceFile]]:
+    """The files that options of a model or feature map name, such as weights: what is built depends on their bytes."""
+    for option, value in ({} if part is None else options_of(part)).items():
+        if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
+            yield option, SourceFile(name=Path(value).name, path=value, sha256=sha256_of(Path(value)))
 
 
 def is_code(recorded: object) -> bool:

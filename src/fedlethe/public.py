@@ -20,6 +20,7 @@ from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
+    from fedlethe.config import RunConfig
     from fedlethe.later import nn
     from fedlethe.models.given import Loss
     from fedlethe.public_run import Run
@@ -72,31 +73,37 @@ def train(
         FedletheError: The folder is taken, or holds another run.
 
     Example:
-        >>> import tempfile, numpy as np, fedlethe
-        >>> rng = np.random.default_rng(0)
-        >>> x, y = rng.normal(size=(40, 6)).astype("float32"), np.arange(40) % 2
-        >>> net = __import__("torch").nn.Linear(6, 2)
+        >>> import tempfile, numpy as np, torch, fedlethe
+        >>> x, y = np.random.default_rng(0).normal(size=(40, 6)), np.arange(40) % 2
         >>> clients = {"east": (x, y), "west": (x + 1, y), "south": (x - 1, y)}
-        >>> run = fedlethe.train(net, clients, out=tempfile.mkdtemp() + "/run", rounds=2)
+        >>> run = fedlethe.train(torch.nn.Linear(6, 2), clients, out=tempfile.mkdtemp() + "/run", rounds=2)
         >>> run.erase("west").subject
         'west'
     """
     from fedlethe.learners.training import train_run
     from fedlethe.public_run import Run
-    from fedlethe.runs.run_toml import config_for
 
-    named_model, named_data = _table(model, "name"), _table(data, "source")
-    given = given_parts(None if named_model else model, None if named_data else data, loss)
-    layers = {**tables, **_layers(model, data, given, rounds, seed, tables)}
-    below = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config or {})
-    resolved = given.put_into(config_for(layered(below, layers), Path(out)))
-    trained = train_run(resolved, Path(out), after=None if after is None else Path(after), take_back=take_back)
+    given = given_parts(_unnamed(model, "name"), _unnamed(data, "source"), loss)
+    document = layered(_read(config), tables, _layers(model, data, rounds, seed))
+    trained = train_run(
+        _resolved(document, given, Path(out)),
+        Path(out),
+        after=None if after is None else Path(after),
+        take_back=take_back,
+    )
     return Run(Path(out), given, trained)
 
 
-def _layers(
-    model: Any, data: Any, given: Given, rounds: int | None, seed: int | None, tables: Mapping[str, Any]
-) -> Document:
+def _resolved(document: Document, given: Given, out: Path) -> RunConfig:
+    """The configuration of a training, with what was handed over in its places."""
+    from fedlethe.runs.run_toml import config_for
+
+    if given.source is not None:  # whose data are whose is known: nothing is divided unless somebody says so
+        document = layered({"partition": {"scheme": "site"}}, document)
+    return given.put_into(config_for(document, out))
+
+
+def _layers(model: Any, data: Any, rounds: int | None, seed: int | None) -> Document:
     """The tables that `train`'s own arguments stand for."""
     from fedlethe.plugins import GIVEN
 
@@ -105,10 +112,8 @@ def _layers(
         layers["model"] = _table(model, "name") or {"name": GIVEN}
     if data is not None:
         layers["data"] = _table(data, "source") or {"source": GIVEN}
-    if given.source is not None:  # whose data are whose is known: nothing is divided
-        layers["partition"] = {"scheme": "site", **tables.get("partition", {})}
     if rounds is not None:
-        layers["federation"] = {**tables.get("federation", {}), "rounds": rounds}
+        layers["federation"] = {"rounds": rounds}
     return layers
 
 
@@ -168,8 +173,7 @@ def compare(
     from fedlethe.runs.run_toml import config_for
     from fedlethe.studies.compare import compare as compare_methods
 
-    document = read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config)
-    result = compare_methods(config_for(document), methods, seeds, forget, references, Path(out), workers)
+    result = compare_methods(config_for(_read(config)), methods, seeds, forget, references, Path(out), workers)
     write_comparison(result)
     return result
 
@@ -210,6 +214,11 @@ def new_key(path: Path | str) -> NewKey:
     return new_signing_key(Path(path))
 
 
+def _read(config: Document | Path | str | None) -> Document:
+    """A configuration, from its file or as it is."""
+    return read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config or {})
+
+
 def _table(part: Any, key: str) -> Document | None:
     """The table of a part that has a name, alone or with options; None of one that was handed over itself."""
     if isinstance(part, str):
@@ -217,19 +226,24 @@ def _table(part: Any, key: str) -> Document | None:
     return dict(part) if isinstance(part, Mapping) and isinstance(part.get(key), str) else None
 
 
-def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
-    """What was handed over from Python, for a run's configuration to find."""
-    import copy  # a loss may have a state, and every training begins with the one that it was given with
+def _unnamed(part: Any, key: str) -> Any:
+    """What was handed over itself; None where it has a name (see `_table`)."""
+    return None if _table(part, key) else part
 
+
+def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
+    """What was handed over from Python, for a run's configuration to find.
+
+    Raises:
+        ConfigError: It is no network, or no loss.
+        DataError: The data cannot be used.
+    """
     from fedlethe.data.given import GivenSource, of_clients
-    from fedlethe.later import nn
     from fedlethe.models.given import GivenModel
     from fedlethe.runs.opening import Given
 
-    if model is not None and not isinstance(model, nn.Module):
-        raise ConfigError(f"model: a {type(model).__name__} was given; give a torch.nn.Module or a name")
     if loss is not None and model is None:
         raise ConfigError("loss: goes with a torch.nn.Module; a model with a name is trained on cross-entropy")
-    network = None if model is None else GivenModel(network=model, loss=copy.deepcopy(loss))
+    network = None if model is None else GivenModel.of(model, loss)
     source = None if data is None else GivenSource(images=of_clients(data))
     return Given(model=network, source=source)

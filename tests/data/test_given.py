@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 from fedlethe.data.given import GivenSource, of_clients
@@ -20,6 +22,26 @@ X, Y = np.arange(8, dtype=np.float32).reshape(4, 2), np.asarray([0, 1, 2, 1])
 
 def pair(x: npt.NDArray[Any] = X, y: npt.NDArray[Any] = Y) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     return x, y
+
+
+class Items:
+    """A data set with numbered items that is no torch class."""
+
+    def __init__(self, held: list[Any]) -> None:
+        self.held = held
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __getitem__(self, number: int) -> Any:
+        return self.held[number]
+
+
+class Broken(Items):
+    """One whose files are gone."""
+
+    def __getitem__(self, number: int) -> Any:
+        raise OSError("no such disk")
 
 
 def test_clients_lie_one_after_the_other_by_their_names() -> None:
@@ -59,9 +81,9 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
 @pytest.mark.parametrize(
     ("clients", "message"),
     [
-        ({}, "a dict was given; give a mapping"),
-        ([pair()], "a list was given; give a mapping"),
-        ({"a": X}, r"client 'a': has x of float32, shape \(4,\)"),
+        ({}, "data: names no client; give each"),
+        ([pair()], "data: has a list; give each client's data"),
+        ({"a": X}, "client 'a': has a ndarray; give a pair of arrays"),
         ({"a": [1, 2]}, "client 'a': has a list; give a pair of arrays"),
         ({"a": TensorDataset(torch.empty(0, 2), torch.empty(0))}, "client 'a': is empty"),
         ({"a": pair(X.astype(np.int32))}, "client 'a': has x of int32"),
@@ -76,6 +98,25 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
             {"a": GivenSource(images=source([0, 1])), "b": GivenSource(images=source([0, 1, 2]))},
             "the clients' sources have other classes",
         ),
+        ({1: pair(), "1": pair()}, "two clients are called '1'"),
+        ({"a": GivenSource}, r"client 'a': has the class GivenSource; give an instance, GivenSource\(...\)"),
+        ({"a": {"x": X, "y": Y}}, "client 'a': has a dict; give a pair"),
+        ({"a": "north.npz"}, "client 'a': has a str; give a pair"),
+        ({"a": torch.from_numpy(X)}, "client 'a': has a Tensor; give a pair"),
+        ({"a": ([[1.0], [2.0, 3.0]], [0, 1])}, "client 'a': cannot be read .ValueError"),
+        ({"a": pair(np.full((4, 2), 1e300))}, "not finite in float32"),
+        ({"a": pair(y=np.asarray(["no", "yes", "no", "yes"]))}, "client 'a': has y of <U3"),
+        ({"a": TensorDataset(torch.from_numpy(X), torch.from_numpy(Y) * 0.9)}, "client 'a': has y of float"),
+        ({"a": TensorDataset(torch.from_numpy(X), torch.eye(4))}, r"items have y of shape \(4,\)"),
+        ({"a": TensorDataset(torch.from_numpy(X))}, "its item 0 is a tuple, and no pair"),
+        ({"a": Items([(X[0], 0), (X[0][:1], 1)])}, r"its items have x of other shapes \(\(1,\), \(2,\)\)"),
+        ({"a": Items([])}, "client 'a': is empty"),
+        ({"a": Broken([1])}, "client 'a': cannot be read .OSError: no such disk"),
+        (
+            {"a": GivenSource(images=source([0, 1])), "b": pair(np.zeros((4, 8, 8), np.uint8))},
+            "'b' has the label 2, and",
+        ),
+        ({"a": pair(y=Y + 2**15)}, "has the label 32770, and there can be 32768 classes"),
     ],
 )
 def test_what_is_no_data_of_clients_is_named(clients: Any, message: str) -> None:
@@ -86,3 +127,27 @@ def test_what_is_no_data_of_clients_is_named(clients: Any, message: str) -> None
 def test_a_run_that_is_read_without_its_data_says_so() -> None:
     with pytest.raises(DataError, match="the run's data were"):
         GivenSource().load()
+
+
+def test_tensors_with_a_gradient_bfloat16_and_pictures_are_read() -> None:
+    tensor = torch.from_numpy(X).requires_grad_()
+    assert np.array_equal(of_clients({"a": (tensor, Y)}).images, X)
+    assert np.array_equal(of_clients({"a": (torch.from_numpy(X).bfloat16(), Y)}).images, X)
+    picture = Image.fromarray(np.full((6, 5), 7, np.uint8))
+    assert of_clients({"a": Items([(picture, np.array([1])), (picture, 0)])}).images.shape == (2, 1, 6, 5)
+
+
+def test_patients_and_official_splits_of_sources_stay() -> None:
+    """Else a patient's images would lie in training and test, and nobody would see it."""
+    known = replace(source([0, 1, 1]), groups=np.array(["p", "p", "q"]), splits=np.array(["train", "train", "test"]))
+    data = of_clients({"b": GivenSource(images=known), "c": GivenSource(images=known)})
+    assert data.groups is not None
+    assert data.groups.tolist() == ["p", "p", "q"] * 2
+    assert data.splits is not None
+    assert data.splits.tolist() == ["train", "train", "test"] * 2
+    plain = pair(np.zeros((4, 1, 8, 8), np.uint8), Y % 2)
+    mixed = of_clients({"b": GivenSource(images=replace(known, splits=None)), "a": plain})
+    assert mixed.groups is not None
+    assert mixed.groups.tolist() == ["a/0", "a/1", "a/2", "a/3", "p", "p", "q"]
+    with pytest.raises(DataError, match="client 'b' has official splits, and 'a' has none"):
+        of_clients({"b": GivenSource(images=known), "a": plain})

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fedlethe.data import DATASETS
-from fedlethe.data.outside import OutsideSource, of_arrays
+from fedlethe.data.given import of_clients
+from fedlethe.data.outside import OutsideSource
 from fedlethe.data.phantom import Phantom
 from fedlethe.deferred import Outside
 from fedlethe.errors import FedletheError
@@ -59,33 +60,60 @@ def test_a_dataclass_may_give_labelled_images() -> None:
 
 def test_the_fingerprint_is_of_the_content_and_of_who_holds_it() -> None:
     same = {_source("arrays").load().fingerprint for _ in range(2)}
-    turned = of_arrays(dict(reversed(list(arrays().items()))), "here").fingerprint
+    turned = of_clients(dict(reversed(list(arrays().items()))), "here").fingerprint
     assert same == {turned}
     swapped = {"south": arrays()["north"], "north": arrays()["south"]}
-    others = {of_arrays(one, "here").fingerprint for one in (arrays(2), swapped)}
+    others = {of_clients(one, "here").fingerprint for one in (arrays(2), swapped)}
     assert len(others | same) == 3
 
 
+def floats() -> Any:
+    return {"a": (np.ones((4, 3)), LABELS), "b": (np.zeros((4, 3)), LABELS)}
+
+
+def test_floats_of_any_rank_are_taken_as_they_are() -> None:
+    loaded = _source("floats").load()
+    assert loaded.images.shape == (8, 3)
+    assert str(loaded.images.dtype) == "float32"
+
+
+def other_labels() -> Any:
+    return replace(Drawn().load(), labels=np.full(8, 7))
+
+
+def short_sites() -> Any:
+    return replace(Drawn().load(), sites=np.array(["a", "b"]))
+
+
+def odd_split() -> Any:
+    return replace(Drawn().load(), splits=np.array(["train"] * 7 + ["exam"]))
+
+
+def nameless() -> Any:
+    return replace(Drawn().load(), fingerprint="")
+
+
+def whole_numbers() -> Any:
+    return replace(Drawn().load(), images=np.zeros((8, 1, 16, 16), np.int64))
+
+
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("name", "words"),
     [
-        (None, r"here: gives a NoneType; return LabelledImages, or \{client"),
-        ({}, "here: gives a dict"),
-        ({"a": ONES}, r"here: client 'a': has a ndarray; give a pair \(images, labels\)"),
-        ({"a": (ONES.astype(float), LABELS)}, r"client 'a': has images of float64, shape \(4, 8, 8\); give uint8"),
-        ({"a": (ONES[0], LABELS)}, r"client 'a': has images of uint8, shape \(8, 8\)"),
-        ({"a": (ONES[:0], LABELS[:0])}, r"client 'a': has images of uint8, shape \(0, 8, 8\)"),
-        ({"a": (ONES, LABELS[:3])}, r"client 'a': has labels of uint8, shape \(3,\); give whole numbers .*\(4,\)"),
-        ({"a": (ONES, LABELS - 1.0)}, "client 'a': has labels of float64"),
-        ({"a": (ONES, np.array([0, 1, -1, 0]))}, "client 'a': has labels of int64"),
-        ({"a": (ONES, LABELS), "b": (ONES[:, :4], LABELS)}, r"client 'b' has images of shape \(1, 4, 8\), and 'a'"),
+        ("other_labels", "has the label 7, and its classes are"),
+        ("short_sites", r"has sites of shape \(2,\); give an array of texts, shape \(8,\)"),
+        ("odd_split", "has the split 'exam'; there is train, validation, test"),
+        ("nameless", "has no fingerprint"),
+        ("whole_numbers", "has x of int64"),
     ],
 )
-def test_what_is_wrong_is_named_with_the_client(given: Any, words: str) -> None:
-    with pytest.raises(FedletheError, match=words):
-        of_arrays(given, "here")
+def test_labelled_images_that_are_not_what_they_must_be_are_named(name: str, words: str) -> None:
+    with pytest.raises(FedletheError, match=f"data source '{__name__}:{name}': {words}"):
+        _source(name).load()
 
 
 def test_a_function_that_gives_nothing_is_named() -> None:
-    with pytest.raises(FedletheError, match=f"data source '{__name__}:nothing': gives a NoneType"):
+    with pytest.raises(
+        FedletheError, match=f"data source '{__name__}:nothing': has a NoneType; give each client's data"
+    ):
         _source("nothing").load()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
-from fedlethe.errors import HistoryError
+from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.runs import opening
 from fedlethe.runs.opening import Given, opened_run
 from fedlethe.runs.preparing import prepare
@@ -39,6 +39,9 @@ def test_other_data_and_other_models_are_refused(
         pass
 
 
-def test_what_has_a_name_is_not_replaced_by_what_is_given() -> None:
-    config, given = resolve(NETWORK), Given(model=object(), source=object())  # type: ignore[arg-type]
-    assert given.put_into(config) == config
+@pytest.mark.parametrize(("what", "name"), [("model", "small-cnn"), ("source", "phantom")])
+def test_what_has_a_name_is_not_replaced_by_what_is_given(what: str, name: str) -> None:
+    given = Given(**{what: object()})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"the run knows it by its name, '{name}'; leave it out"):
+        given.put_into(resolve(NETWORK))
+    assert Given().put_into(resolve(NETWORK)) == resolve(NETWORK)

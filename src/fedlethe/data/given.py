@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Each client's data as a Python program hands them over: arrays, a PyTorch data set, or a source of images."""
+"""Each client's data, handed over from Python or by somebody else's code, as those of one source."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fedlethe.data.federated import LabelledImages
+from fedlethe.data.client_data import MOST_CLASSES, ClientArrays, client_arrays
+from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.plugins import IN_PYTHON
 from fedlethe.types import ClientId
-
-FLOATS = (np.float32, np.float64, np.float16)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,19 +42,22 @@ class GivenSource:
         return self.images
 
 
-def of_clients(clients: Mapping[ClientId, Any]) -> LabelledImages:
+def of_clients(clients: Mapping[ClientId, Any], where: str = "data") -> LabelledImages:
     """Each client's data as those of one source, whose sites are the clients.
 
     Args:
         clients: Client to its data: a pair of arrays (or tensors) `(x, y)`; a torch Dataset of such pairs; or a source
-            (see `Source`). x has shape (n, ...), uint8 images (which are brought to [-1, 1]) or floats (which are
-            taken as they are), the same `...` for all clients; y holds class numbers from 0, shape (n,).
+            (see `Source`). x has shape (n, ...), uint8 images (which are brought to [-1, 1]; of shape (n, H, W) they
+            become (n, 1, H, W)) or floats (which are taken as they are), the same `...` for all clients; y holds class
+            numbers from 0, shape (n,).
+        where: Names them in messages.
 
     Returns:
-        The data, in the order of the clients' names; the classes are '0', '1', ..., or the source's.
+        The data, in the order of the clients' names; the classes are '0', '1', ..., or the source's. Patients and
+        official splits are the sources', where they know them.
 
     Raises:
-        FedletheError: An array has another type or shape, or is not finite; the message names the client.
+        DataError: An array has another type or shape, or is not finite; the message names the client.
 
     Example:
         >>> x, y = np.zeros((4, 3), np.float32), np.array([0, 1, 0, 1])
@@ -63,66 +65,80 @@ def of_clients(clients: Mapping[ClientId, Any]) -> LabelledImages:
         >>> data.images.shape, data.classes, data.sites[0].item()
         ((8, 3), ('0', '1'), 'north')
     """
-    if not isinstance(clients, Mapping) or not clients:
-        raise DataError(f"data: a {type(clients).__name__} was given; give a mapping of clients to their data")
-    held = {str(client): _pair(clients[client], f"data: client '{client}'") for client in sorted(clients, key=str)}
-    first, (some, *_) = next(iter(held.items()))
-    for client, (x, *_) in held.items():
-        if (x.shape[1:], x.dtype) != (some.shape[1:], some.dtype):
+    if not isinstance(clients, Mapping):
+        raise DataError(f"{where}: has a {type(clients).__name__}; give each client's data: {{client: (x, y)}}")
+    if not clients:
+        raise DataError(f"{where}: names no client; give each client's data: {{client: (x, y)}}")
+    held = {
+        name: client_arrays(clients[client], f"{where}: client '{name}'") for client, name in _names(clients, where)
+    }
+    first, some = next(iter(held.items()))
+    for client, one in held.items():
+        if (one.x.shape[1:], one.x.dtype) != (some.x.shape[1:], some.x.dtype):
             raise DataError(
-                f"data: client '{client}' has {x.dtype} of shape {x.shape[1:]} for an example, and '{first}' "
-                f"{some.dtype} of {some.shape[1:]}; make them one"
+                f"{where}: client '{client}' has {one.x.dtype} of shape {one.x.shape[1:]} for an example, and "
+                f"'{first}' {some.x.dtype} of {some.x.shape[1:]}; make them one"
             )
-    labels = np.concatenate([y for _, y, _ in held.values()])
-    named = {classes for _, _, classes in held.values() if classes is not None}
-    if len(named) > 1:
-        raise DataError(f"data: the clients' sources have other classes: {' and '.join(map(str, sorted(named)))}")
     content = hashlib.sha256()
-    for client, (x, y, _) in held.items():
-        content.update(f"{client}/{x.dtype}/{x.shape}".encode() + x.tobytes() + y.astype("<i8").tobytes())
+    for client, one in held.items():
+        content.update(f"{client}/{one.x.dtype}/{one.x.shape}".encode() + one.x.tobytes() + one.y.tobytes())
+        for names in (one.groups, one.splits):
+            content.update(b"" if names is None else "\0".join(names.tolist()).encode())
+    sizes = [len(one.x) for one in held.values()]
     return LabelledImages(
-        images=np.concatenate([x for x, _, _ in held.values()]),
-        labels=labels,
-        classes=named.pop() if named else tuple(map(str, range(int(labels.max()) + 1))),
+        images=np.concatenate([one.x for one in held.values()]),
+        labels=np.concatenate([one.y for one in held.values()]),
+        classes=_classes(held, where),
         fingerprint=content.hexdigest(),
-        sites=np.repeat(list(held), [len(x) for x, _, _ in held.values()]),
+        sites=np.repeat(list(held), sizes),
+        groups=_groups(held),
+        splits=_splits(held, where),
     )
 
 
-def _pair(given: Any, where: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], tuple[str, ...] | None]:
-    """A client's x, y, and the names of its classes where a source knows them."""
-    if hasattr(given, "load"):
-        images: LabelledImages = given.load()
-        return np.ascontiguousarray(images.images), images.labels, images.classes
-    if isinstance(given, tuple) and len(given) == 2:
-        x, y = (np.asarray(part) for part in given)
-    elif hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, (tuple, list)):
-        pairs = [given[number] for number in range(len(given))]  # a torch Dataset: its length and its items
-        if not pairs:
-            raise DataError(f"{where}: is empty; leave it out")
-        x, y = np.stack([np.asarray(one[0]) for one in pairs]), np.array([int(one[1]) for one in pairs])
-    else:
-        raise DataError(
-            f"{where}: has a {type(given).__name__}; give a pair of arrays (x, y), a torch Dataset or a source"
+def _names(clients: Mapping[ClientId, Any], where: str) -> list[tuple[Any, ClientId]]:
+    """Each key and the client's name that it stands for, in the order of the names."""
+    names = sorted(((client, str(client)) for client in clients), key=lambda pair: pair[1])
+    if twice := next((b for (_, a), (_, b) in pairwise(names) if a == b), None):
+        raise DataError(f"{where}: two clients are called '{twice}'; give each a name of its own")
+    return names
+
+
+def _classes(held: Mapping[ClientId, ClientArrays], where: str) -> tuple[str, ...]:
+    """The classes' names: the sources', or else the numbers up to the largest label."""
+    largest = max(held, key=lambda client: int(held[client].y.max()))
+    count = int(held[largest].y.max()) + 1
+    named = {one.classes for one in held.values() if one.classes is not None}
+    if len(named) > 1:
+        raise DataError(f"{where}: the clients' sources have other classes: {' and '.join(map(str, sorted(named)))}")
+    limit = len(next(iter(named))) if named else MOST_CLASSES
+    if count > limit:
+        known = f"its classes are {', '.join(next(iter(named)))}" if named else f"there can be {limit} classes"
+        raise DataError(f"{where}: client '{largest}' has the label {count - 1}, and {known}; correct the labels")
+    return named.pop() if named else tuple(map(str, range(count)))
+
+
+def _groups(held: Mapping[ClientId, ClientArrays]) -> Names | None:
+    """Whose each image is, where a client's source knows; of others each image is a group of its own."""
+    if all(one.groups is None for one in held.values()):
+        return None
+    return np.concatenate(
+        [
+            np.array([f"{client}/{number}" for number in range(len(one.x))]) if one.groups is None else one.groups
+            for client, one in held.items()
+        ]
+    )
+
+
+def _splits(held: Mapping[ClientId, ClientArrays], where: str) -> Names | None:
+    """The official splits, where the clients' sources have them."""
+    split: Sequence[Names] = [one.splits for one in held.values() if one.splits is not None]
+    if split and len(split) < len(held):
+        with_, without = (
+            next(client for client in held if (held[client].splits is None) is lacks) for lacks in (False, True)
         )
-    return _examples(x, where), _labels(y, len(x), where), None
-
-
-def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
-    if x.ndim < 2 or not x.size or (x.dtype != np.uint8 and x.dtype not in FLOATS):
         raise DataError(
-            f"{where}: has x of {x.dtype}, shape {x.shape}; give uint8 images or floats, shape (n, ...), n above 0"
+            f"{where}: client '{with_}' has official splits, and '{without}' has none; give all clients the one or the "
+            "other"
         )
-    if x.dtype == np.uint8:
-        return np.ascontiguousarray(x)
-    if not np.isfinite(x).all():
-        raise DataError(f"{where}: x holds values that are not finite; mend or leave out these examples")
-    return np.ascontiguousarray(x, dtype=np.float32)
-
-
-def _labels(y: npt.NDArray[Any], count: int, where: str) -> npt.NDArray[np.int64]:
-    if y.shape != (count,) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
-        raise DataError(
-            f"{where}: has y of {y.dtype}, shape {y.shape}; give class numbers from 0, whole numbers, shape ({count},)"
-        )
-    return y.astype(np.int64)
+    return np.concatenate(split) if split else None

@@ -15,6 +15,7 @@ from fedlethe.errors import RequestError
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
+from fedlethe.federation.trial import demand_trainable
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import NOT_EVALUATED
 from fedlethe.history.history import History
@@ -65,7 +66,19 @@ class AveragingLearner:
         return "retrain"
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
-        """Any network goes on from any model of its own layout, which is checked where that model is read."""
+        """See `Learner.demand_fit`: a few images go through the network once, forward and back.
+
+        Any network goes on from any model of its own layout, which is checked where that model is read.
+        """
+        if prepared.remote is None:  # else the images are elsewhere, and the first round tells
+            demand_trainable(
+                prepared.network,
+                prepared.data,
+                prepared.config.local,
+                prepared.execution,
+                prepared.objective,
+                f"model '{prepared.config.model_name}'",
+            )
 
     def train(
         self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]

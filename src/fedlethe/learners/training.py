@@ -19,6 +19,8 @@ from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
 from fedlethe.learners.which import learner_of
+from fedlethe.models.given import GivenModel
+from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.past import begun_after, begun_parts, earlier
 from fedlethe.runs.preparing import prepare, run_document
@@ -123,6 +125,9 @@ def train_prepared(
         learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
         _demand_same(out, held, document)
+        if isinstance(config.model, GivenModel):
+            shape, classes = prepared.data.image_shape, len(prepared.data.classes)
+            config.model.demand(held["run"].get(GIVEN, {}), shape, classes, str(out))
     else:
         files.write_text(out / "run.toml", toml_text(document))
     with opened_folder(out, create=True) as (_, history), history.locked():
@@ -195,7 +200,9 @@ def _demand_free_or_run(out: Path) -> None:
 def _demand_same(out: Path, held: Document, wanted: Document) -> None:
     before, after = _flat(held), _flat(without_unused(wanted))
     for key in sorted(before.keys() | after.keys(), key=lambda key: (key.startswith("run."), key)):
-        if before.get(key) != after.get(key) and key != "run.version":
+        # What was handed over from Python is held against the record by itself, since its figures may differ a little.
+        known = key == "run.version" or key.startswith(f"run.{GIVEN}.")
+        if before.get(key) != after.get(key) and not known:
             detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"
             raise HistoryError(f"{out}: holds another run: {detail}; choose another folder for --out")
 

@@ -8,14 +8,16 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
-from fedlethe.plugins import IN_PYTHON
+from fedlethe.plugins import IN_PYTHON, reason
+from fedlethe.types import Vector
+from fedlethe.vector import Layout, load_vector
 
 Loss: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 """From outputs, float32, shape (b, classes), and labels, int64, shape (b,), to the mean loss of the batch, a scalar."""
@@ -23,10 +25,10 @@ Loss: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GivenModel:
-    """A network with the weights that it was given with; every training without it begins from these, too.
+    """A network, and a loss.
 
     Attributes:
-        network: It; None where a run is read without it.
+        network: The network, with the weights that trainings begin from; None where a run is read without it.
         loss: What clients descend; None for cross-entropy.
     """
 
@@ -34,6 +36,35 @@ class GivenModel:
     loss: Loss | None = None
 
     is_given = True
+
+    @classmethod
+    def of(cls, network: Any, loss: Any) -> GivenModel:
+        """Copies of a network and a loss, so that what the program goes on doing with its own changes no training.
+
+        Raises:
+            ConfigError: One of them is of another kind, cannot be copied, or has no weights to train.
+        """
+        for what, given, kind in (("model", network, "a torch.nn.Module"), ("loss", loss, "a function")):
+            if isinstance(given, type):
+                raise ConfigError(f"{what}: the class {given.__name__} was given; give an instance, {given.__name__}()")
+            if given is not None and not (isinstance(given, nn.Module) if what == "model" else callable(given)):
+                raise ConfigError(f"{what}: has a {type(given).__name__}; give {kind}, or a model's name")
+        if any(map(nn.parameter.is_lazy, [*network.parameters(), *network.buffers()])):
+            raise ConfigError("model: some weights have no shape yet (a Lazy module); call it with an example first")
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise ConfigError("model: none of its weights takes a gradient, so nothing can be trained")
+        try:
+            return cls(network=copy.deepcopy(network), loss=copy.deepcopy(loss))
+        except Exception as error:
+            message = f"model: it, or its loss, cannot be copied ({reason(error)}); give what copy.deepcopy takes"
+            raise ConfigError(message) from error
+
+    def starting_with(self, model: Vector, layout: Layout) -> GivenModel:
+        """The same with other weights, shape (P,): those that a run began from, in whatever state it is handed over."""
+        network = copy.deepcopy(self.network)
+        if network is not None:
+            load_vector(network, layout, model)
+        return replace(self, network=network)
 
     def facts(self, shape: Sequence[int], classes: int) -> dict[str, str]:
         """What a run keeps, to know them again: digests of structure and code, and answers to fixed questions.
@@ -69,8 +100,9 @@ class GivenModel:
             ConfigError: The structure, the code or the answers differ.
         """
         for name, value in self.facts(shape, classes).items():
-            asked = not name.endswith("_answers") or (value and known.get(name))  # else it could not be asked
-            if name in known and asked and not _alike(value, known[name]):
+            # What could not be asked then is known by its code alone; what could be, and now cannot, is another.
+            could_not = name.endswith("_answers") and not known.get(name)
+            if name in known and not could_not and not _alike(value, known[name]):
                 what, lacking = name.partition("_")[0], name == "loss" and not value
                 hand = "hand it over: loss=..." if lacking else "hand over the one that it was trained with"
                 raise ConfigError(f"{where}: was trained with {'a' if lacking else 'another'} {what}; {hand}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fedlethe.config import RunConfig
 from fedlethe.data.given import GivenSource
-from fedlethe.errors import HistoryError
+from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.images_erased import all_retained, erased_images
@@ -34,12 +34,15 @@ class Given:
     source: GivenSource | None = None
 
     def put_into(self, config: RunConfig) -> RunConfig:
-        """The configuration with what was given in its places; parts that have a name stay."""
-        if self.model is not None and config.model_name == GIVEN:
-            config = replace(config, model=self.model)
-        if self.source is not None and config.source_name == GIVEN:
-            config = replace(config, source=self.source)
-        return config
+        """The configuration with what was given in its places.
+
+        Raises:
+            ConfigError: A part that was given has a name there.
+        """
+        for what, given, name in (("model", self.model, config.model_name), ("data", self.source, config.source_name)):
+            if given is not None and name != GIVEN:
+                raise ConfigError(f"{what}: the run knows it by its name, '{name}'; leave it out")
+        return replace(config, model=self.model or config.model, source=self.source or config.source)
 
 
 @contextmanager
@@ -79,4 +82,9 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
             config.model.demand(facts.get(GIVEN, {}), shape, classes, str(path))
         if difference := prepared.layout.difference(history.layout.shapes):
             raise HistoryError(f"{path}: holds a run of another model: {difference}")
+        if isinstance(config.model, GivenModel):
+            # Its owner may have trained it meanwhile, and a retraining from a model that held the client is none.
+            began = parts[0].history if parts else history
+            begins = config.model.starting_with(began.initial(), prepared.layout)
+            prepared = replace(prepared, config=replace(prepared.config, model=begins))
         yield OpenRun(**vars(prepared), path=path, history=history, earlier=parts)

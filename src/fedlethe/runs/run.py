@@ -65,11 +65,11 @@ class Prepared:
             settings=self.config.local,
             execution=self.execution,
             seed=self.config.seed if seed is None else seed,
-            loss=self._loss,
+            loss=self.objective,
         )
 
     @property
-    def _loss(self) -> Objective:
+    def objective(self) -> Objective:
         """What clients descend."""
         model = self.config.model
         given = model.loss if isinstance(model, GivenModel) else None

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""One client's data as a Python program has them: arrays, a PyTorch data set, or a source of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fedlethe.data.federated import SPLITS, LabelledImages, Labels, Names
+from fedlethe.errors import DataError, FedletheError
+from fedlethe.plugins import reason
+
+T = TypeVar("T")
+
+FLOATS = (np.float32, np.float64, np.float16)
+
+MOST_CLASSES = 2**15
+"""More are no classes but numbers of something else: patients, say, or images."""
+
+_FORMS = "give a pair of arrays (x, y), a torch Dataset or a source"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClientArrays:
+    """One client's data, checked.
+
+    Attributes:
+        x: uint8 or float32, shape (n, ...), n above 0.
+        y: int64, shape (n,), from 0.
+        classes: The classes' names, where a source knows them.
+        groups: Shape (n,): the patient of each, where a source knows it.
+        splits: Shape (n,): the official split of each, where a source knows it.
+    """
+
+    x: npt.NDArray[Any]
+    y: Labels
+    classes: tuple[str, ...] | None = None
+    groups: Names | None = None
+    splits: Names | None = None
+
+
+def client_arrays(given: Any, where: str) -> ClientArrays:
+    """One client's data (see `given.of_clients`); `where` names the client.
+
+    Raises:
+        DataError: They are of another form, type or shape, or cannot be read.
+    """
+    if isinstance(given, type):
+        raise DataError(f"{where}: has the class {given.__name__}; give an instance, {given.__name__}(...)")
+    if callable(getattr(given, "load", None)):
+        return _of_source(_guarded(given.load, where), where)
+    if isinstance(given, tuple) and len(given) == 2:
+        x, y = (_array(part, where) for part in given)
+    elif _is_dataset(given):
+        x, y = _of_dataset(given, where)
+    else:
+        raise DataError(f"{where}: has a {type(given).__name__}; {_FORMS}")
+    examples = _examples(x, where)
+    return ClientArrays(examples, _labels(y, len(examples), where))
+
+
+def checked_images(images: LabelledImages, where: str) -> LabelledImages:
+    """What somebody else's source gives, its arrays as they have to be; `where` names the source.
+
+    Raises:
+        DataError: An array is of another type or length, or a label of no class.
+    """
+    examples: Any = images.images
+    of_cache = getattr(examples, "dtype", None) == np.uint8 and examples.ndim > 3 and len(examples)
+    if not of_cache:  # such a one may lie on disk, and is not touched
+        examples = _examples(_array(examples, where), where)
+    count = len(examples)
+    labels = _labels(_array(images.labels, where), count, where)
+    if not (isinstance(images.classes, tuple) and images.classes and all(isinstance(c, str) for c in images.classes)):
+        raise DataError(f"{where}: has no classes; give their names, a tuple of texts, in the order of the labels")
+    if labels.max() >= len(images.classes):
+        known = ", ".join(images.classes)
+        raise DataError(f"{where}: has the label {labels.max()}, and its classes are {known}; correct the labels")
+    if not (isinstance(images.fingerprint, str) and images.fingerprint):
+        raise DataError(f"{where}: has no fingerprint; give a digest of the images and labels, as a text")
+    for name in ("sites", "groups", "splits"):
+        names = getattr(images, name)
+        if names is not None and (np.shape(names) != (count,) or np.asarray(names).dtype.kind != "U"):
+            raise DataError(f"{where}: has {name} of shape {np.shape(names)}; give an array of texts, shape ({count},)")
+    if images.splits is not None and (odd := sorted(set(images.splits.tolist()) - set(SPLITS))):
+        raise DataError(f"{where}: has the split '{odd[0]}'; there is {', '.join(SPLITS)}")
+    return replace(images, images=examples, labels=labels)
+
+
+def _of_source(images: Any, where: str) -> ClientArrays:
+    if not isinstance(images, LabelledImages):
+        raise DataError(f"{where}: its load() gives a {type(images).__name__}; return LabelledImages")
+    held = checked_images(images, where)
+    return ClientArrays(held.images, held.labels, held.classes, held.groups, held.splits)
+
+
+def _is_dataset(given: Any) -> bool:
+    """Whether it has a length and numbered items, and is no array, table, text or plain list."""
+    others = isinstance(given, (Mapping, str, bytes, tuple, list)) or hasattr(given, "dtype") or hasattr(given, "iloc")
+    return not others and hasattr(given, "__getitem__") and hasattr(given, "__len__")
+
+
+def _of_dataset(given: Any, where: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The x and y of a torch Dataset: its items, each a pair."""
+    items = _guarded(lambda: [given[number] for number in range(len(given))], where)
+    if not items:
+        raise DataError(f"{where}: is empty; leave it out")
+    for number, item in enumerate(items):
+        if not (isinstance(item, (tuple, list)) and len(item) == 2):
+            raise DataError(f"{where}: its item {number} is a {type(item).__name__}, and no pair; give pairs (x, y)")
+    x, y = ([_array(item[part], where) for item in items] for part in (0, 1))
+    shapes = {one.shape for one in x}
+    if len(shapes) > 1:
+        known = ", ".join(map(str, sorted(shapes)))
+        raise DataError(f"{where}: its items have x of other shapes ({known}); make them one")
+    if (odd := next((one for one in y if one.size != 1), None)) is not None:
+        raise DataError(f"{where}: its items have y of shape {odd.shape}; give one class number each")
+    return np.stack(x), np.stack([one.reshape(()) for one in y])
+
+
+def _array(value: Any, where: str) -> npt.NDArray[Any]:
+    """An array, tensor, picture or nested list as an array, wherever a tensor lies."""
+
+    def read() -> npt.NDArray[Any]:
+        plain = value.detach().cpu() if hasattr(value, "detach") else value
+        return np.asarray(plain.float() if str(getattr(plain, "dtype", "")) == "torch.bfloat16" else plain)
+
+    return _guarded(read, where)
+
+
+def _guarded(call: Callable[[], T], where: str) -> T:
+    """What a call of somebody else's code gives.
+
+    Raises:
+        DataError: It fails; one line says where.
+    """
+    try:
+        return call()
+    except FedletheError:
+        raise
+    except Exception as error:
+        raise DataError(f"{where}: cannot be read ({reason(error)}); {_FORMS}") from error
+
+
+def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    if x.ndim < 2 or not x.size or (x.dtype != np.uint8 and x.dtype not in FLOATS):
+        raise DataError(
+            f"{where}: has x of {x.dtype}, shape {x.shape}; give uint8 images or floats, shape (n, ...), n above 0"
+        )
+    if x.dtype == np.uint8:
+        return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused as that
+        held = np.ascontiguousarray(x, dtype=np.float32)
+    if not np.isfinite(held).all():
+        raise DataError(f"{where}: x holds values that are not finite in float32; mend or leave out these examples")
+    return held
+
+
+def _labels(y: npt.NDArray[Any], count: int, where: str) -> Labels:
+    if y.shape != (count,) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
+        raise DataError(
+            f"{where}: has y of {y.dtype}, shape {y.shape}; give class numbers from 0, whole numbers, shape ({count},)"
+        )
+    return np.ascontiguousarray(y, dtype="<i8")

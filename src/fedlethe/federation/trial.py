@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""One gradient step on a few images before anything is written: does this network fit these images and classes?"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from fedlethe.data.federated import Examples, FederatedData, normalise
+from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.execution import Execution
+from fedlethe.federation.objective import Objective
+from fedlethe.later import nn, torch
+from fedlethe.plugins import reason
+
+MOST = 4
+"""Images to try on: enough for batch norm, and little work for a large network."""
+
+
+def demand_trainable(
+    network: nn.Module,
+    data: FederatedData,
+    settings: LocalTraining,
+    execution: Execution,
+    objective: Objective,
+    name: str,
+) -> None:
+    """Refuse a network that cannot be trained on these images, or a loss that cannot judge its answers.
+
+    The network and global random state stay as they were.
+
+    Args:
+        network: The network.
+        data: The clients' images; those of the largest client are tried.
+        settings: Of the local training: its batch size.
+        execution: Device and precision.
+        objective: What clients descend.
+        name: Names the network in messages.
+
+    Raises:
+        ConfigError: One of the two fails, or answers with something else than finite numbers of the right shape.
+    """
+    examples = max(data.clients.values(), key=lambda client: len(client.train)).train
+    count = min(MOST, len(examples), settings.batch_size)
+    classes = len(data.classes)
+    trial = f"on {count} images of shape {tuple(data.image_shape)} and {classes} classes"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tried = copy.deepcopy(network)
+        images, labels = _batch(examples, count, execution)
+        for training in (True, False):
+            tried.train(training)
+            outputs = _outputs(tried, images, execution, f"{name}: {trial}")
+            _demand_outputs(outputs, count, classes, f"{name}: {trial}")
+            if training:
+                _demand_loss(outputs.float(), labels, objective, f"{name}, its loss: {trial}")
+
+
+def _batch(examples: Examples, count: int, execution: Execution) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = (tensor.to(execution.device) for tensor in examples.batch(np.arange(count)))
+    return execution.arrange(normalise(images)), labels
+
+
+def _outputs(network: nn.Module, images: torch.Tensor, execution: Execution, where: str) -> Any:
+    try:
+        with execution.autocast():
+            return network(images)
+    except FedletheError:
+        raise
+    except Exception as error:  # whatever somebody else's network raises
+        raise ConfigError(f"{where} it fails ({reason(error)}); give a network that fits them") from error
+
+
+def _demand_outputs(outputs: Any, count: int, classes: int, where: str) -> None:
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != count:
+        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+        raise ConfigError(f"{where} it answers with {shape}; give logits of shape ({count}, {classes})")
+    if outputs.shape[1] < classes:
+        raise ConfigError(f"{where} it has {outputs.shape[1]} outputs; give it one for each class")
+    if not outputs.is_floating_point() or not bool(torch.isfinite(outputs).all()):
+        raise ConfigError(f"{where} its answers are not all finite floats; give logits, not classes")
+
+
+def _demand_loss(outputs: torch.Tensor, labels: torch.Tensor, objective: Objective, where: str) -> None:
+    try:
+        loss: Any = objective.loss(outputs, labels, None)
+    except Exception as error:  # whatever somebody else's loss raises
+        raise ConfigError(f"{where} it fails ({reason(error)}); it has to take logits and class numbers") from error
+    if not isinstance(loss, torch.Tensor) or loss.ndim or not bool(torch.isfinite(loss)):
+        several = isinstance(loss, torch.Tensor) and loss.ndim
+        shown = f"shape {tuple(loss.shape)}" if several else f"{loss}"
+        raise ConfigError(f"{where} it gives {shown}; give the mean of the batch, a finite scalar tensor")
+    try:
+        torch.autograd.backward(loss)
+    except RuntimeError as error:
+        raise ConfigError(f"{where} no gradient comes back ({reason(error)}); do not detach() on the way") from error

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""A network that cannot be trained on the images at hand is refused before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fedlethe.data.division import divide
+from fedlethe.data.federated import FederatedData
+from fedlethe.data.partition import Partition
+from fedlethe.errors import ConfigError
+from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
+from fedlethe.federation.execution import Execution
+from fedlethe.federation.objective import GivenLoss
+from fedlethe.federation.trial import demand_trainable
+from tests.data.sources import source
+
+ON = r"on 4 images of shape \(1, 8, 8\) and 2 classes"
+FLOAT32 = Execution(device="cpu", precision="float32")
+
+
+@pytest.fixture
+def data() -> FederatedData:
+    return divide(source([0, 1] * 12), Partition(scheme="iid", clients=2), 0)
+
+
+def flat(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+class Raising(nn.Module):
+    """Answers once, and fails where it only evaluates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            raise KeyError("no evaluation\nhere")
+        outputs: torch.Tensor = self.layer(images.flatten(1))
+        return outputs
+
+
+class Pairs(Raising):
+    """Answers with two things."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (super().forward(images), images)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (flat(nn.Linear(5, 2)), rf"^model 'mine': {ON} it fails \(RuntimeError: .*\); give a network that fits them$"),
+        (flat(nn.Linear(64, 1)), f"{ON} it has 1 outputs; give it one for each class"),
+        (nn.Conv2d(1, 2, 3), rf"{ON} it answers with \(4, 2, 6, 6\); give logits of shape \(4, 2\)"),
+        (Pairs(), f"{ON} it answers with a tuple"),
+        (Raising(), f"{ON} it fails .KeyError: 'no evaluation.*here'"),
+        (
+            flat(nn.Linear(64, 2), nn.LogSoftmax(1), nn.Threshold(0, float("nan"))),
+            f"{ON} its answers are not all finite",
+        ),
+    ],
+)
+def test_a_network_that_does_not_fit_is_named(network: nn.Module, message: str, data: FederatedData) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        demand_trainable(network, data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda outputs, labels: 1.0, "it gives 1.0; give the mean of the batch"),
+        (lambda outputs, labels: outputs.sum(1), r"it gives shape \(4,\)"),
+        (lambda outputs, labels: outputs.sum() * torch.nan, "it gives nan"),
+        (lambda outputs, labels: outputs.detach().sum(), "no gradient comes back"),
+        (lambda outputs: outputs.sum(), r"it fails \(TypeError: .*it has to take logits and class numbers"),
+    ],
+)
+def test_a_loss_that_cannot_judge_is_named(
+    loss: Callable[..., torch.Tensor], message: str, data: FederatedData
+) -> None:
+    with pytest.raises(ConfigError, match=f"^model 'mine', its loss: {ON} {message}"):
+        demand_trainable(flat(nn.Linear(64, 2)), data, LocalTraining(), FLOAT32, GivenLoss(loss), "model 'mine'")
+
+
+def test_nothing_is_moved_by_the_trial(data: FederatedData) -> None:
+    network = flat(nn.Linear(64, 2), nn.BatchNorm1d(2), nn.Dropout())
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network.eval()
+    state = torch.random.get_rng_state()
+    demand_trainable(network, data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert not network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_it_is_tried_on_a_batch_as_it_will_be(data: FederatedData) -> None:
+    network = flat(nn.Linear(64, 2), nn.BatchNorm1d(2))
+    with pytest.raises(ConfigError, match=r"on 1 images .* it fails .ValueError: Expected more than 1 value"):
+        demand_trainable(network, data, LocalTraining(batch_size=1), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+
+
+def test_more_outputs_than_classes_are_a_class_that_no_client_has(data: FederatedData) -> None:
+    demand_trainable(flat(nn.Linear(64, 3)), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+    assert np.unique(next(iter(data.clients.values())).train.labels).tolist() == [0, 1]
