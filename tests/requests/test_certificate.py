@@ -16,6 +16,7 @@ from fedlethe.files import sha256_of
 from fedlethe.history import chain
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, purge_due
+from fedlethe.requests.certificate import COMPARED
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import (
     GONE,
@@ -76,8 +77,7 @@ def test_another_signing_key_for_the_second_certificate_is_told(small: Path, mon
     with opened_run(small) as opened:
         (carried,) = purge_due(opened, other).carried
     said = predicate(certified(carried))["purge"]["first_certificate"]
-    words = "its signature was not checked here."
-    assert said == f"It says the same, and was signed with another key, {KEY.public.id[:16]}: {words}"
+    assert said == f"It was signed with another key, {KEY.public.id[:16]}, which was not checked here, and {COMPARED}."
 
 
 def test_a_key_that_was_copied_in_the_middle_of_a_purge_stops_the_last_certificate(

@@ -76,6 +76,11 @@ class Keyring:
         folders = [keys.folder.resolve() for keys in self.places if keys.there()] or [self.files.folder.resolve()]
         return all(self._path.resolve() not in folder.parents for folder in folders)
 
+    @property
+    def made_inside(self) -> bool:
+        """Whether the ledger says that keys were made in the run folder, wherever they lie now."""
+        return any(event.body["place"] == IN_THE_RUN for event in self._ledger.events("keys"))
+
     def out_of_sight(self) -> list[Path]:
         """Folders that held keys, by the ledger, and cannot be looked into now."""
         named = {self._keys_in(event.body["place"]).folder for event in self._ledger.events("keys")}

@@ -131,6 +131,14 @@ class Ledger:
         """Every file of the run, by its path."""
         return dict(sorted(self._state().artefacts.items()))
 
+    def artefacts_at(self, seq: int) -> dict[str, Artefact]:
+        """Every file of the run by its path, as it was when this row was the last."""
+        then = LedgerState()
+        for event in self._chain.read(ChainHead()):
+            if event.seq <= seq:
+                then.take(event)
+        return dict(sorted(then.artefacts.items()))
+
     def tombstones(self) -> dict[str, Tombstone]:
         """What is left of the files that are gone, by their path."""
         return dict(sorted(self._state().tombstones.items()))

@@ -138,7 +138,7 @@ def _certificate(statement: dict[str, Any]) -> list[PageTable]:
         *(("cleaned outside the run folder", said) for said in purge.get("reached", ())),
         *(("not reached", said) for said in purge.get("not_reached", ())),
         *(("in the run folder, and not in its ledger", said) for said in purge.get("unnamed", ())),
-        ("what stays", "; ".join(purge["remains"])),
+        *(("what stays", "; ".join(one["remains"])) for one in purge["runs"]),
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),
     ]

@@ -9,8 +9,10 @@ began from.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fedlethe.errors import RequestError
 from fedlethe.history.chain import canonical
@@ -25,8 +27,10 @@ from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unc
 from fedlethe.requests.statement import Statement
 from fedlethe.runs.run import OpenRun
 
-CHANGING = ("purge", "run", "ledger", "secrets")
-"""What the final certificate may say otherwise than the one before the purge."""
+CHANGING = ("purge", "ledger", "secrets")
+"""What the final certificate may say otherwise than the one before the purge; and of the run its 'code'."""
+
+COMPARED = "says the same, save of the purge, the ledger, secrets and the code's versions, which were not compared"
 
 
 def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, kind: Kind, due: str | None) -> None:
@@ -102,14 +106,20 @@ def _demand_same(history: RunFolder, request: ErasureRequest, said: Statement, k
     # The signing key may have been lost between the two, which must not stop the purge.
     own = signer == key.public.id
     first = json.loads(opened(content, key.public, path) if own else unchecked(content, path))
-    one, other = ({**whole["predicate"], "subject": whole["subject"]} for whole in (first, said.to_dict()))
+    one, other = (_comparable(whole) for whole in (first, said.to_dict()))
     # As plain values, not as Statements: a part that this version does not know counts as a difference, too.
-    names = sorted({*one, *other} - {*CHANGING})
-    if changed := [name for name in names if one.get(name) != other.get(name)]:
+    if changed := [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]:
         raise RequestError(
             f"{path}: says otherwise of {', '.join(changed)} than the run's record does now, which was changed since; "
             "nothing is signed or purged. Restore the run from a backup"
         )
     if own:
-        return "It was signed with the same key, and says the same."
-    return f"It says the same, and was signed with another key, {signer[:16]}: its signature was not checked here."
+        return f"It was signed with the same key, and {COMPARED}."
+    return f"It was signed with another key, {signer[:16]}, which was not checked here, and {COMPARED}."
+
+
+def _comparable(whole: Mapping[str, Any]) -> dict[str, Any]:
+    """What a certificate says and the next may not say otherwise."""
+    said = {**whole["predicate"], "subject": whole["subject"]}
+    said |= {"run": {name: value for name, value in whole["predicate"]["run"].items() if name != "code"}}
+    return {name: value for name, value in said.items() if name not in CHANGING}

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from fedlethe.erasing.auditing import attested
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
@@ -18,23 +15,24 @@ from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import FINDINGS, findings_about, requests_of
-from fedlethe.requests.certificate_facts import OF_REQUEST, audit_facts, figures_of, request_facts
-from fedlethe.requests.checks import Check, held
+from fedlethe.history.store import ENDINGS
+from fedlethe.requests.certificate_facts import (
+    NOT_COVERED,
+    OF_REQUEST,
+    audit_facts,
+    figures_of,
+    models_of,
+    node_facts,
+    request_facts,
+)
+from fedlethe.requests.checks import Check, Problem, Unchecked, held
 from fedlethe.requests.folder_checks import foreign_heads, pages, stray_keys, strays
-from fedlethe.requests.statement import PURGED, Statement, plain_json
+from fedlethe.requests.run_facts import run_facts
+from fedlethe.requests.signed_purge_checks import problem_elsewhere, problem_of_what_stays, purge_problem
+from fedlethe.requests.statement import Statement, plain_json
 from fedlethe.runs.past import earlier, part_of
 from fedlethe.runs.records import from_json
-
-
-@dataclass(frozen=True, slots=True)
-class Unchecked:
-    """Why something could not be checked here, in words."""
-
-    words: str
-
-
-Problem: TypeAlias = str | Unchecked | None
-"""What is wrong, in words; None where nothing is."""
+from fedlethe.runs.run_toml import config_of, read_run_document
 
 
 def checks_of_run(statement: Statement, path: Path, history: RunFolder) -> Iterator[Check]:
@@ -52,10 +50,15 @@ def checks_of_run(statement: Statement, path: Path, history: RunFolder) -> Itera
         return
     yield Check("run", "ok", f"it is of this run, {ledger.run_id}")
     for what, check, words in CHECKS:
-        yield _result(what, check(statement, path, history), words)
+        try:
+            problem = check(statement, path, history)
+        except FedletheError as error:  # what it is to be held against is not as it was entered
+            problem = str(error)
+        yield _result(what, problem, words)
     if others := [one.run for one in statement.purge.runs if one.run != ledger.run_id]:
         words = f"what it says of the runs that this one began from ({', '.join(others)}): verify each of their ledgers"
         yield Check("earlier runs", "not checked", words)
+    yield Check("its time", "not checked", OF_ITS_TIME)
     yield held("files", history.store.problems(), f"{len(ledger.artefacts())} files are as they were entered")
     yield held("certificates", foreign_heads(history), "every certificate in the run holds a head of this ledger")
     left = [*strays(history), *stray_keys(history), *pages(history)]
@@ -100,7 +103,8 @@ def _request(statement: Statement, path: Path, history: RunFolder) -> Problem:
     for name in OF_REQUEST:
         if facts[name] != said[name]:
             return f"its {name} is {said[name]!r}, in the ledger {facts[name]!r}"
-    # Not the plan: a request that was begun anew since has another one, and this certificate is of that erasure.
+    if said["plan"] != _plan_then(statement, history):
+        return "the ledger has another plan"
     if (facts["clients"], facts["patients"]) != (said["clients"], said["patients"]):
         return "its clients are others than the ledger's"
     found = findings_about(history.ledger, known.clients, statement.ledger.seq)
@@ -112,18 +116,22 @@ def _request(statement: Statement, path: Path, history: RunFolder) -> Problem:
     return None
 
 
+def _plan_then(statement: Statement, history: RunFolder) -> object:
+    """The plan that the request was carried out by: one that was begun anew since has another one."""
+    id, seq = statement.request["id"], statement.ledger.seq
+    rows = [event.body for event in history.ledger.events("state") if event.seq <= seq]
+    return next((row["plan"] for row in reversed(rows) if row["request"] == id and row.get("plan")), None)
+
+
 def _record(statement: Statement, history: RunFolder) -> Erasure:
     return from_json(history.erasure_record(statement.erasure["id"]), Erasure)
 
 
 def _claim(statement: Statement, path: Path, history: RunFolder) -> Problem:
     said = statement.claim
-    try:
-        record = _record(statement, history)
-        with ExitStack() as stack:
-            most = strongest(record, (*earlier(history.path, stack), part_of(history, record.id)))
-    except FedletheError as error:
-        return str(error)
+    record = _record(statement, history)
+    with ExitStack() as stack:
+        most = strongest(record, (*earlier(history.path, stack), part_of(history, record.id)))
     if said.kind not in CLAIMS or said.words != CLAIMS[said.kind]:
         return f"'{said.kind}' is no claim that this version knows, or its words are others"
     if said.kind != claim_of(record.guarantee):
@@ -134,22 +142,18 @@ def _claim(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 
 def _figures(statement: Statement, path: Path, history: RunFolder) -> Problem:
-    try:
-        known = figures_of(_record(statement, history))
-    except FedletheError as error:
-        return str(error)
+    known = figures_of(_record(statement, history))
     other = [name for name, value in known.items() if statement.figures[name] != value]
     return f"its {' and '.join(other)} differ from the run's record" if other else None
 
 
 def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
-    try:
-        found = attested(history, statement.erasure["id"])
-    except FedletheError as error:
-        return str(error)
+    found = attested(history, statement.erasure["id"])
     if plain_json(audit_facts(found)) != statement.audit:
         return "the run's record of the audit is another"
-    known = requests_of(history.ledger)[statement.request["id"]]
+    known = requests_of(history.ledger).get(statement.request["id"])
+    if known is None:
+        return f"the ledger holds no request {statement.request['id']}"
     if known.erasure == statement.erasure["id"] and known.verdict != statement.audit["verdict"]:
         return f"the ledger says '{known.verdict}' of the request"
     accepted = None if known.accepted is None else dict(known.accepted)
@@ -160,8 +164,18 @@ def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
     return None
 
 
+def _other_model(statement: Statement, history: RunFolder, before: bool) -> str | None:
+    """That a model is not the one that the erasure began from, or not the one that it led to."""
+    names = models_of(history, _record(statement, history))
+    path = (statement.before if before else statement.after).path
+    same = path in {names[0 if before else 1] + ending for ending in ENDINGS}
+    return None if same else f"{path}: is not the model that the erasure {'began from' if before else 'led to'}"
+
+
 def _before(statement: Statement, path: Path, history: RunFolder) -> Problem:
     name, hash = statement.before.path, statement.before.sha256
+    if (problem := _other_model(statement, history, before=True)) is not None:
+        return problem
     # The model before goes with the purge, if it holds the client: its tombstone has its hash.
     if (gone := history.ledger.tombstones().get(name)) is not None:
         return None if gone.artefact.sha256 == hash else f"{name}: had another hash"
@@ -171,6 +185,8 @@ def _before(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 def _after(statement: Statement, path: Path, history: RunFolder) -> Problem:
     name, hash = statement.after.path, statement.after.sha256
+    if (problem := _other_model(statement, history, before=False)) is not None:
+        return problem
     if (gone := history.ledger.tombstones().get(name)) is not None and gone.artefact.sha256 == hash:
         return Unchecked(f"{name} was removed on {gone.at} ({gone.because})")
     if not (history.path / name).is_file():
@@ -183,23 +199,24 @@ def _configuration(statement: Statement, path: Path, history: RunFolder) -> Prob
     return None if same else f"{history.path / 'run.toml'}: has other bytes"
 
 
-def _purge(statement: Statement, path: Path, history: RunFolder) -> Problem:
-    if statement.purge.state != PURGED:
-        return Unchecked(f"when it was signed, the purge was {statement.purge.state}")
-    (own, *_) = (one for one in statement.purge.runs if one.run == history.ledger.run_id)
-    tombstones = history.ledger.tombstones()
-    for name, hash in own.files.items():
-        gone = tombstones.get(name)
-        if gone is None or gone.artefact.sha256 != hash:
-            return f"{name}: the ledger holds no tombstone with its hash"
-        if os.path.lexists(history.path / name):  # a link counts, whether it leads somewhere or not
-            return f"{history.path / name}: is there"
-    destroyed = own.keys["keys_destroyed"]
-    for client, ids in destroyed.items():
-        keys = history.store.keys
-        if left := set(ids) - set(keys.missing(client, ids)):
-            return f"{client}.{min(left)}.key: this key is there"
-    return next(history.store.keys.copies_of_destroyed(destroyed), None)
+def _run(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    document = read_run_document(history.path)
+    known = plain_json(run_facts(config_of(history.path), document["run"], history))
+    if other := [name for name in known if statement.run.get(name) != known[name]]:
+        return f"its {' and '.join(other)} differ from what the run folder says"
+    trained = document["run"]["version"]
+    return None if statement.run["code"]["trained_with"] == trained else f"the run was trained with version {trained}"
+
+
+def _nodes(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    known = plain_json(node_facts(history, statement.erasure["id"]))
+    said = {name: value for name, value in statement.extra.items() if name == "nodes"}
+    return None if said == known else "the run's record of its nodes is another"
+
+
+def _not_covered(statement: Statement, path: Path, history: RunFolder) -> Problem:
+    same = tuple(statement.not_covered) == NOT_COVERED
+    return None if same else "what it says that it does not cover is other than this version says of every erasure"
 
 
 CHECKS: tuple[tuple[str, Callable[[Statement, Path, RunFolder], Problem], str], ...] = (
@@ -212,11 +229,23 @@ CHECKS: tuple[tuple[str, Callable[[Statement, Path, RunFolder], Problem], str], 
     ("claim", _claim, "the claim is what method, options, learner and rounds lead to, and the record has the same"),
     ("figures", _figures, "evaluations, figures and cost are those of the run's record"),
     ("audit", _audited, "the audit's verdict and findings are those of the run's record"),
+    ("description", _run, "model, seeds, data and how clients were known are those of the run folder"),
+    ("nodes", _nodes, "what it says of nodes is what the run's record says"),
+    ("not covered", _not_covered, "it says all that no certificate covers"),
     (
         "purge",
-        _purge,
-        "the files are gone, tombstones hold their hashes, and no file in the run folder or a folder of its keys "
-        "is one of the destroyed keys",
+        purge_problem,
+        "its files and keys are all that the ledger says this purge took; the files are gone, and no file in the run "
+        "folder or a folder of its keys is one of the destroyed keys",
     ),
+    ("what stays", problem_of_what_stays, "what it says that stayed is what the ledger named when it was signed"),
+    ("elsewhere", problem_elsewhere, "what the purge reached outside the run folder, and did not, is what it entered"),
 )
 """What is checked, how, and what is said where it holds. The ledger comes first: all others lean on it."""
+
+OF_ITS_TIME = (
+    "what was so when it was signed: encryption and where keys lay; pages and entries that no ledger named; secrets of "
+    "noise that were left; versions of the code that signed; the date that was planned; what the first certificate was "
+    "held against"
+)
+"""What a certificate says that nobody can look up later."""

@@ -59,13 +59,12 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
     """
     assert request.erasure is not None
     erasure = recorded(run.history, request.erasure)
-    trained = of_round("global checkpoint", run.history.rounds)
-    before = trained if erasure.after is None else of_erasure(erasure.after, Kind.MODEL)
+    before, after = models_of(run.history, erasure)
     kind, head = claimed(run, erasure), run.history.ledger.head()
     found = findings_about(run.history.ledger, request.clients)
     return Statement(
         before=SignedModel.of(_model(run.history, before)),
-        after=SignedModel.of(_model(run.history, of_erasure(erasure.id, Kind.MODEL))),
+        after=SignedModel.of(_model(run.history, after)),
         claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
         request=request_facts(request),
         erasure={"id": erasure.id, **json.loads(erasure.request)},
@@ -73,12 +72,19 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
         earlier_findings=[one for one in found if one["erasure"] != erasure.id],
         accepted_findings=None if request.accepted is None else dict(request.accepted),
         figures=figures_of(erasure),
-        extra={**_secrets(run.history, erasure), **_nodes(run.history, erasure.id)},
+        extra={**_secrets(run.history, erasure), **node_facts(run.history, erasure.id)},
         purge=purge_facts(run, request, purged, due),
         run=_run(run),
         ledger=SignedHead(head.seq, head.hash),
         not_covered=NOT_COVERED,
     )
+
+
+def models_of(history: RunFolder, erasure: Erasure) -> tuple[str, str]:
+    """The names of the models that an erasure began from and led to."""
+    trained = of_round("global checkpoint", history.rounds)
+    before = trained if erasure.after is None else of_erasure(erasure.after, Kind.MODEL)
+    return before, of_erasure(erasure.id, Kind.MODEL)
 
 
 def figures_of(erasure: Erasure) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def audit_facts(found: Attested | None) -> dict[str, Any]:
     return {"made": True, "words": words, **asdict(found)}
 
 
-def _nodes(history: RunFolder, id: str) -> dict[str, Any]:
+def node_facts(history: RunFolder, id: str) -> dict[str, Any]:
     """Who the clients' nodes were, how that was known, and how many messages each was sent in the erasure."""
     store, name = history.store, of_erasure(id, Kind.NODES)
     if not store.holds(name):

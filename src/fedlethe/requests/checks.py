@@ -11,6 +11,17 @@ Result: TypeAlias = Literal["ok", "failed", "not checked"]
 
 
 @dataclass(frozen=True, slots=True)
+class Unchecked:
+    """Why something could not be checked here, in words."""
+
+    words: str
+
+
+Problem: TypeAlias = str | Unchecked | None
+"""What is wrong, in words; None where nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was looked at: what of, with which result, and in words."""
 

@@ -52,10 +52,17 @@ def reach(
     folders[0].ledger.append([(ELSEWHERE, facts)])
 
 
-def reached(folder: RunFolder, request: str) -> tuple[list[str], list[str]]:
-    """What the purge of a request did outside the run folder, and what it could not, in words."""
-    events = [event.body for event in folder.ledger.events(ELSEWHERE) if event.body["request"] == request]
-    return (events[-1]["reached"], events[-1]["not_reached"]) if events else ([], [OUT_OF_SIGHT])
+def reached(folder: RunFolder, request: str, seq: int | None = None) -> tuple[list[str], list[str]]:
+    """What the purge of a request did outside the run folder, and what it could not, in words.
+
+    Args:
+        folder: The run folder.
+        request: The purge.
+        seq: The last row of the ledger that counts; None for all.
+    """
+    rows = [event for event in folder.ledger.events(ELSEWHERE) if seq is None or event.seq <= seq]
+    found = [event.body for event in rows if event.body["request"] == request]  # again where it was resumed
+    return (found[-1]["reached"], found[-1]["not_reached"]) if found else ([], [OUT_OF_SIGHT])
 
 
 def _nodes(folder: RunFolder) -> Iterator[dict[str, Any]]:

@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from fedlethe.data.erased import ErasedImages
 from fedlethe.history.chain import Event
-from fedlethe.history.disk import RunFolder, has_influence
-from fedlethe.history.keyring import GONE, IMAGES, LOST, OVERWRITTEN, destroyed_with
-from fedlethe.history.paths import Kind, kind_of, of_erasure
-from fedlethe.history.request_log import ErasureRequest, requests_of
+from fedlethe.history.disk import RunFolder
+from fedlethe.history.keyring import GONE, LOST, OVERWRITTEN, destroyed_with
+from fedlethe.history.request_log import ErasureRequest
 from fedlethe.requests.condemned import condemned
 from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import pages, stray_keys, strays
 from fedlethe.requests.purge_record import abroad, because_of, folders_of
-from fedlethe.requests.statement import PURGED, SignedFolder, SignedPurge
-from fedlethe.runs.images_erased import erased_images
+from fedlethe.requests.rebased import whose_are_rebased
+from fedlethe.requests.remaining import base_at, remaining
+from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, SignedPurge, held_until
+from fedlethe.runs.records import from_json
 from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId
 
 
 def purge_facts(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> SignedPurge:
@@ -29,31 +33,31 @@ def purge_facts(run: OpenRun, request: ErasureRequest, purged: bool, due: str | 
         purged: Whether the purge is made.
         due: The date until which the traces are kept; None where they go at once, or are gone.
     """
-    store = run.history.store
-    apart = store.keys.apart
-    backups = (
-        "The keys were kept apart from the run folder: copies of the folder cannot be read without them."
-        if apart
-        else "The keys were kept in the run folder: a copy that was made of it before, keys included, can be read."
-    )
+    folders = folders_of(run)
     facts: dict[str, Any] = {
-        "encrypted": store.encrypt,
-        "keys_apart": apart,
-        "backups": backups if store.encrypt else "The files were not encrypted: copies of them can be read.",
-        "remains": _remains(run, request, purged),
+        "encrypted": all(folder.store.encrypt for folder in folders),
+        "keys_apart": all(folder.store.keys.apart for folder in folders),
+        "backups": _backups(folders),
         "unnamed": list(not_in_ledger(run)),
         "pages": _pages(run, purged),
     }
     if purged:
         listed, gone = _gone(run, request)
         return SignedPurge(PURGED, listed, {**facts, **gone})
-    state = f"held: the traces are kept until {due}" if due else "ordered: it follows this certificate at once"
-    assert request.erasure is not None
-    found = condemned(run, request, request.erasure)
-    going = [
-        SignedFolder(one.folder.ledger.run_id, {held.path: held.sha256 for held in one.artefacts}) for one in found
-    ]
-    return SignedPurge(state, tuple(going), {"until": due, **facts})
+    return SignedPurge(held_until(due) if due else ORDERED, tuple(_going(run, request)), {"until": due, **facts})
+
+
+def _backups(folders: Sequence[RunFolder]) -> str:
+    """Whether copies of these run folders can be read that were made before the purge."""
+    if not all(folder.store.encrypt for folder in folders):
+        return "Not all files of clients were encrypted: copies of them can be read."
+    # By the ledger, and not only by where they lie now: keys that were moved out lie in the copies from before.
+    if all(folder.store.keys.apart and not folder.store.keys.made_inside for folder in folders):
+        return (
+            "The keys were kept apart from the run folder: the sealed files in a copy of it, which are those of single "
+            "clients, cannot be read without them. Models are not sealed."
+        )
+    return "The keys were kept in a run folder: a copy that was made of it before, keys included, can be read."
 
 
 def not_in_ledger(run: OpenRun) -> Iterator[str]:
@@ -82,95 +86,92 @@ def _not_in(folder: RunFolder) -> Iterator[str]:
     yield from (f"{where}{name}: a page of `report`; nobody entered what it holds" for name in pages(folder))
 
 
-def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
-    """What was purged, from the run and from those that it began from."""
-    listed, ledger = [], run.history.ledger
-    # Exactly one: a purge that was cut off is resumed, and never entered a second time.
-    (event,) = (event for event in ledger.events("purge") if event.body["request"] == request.id)
-    for folder in folders_of(run):
-        name = request.id if folder is run.history else abroad(run.history, request)
-        purge = next(one for one in folder.ledger.events("purge") if one.body["request"] == name)
-        tombstones = folder.ledger.tombstones().items()
-        files = {path: gone.artefact.sha256 for path, gone in tombstones if gone.because == because_of(name)}
-        listed.append(SignedFolder(folder.ledger.run_id, files, _keys_of(folder, request, purge)))
-    done, missed = reached(run.history, request.id)
-    taken = [erased_images(folder)[-1] for folder in folders_of(run)]
-    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
-    outside = {"reached": done, "not_reached": not_reached}
-    return tuple(listed), {"at": event.at, "images": len(taken[0].rows), **outside}
-
-
-def _keys_of(folder: RunFolder, request: ErasureRequest, purge: Event) -> dict[str, Any]:
-    """What became of the keys that this purge destroyed, and where keys may lie that could not be looked into."""
-    keys = folder.store.keys
-    # The keys of this purge alone: an earlier certificate has named those of the purges before it.
-    going = destroyed_with(list(folder.ledger.events("key", "purge")), purge)
-
-    def of_clients(*what: str) -> dict[str, list[str]]:
-        said, found = keys.confirmed(*what), keys.confirmed(OVERWRITTEN)
-        ids = {
-            client: [
-                id
-                for id in going.get(client, [])
-                if id in said.get(client, []) and (OVERWRITTEN in what or id not in found.get(client, []))
-            ]
-            for client in request.clients
-        }
-        return {client: held for client, held in ids.items() if held}
-
-    return {
-        "keys_destroyed": of_clients(OVERWRITTEN),
-        "keys_not_found": {"when the purge was resumed": of_clients(GONE), "said to be lost": of_clients(LOST)},
-        "keys_elsewhere": [str(place) for place in keys.out_of_sight()],
-    }
-
-
-def _remains(run: OpenRun, request: ErasureRequest, purged: bool) -> list[str]:
-    """What stays: as it is now after a purge, else as the purge is to leave it.
-
-    A later erasure's purge can have come first: it took this one's model, and rebased the influences on its own.
-    """
-    # Before a purge, what it is to leave; after it, what is there: the run may have another model by then.
-    base = run.history.base if purged else request.erasure
-    kept = ["the initial model", "the ledger: who took part when, weights, losses, evaluations, hashes"]
-    kept = [*_models_left(run, request, purged, base), *kept]
-    if has_influence(run.history.keep):
-        of = "the model after" if base == request.erasure else f"the model of erasure {base}"
-        kept.append(f"the retained clients' influences, rebased on {of}, so that the next erasure can be made")
-    if run.history.store.keys.living(IMAGES):
-        kept.append(
-            "keyed fingerprints of the erased images, by which they are known when they come again under another name: "
-            "whoever holds the run's key of them and has an image can tell whether it was among them"
-        )
-    if any(request.patients for request in requests_of(run.history.ledger).values()):
-        kept.append(
-            "pseudonyms of each erased patient, in the ledger and here: whoever holds the run's key of them can try "
-            "names until one fits"
-        )
-    folders = folders_of(run)
-    if any(kind_of(held) is Kind.STATISTICS for one in folders for held in one.ledger.artefacts().values()):
-        kept.append("the retained clients' statistics, from which the model is summed again")
-    return kept
-
-
-def _models_left(run: OpenRun, request: ErasureRequest, purged: bool, base: str | None) -> Iterator[str]:
-    """The models of erasures that stay, in this run and in those that it began from, in words."""
+def _going(run: OpenRun, request: ErasureRequest) -> Iterator[SignedFolder]:
+    """What is to be purged, and what stays, of the run and of those that it began from."""
     assert request.erasure is not None
-    going = (
-        {}
-        if purged
-        else {one.folder.path: {two.path for two in one.artefacts} for one in condemned(run, request, request.erasure)}
-    )
+    coming = whose_are_rebased(run.history, run.parts(request.erasure), request, request.erasure)
+    for one in condemned(run, request, request.erasure):
+        folder, going = one.folder, {held.path: held.sha256 for held in one.artefacts}
+        stays = (held for path, held in folder.ledger.artefacts().items() if path not in going)
+        seq = folder.ledger.head().seq
+        if folder is run.history:
+            said = remaining(folder, stays, seq, request.erasure, request.erasure, coming)
+        else:
+            said = remaining(folder, stays, seq, None, base_at(folder, seq))
+        yield SignedFolder(folder.ledger.run_id, going, {"remains": said})
+
+
+def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
+    """What was purged, and what stayed, of the run and of those that it began from."""
+    listed, taken = [], []
     for folder in folders_of(run):
         own = folder is run.history
-        for id in folder.ledger.erasures().values():
-            name = of_erasure(id, Kind.MODEL)
-            if not folder.store.holds(name) or folder.store.find(name).path in going.get(folder.path, ()):
-                continue
-            if own and id == request.erasure:
-                yield "the model after"
-            elif own and id == base:
-                yield f"the run's model now, which is that of erasure {id}"
-            else:
-                where = "" if own else f" of run {folder.ledger.run_id}"
-                yield f"the model of erasure {id}{where}, which holds nothing of them by the record of how it was made"
+        purge = purge_row(folder, request.id if own else abroad(run.history, request))
+        erasure, seq = request.erasure if own else None, folder.ledger.head().seq
+        found = purged_folder(folder, request.clients, purge, erasure, seq)
+        elsewhere = [str(place) for place in folder.store.keys.out_of_sight()]
+        listed.append(replace(found, facts={**found.facts, "keys_elsewhere": elsewhere}))
+        taken.append(images_of(folder, purge))
+    done, missed = reached(run.history, request.id)
+    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
+    own_purge = purge_row(run.history, request.id)
+    outside = {"reached": done, "not_reached": not_reached}
+    return tuple(listed), {"at": own_purge.at, "images": len(taken[0].rows), **outside}
+
+
+def purge_row(folder: RunFolder, name: str) -> Event:
+    """The ledger's row of a purge; exactly one, since a purge that was cut off is resumed and never entered again.
+
+    Raises:
+        ValueError: There is none, or there are two.
+    """
+    (event,) = (event for event in folder.ledger.events("purge") if event.body["request"] == name)
+    return event
+
+
+def images_of(folder: RunFolder, purge: Event) -> ErasedImages:
+    """The images that a purge took."""
+    store = folder.store
+    return from_json(store.content(store.find(purge.body["images"])), ErasedImages)
+
+
+def purged_folder(
+    folder: RunFolder, clients: Sequence[ClientId], purge: Event, erasure: str | None, seq: int
+) -> SignedFolder:
+    """What a purge took from a run folder, and what stayed in it, by its ledger alone.
+
+    Args:
+        folder: The run folder.
+        clients: Who was erased.
+        purge: The purge's row.
+        erasure: The request's; None in a run that the request's one began from.
+        seq: The last row that counts.
+    """
+    because = because_of(purge.body["request"])
+    files = {path: gone.artefact.sha256 for path, gone in folder.ledger.tombstones().items() if gone.because == because}
+    stays = folder.ledger.artefacts_at(seq).values()
+    said = remaining(folder, stays, seq, erasure, base_at(folder, seq))
+    return SignedFolder(folder.ledger.run_id, files, {**_keys_of(folder, clients, purge, seq), "remains": said})
+
+
+def _keys_of(folder: RunFolder, clients: Sequence[ClientId], purge: Event, seq: int) -> dict[str, Any]:
+    """What became of the keys that a purge destroyed, as the ledger's rows tell up to `seq`."""
+    rows = [event for event in folder.ledger.events("key", "purge") if event.seq <= seq]
+    # The keys of this purge alone: an earlier certificate has named those of the purges before it.
+    going = destroyed_with(rows, purge)
+
+    def told(what: str) -> set[str]:
+        return {event.body["id"] for event in rows if event.kind == "key" and event.body["what"] == what}
+
+    def of_clients(ids: set[str]) -> dict[str, list[str]]:
+        found = {client: [id for id in going.get(client, []) if id in ids] for client in clients}
+        return {client: held for client, held in found.items() if held}
+
+    overwritten = told(OVERWRITTEN)
+    return {
+        "keys_destroyed": of_clients(overwritten),
+        "keys_not_found": {
+            "when the purge was resumed": of_clients(told(GONE) - overwritten),
+            "said to be lost": of_clients(told(LOST) - overwritten),
+        },
+    }

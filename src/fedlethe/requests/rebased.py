@@ -28,16 +28,24 @@ def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Erasu
     Returns:
         The files; none where influences are not kept, or are of another training than the model.
     """
-    # What came before a training anew is in none of the influences since.
-    first = max((index for index, part in enumerate(parts) if part.anew), default=0)
-    if not all(has_influence(part.keep) for part in parts[first:]) or _of_another_training(
-        history, parts, request, base
-    ):
+    if not whose_are_rebased(history, parts, request, base):
         return []
     return [
         history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
         for client, vector in rebased(history, parts, base, request.clients, request.patients)
     ]
+
+
+def whose_are_rebased(
+    history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str
+) -> tuple[ClientId, ...]:
+    """Whose influences are kept and fit the erasure's model; nobody's where none are. See `rebased_influences`."""
+    # What came before a training anew is in none of the influences since.
+    first = max((index for index, part in enumerate(parts) if part.anew), default=0)
+    kept = all(has_influence(part.keep) for part in parts[first:])
+    if not kept or _of_another_training(history, parts, request, base):
+        return ()
+    return Succession(parts, history.erased_model(base)).clients
 
 
 def _of_another_training(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> bool:

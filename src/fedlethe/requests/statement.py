@@ -21,9 +21,16 @@ PREDICATE = "urn:fedlethe:erasure:3"
 
 PURGED = "done"
 """The state of a purge that was made."""
+ORDERED = "ordered: it follows this certificate at once"
+"""Of one that is to be made next; `held_until` of one that waits."""
 
 Plain: TypeAlias = Mapping[str, Any]
 """Plain JSON values by name."""
+
+
+def held_until(date: str) -> str:
+    """The state of a purge that waits."""
+    return f"held: the traces are kept until {date}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,13 @@ class SignedFolder:
     Attributes:
         run: The run's id.
         files: The path of each file, to the SHA-256 that it had.
-        keys: After the purge, what became of the keys: 'keys_destroyed' and what could not be found.
+        facts: What stays, 'remains'; and after the purge what became of the keys: 'keys_destroyed' and what could not
+            be found.
     """
 
     run: str
     files: Mapping[str, str]
-    keys: Plain = field(default_factory=dict)
+    facts: Plain = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, listed: Plain) -> SignedFolder:
@@ -109,7 +117,7 @@ class SignedFolder:
     def to_dict(self) -> dict[str, Any]:
         """As the statement has it."""
         files = [{"path": path, "sha256": hash} for path, hash in self.files.items()]
-        return {"run": self.run, "files": files, **self.keys}
+        return {"run": self.run, "files": files, **self.facts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class SignedPurge:
     Attributes:
         state: PURGED, or in words when it is to come.
         runs: The run itself first, then those that it began from.
-        facts: What remains, what was not reached, and how files and keys were kept.
+        facts: What was not reached, and how files and keys were kept.
     """
 
     state: str
