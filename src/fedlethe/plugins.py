@@ -31,7 +31,7 @@ Problem = Callable[[Any], "str | None"]
 """Says what is wrong with what stands behind a name, and what to do; None where nothing is."""
 
 IN_PYTHON = (
-    "handed over from Python, so no command can find it; open the run in Python: fedlethe.open_run(RUN, model=..., "
+    "handed over from Python, out of every command's reach; open the run in Python: fedlethe.open_run(RUN, model=..., "
     "data=...). Commands work on runs whose parts have names: --model mylab.nets:MyNet, --data mylab.cohort:load"
 )
 """What is said of a part that only a Python program has."""
@@ -68,6 +68,12 @@ class Registry(Mapping[str, T]):
         """
         if not isinstance(name, str):
             raise KeyError(name)
+        if name.endswith(".py"):
+            module = ".".join(part for part in Path(name).with_suffix("").parts if part not in ("..", "/"))
+            raise ConfigError(
+                f"{self.what} '{name}': is a file; name what is in it, {module}:NAME, as in mylab.nets:MyNet (the "
+                "current folder is looked into)"
+            )
         found = [] if ":" in name else self._entry_points(name)
         if name in self.rows:
             known: T = _attribute(self.rows[name], f"{self.what} '{name}'")
@@ -86,7 +92,9 @@ class Registry(Mapping[str, T]):
         return kind
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (":" in name or name in self.rows or bool(self._entry_points(name)))
+        return isinstance(name, str) and (
+            ":" in name or name.endswith(".py") or name in self.rows or bool(self._entry_points(name))
+        )
 
     def __iter__(self) -> Iterator[str]:
         yield from self.rows

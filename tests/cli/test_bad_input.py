@@ -101,6 +101,8 @@ def rewritten(run: Path, old: str, new: str) -> None:
     ("arguments", "words"),
     [
         (["trian"], ["trian"]),
+        (["traine"], ["No such command 'traine'. Did you mean 'train', 'trace'? See: fedlethe --help"]),
+        (["flower", "neww"], ["No such command 'neww'. Did you mean 'new'? See: fedlethe flower --help"]),
         (["train"], ["--out"]),
         (["train", "--colour", "blue"], ["--colour"]),
         (["train", "--rounds", "many"], ["many", "--rounds"]),
@@ -125,10 +127,11 @@ def rewritten(run: Path, old: str, new: str) -> None:
         (["train", "--set", "data.images_per_hospital=few"], ["images_per_hospital"]),
         (["train", "--set", "method.influence.scael=1"], ["method.influence", "did you mean 'scale'"]),
         (["train", "--config", "nowhere.toml"], ["nowhere.toml", "no such configuration file"]),
-        (["train", "--data", "medmnist"], ["flag"]),
-        (["train", "--data", "isic2019", "--root", "nowhere"], ["nowhere"]),
+        (["train", "--data", "medmnist"], ["flag: is not given", "pneumoniamnist"]),
+        (["train", "--data", "isic2019", "--root", "nowhere"], ["nowhere", "there is no such file; set root"]),
         (["train", "--data", "covid-radiography", "--root", "nowhere"], ["nowhere"]),
-        (["train", "--data", "table", "--path", "nowhere.csv"], ["nowhere.csv"]),
+        (["train", "--data", "table", "--path", "nowhere.csv"], ["nowhere.csv: there is no such file; set path"]),
+        (["train", "--data", "table", "--path", "/"], ["/: cannot be read (Is a directory); set path"]),
         (["train", "--data", "medmnist", "--flag", "pneumoniamnist", "--root", "nowhere"], ["nowhere"]),
         (["train", "--partition", "dirichlet", "--alpha", "-1"], ["alpha"]),
         (["train", "--partition", "iid", "--clients", "1000", *TINY], ["client"]),
@@ -138,6 +141,10 @@ def rewritten(run: Path, old: str, new: str) -> None:
         (["train", "--clients", "3", *TINY], ["clients = 3", "name their sites", "leave it out"]),
         (["data", "--clients", "3", *TINY[:-2]], ["clients = 3", "name their sites", "leave it out"]),
         (["train", "--optimizer", "adam", "--momentum", "0.5"], ["momentum", "'adam'", "leave it out"]),
+        (["train", "--model", "mylab/nets.py"], ["'mylab/nets.py': is a file", "mylab.nets:NAME", "mylab.nets:MyNet"]),
+        (["train", "--data", "./mylab/cohort.py"], ["is a file", "mylab.cohort:NAME"]),
+        (["train", "--data", "table"], ["data source 'table'", "path: is not given; name the CSV file"]),
+        (["train", "--partition", "iid", "--clients", "1", *TINY], ["'client-0'", "only one", "two or more"]),
         (["train", "--set", "federation.rounds=abc"], ["'rounds'", "a whole number is wanted, not 'abc'"]),
         (["train", "--model", "resnet18", "--weights", "nowhere.safetensors", *TINY], ["nowhere.safetensors"]),
     ],
@@ -365,12 +372,23 @@ def test_a_ledger_that_is_gone_or_none(refused: Refused, trained: Path) -> None:
 def test_models_that_cannot_be_evaluated(refused: Refused, trained: Path, tmp_path: Path) -> None:
     torch.save({}, tmp_path / "model.pth")
     refused(["evaluate", trained, "--model", tmp_path / "model.pth"], "model.pth", "pickle")
-    refused(["evaluate", trained, "--model", tmp_path / "none.safetensors"], "none.safetensors")
+    there = ["there is no such file", "by erasure (there is none)", "round (0 to 2)"]
+    refused(["evaluate", trained, "--model", tmp_path / "none.safetensors"], "none.safetensors", *there)
     refused(["evaluate", trained, "--round", "3"], "no round 3", "0 to 2")
     refused(["evaluate", trained, "--erasure", "0007"], "no erasure '0007'")
     refused(["evaluate", trained, "--round", "1", "--erasure", "0001"], "one of them")
     refused(["evaluate", trained, "--split", "tset"], "did you mean 'test'")
     refused(["evaluate", trained, "--split", "validation"], "no client has images")
+
+
+def test_options_of_requests_without_one(refused: Refused, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them would be ignored in silence."""
+    for option, value in (("--key", "k"), ("--by", "Dr. Ito"), ("--result", "0001"), ("--lost-keys", "why")):
+        refused(["erase", trained, "--client", "hospital-1", option, value], f"{option}: belongs to an erasure request")
+    refused(["erase", trained, "--request", "R0001", "--by", "Dr. Ito"], "--by: says who is behind --accept-findings")
+    refused(["purge", trained, "--by", "Dr. Ito"], "--by: says who is behind --lost-keys")
+    monkeypatch.setenv("FEDLETHE_SIGNING_KEY", "k")  # which is there for every command, and asks for nothing
+    refused(["erase", trained, "--client", "hospital-7"], "hospital-7")
 
 
 def test_studies_that_cannot_be_made(refused: Refused, trained: Path) -> None:

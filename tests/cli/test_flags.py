@@ -7,18 +7,29 @@ from typing import Any
 import pytest
 
 from fedlethe.cli import flags
+from fedlethe.cli.options import HOW_TO_ERASE
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 
-NOTHING: dict[str, Any] = {"scale": None, "clip": None, "set_": None}
+NOTHING: dict[str, Any] = {**dict.fromkeys(HOW_TO_ERASE), "method": None, "decoys": 0}
 
 
 def test_flags_that_are_not_given_make_the_plan_that_asks_for_nothing() -> None:
-    assert flags.plan({**NOTHING, "method": None, "decoys": 0, "repair_rounds": None, "run": "RUN"}).is_default
+    assert flags.plan(NOTHING).is_default
+
+
+def test_an_option_that_a_command_lost_is_missed() -> None:
+    """A renamed parameter would be an option that is read and forgotten."""
+    for name in NOTHING:
+        with pytest.raises(KeyError, match=name):
+            flags.plan({option: value for option, value in NOTHING.items() if option != name})
+    with pytest.raises(KeyError, match="after"):
+        flags.plan(NOTHING, flags.OF_ERASE)
 
 
 def test_every_flag_goes_where_it_belongs() -> None:
     typed = {
+        **NOTHING,
         "scale": 0.5,
         "clip": None,
         "set_": ["renormalise=true", "scale=0.25"],
@@ -33,7 +44,7 @@ def test_every_flag_goes_where_it_belongs() -> None:
         "keep_for": 30,
         "result": "0002",
     }
-    assert flags.plan(typed) == ErasurePlan(
+    assert flags.plan(typed, flags.OF_ERASE) == ErasurePlan(
         method="influence",
         options={"scale": 0.25, "renormalise": True},  # --set lies over the flag
         mask={"kind": "subspace", "epsilon": 3.0},
@@ -50,8 +61,12 @@ def test_who_is_at_work_is_named_or_the_user_of_this_machine(monkeypatch: pytest
     monkeypatch.setattr(getpass, "getuser", lambda: "ito")
     assert flags.user("Dr. Ito") == "Dr. Ito"
     assert flags.user(None) == "ito"
-    assert flags.said("lost in a fire") == {"why": "lost in a fire", "by": "ito"}
-    assert flags.said(None) is None
+    assert flags.said("lost in a fire", None) == {"why": "lost in a fire", "by": "ito"}
+    assert flags.said("lost in a fire", "Dr. Ito") == {"why": "lost in a fire", "by": "Dr. Ito"}
+    assert flags.said(None, None) is None
+    flags.refuse_idle_name("Dr. Ito", "--lost-keys", {"why": "lost in a fire"})
+    with pytest.raises(ConfigError, match="--by: says who is behind --lost-keys"):
+        flags.refuse_idle_name("Dr. Ito", "--lost-keys", None)
 
 
 @pytest.mark.parametrize("error", [KeyError("uid"), OSError("no user")])
@@ -69,19 +84,19 @@ def test_an_erasure_names_somebody_and_a_request_s_names_nobody() -> None:
     flags.demand_somebody([], ["p"])
     with pytest.raises(ConfigError, match="nobody is named"):
         flags.demand_somebody([], [])
-    flags.refuse_named([], [])
+    flags.refuse_names_beside_request([], [])
     for clients, patients in ((["a"], []), ([], ["p"])):
         with pytest.raises(ConfigError, match="who is erased is in the request"):
-            flags.refuse_named(clients, patients)
+            flags.refuse_names_beside_request(clients, patients)
     flags.refuse_decoys(0)
     with pytest.raises(ConfigError, match="decoys hide nobody"):
         flags.refuse_decoys(1)
 
 
 def test_flags_of_a_request_are_refused_by_their_names_where_none_is_named() -> None:
-    flags.refuse_of_requests(references=0, accept_findings=None)
+    flags.refuse_of_requests({"references": 0, "accept_findings": None})
     with pytest.raises(ConfigError, match=r"^--accept-findings: belongs to an erasure request"):
-        flags.refuse_of_requests(references=0, accept_findings="why")
+        flags.refuse_of_requests({"references": 0, "accept_findings": "why"})
 
 
 def test_numbers_with_commas_between() -> None:

@@ -21,6 +21,8 @@ def test_the_sweep_shows_mean_least_and_most_over_draws() -> None:
         ("a", 0.0, 1, 0.75, 0.75, 0.75, 0.5, 0.5, 0.5, 0.875),
         ("a", 0.01, 3, 0.5, 0.25, 0.75, 0.25, 0.125, 0.5, 0.875),
     ]
+    assert "Lines are means over several draws of the noise; bands reach" in plot.caption
+    assert "Lines are of one draw of the noise." in noise_sweep.sweep(points[:2], evaluation(["a"], 0.875)).caption
     (axis,) = plot.figure.axes
     overall, own, untouched = axis.lines
     assert heights(overall) == [0.75, 0.5]

@@ -209,9 +209,11 @@ def test_a_real_audit_of_a_real_backdoor_from_the_command_line(tmp_path: Path) -
     assert (told["stopped"], told["verdict"], told["certificate"]) == (True, "still there", None)
     assert "still there" in fedlethe("requests", run)[1]
     assert json.loads(fedlethe("requests", run, "--json")[1])["requests"][0]["stopped"] is True
-    code, output = fedlethe(*act, "--accept-findings", "the trigger [/] does no harm here", "--json")
+    said = ("--accept-findings", "the trigger [/] does no harm here", "--by", "Dr. Ito")
+    code, output = fedlethe(*act, *said, "--json")
     assert (code, json.loads(output)["verdict"]) == (0, "still there")
     certificate = json.loads(output)["certificate"]
+    assert json.loads(output)["request"]["accepted"] == {"why": said[1], "by": "Dr. Ito"}
     code, output = fedlethe("verify", certificate, "--key", f"{key}.pub", "--run", run)
     assert code == 0
     assert "claim: evidence; audit: still there (against 3 retrainings)" in " ".join(output.split())

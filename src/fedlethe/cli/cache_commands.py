@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedlethe.cli.options import JsonFlag
+from fedlethe.cli.options import JsonFlag, takes
 from fedlethe.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,50 +36,49 @@ SetFlag = Annotated[
 ]
 
 
+WHOSE = {
+    "data": SourceFlag,
+    "config": ConfigFlag,
+    "root": RootFlag,
+    "path": PathFlag,
+    "flag": FlagFlag,
+    "clients": ClientsFlag,
+    "partition": PartitionFlag,
+    "alpha": AlphaFlag,
+    "seed": SeedFlag,
+    "set_": SetFlag,
+}
+"""The options that say whose images are whose."""
+
+
 @caches.command("list", epilog="Example: fedlethe cache list --run RUN")
+@takes(WHOSE)
 def list_cache(
     run: RunFlag = None,
     client: ClientsNamed = None,
     patient: PatientsNamed = None,
-    data: SourceFlag = None,
-    config: ConfigFlag = None,
-    root: RootFlag = None,
-    path: PathFlag = None,
-    flag: FlagFlag = None,
-    clients: ClientsFlag = None,
-    partition: PartitionFlag = None,
-    alpha: AlphaFlag = None,
-    seed: SeedFlag = None,
-    set_: SetFlag = None,
     json: JsonFlag = False,
+    **typed: Any,
 ) -> None:
     """Show what the cache holds; and of whom, where --run or the data say whose images are whose. Names nobody."""
     from fedlethe.cli.output.show import show
     from fedlethe.runs import cached_images
 
-    source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
+    source = _source(run, typed)
     if source is None and (client or patient):
         raise ConfigError("--client and --patient: say of which data, with --run RUN or the options of train")
     show(cached_images.cache_content(source, client or (), patient or ()), json)
 
 
 @caches.command("clear", epilog="Example: fedlethe cache clear --run RUN --client hospital-1")
+@takes(WHOSE)
 def clear_cache(
     run: RunFlag = None,
     client: ClientsNamed = None,
     patient: PatientsNamed = None,
     everything: Annotated[bool, typer.Option("--all", help="Everybody's, and all lists of files.")] = False,
-    data: SourceFlag = None,
-    config: ConfigFlag = None,
-    root: RootFlag = None,
-    path: PathFlag = None,
-    flag: FlagFlag = None,
-    clients: ClientsFlag = None,
-    partition: PartitionFlag = None,
-    alpha: AlphaFlag = None,
-    seed: SeedFlag = None,
-    set_: SetFlag = None,
     json: JsonFlag = False,
+    **typed: Any,
 ) -> None:
     """Remove what holds decoded images or features of a client or patient, of any size and run; and lists of files.
 
@@ -87,7 +87,7 @@ def clear_cache(
     from fedlethe.cli.output.show import show
     from fedlethe.runs import cached_images
 
-    source = _source(run, data, config, root, path, flag, clients, partition, alpha, seed, set_)
+    source = _source(run, typed)
     named = bool(client or patient)
     if everything == named:
         raise ConfigError("say whose images go: --client or --patient, or --all for everybody's; one of the two")
@@ -103,37 +103,20 @@ def _caches() -> None:
     """The cache of decoded images, features and lists of files."""
 
 
-def _source(
-    run: Path | None,
-    data: str | None,
-    config: Path | None,
-    root: Path | None,
-    path: Path | None,
-    flag: str | None,
-    clients: int | None,
-    partition: str | None,
-    alpha: float | None,
-    seed: int | None,
-    settings: list[str] | None,
-) -> RunConfig | None:
+def _source(run: Path | None, typed: Mapping[str, Any]) -> RunConfig | None:
     """The configuration that says whose images are whose; None where nothing was given."""
     from fedlethe.cli import flags
     from fedlethe.config import resolve
     from fedlethe.presets import from_layers
     from fedlethe.runs.cached_images import config_of_run
 
-    options = (data, config, root, path, flag, clients, partition, alpha, seed, settings)
-    given = any(option is not None for option in options)
+    given = any(option is not None for option in typed.values())
     if run is not None:
         if given:
             raise ConfigError("--run: the run says what its data are; leave the other options of data out")
         return config_of_run(run)
     if not given:
         return None
-    tables: dict[str, dict[str, Any]] = {
-        "": {"seed": seed},
-        "data": flags.data(data, root, path, flag, None, None, None),
-        "partition": {"scheme": partition, "clients": clients, "alpha": alpha},
-    }
-    document = from_layers(config=config, preset=None, settings=settings or [], tables=tables)
-    return resolve(document)
+    options = {table: [name for name in names if name in typed] for table, names in flags.OF_DATA.items()}
+    tables = flags.tables(typed, options)
+    return resolve(from_layers(config=typed["config"], preset=None, settings=typed["set_"] or [], tables=tables))

@@ -25,7 +25,8 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
         return 2, str(error)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "fedlethe"
-        return 2, f"{error.format_message()} See: {command} --help"
+        guessed = "Did you mean" in error.message  # by Typer; then click would say it once more
+        return 2, f"{error.message if guessed else error.format_message()} See: {command} --help"
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED, None
     except OSError as error:

@@ -3,71 +3,56 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import click
 import typer
+from click.core import ParameterSource
 
 from fedlethe.cli.options import (
+    HOW_TO_ERASE,
     STOPPED,
     AcceptFindingsFlag,
     AfterFlag,
-    ClipFlag,
-    DecoysFlag,
-    DeltaFlag,
-    EpsilonFlag,
     ErasedFlag,
     ErasedPatientFlag,
     JsonFlag,
     KeepForFlag,
     KeyFlag,
     LostKeysFlag,
-    MaskFlag,
-    MaxGuessFlag,
     MethodFlag,
-    OptionFlag,
     ReferencesFlag,
-    RepairClientsFlag,
-    RepairEpochsFlag,
-    RepairLearningRateFlag,
-    RepairRoundsFlag,
     RequestFlag,
     ResultFlag,
     RunArgument,
-    ScaleFlag,
-    SigmaFlag,
+    SaidByFlag,
+    takes,
 )
 
 commands = typer.Typer()
 
 
+OF_REQUESTS = {
+    "request": RequestFlag,
+    "key": KeyFlag,
+    "references": ReferencesFlag,
+    "keep_for": KeepForFlag,
+    "result": ResultFlag,
+    "accept_findings": AcceptFindingsFlag,
+    "lost_keys": LostKeysFlag,
+    "by": SaidByFlag,
+}
+"""What an erasure that is a request's is told."""
+
+
 @commands.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
+@takes({"method": MethodFlag, "after": AfterFlag, **HOW_TO_ERASE, **OF_REQUESTS}, decoys=0, references=0, keep_for=0)
 def erase(
     run: RunArgument,
     client: ErasedFlag = None,
     patient: ErasedPatientFlag = None,
-    method: MethodFlag = None,
-    scale: ScaleFlag = None,
-    clip: ClipFlag = None,
-    set_: OptionFlag = None,
-    after: AfterFlag = None,
-    sigma: SigmaFlag = None,
-    epsilon: EpsilonFlag = None,
-    delta: DeltaFlag = None,
-    max_guess: MaxGuessFlag = None,
-    mask: MaskFlag = None,
-    decoys: DecoysFlag = 0,
-    repair_rounds: RepairRoundsFlag = None,
-    repair_epochs: RepairEpochsFlag = None,
-    repair_learning_rate: RepairLearningRateFlag = None,
-    repair_clients: RepairClientsFlag = None,
-    request: RequestFlag = None,
-    key: KeyFlag = None,
-    references: ReferencesFlag = 0,
-    keep_for: KeepForFlag = 0,
-    result: ResultFlag = None,
-    accept_findings: AcceptFindingsFlag = None,
-    lost_keys: LostKeysFlag = None,
     json: JsonFlag = False,
+    **typed: Any,
 ) -> None:
     """Take a client out of the model: unlearn, mask, repair; the trained model stays where it is.
 
@@ -78,19 +63,20 @@ def erase(
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
-    plan = flags.plan(locals())
-    accepted, lost = flags.said(accept_findings), flags.said(lost_keys)
-    if request is None:
-        of_requests = {"result": result, "accept_findings": accept_findings, "lost_keys": lost_keys}
-        flags.refuse_of_requests(**of_requests, references=references, keep_for=keep_for)
+    plan = flags.plan(typed, flags.OF_ERASE)
+    if typed["request"] is None:
+        source = click.get_current_context().get_parameter_source  # the environment names a key for every command
+        named = (name for name in OF_REQUESTS if source(name) is not ParameterSource.ENVIRONMENT)
+        flags.refuse_of_requests({name: typed[name] for name in named})
         flags.demand_somebody(client or [], patient or [])
-        erased = fedlethe.open_run(run).erase(*(client or ()), plan=plan, patients=patient or ())
-        show(erased, json)
+        show(fedlethe.open_run(run).erase(*(client or ()), plan=plan, patients=patient or ()), json)
         return
-    flags.refuse_named(client or [], patient or [])
-    flags.refuse_decoys(decoys)
-    asked = None if plan.is_default and method is None else plan
-    carried = fedlethe.open_run(run).carry_out(request, key, asked, accepted, lost)
+    flags.refuse_names_beside_request(client or [], patient or [])
+    flags.refuse_decoys(typed["decoys"])
+    accepted, lost = (flags.said(typed[name], typed["by"]) for name in ("accept_findings", "lost_keys"))
+    flags.refuse_idle_name(typed["by"], "--accept-findings or --lost-keys", accepted or lost)
+    asked = None if plan.is_default and typed["method"] is None else plan
+    carried = fedlethe.open_run(run).carry_out(typed["request"], typed["key"], asked, accepted, lost)
     show(carried, json)
     if carried.request.stopped:
         raise typer.Exit(STOPPED)

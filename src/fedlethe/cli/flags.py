@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from fedlethe.document import assignments
@@ -23,20 +22,23 @@ def demand_somebody(clients: Sequence[str], patients: Sequence[str]) -> None:
         raise ConfigError("nobody is named to be erased; give --client, or --patient")
 
 
-def plan(typed: Mapping[str, Any]) -> ErasurePlan:
+OF_ERASE = ("after", "references", "keep_for", "result")
+"""The fields of a plan that the options of `erase` have, and no study's."""
+
+
+def plan(typed: Mapping[str, Any], others: Sequence[str] = ()) -> ErasurePlan:
     """The plan of an erasure.
 
     Args:
-        typed: The options of a command, by their names; those that it does not have are as if not given.
+        typed: The options of a command, by their names; it must have all that say how to erase.
+        others: Fields of the plan that it has besides.
     """
-    told = {name: typed.get(name) for name in ("mask", "sigma", "epsilon", "delta", "max_guess")}
-    rounds = ("rounds", "epochs", "learning_rate", "clients")
-    others = ("method", "after", "decoys", "references", "keep_for", "result")
+    noise, rounds = ("sigma", "epsilon", "delta", "max_guess"), ("rounds", "epochs", "learning_rate", "clients")
     return ErasurePlan(
         options=given({"scale": typed["scale"], "clip": typed["clip"], **assignments(typed["set_"] or [])}),
-        mask=mask(told["mask"], told["sigma"], told["epsilon"], told["delta"], told["max_guess"]),
-        repair=given({name: typed.get(f"repair_{name}") for name in rounds}),
-        **given({name: typed.get(name) for name in others}),
+        mask=given({"kind": typed["mask"], **{name: typed[name] for name in noise}}),
+        repair=given({name: typed[f"repair_{name}"] for name in rounds}),
+        **given({name: typed[name] for name in ("method", "decoys", *others)}),
     )
 
 
@@ -52,7 +54,7 @@ def user(named: str | None) -> str:
         raise ConfigError("--by: this machine knows no name for its user; give one") from None
 
 
-def refuse_named(clients: Sequence[str], patients: Sequence[str]) -> None:
+def refuse_names_beside_request(clients: Sequence[str], patients: Sequence[str]) -> None:
     """Refuse names beside a request, which has them.
 
     Raises:
@@ -72,35 +74,44 @@ def refuse_decoys(decoys: int) -> None:
         raise ConfigError("--request: the purge that follows shows who asked, so decoys hide nobody; leave them out")
 
 
-def data(
-    source: str | None,
-    root: Path | None,
-    path: Path | None,
-    flag: str | None,
-    size: int | None,
-    channels: int | None,
-    download: bool | None,
-) -> dict[str, Any]:
-    """The table [data] of these flags."""
-    names = ("source", "root", "path", "flag", "size", "channels", "download")
-    return dict(zip(names, (source, root, path, flag, size, channels, download), strict=True))
+OF_DATA = {
+    "": ("seed",),
+    "data": ("data", "root", "path", "flag", "size", "channels", "download"),
+    "partition": ("partition", "clients", "alpha", "max_examples"),
+}
+"""The tables that say which images there are and who holds them, and the options that set their keys."""
+
+KEYS = {"data": "source", "partition": "scheme", "features": "name", "model": "name", "local_epochs": "epochs"}
+"""Options whose name is not that of the key that they set."""
 
 
-def mask(
-    kind: str | None, sigma: float | None, epsilon: float | None, delta: float | None, max_guess: float | None
-) -> dict[str, Any]:
-    """The fields of Masking of these flags."""
-    values = {"kind": kind, "sigma": sigma, "epsilon": epsilon, "delta": delta, "max_guess": max_guess}
-    return given(values)
+def tables(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """The tables of a configuration that options stand for.
+
+    Args:
+        typed: The options of a command, by their names.
+        options: Each table, '' for the top level, and the options that set its keys.
+    """
+    return {table: {KEYS.get(name, name): typed[name] for name in names} for table, names in options.items()}
 
 
-def said(why: str | None) -> dict[str, str] | None:
+def said(why: str | None, by: str | None) -> dict[str, str] | None:
     """Who says something that stays on record, and why; None where nobody does."""
-    return None if why is None else {"why": why, "by": user(None)}
+    return None if why is None else {"why": why, "by": user(by)}
 
 
-def refuse_of_requests(**given: object) -> None:
-    """Refuse the flags of erasure requests where no request is named; each by its name.
+def refuse_idle_name(by: str | None, flags: str, said: object) -> None:
+    """Refuse the name of somebody who says nothing.
+
+    Raises:
+        FedletheError: One is given; `flags` are those that would say something.
+    """
+    if by is not None and not said:
+        raise ConfigError(f"--by: says who is behind {flags}, and neither is given; leave it out")
+
+
+def refuse_of_requests(given: Mapping[str, object]) -> None:
+    """Refuse the options of erasure requests where no request is named; each by its name.
 
     Raises:
         FedletheError: One is given.

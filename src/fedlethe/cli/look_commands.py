@@ -8,25 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedlethe.cli.options import (
-    AlphaFlag,
-    ChannelsFlag,
-    ClientsFlag,
-    ConfigFlag,
-    DataFlag,
-    DownloadFlag,
-    FlagFlag,
-    JsonFlag,
-    MaxExamplesFlag,
-    PartitionFlag,
-    PathFlag,
-    PresetFlag,
-    RootFlag,
-    RunArgument,
-    SeedFlag,
-    SetFlag,
-    SizeFlag,
-)
+from fedlethe.cli.options import DATA_OPTIONS, JsonFlag, RunArgument, takes
 
 commands = typer.Typer()
 
@@ -82,24 +64,11 @@ def history(
 
 
 @commands.command(epilog="Example: fedlethe data --data isic2019 --root DATA --size 64 --out pictures")
+@takes(DATA_OPTIONS)
 def data(
-    data: DataFlag = None,
-    config: ConfigFlag = None,
-    preset: PresetFlag = None,
-    root: RootFlag = None,
-    path: PathFlag = None,
-    flag: FlagFlag = None,
-    size: SizeFlag = None,
-    channels: ChannelsFlag = None,
-    download: DownloadFlag = None,
-    clients: ClientsFlag = None,
-    partition: PartitionFlag = None,
-    alpha: AlphaFlag = None,
-    max_examples: MaxExamplesFlag = None,
-    seed: SeedFlag = None,
-    set_: SetFlag = None,
     out: Annotated[Path | None, typer.Option(help="Draw the class mix and some images in this folder.")] = None,
     json: JsonFlag = False,
+    **typed: Any,
 ) -> None:
     """Read a data set as a training would, and show who holds what."""
     # No run is there yet that the public face could open: the data are looked at as `train` would read them.
@@ -109,12 +78,9 @@ def data(
     from fedlethe.presets import from_layers
     from fedlethe.runs.inspection import data_overview
 
-    tables: dict[str, dict[str, Any]] = {
-        "": {"seed": seed},
-        "data": flags.data(data, root, path, flag, size, channels, download),
-        "partition": {"scheme": partition, "clients": clients, "alpha": alpha, "max_examples": max_examples},
-    }
-    document = from_layers(config=config, preset=preset, settings=set_ or [], tables=tables)
+    tables = flags.tables(typed, flags.OF_DATA)
+    layers = {"config": typed["config"], "preset": typed["preset"], "settings": typed["set_"] or []}
+    document = from_layers(**layers, tables=tables)
     show(data_overview(resolve(document), out), json)
 
 

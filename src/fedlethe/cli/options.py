@@ -3,10 +3,37 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def takes(options: Mapping[str, Any], **defaults: object) -> Callable[[Command], Command]:
+    """Give a command more options, in the place of its `**typed`; several commands share them, so they stand once.
+
+    Args:
+        options: Name to its annotation.
+        **defaults: Of those whose default is not None.
+    """
+
+    def given(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        place = next((index for index, one in enumerate(own) if one.name == "json"), len(own))
+        kind = inspect.Parameter.KEYWORD_ONLY
+        more = [inspect.Parameter(n, kind, default=defaults.get(n), annotation=a) for n, a in options.items()]
+        every = [one.replace(kind=kind) for one in (*own[:place], *more, *own[place:])]
+        command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+        command.__annotations__ = {**{one.name: one.annotation for one in every}, "return": None}
+        return command
+
+    return given
+
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of a table.")]
@@ -27,6 +54,10 @@ LostKeysFlag = Annotated[
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The request.", show_default=False)]
 ByFlag = Annotated[str | None, typer.Option(help="Who; your user name if unset.")]
+SaidByFlag = Annotated[
+    str | None,
+    typer.Option(help="Who says what is accepted or lost; your user name if unset.", rich_help_panel=ACT),
+]
 ConfigFlag = Annotated[Path | None, typer.Option("--config", help="A TOML file; the flags lie over it.")]
 PresetFlag = Annotated[str | None, typer.Option(help="Start from 'paper' or 'demo'.")]
 SetFlag = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Any other option.")]
@@ -148,3 +179,39 @@ ResultFlag = Annotated[
 AcceptFindingsFlag = Annotated[
     str | None, typer.Option(metavar="WHY", help="Go on in spite of what the audits found.", rich_help_panel=ACT)
 ]
+
+DATA_OPTIONS = {
+    "data": DataFlag,
+    "config": ConfigFlag,
+    "preset": PresetFlag,
+    "root": RootFlag,
+    "path": PathFlag,
+    "flag": FlagFlag,
+    "size": SizeFlag,
+    "channels": ChannelsFlag,
+    "download": DownloadFlag,
+    "clients": ClientsFlag,
+    "partition": PartitionFlag,
+    "alpha": AlphaFlag,
+    "max_examples": MaxExamplesFlag,
+    "seed": SeedFlag,
+    "set_": SetFlag,
+}
+"""Which images there are, and who holds them."""
+
+HOW_TO_ERASE = {
+    "scale": ScaleFlag,
+    "clip": ClipFlag,
+    "set_": OptionFlag,
+    "sigma": SigmaFlag,
+    "epsilon": EpsilonFlag,
+    "delta": DeltaFlag,
+    "max_guess": MaxGuessFlag,
+    "mask": MaskFlag,
+    "decoys": DecoysFlag,
+    "repair_rounds": RepairRoundsFlag,
+    "repair_epochs": RepairEpochsFlag,
+    "repair_learning_rate": RepairLearningRateFlag,
+    "repair_clients": RepairClientsFlag,
+}
+"""What a method, a mask and a repair are told."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedlethe.cli.options import ByFlag, IdArgument, JsonFlag, KeyFlag, LostKeysFlag, RunArgument
+from fedlethe.cli.options import ByFlag, IdArgument, JsonFlag, KeyFlag, LostKeysFlag, RunArgument, SaidByFlag
 
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Keys that sign certificates.")
@@ -65,13 +65,21 @@ def withdraw(
 
 
 @commands.command(epilog="Example: fedlethe purge RUN --key erasure.key")
-def purge(run: RunArgument, key: KeyFlag = None, lost_keys: LostKeysFlag = None, json: JsonFlag = False) -> None:
+def purge(
+    run: RunArgument,
+    key: KeyFlag = None,
+    lost_keys: LostKeysFlag = None,
+    by: SaidByFlag = None,
+    json: JsonFlag = False,
+) -> None:
     """Carry out the purges that were to wait (erase --keep-for) and whose date has come."""
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
-    show(fedlethe.open_run(run).purge(key, flags.said(lost_keys)), json)
+    lost = flags.said(lost_keys, by)
+    flags.refuse_idle_name(by, "--lost-keys", lost)
+    show(fedlethe.open_run(run).purge(key, lost), json)
 
 
 @commands.command(epilog="Example: fedlethe verify RUN/erasures/0001/certificate.json --key erasure.key.pub --run RUN")

@@ -4,29 +4,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fedlethe.cli.options import (
-    ClipFlag,
-    DecoysFlag,
+    HOW_TO_ERASE,
     DeltaFlag,
-    EpsilonFlag,
     JsonFlag,
-    MaskFlag,
-    MaxGuessFlag,
     OptionFlag,
-    RepairClientsFlag,
-    RepairEpochsFlag,
-    RepairLearningRateFlag,
-    RepairRoundsFlag,
     RootFlag,
     RunArgument,
-    ScaleFlag,
     SetFlag,
-    SigmaFlag,
     StudyMethodFlag,
+    takes,
 )
 
 commands = typer.Typer()
@@ -119,31 +110,20 @@ def frontier(
 
 
 @commands.command(epilog="Example: fedlethe identity RUN --epsilon 3 --repair-clients 2")
+@takes(HOW_TO_ERASE, decoys=0)
 def identity(
     run: RunArgument,
     method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
-    scale: ScaleFlag = None,
-    clip: ClipFlag = None,
-    set_: OptionFlag = None,
-    sigma: SigmaFlag = None,
-    epsilon: EpsilonFlag = None,
-    delta: DeltaFlag = None,
-    max_guess: MaxGuessFlag = None,
-    mask: MaskFlag = None,
-    decoys: DecoysFlag = 0,
-    repair_rounds: RepairRoundsFlag = None,
-    repair_epochs: RepairEpochsFlag = None,
-    repair_learning_rate: RepairLearningRateFlag = None,
-    repair_clients: RepairClientsFlag = None,
     draws: Annotated[int, typer.Option(help="How often each client is erased.")] = 3,
     json: JsonFlag = False,
+    **typed: Any,
 ) -> None:
     """Erase every client in turn as `erase` would, and let three attackers guess who it was, at every stage."""
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
-    show(fedlethe.open_run(run).who_left(flags.plan(locals()), draws), json)
+    show(fedlethe.open_run(run).who_left(flags.plan({**typed, "method": method}), draws), json)
 
 
 @commands.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")

@@ -4,49 +4,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fedlethe.cli.options import (
-    AlphaFlag,
+    DATA_OPTIONS,
     BatchSizeFlag,
-    ChannelsFlag,
-    ClientsFlag,
-    ConfigFlag,
-    DataFlag,
     DeviceFlag,
     DimensionFlag,
-    DownloadFlag,
     FeaturesFlag,
-    FlagFlag,
     JsonFlag,
     KeepFlag,
     LearnerFlag,
     LearningRateFlag,
     LocalEpochsFlag,
-    MaxExamplesFlag,
     MethodsFlag,
     ModelFlag,
     MomentumFlag,
     NormFlag,
     OptimizerFlag,
     ParticipationFlag,
-    PartitionFlag,
-    PathFlag,
     PenaltyFlag,
     PrecisionFlag,
-    PresetFlag,
-    RootFlag,
     RoundsFlag,
     SeedFlag,
-    SetFlag,
-    SizeFlag,
     TakeBackFlag,
     TrainAfterFlag,
     TrainOutFlag,
     WeightDecayFlag,
     WeightsFlag,
+    takes,
 )
 
 commands = typer.Typer()
@@ -65,52 +53,40 @@ def demo(
     show(run_demo(out, 0 if seed is None else seed), json)
 
 
+OF_TRAINING = {
+    "learner": LearnerFlag,
+    "features": FeaturesFlag,
+    "dimension": DimensionFlag,
+    "penalty": PenaltyFlag,
+    "model": ModelFlag,
+    "norm": NormFlag,
+    "weights": WeightsFlag,
+    "rounds": RoundsFlag,
+    "participation": ParticipationFlag,
+    "local_epochs": LocalEpochsFlag,
+    "batch_size": BatchSizeFlag,
+    "optimizer": OptimizerFlag,
+    "learning_rate": LearningRateFlag,
+    "momentum": MomentumFlag,
+    "weight_decay": WeightDecayFlag,
+    "keep": KeepFlag,
+    "methods": MethodsFlag,
+    "device": DeviceFlag,
+    "precision": PrecisionFlag,
+    "after": TrainAfterFlag,
+    "take_back": TakeBackFlag,
+}
+"""How a federation is trained, and on what."""
+
+
 @commands.command(
     epilog="Example: fedlethe train --data medmnist --flag pneumoniamnist --root DATA --rounds 15 --local-epochs 2 "
     "--out RUN"
 )
-def train(
-    out: TrainOutFlag,
-    config: ConfigFlag = None,
-    preset: PresetFlag = None,
-    data: DataFlag = None,
-    root: RootFlag = None,
-    path: PathFlag = None,
-    flag: FlagFlag = None,
-    size: SizeFlag = None,
-    channels: ChannelsFlag = None,
-    download: DownloadFlag = None,
-    clients: ClientsFlag = None,
-    partition: PartitionFlag = None,
-    alpha: AlphaFlag = None,
-    max_examples: MaxExamplesFlag = None,
-    learner: LearnerFlag = None,
-    features: FeaturesFlag = None,
-    dimension: DimensionFlag = None,
-    penalty: PenaltyFlag = None,
-    model: ModelFlag = None,
-    norm: NormFlag = None,
-    weights: WeightsFlag = None,
-    rounds: RoundsFlag = None,
-    participation: ParticipationFlag = None,
-    local_epochs: LocalEpochsFlag = None,
-    batch_size: BatchSizeFlag = None,
-    optimizer: OptimizerFlag = None,
-    learning_rate: LearningRateFlag = None,
-    momentum: MomentumFlag = None,
-    weight_decay: WeightDecayFlag = None,
-    keep: KeepFlag = None,
-    methods: MethodsFlag = None,
-    device: DeviceFlag = None,
-    precision: PrecisionFlag = None,
-    after: TrainAfterFlag = None,
-    take_back: TakeBackFlag = None,
-    seed: SeedFlag = None,
-    set_: SetFlag = None,
-    json: JsonFlag = False,
-) -> None:
+@takes({**DATA_OPTIONS, **OF_TRAINING})
+def train(out: TrainOutFlag, json: JsonFlag = False, **typed: Any) -> None:
     """Train a federation and record its history; run it again after an interruption and it goes on."""
     from fedlethe.cli.output.show import show
     from fedlethe.cli.train_tables import trained
 
-    show(trained(locals()), json)
+    show(trained({**typed, "out": out}), json)

@@ -10,12 +10,9 @@ import fedlethe
 from fedlethe.cli import flags
 from fedlethe.presets import from_layers
 
-RENAMED = {"local_epochs": "epochs", "partition": "scheme", "features": "name", "model": "name"}
-"""Options whose name is not that of the key that they set."""
-
 TABLES = {
+    **flags.OF_DATA,
     "": ("seed", "learner"),
-    "partition": ("partition", "clients", "alpha", "max_examples"),
     "features": ("features",),
     "closed_form": ("dimension", "penalty"),
     "model": ("model", "norm", "weights"),
@@ -38,11 +35,7 @@ def trained(typed: Mapping[str, Any]) -> Any:
     from fedlethe.runs.cached_images import document_of_run
 
     after, methods = typed["after"], typed["methods"]
-    tables = {
-        name: {RENAMED.get(option, option): typed[option] for option in options} for name, options in TABLES.items()
-    }
-    names = ("data", "root", "path", "flag", "size", "channels", "download")
-    tables["data"] = flags.data(*(typed[name] for name in names))
+    tables = flags.tables(typed, TABLES)
     tables["history"] = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
     new = any(typed[name] is not None for name in ("config", "preset", "data"))
     document = from_layers(

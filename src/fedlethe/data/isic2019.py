@@ -103,7 +103,7 @@ class Isic2019:
 def _diagnoses(path: Path) -> dict[str, str]:
     """Image name to diagnosis."""
     diagnoses: dict[str, str] = {}
-    for line, row in csv_rows(path, ("image", *(name for name in DIAGNOSES if name != "UNK"))):
+    for line, row in csv_rows(path, ("image", *(name for name in DIAGNOSES if name != "UNK")), "root"):
         marked = [name for name in DIAGNOSES if row.get(name, "0") not in ("0", "0.0")]
         if len(marked) != 1 or row[marked[0]] not in ("1", "1.0"):
             raise DataError(f"{path}, row {line}: {row['image']} has not exactly one diagnosis; correct the row")
@@ -116,7 +116,7 @@ def _diagnoses(path: Path) -> dict[str, str]:
 
 
 def _metadata(path: Path) -> Metadata:
-    return {row["image"]: row for _, row in csv_rows(path, ("image", "lesion_id"))}
+    return {row["image"]: row for _, row in csv_rows(path, ("image", "lesion_id"), "root")}
 
 
 def _lesions(names: Sequence[str], metadata: Metadata) -> Names:

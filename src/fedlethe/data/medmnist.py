@@ -52,7 +52,7 @@ class MedMnist:
         ValueError: An option is out of its range, or the data set is of another kind.
     """
 
-    flag: str
+    flag: str = ""
     root: Path | None = None
     size: int = 28
     channels: int | None = None
@@ -60,6 +60,8 @@ class MedMnist:
 
     def __post_init__(self) -> None:
         check_image_options(self.size, self.channels)
+        if not self.flag:
+            raise ValueError(f"flag: is not given; name one of MedMNIST's 2-D sets: {', '.join(ARCHIVES)}")
         if self.flag == "chestmnist":
             raise ValueError("flag = chestmnist: its images have several labels each, which one softmax cannot give")
         if self.flag not in ARCHIVES:

@@ -52,7 +52,7 @@ class Table:
         ValueError: An option is out of its range.
     """
 
-    path: Path
+    path: Path = Path()
     root: Path | None = None
     size: int = 128
     channels: int = 1
@@ -64,6 +64,8 @@ class Table:
     split_column: str = "split"
 
     def __post_init__(self) -> None:
+        if self.path == Path():
+            raise ValueError("path: is not given; name the CSV file")
         check_image_options(self.size, self.channels)
         for option in ("path_column", "label_column"):
             if not getattr(self, option):
@@ -136,12 +138,13 @@ class Table:
         return np.asarray([SPLIT_NAMES[row[self.split_column]] for _, row in numbered])
 
 
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(path: Path, columns: Sequence[str], option: str = "path") -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file as (line number, column to value), values stripped of white space.
 
     Args:
         path: The file: UTF-8, with or without a byte-order mark, the first line its header.
         columns: Which must be there.
+        option: Of the data source, which says where the file is.
 
     Raises:
         FedletheError: The file is missing or no such table, or a column is not there.
@@ -162,7 +165,11 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str
                 if None in row:
                     raise DataError(f"{path}, row {reader.line_num}: has more values than the header; correct it")
                 yield reader.line_num, {column: value.strip() for column, value in row.items()}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; set {option} to where it is") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); set {option} to a CSV file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV file in UTF-8 ({error}); check it") from error
 
 

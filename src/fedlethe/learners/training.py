@@ -13,7 +13,7 @@ from fedlethe import files
 from fedlethe.config import RunConfig
 from fedlethe.data.erased import scrub
 from fedlethe.document import Document
-from fedlethe.errors import HistoryError
+from fedlethe.errors import DataError, HistoryError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
@@ -93,6 +93,9 @@ def train_run(
     scrub(begun.erased)  # to be compared they were decoded, and lie in the cache
     prepared = prepare(config, begun.erased)
     prepared.images.demand_options_used()
+    if begun.after is None and learner_of(config).by_steps and len(prepared.data.clients) < 2:
+        (only,) = prepared.data.clients
+        raise DataError(f"client '{only}': is the only one, and so nobody could ever be erased; train with two or more")
     return train_prepared(prepared, out, finished_too, begun)
 
 

@@ -81,10 +81,10 @@ def frontier(points: Sequence[HidingPoint]) -> Plot:
         legend_below(figure, grid[0][0])
     delta = next(point.delta for point in points)
     caption = (
-        "Every hospital is erased in turn and hidden among all by a mask of noise, in several draws: lines are means, "
-        "bands reach from the lowest to the highest. In the last row the line is the guaranteed bound on the chance "
-        "that the best attacker names the hospital; the marks are what such an attacker got, with its interval; dotted "
-        f"is a blind guess. Epsilon is told at delta {delta:g}, and covers a masked model that nobody repairs."
+        "Every hospital is erased in turn and hidden among all by a mask of noise: lines are means over hospitals and "
+        "draws, bands reach from the lowest to the highest. In the last row the line is the guaranteed bound on the "
+        "chance that the best attacker names the hospital; the marks are what such an attacker got, with its interval; "
+        f"dotted is a blind guess. Epsilon is told at delta {delta:g}, and covers a masked model that nobody repairs."
     )
     return Plot("frontier", title, caption, figure, _HEADER, [_row(point) for point in points])
 
@@ -116,7 +116,7 @@ def identity(points: Sequence[HidingPoint]) -> Plot:
         axis.set_ylim(-0.03, 1.05)
         legend_below(figure, axis)
     caption = (
-        "Each hospital is erased in turn, several times, and three attackers guess which it was; bars are intervals. "
+        "Each hospital is erased in turn, and three attackers guess which it was; bars are intervals. "
         "A black line is the bound that the mask guarantees at that stage: where there is none, nothing is guaranteed."
     )
     return Plot("identity", title, caption, figure, _HEADER, [_row(point) for point in points])

@@ -62,10 +62,11 @@ def sweep(points: Sequence[SweepPoint], untouched: Evaluation) -> Plot:
     spread = ("mean", "min", "max")
     header = ("client", "sigma", "draws", *(f"accuracy_{what}" for what in spread))
     header += (*(f"own_accuracy_{what}" for what in spread), "untouched_accuracy")
+    repeated = len({(point.client, point.sigma) for point in points}) < len(points)
+    lines_are = "means over several draws of the noise; bands reach from the lowest to the highest draw"
     caption = (
         "In each panel one hospital is taken out of the model, and noise is added to every weight to hide who left; "
-        "nothing is repaired afterwards. Lines are means over several draws of the noise; bands reach from the lowest "
-        "to the highest draw."
+        f"nothing is repaired afterwards. Lines are {lines_are if repeated else 'of one draw of the noise'}."
     )
     return Plot("sweep", title, caption, figure, header, rows)
 

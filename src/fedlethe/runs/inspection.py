@@ -56,6 +56,12 @@ def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure:
 
 def _chosen(run: OpenRun, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
     if model is not None:
+        if not model.is_file():
+            there = ", ".join(run.history.ledger.erasures().values()) or "none"
+            raise HistoryError(
+                f"{model}: there is no such file; model takes a checkpoint file. The run's own models go by erasure "
+                f"(there is {there}) or round (0 to {run.history.rounds})"
+            )
         known = {(run.path / one.path).resolve(): one.sha256 for one in run.history.ledger.artefacts().values()}
         return model, checkpoint.load(model, run.layout, known.get(model.resolve()))
     if erasure is not None:
