@@ -20,6 +20,9 @@ MODULES = [path for path in FILES if not path.name.startswith("__")]
 SAME_THING = {"backdoor", "declared", "given"}
 """Modules of one name in two folders that are the two halves of one thing."""
 
+SAME_ACT = {"audits", "compare", "frontier", "new_key", "save", "sweep", "train"}
+"""Functions of one name that are one thing: a study and its picture, the public face and what it calls, to save."""
+
 
 def test_files_and_functions_are_of_a_size_that_can_be_read() -> None:
     sizes = sorted(LINES.values())
@@ -104,3 +107,13 @@ def test_benchmarks_and_examples_say_why_they_go_below_the_public_face() -> None
             if below and "  # " not in last:
                 silent.append(f"{path.name}: {name}")
     assert silent == []
+
+
+def test_no_two_functions_share_a_name_for_different_things() -> None:
+    functions: dict[str, list[str]] = defaultdict(list)
+    for path, text in FILES.items():
+        if not path.name.endswith("_commands.py"):  # a command has the name of what it does
+            for node in ast.parse(text).body:
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                    functions[node.name].append(str(path.relative_to(SOURCE)))
+    assert {name: places for name, places in functions.items() if len(places) > 1 and name not in SAME_ACT} == {}

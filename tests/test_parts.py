@@ -15,7 +15,7 @@ from fedlethe.config import resolve
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models import OutsideModel, initialise
 from fedlethe.models.small_cnn import SmallCnn
-from fedlethe.parts import code_digest, demand_code, features_of, is_code, model_of, needs_of, source_of
+from fedlethe.parts import code_digest, demand_code, is_code, map_of, model_of, needs_of, source_of
 from fedlethe.types import Need
 from fedlethe.unlearning import Unlearned
 
@@ -86,7 +86,7 @@ def test_a_model_from_outside_is_built_with_its_options() -> None:
         model_of(f"{HERE}:no_net", {}).build(1, 2)
 
 
-@pytest.mark.parametrize("of", [model_of, source_of, features_of])
+@pytest.mark.parametrize("of", [model_of, source_of, map_of])
 def test_what_is_missing_is_told_at_once_or_when_it_is_used(of: Any) -> None:
     for name in (GONE, "gone"):
         with pytest.raises(FedletheError):
@@ -97,7 +97,7 @@ def test_what_is_missing_is_told_at_once_or_when_it_is_used(of: Any) -> None:
 
 
 def test_a_feature_map_from_outside_names_its_code_in_its_key() -> None:
-    features = features_of(f"{HERE}:Map", {"size": 2})
+    features = map_of(f"{HERE}:Map", {"size": 2})
     name, code, key = features.key().split(", ")
     assert (name, len(code), key) == (f"{HERE}:Map", 64, "map 2")
     import torch

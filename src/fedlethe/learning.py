@@ -20,8 +20,7 @@ from fedlethe.document import Document, checked, construct, entry, name_and_opti
 from fedlethe.errors import ConfigError
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
-from fedlethe.parts import build_method
-from fedlethe.parts import features_of as feature_map_of
+from fedlethe.parts import build_method, map_of
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 LearnerName: TypeAlias = Literal["fedavg", "closed-form"]
@@ -224,4 +223,4 @@ def learning_of(document: Document, where: str, later: bool) -> Learning:
         return Averaging()
     name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
     settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
-    return ClosedForm(settings=settings, features_name=name, features=feature_map_of(name, options, later))
+    return ClosedForm(settings=settings, features_name=name, features=map_of(name, options, later))

@@ -59,7 +59,7 @@ def source_of(name: str, options: Mapping[str, Any], later: bool = False) -> Sou
     return OutsideSource(outside=outside if later else outside.checked())
 
 
-def features_of(name: str, options: Mapping[str, Any], later: bool = False) -> FeatureMap:
+def map_of(name: str, options: Mapping[str, Any], later: bool = False) -> FeatureMap:
     """The feature map of this name (see `model_of`)."""
     if (kind := _own(FEATURES, name, later)) is not None:
         return construct(kind, options, f"features '{name}'")

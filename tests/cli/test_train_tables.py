@@ -11,7 +11,7 @@ import typer
 import fedlethe
 from fedlethe.cli.app import app
 from fedlethe.cli.flags import KEYS
-from fedlethe.cli.train_tables import TABLES, trained
+from fedlethe.cli.train_tables import TABLES, train_as_typed
 from fedlethe.config import RunConfig, resolve
 
 
@@ -65,7 +65,7 @@ def test_every_key_that_an_option_sets_is_known(told: list[dict[str, Any]], tmp_
         "data": "phantom",
         "size": 16,
     }
-    assert trained(typed(**given, out=tmp_path)) == "trained"
+    assert train_as_typed(typed(**given, out=tmp_path)) == "trained"
     config: RunConfig = resolve(told[0]["config"])
     assert (config.seed, config.federation.rounds, config.federation.participation) == (9, 4, 0.5)
     assert (config.local.epochs, config.local.optimizer) == (1.5, "adam")
@@ -86,8 +86,8 @@ def test_after_an_erasure_its_run_s_configuration_lies_below_unless_data_are_nam
     held = {"seed": 5, "federation": {"rounds": 7}, "data": {"source": "phantom", "size": 24}}
     monkeypatch.setattr("fedlethe.runs.cached_images.document_of_run", lambda _: held)
     after = Path("RUN/erasures/0001")
-    trained(typed(after=after, rounds=2, out="o"))
-    trained(typed(after=after, data="phantom", out="o"))
+    train_as_typed(typed(after=after, rounds=2, out="o"))
+    train_as_typed(typed(after=after, data="phantom", out="o"))
     assert told[0]["config"]["federation"]["rounds"] == 2
     assert (told[0]["config"]["seed"], told[0]["config"]["data"]["size"]) == (5, 24)
     assert "size" not in told[1]["config"].get("data", {}) or told[1]["config"]["data"]["size"] != 24

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedlethe.data.cache import identity, index_of
+from fedlethe.data.cache import image_id, index_of
 from fedlethe.data.decoded_arrays import cached_archive
 from fedlethe.data.holdings import clear, holdings
 from fedlethe.errors import FedletheError
@@ -81,10 +81,10 @@ def test_an_image_has_one_identity_in_files_and_archive_at_every_size(
     images_of(folder, *SCANS[:4])
     images_of(folder, *SCANS[2:], size=8)
     cached_archive(tmp_path / "all.zip", [f"inner/{name}" for name in reversed(SCANS)], size=8, channels=3)
-    third = identity(hashlib.sha256((folder / SCANS[2]).read_bytes()).hexdigest())
+    third = image_id(hashlib.sha256((folder / SCANS[2]).read_bytes()).hexdigest())
     places: dict[tuple[int, ...], int] = {(1, 16, 16): 2, (1, 8, 8): 0, (3, 8, 8): 3}
     assert {held.shape: held.rows.index(third) for held in holdings() if held.rows} == places
-    first = identity(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
+    first = image_id(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
     clear({first})
     assert [held.shape for held in holdings()] == [(1, 8, 8)]  # the only one that it is not in; no list of names either
     clear({third})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fedlethe.data.cache import cache_place, identity
+from fedlethe.data.cache import cache_place, image_id
 from fedlethe.data.erased import ErasedImages, array_of, identities, reading_without, scrub
 from fedlethe.data.file_hashes import content_hashes
 from fedlethe.data.holdings import holdings
@@ -23,7 +23,7 @@ def test_erasing_takes_every_array_and_keeps_a_blank_copy(cache: Path, folder: P
     array = array_of(images_of(folder))
     gone = ErasedImages(array=array, rows=(1, 4))
     assert set(identities(gone) or ()) == {
-        identity(content) for content in np.array(content_hashes(folder, SCANS))[[1, 4]].tolist()
+        image_id(content) for content in np.array(content_hashes(folder, SCANS))[[1, 4]].tolist()
     }
     scrub([gone])
     (kept,) = (cache / "images").glob("*.npy")

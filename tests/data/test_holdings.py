@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fedlethe.data.cache import UNKNOWN, identity
+from fedlethe.data.cache import UNKNOWN, image_id
 from fedlethe.data.holdings import IMAGES, NAMES, Holding, beyond_reach, clear, holdings
 from tests.data.pictures import SCANS, images_of
 
@@ -34,7 +34,7 @@ def test_what_is_there_is_told_with_what_it_was_made_of(cache: Path, folder: Pat
     array, names = holdings()
     assert (array.kind, array.source, array.shape, array.blank) == ("images", "files", (1, 16, 16), 0)
     assert array.size == sum(path.stat().st_size for path in (cache / "images").iterdir())
-    assert array.rows == tuple(identity(hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in SCANS[:2])
+    assert array.rows == tuple(image_id(hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in SCANS[:2])
     assert (names.kind, names.rows, names.shape) == ("hashes", None, ())
 
 
@@ -51,7 +51,7 @@ def test_clearing_takes_the_arrays_of_an_image_and_leaves_the_others(cache: Path
     first = Path(str(getattr(images_of(folder, SCANS[0], SCANS[1]), "filename", "")))
     second = Path(str(getattr(images_of(folder, SCANS[2]), "filename", "")))
     kept = Path(str(getattr(images_of(folder, SCANS[0]), "filename", "")))
-    image = identity(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
+    image = image_id(hashlib.sha256((folder / SCANS[0]).read_bytes()).hexdigest())
     (cache / "images" / "older.npy").write_bytes(b"of an earlier version")
     gone = clear({image}, (kept,))
     assert {path.name for path in gone} >= {first.name, "older.npy"}

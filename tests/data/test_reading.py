@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from fedlethe.data import DATASETS
-from fedlethe.data.cache import identity, origins
+from fedlethe.data.cache import image_id, origins
 from fedlethe.data.covid_radiography import CovidRadiography
 from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.erased import array_of
@@ -144,7 +144,7 @@ def test_naming_decodes_and_writes_nothing(cache: Path, folder: Path) -> None:
     read = images_of(folder, reading=Reading(only_named=True))
     assert not read.any()
     named = [origins(read, np.arange(len(SCANS)))]
-    assert named == [tuple(identity(hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in SCANS)]
+    assert named == [tuple(image_id(hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in SCANS)]
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 

@@ -23,7 +23,7 @@ from flwr.superlink.federation.noop_federation_manager import NoOpFederationMana
 
 from fedlethe.errors import FedletheError
 from fedlethe.requests import superlink_state
-from fedlethe.requests.superlink_state import sweep, sweep_all, told
+from fedlethe.requests.superlink_state import clear_all_messages, clear_messages, told
 from tests.flower.flower_record import slices
 
 pytestmark = pytest.mark.filterwarnings("ignore:No path_separator found:DeprecationWarning")  # of Flower's migrations
@@ -103,7 +103,7 @@ def test_nothing_of_a_finished_run_is_left(tmp_path: Path, running: bool) -> Non
         if not running:
             link.close()
         path.chmod(0o644)
-        swept = sweep(path, own)
+        swept = clear_messages(path, own)
         for run in (done, deleted, own):
             content = runs[run][40_000:] if run == done else runs[run]
             assert slices(path, content) == 0
@@ -131,8 +131,8 @@ def test_what_cannot_be_swept_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         holder = sqlite3.connect(locked, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(FedletheError, match="locked"):
-            sweep(locked)
-        done, missed = sweep_all([str(other), str(locked), str(gone), ":memory:"])
+            clear_messages(locked)
+        done, missed = clear_all_messages([str(other), str(locked), str(gone), ":memory:"])
         holder.close()
     assert done == []
     assert len(missed) == 4

@@ -118,5 +118,5 @@ def _source(run: Path | None, typed: Mapping[str, Any]) -> RunConfig | None:
     if not given:
         return None
     options = {table: [name for name in names if name in typed] for table, names in flags.OF_DATA.items()}
-    tables = flags.tables(typed, options)
+    tables = flags.tables_of(typed, options)
     return resolve(from_layers(config=typed["config"], preset=None, settings=typed["set_"] or [], tables=tables))

@@ -85,7 +85,7 @@ KEYS = {"data": "source", "partition": "scheme", "features": "name", "model": "n
 """Options whose name is not that of the key that they set."""
 
 
-def tables(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+def tables_of(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
     """The tables of a configuration that options stand for.
 
     Args:

@@ -78,7 +78,7 @@ def data(
     from fedlethe.presets import from_layers
     from fedlethe.runs.inspection import data_overview
 
-    tables = flags.tables(typed, flags.OF_DATA)
+    tables = flags.tables_of(typed, flags.OF_DATA)
     layers = {"config": typed["config"], "preset": typed["preset"], "settings": typed["set_"] or []}
     document = from_layers(**layers, tables=tables)
     show(data_overview(resolve(document), out), json)

@@ -87,6 +87,6 @@ OF_TRAINING = {
 def train(out: TrainOutFlag, json: JsonFlag = False, **typed: Any) -> None:
     """Train a federation and record its history; run it again after an interruption and it goes on."""
     from fedlethe.cli.output.show import show
-    from fedlethe.cli.train_tables import trained
+    from fedlethe.cli.train_tables import train_as_typed
 
-    show(trained({**typed, "out": out}), json)
+    show(train_as_typed({**typed, "out": out}), json)

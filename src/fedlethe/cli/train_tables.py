@@ -23,7 +23,7 @@ TABLES = {
 """The tables of a configuration, and the options of `train` that set their keys."""
 
 
-def trained(typed: Mapping[str, Any]) -> Any:
+def train_as_typed(typed: Mapping[str, Any]) -> Any:
     """Train as the command line says.
 
     Args:
@@ -35,7 +35,7 @@ def trained(typed: Mapping[str, Any]) -> Any:
     from fedlethe.runs.cached_images import document_of_run
 
     after, methods = typed["after"], typed["methods"]
-    tables = flags.tables(typed, TABLES)
+    tables = flags.tables_of(typed, TABLES)
     tables["history"] = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
     new = any(typed[name] is not None for name in ("config", "preset", "data"))
     document = from_layers(

@@ -120,7 +120,7 @@ def _official(images: LabelledImages, names: npt.NDArray[np.str_], of: Labels) -
     return splits
 
 
-def assignments(images: LabelledImages, groups: Groups, partition: Partition, seed: int) -> Iterator[Assignment]:
+def drawn_assignments(images: LabelledImages, groups: Groups, partition: Partition, seed: int) -> Iterator[Assignment]:
     """The assignments to try: one, or several draws for "dirichlet".
 
     Raises:

@@ -5,7 +5,7 @@ It is $FEDLETHE_CACHE, or else the user's cache folder. It holds images and feat
 confidential as the data set itself: a folder that others can enter is refused, and its files are their owner's alone.
 It may be deleted at any time.
 
-Beside each array lies an index: the checksum, and for each row what it was made of (see `identity`). So an erasure
+Beside each array lies an index: the checksum, and for each row what it was made of (see `image_id`). So an erasure
 finds what stems from an image in every array, whichever run or command made it. An array without its index is made
 again; a purge removes it.
 """
@@ -40,7 +40,7 @@ def digest(*parts: str | int) -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
-def identity(*parts: str | int) -> str:
+def image_id(*parts: str | int) -> str:
     """What stands for one image in the index, the same for every size and in every array."""
     return digest("image", *parts)[:32]
 
@@ -110,7 +110,7 @@ def demand_private(folder: Path, holds: str = "decoded images", variable: str = 
         )
 
 
-def sweep(own: bool) -> None:
+def clear_leftovers(own: bool) -> None:
     """Remove what was left half written in the cache by processes that are gone: it holds images as well.
 
     Args:
@@ -136,7 +136,7 @@ class Index:
         source: The kind of its source: files, archive, medmnist, phantom; or the map that made features.
         made: When.
         sha256: Of the array's file.
-        rows: Of each row what it was made of (see `identity`); '' where it is blank, UNKNOWN where it cannot be told.
+        rows: Of each row what it was made of (see `image_id`); '' where it is blank, UNKNOWN where it cannot be told.
     """
 
     source: str
@@ -168,7 +168,7 @@ class NamedRows(np.ndarray[Any, Any]):
     """Blank images that were not decoded, but say what stands for each in the index.
 
     Attributes:
-        identities: Of each row (see `identity`).
+        identities: Of each row (see `image_id`).
     """
 
     identities: tuple[str, ...]
@@ -223,7 +223,7 @@ def cached_array(
     """
     array = _opened(path, shape, dtype)
     if array is None:
-        sweep(own=False)
+        clear_leftovers(own=False)
         _write(path, shape, dtype, make(), source, tuple(rows()))
         array = _opened(path, shape, dtype)
     if array is None:

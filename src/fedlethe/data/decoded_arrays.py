@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data import bounds
-from fedlethe.data.cache import NamedRows, cache_place, cached_array, digest, identity
+from fedlethe.data.cache import NamedRows, cache_place, cached_array, digest, image_id
 from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.erased import array_name
 from fedlethe.data.file_hashes import content_hashes, files_hashed, workers
@@ -74,7 +74,7 @@ def cached_files(
         channels=channels,
         fingerprint=fingerprint,
         source="files",
-        rows=lambda: [identity(content) for content in hashes],
+        rows=lambda: [image_id(content) for content in hashes],
     )
     return images, digest(fingerprint, size, channels)
 
@@ -102,7 +102,7 @@ def cached_archive(
             return read_image(content_of(member), size=size, channels=channels, name=f"{archive}: {member}")
 
         def rows() -> list[str]:  # the same as of the files themselves, unpacked
-            return [identity(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
+            return [image_id(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
 
         images = cached_images(
             members,
@@ -153,7 +153,7 @@ def cached_images(
         channels: 1 or 3.
         fingerprint: Of the items' content and order.
         source: The kind of the source, for the cache's index.
-        rows: Gives what stands for each item in the index (see `cache.identity`).
+        rows: Gives what stands for each item in the index (see `cache.image_id`).
 
     Returns:
         uint8, shape (count, channels, size, size), a read-only memory map, blank where the reading says so; all blank,

@@ -17,7 +17,7 @@ from fedlethe.data.assignment import (
     TRAIN,
     Assignment,
     Groups,
-    assignments,
+    drawn_assignments,
     groups_of,
     is_by_site,
     public_groups,
@@ -68,7 +68,7 @@ def divide(images: LabelledImages, partition: Partition, seed: int) -> Federated
     groups, problem = groups_of(images), ""
     public = public_groups(groups, partition, seed)
     # Public groups are drawn before the clients: which these are does not depend on how often proportions are drawn.
-    for everybody in assignments(images, groups, partition, seed):
+    for everybody in drawn_assignments(images, groups, partition, seed):
         assignment = without_public(everybody, groups, public)
         splits = _splits(groups, assignment, partition, seed)
         dealt = _indices(groups, assignment, splits)

@@ -19,7 +19,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import NamedRows, cache_folder, cached_array, digest, index_of, is_whole, origins, sweep
+from fedlethe.data.cache import (
+    NamedRows,
+    cache_folder,
+    cached_array,
+    clear_leftovers,
+    digest,
+    index_of,
+    is_whole,
+    origins,
+)
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, Split
 from fedlethe.data.holdings import IMAGES, NAMES, clear, holdings, remove
 from fedlethe.data.reading import Reading
@@ -154,7 +163,7 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     Raises:
         FedletheError: A copy cannot be written, or something cannot be removed.
     """
-    sweep(own=True)  # half-written copies hold images as well
+    clear_leftovers(own=True)  # half-written copies hold images as well
     if not erased or (kept := kept_array(erased)) is None:
         return
     images, array = identities(erased[-1]), kept.stem.partition("-")[0]

@@ -57,10 +57,10 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
     if not source:
         raise DataError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
     picture = dicom_picture(source, name) if source[128:132] == b"DICM" else _picture(source, name)
-    return fit(picture, size=size, channels=channels)
+    return fitted_to_size(picture, size=size, channels=channels)
 
 
-def fit(picture: Image, *, size: int, channels: int) -> Pixels:
+def fitted_to_size(picture: Image, *, size: int, channels: int) -> Pixels:
     """Resize an eight-bit PIL image and set its channels: uint8, shape (channels, size, size)."""
     from PIL.Image import Resampling
 

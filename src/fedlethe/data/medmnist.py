@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.bounds import demand_pixels
-from fedlethe.data.cache import cache_place, digest, identity
+from fedlethe.data.cache import cache_place, digest, image_id
 from fedlethe.data.decoded_arrays import cached_images, labelled_fingerprint, opened_zip
 from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Labels
 from fedlethe.data.file_hashes import content_hashes
-from fedlethe.data.images import check_image_options, fit
+from fedlethe.data.images import check_image_options, fitted_to_size
 from fedlethe.data.medmnist_files import ARCHIVES, by_closeness, fetched, file_name
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.unreadable import UNREADABLE
@@ -89,7 +89,7 @@ class MedMnist:
                 fingerprint=fingerprint,
                 source="medmnist",
                 rows=lambda: [  # the same for the files of other sizes, which show the same images
-                    identity("medmnist", self.flag, split, row)
+                    image_id("medmnist", self.flag, split, row)
                     for split, part in parts.items()
                     for row in range(len(part))
                 ],
@@ -182,4 +182,4 @@ def _exactly(member: IO[bytes], count: int) -> bytes:
 def _fit(image: Pixels, size: int, channels: int) -> Pixels:
     from PIL import Image
 
-    return fit(Image.fromarray(image), size=size, channels=channels)
+    return fitted_to_size(Image.fromarray(image), size=size, channels=channels)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.data.cache import digest, identity
+from fedlethe.data.cache import digest, image_id
 from fedlethe.data.decoded_arrays import cached_images
 from fedlethe.data.federated import LabelledImages
 from fedlethe.data.images import check_image_options
@@ -89,7 +89,7 @@ class Phantom:
                 channels=1,
                 fingerprint=fingerprint,
                 source="phantom",
-                rows=lambda: [identity("phantom", VERSION, self.seed, *who) for who in patients],
+                rows=lambda: [image_id("phantom", VERSION, self.seed, *who) for who in patients],
             ),
             labels=np.array(
                 [opaque(who[0], numpy_generator(self.seed, "phantom", *who)) for who in patients], np.int64

@@ -12,7 +12,7 @@ from fedlethe.plots.style import (
     legend_below,
     panels,
     styled,
-    whole_numbers,
+    whole_number_ticks,
 )
 from fedlethe.types import ClientId, Evaluation, Stage
 
@@ -27,7 +27,7 @@ def training_curve(curve: Sequence[tuple[int, Evaluation]]) -> Plot:
     with styled():
         figure, axes = panels(title, 2)
         both_metrics(axes, [round for round, _ in curve], [evaluation for _, evaluation in curve], ())
-        whole_numbers(axes)
+        whole_number_ticks(axes)
         for axis in axes:
             axis.set_xlabel("round of training")
         legend_below(figure, axes[0])

@@ -13,7 +13,7 @@ from fedlethe.plots.style import (
     legend_below,
     panels,
     styled,
-    whole_numbers,
+    whole_number_ticks,
 )
 from fedlethe.types import ClientId, TracePoint
 
@@ -34,7 +34,7 @@ def trace_global(points: Sequence[TracePoint], client: ClientId) -> Plot:
         if any(client in point.trained.clients for point in points):
             own = [value_of(point.trained, client, accuracy_of) for point in points]
             value_line(axis, rounds, own, ERASED, "s--", f"{client}'s own test images")
-        whole_numbers([axis])
+        whole_number_ticks([axis])
         axis.set_xlabel("round of training")
         axis.set_ylabel(SHARE)
         legend_below(figure, axis)
@@ -58,7 +58,7 @@ def trace_unlearned(points: Sequence[TracePoint], client: ClientId) -> Plot:
         unlearned = [point.unlearned.overall.accuracy for point in points]
         value_line(axis, rounds, trained, LINES[0], "o-", f"with {client}")
         value_line(axis, rounds, unlearned, ERASED, "s--", f"{client} erased")
-        whole_numbers([axis])
+        whole_number_ticks([axis])
         axis.set_xlabel("round up to which the hospital is erased")
         axis.set_ylabel(SHARE)
         legend_below(figure, axis)

@@ -176,7 +176,7 @@ def small_panels(title: str, count: int, x_label: str, y_label: str) -> tuple[Fi
     return figure, axes[:count]
 
 
-def whole_numbers(axes: Sequence[Axes]) -> None:
+def whole_number_ticks(axes: Sequence[Axes]) -> None:
     """Ticks at whole numbers only, on the x axis: there is no round 2.5."""
     from matplotlib.ticker import MaxNLocator
 

@@ -41,7 +41,7 @@ def reach(
         places = {*superlink_state.told(), *(place for record in records for place in record.get("flower_state", ()))}
         if superlink_state.local().is_file():
             places.add(str(superlink_state.local().resolve()))
-        done, missed = superlink_state.sweep_all(sorted(places), flower_run)
+        done, missed = superlink_state.clear_all_messages(sorted(places), flower_run)
         if not places:
             missed.append(
                 "Flower's record of its messages (flower-superlink --database): nobody said where it is; stop the "

@@ -53,7 +53,7 @@ class Swept:
         return f"{words} ({self.removed} rows){mended}"
 
 
-def sweep(path: Path, own_run: int | None = None) -> Swept:
+def clear_messages(path: Path, own_run: int | None = None) -> Swept:
     """Take the messages of all runs that are over, and of this process's own, out of a SuperLink's file, for good.
 
     Args:
@@ -170,12 +170,12 @@ def local() -> Path:
     return Path(os.environ.get("FLWR_HOME") or Path.home() / ".flwr") / "local-superlink" / "state.db"
 
 
-def sweep_all(paths: Iterable[str], own_run: int | None = None) -> tuple[list[str], list[str]]:
+def clear_all_messages(paths: Iterable[str], own_run: int | None = None) -> tuple[list[str], list[str]]:
     """Sweep what is on this machine of these places: what was done, and what could not be reached, in words.
 
     Args:
         paths: The places.
-        own_run: See `sweep`.
+        own_run: See `clear_messages`.
     """
     done, missed = [], []
     for name in dict.fromkeys(paths):
@@ -186,7 +186,7 @@ def sweep_all(paths: Iterable[str], own_run: int | None = None) -> tuple[list[st
             missed.append(f"Flower's record {name}: is not on this machine any more, or was moved")
         else:
             try:
-                swept = sweep(path, own_run)
+                swept = clear_messages(path, own_run)
             except FedletheError as error:
                 missed.append(f"Flower's record {error}")
                 continue

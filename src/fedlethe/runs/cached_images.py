@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fedlethe.config import RunConfig
-from fedlethe.data.cache import UNKNOWN, cache_folder, origins, sweep
+from fedlethe.data.cache import UNKNOWN, cache_folder, clear_leftovers, origins
 from fedlethe.data.division import divide
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
 from fedlethe.data.reading import Reading
@@ -116,7 +116,7 @@ def clear_cache(config: RunConfig | None, clients: Sequence[ClientId], patients:
     if config is not None:
         images = frozenset().union(*_owned(config, clients, patients).values())
     told = beyond_reach(images)
-    sweep(own=True)
+    clear_leftovers(own=True)
     return CacheCleared(cache_folder(), clear(images), None if images is None else len(images), told)
 
 

@@ -75,14 +75,14 @@ def test_a_purge_counts_the_messages_of_the_apps_own_run_as_over(
 ) -> None:
     swept = list[tuple[Path, int | None]]()
 
-    def sweep(path: Path, own_run: int | None = None) -> superlink_state.Swept:
+    def clear_messages(path: Path, own_run: int | None = None) -> superlink_state.Swept:
         swept.append((path, own_run))
         return superlink_state.Swept(path, 0, None, ())
 
     state = tmp_path / "state.db"
     state.touch()
     monkeypatch.setenv(superlink_state.STATE, str(state))
-    monkeypatch.setattr(superlink_state, "sweep", sweep)
+    monkeypatch.setattr(superlink_state, "clear_messages", clear_messages)
     app.call()
     with opened_run(app.run) as run:
         open_request(run, ["hospital-1"], [], "withdrew its consent", "the tests")

@@ -33,8 +33,8 @@ from fedlethe.flower.nodes.messages import (
     settings_of,
     statistics_in,
     summed_counts,
-    trained,
     training,
+    training_reply,
     update_of,
     with_statistics,
 )
@@ -62,7 +62,9 @@ def test_a_request_comes_as_it_was_made() -> None:
     assert (request.client, request.computing) == ("north", Computing(precision="bfloat16", threads=2))
     assert request.models["model"].tolist() == [1.5, -2.0]
     assert (request.options["round"], int(str(request.options["seed"]))) == (3, 2**63 + 1)
-    assert settings_of(content) == settings
+    assert settings_of(content) == settings.in_full()
+    adam = LocalTraining(optimizer="adam")  # which has no momentum
+    assert settings_of(sent(CrossEntropy(), adam)) == adam
     assert NodeRequest.of(NodeRequest(client="a", computing=Computing()).records()).models == {}
 
 
@@ -99,7 +101,7 @@ def test_an_objective_that_no_node_knows_is_refused_before_it_is_sent() -> None:
 
 def test_an_update_comes_as_it_was_made() -> None:
     update = Update("north", torch.tensor([0.5, 1.0]), 12, 24, 3, 0.125)
-    again = update_of("north", trained(RecordDict(), update))
+    again = update_of("north", training_reply(RecordDict(), update))
     assert again.model.tolist() == update.model.tolist()
     assert _values(again) == _values(update)
     again.model[0] = 1.0  # it can be written to: nobody else's memory
@@ -107,7 +109,7 @@ def test_an_update_comes_as_it_was_made() -> None:
 
 @pytest.mark.parametrize("damage", ["update", "metrics", "num-examples", "text"])
 def test_a_reply_without_an_update_is_refused(damage: str) -> None:
-    content: Any = trained(RecordDict(), Update("north", MODEL, 12, 24, 3, 0.125))
+    content: Any = training_reply(RecordDict(), Update("north", MODEL, 12, 24, 3, 0.125))
     if damage in content:
         del content[damage]
     elif damage == "text":

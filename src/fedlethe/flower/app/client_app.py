@@ -94,7 +94,7 @@ class Answering:
             settings=messages.settings_of(message.content),
             objective=messages.objective_of(request),
         )
-        return Message(messages.trained(messages.reply(here.client, here.fingerprint), update), reply_to=message)
+        return Message(messages.training_reply(messages.reply(here.client, here.fingerprint), update), reply_to=message)
 
     def evaluate(self, message: Message, context: Context) -> Message:
         """How well a model reads the node's images, as counts."""

@@ -136,7 +136,8 @@ def training(
         else:
             options[f"objective.{field.name}"] = value
     content = NodeRequest(client=client, computing=computing, models=models, options=options).records()
-    content["settings"] = ConfigRecord(dataclasses.asdict(settings))
+    given = dataclasses.asdict(settings.in_full())
+    content["settings"] = ConfigRecord({name: value for name, value in given.items() if value is not None})
     return content
 
 
@@ -166,7 +167,7 @@ def reply(client: ClientId, fingerprint: str, **facts: str | int | float | bool 
     return RecordDict({"reply": ConfigRecord({"client": client, "fingerprint": fingerprint, **facts})})
 
 
-def trained(content: RecordDict, update: Update) -> RecordDict:
+def training_reply(content: RecordDict, update: Update) -> RecordDict:
     """A reply to a request to train."""
     content["update"] = vectors({"model": update.model})
     names = ("num_examples", "examples_processed", "steps", "loss")
