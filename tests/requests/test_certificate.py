@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from fedlethe.history import chain
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import carry_out, purge_due
 from fedlethe.requests.certificate import COMPARED
+from fedlethe.requests.certificate_facts import statement_of
+from fedlethe.requests.statement import Statement
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import (
     GONE,
@@ -27,6 +30,7 @@ from tests.requests.acting import (
     carry_out_alone,
     certified,
     kill_at,
+    later,
     predicate,
     request,
 )
@@ -93,3 +97,41 @@ def test_a_key_that_was_copied_in_the_middle_of_a_purge_stops_the_last_certifica
     assert not list(run.glob("erasures/*/certificate.json"))
     copy.unlink()
     assert carry(run, asked).request.purge == "done"
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("evaluation", lambda said: replace(said, figures={**said.figures, "evaluation": {"before": 1, "after": 2}})),
+        ("run", lambda said: replace(said, run={**said.run, "seed": 7})),
+        ("run", lambda said: replace(said, run={**said.run, "identity": "by their seal"})),
+        ("subject", lambda said: replace(said, after=replace(said.after, sha256="0" * 64))),
+        ("not_covered", lambda said: replace(said, not_covered=())),
+    ],
+)
+def test_what_the_run_says_otherwise_than_the_first_certificate_stops_the_purge(
+    part: str, change: Callable[[Statement], Statement], small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = request(small, GONE)
+    carry_out_alone(small, id, replace(PLAIN, keep_for=1))
+    traces = set((small / "influence").rglob("*.sealed"))
+    later(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("fedlethe.requests.certificate.statement_of", lambda *held: change(statement_of(*held)))
+        with opened_run(small) as opened, pytest.raises(FedletheError, match=rf"says otherwise of {part} than the run"):
+            purge_due(opened, KEY)
+    assert set((small / "influence").rglob("*.sealed")) == traces
+    assert not (small / "erasures/0001/certificate.json").exists()
+    with opened_run(small) as opened:
+        assert len(purge_due(opened, KEY).carried) == 1
+
+
+def test_versions_of_the_code_may_change_between_the_two(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carry_out_alone(small, request(small, GONE), replace(PLAIN, keep_for=1))
+    later(monkeypatch)
+    monkeypatch.setattr("fedlethe.requests.certificate_facts.VERSION", "9.9.9")
+    with opened_run(small) as opened:
+        (carried,) = purge_due(opened, KEY).carried
+    said = predicate(certified(carried))
+    assert said["run"]["code"]["fedlethe"] == "9.9.9"
+    assert said["purge"]["first_certificate"] == f"It was signed with the same key, and {COMPARED}."

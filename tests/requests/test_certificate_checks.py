@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fedlethe.errors import FedletheError
+from fedlethe.files import sha256_of
 from fedlethe.history.sealing import id_of_file
+from fedlethe.requests.carry_out import erase_unsigned
 from fedlethe.requests.verify import verify_certificate, verify_ledger
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import (
     EXACT,
     GONE,
+    PLAIN,
     RECOMMENDED,
     carry,
     certified,
@@ -30,6 +35,7 @@ from tests.requests.acting import (
     trained,
     verified,
 )
+from tests.requests.rechaining import rechained
 
 Tamper = Callable[[Path], None]
 
@@ -142,3 +148,27 @@ def test_a_destroyed_key_is_known_under_any_name(run: Path, form: str) -> None:
     (failed,) = verified(run, certified(carried)).failed
     assert failed.what == "purge"
     assert "keys/old: is a key of hospital-1 that was destroyed, under another name" in failed.words
+
+
+def test_a_claim_is_worked_out_by_verify_even_where_the_record_says_the_same(
+    small: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Record, ledger and certificate were all made to say it, and signed with the right key."""
+    id = request(small, GONE)
+    with opened_run(small) as opened:
+        erase_unsigned(opened, id, PLAIN)
+    place = small / "erasures/0001/erasure.json"
+    record = json.loads(place.read_text())
+    record["guarantee"] = {"kind": "exact", "statement": "trained without them"}
+    place.write_text(json.dumps(record))
+
+    def renew(kind: str, body: dict[str, Any]) -> None:
+        if kind == "artefact" and body["path"] == "erasures/0001/erasure.json":
+            body |= {"sha256": sha256_of(place), "bytes": place.stat().st_size}
+
+    rechained(small, renew)
+    with monkeypatch.context() as patch:
+        patch.setattr("fedlethe.requests.certificate_facts.claimed", lambda *_: "exact")
+        carried = carry(small, id)
+    (failed,) = verify_certificate(certified(carried), public, small).failed
+    assert (failed.what, failed.words) == ("claim", "it claims 'exact'; it can be 'evidence' at most")

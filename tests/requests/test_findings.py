@@ -20,13 +20,15 @@ from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
+from fedlethe.history.chain import canonical
 from fedlethe.pages.report import report
 from fedlethe.requests import signing
-from fedlethe.requests.carry_out import Carried, carry_out
+from fedlethe.requests.carry_out import Carried, carry_out, purge_due
 from fedlethe.requests.request import listed, withdraw
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run import OpenRun
-from tests.requests.acting import KEY, document, request, trained
+from tests.requests.acting import KEY, document, later, request, trained
+from tests.requests.rechaining import rechained
 
 GONE = "hospital-1"
 NOTHING = ErasurePlan(method="influence", options={"scale": 1e-4}, mask={}, repair={"rounds": 0}, references=3)
@@ -130,6 +132,18 @@ def test_findings_that_are_accepted_stay_on_record(run: Path) -> None:
     assert carried.request.accepted == accepted
     assert _predicate(carried)["accepted_findings"] == accepted
     assert _predicate(carried)["audit"]["verdict"] == "still there"
+
+
+def test_a_ledger_that_was_moved_on_past_a_finding_purges_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that fedlethe did not write, every hash valid: completed, its purge due, and nobody accepted anything."""
+    _carry(run, replace(NOTHING, keep_for=1), "still there")
+    before = _traces(run)
+    completed = {"request": "R0001", "state": "completed", "purge": "2026-01-01"}
+    rechained(run, lambda *_: None, ("state", canonical(completed)))
+    later(monkeypatch)
+    with opened_run(run) as opened, pytest.raises(FedletheError, match="found 'still there', and nobody has accepted"):
+        purge_due(opened, KEY)
+    assert _traces(run) >= before
 
 
 def test_nobody_accepts_what_was_not_found(run: Path) -> None:

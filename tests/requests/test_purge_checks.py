@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import ErasureOrder
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
 from fedlethe.learners.training import train_run
@@ -67,6 +69,26 @@ def test_what_an_earlier_run_keeps_until_a_date_is_not_purged_by_a_later_run(sma
         carry_out_alone(later, id, PLAIN)
     assert {path: path.read_bytes() for path in (small / "influence").rglob("*.sealed")} == kept
     assert not list(later.rglob("certificate*"))
+
+
+def test_a_request_of_an_earlier_run_that_is_half_carried_out_is_finished_first(small: Path, tmp_path: Path) -> None:
+    """It was audited in the first run: the models that it made are needed there, and a later run's purge takes them."""
+    with opened_run(small) as opened:
+        erase(opened, order_erasure(opened, [GONE], replace(PLAIN, keep_for=0)))
+    later = tmp_path / "later"
+    train_run(resolve(document(hospitals=3, rounds=1)), later, after=small / "erasures/0001")
+    half = request(small, "hospital-2")
+    with opened_run(small) as opened:
+        assert erase_unsigned(opened, half, PLAIN).state == "audited"
+    held = {path: path.read_bytes() for path in small.rglob("*.safetensors")}
+    id = request(later, "hospital-2")
+    with pytest.raises(FedletheError, match=rf"{small}: its request {half} is audited; finish it first"):
+        carry_out_alone(later, id, PLAIN)
+    assert {path: path.read_bytes() for path in small.rglob("*.safetensors")} == held
+    assert not list(later.rglob("certificate*"))
+    carry_out_alone(small, half)
+    carry_out_alone(later, id)
+    assert not verify_ledger(later).failed
 
 
 def test_a_lost_key_that_is_found_again_is_a_key(three: Path, tmp_path: Path) -> None:
