@@ -5,17 +5,21 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers of the tests and their children would fight over the cores
 
+import io
 import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from fedlethe.cli.entry import run
 
 settings.register_profile("fedlethe", deadline=None, derandomize=True)
 settings.load_profile("fedlethe")
@@ -59,17 +63,35 @@ Fedlethe = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def fedlethe() -> Fedlethe:
-    """Runs a command in a process of its own with --json and returns its object."""
+    """Runs a command with --json in this process and returns its object: a process of its own takes seconds to begin.
 
-    def run(*arguments: str | Path) -> dict[str, Any]:
-        command = [sys.executable, "-m", "fedlethe", *map(str, arguments), "--json"]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
+    `spawned` begins one, for tests of what only another process can show.
+    """
+
+    def command(*arguments: str | Path) -> dict[str, Any]:
+        printed, told = io.StringIO(), io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(told):
+            code, message = run([*map(str, arguments), "--json"])
+        assert (code, message, told.getvalue()) == (0, None, "")  # nothing is shown where stderr is no terminal
+        result: dict[str, Any] = json.loads(printed.getvalue())
+        return result
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Fedlethe:
+    """Runs a command with --json in a process of its own and returns its object."""
+
+    def command(*arguments: str | Path) -> dict[str, Any]:
+        line = [sys.executable, "-m", "fedlethe", *map(str, arguments), "--json"]
+        process = subprocess.run(line, capture_output=True, text=True, check=False)
         assert process.returncode == 0, process.stderr
-        assert process.stderr == ""  # nothing is shown where stderr is no terminal
+        assert process.stderr == ""
         result: dict[str, Any] = json.loads(process.stdout)
         return result
 
-    return run
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -144,11 +144,11 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
     assert "south joined" in text
 
 
-def test_the_same_request_gives_the_same_bytes(fedlethe: Fedlethe, run: Path, tmp_path: Path) -> None:
+def test_the_same_request_gives_the_same_bytes(spawned: Fedlethe, run: Path, tmp_path: Path) -> None:
     models = []
     for name in ("one", "two"):
         copy = Path(shutil.copytree(run, tmp_path / name))
-        models.append(Path(fedlethe("erase", copy, "--client", "west")["model"]).read_bytes())
+        models.append(Path(spawned("erase", copy, "--client", "west")["model"]).read_bytes())
     assert models[0] == models[1]
 
 

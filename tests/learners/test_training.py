@@ -21,8 +21,8 @@ PLAIN = ["--set", "encrypt=false"]
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(fedlethe: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(fedlethe("train", *ARGUMENTS, *PLAIN, "--out", tmp_path_factory.mktemp("whole") / "run")["run"])
+def uninterrupted(spawned: Fedlethe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(spawned("train", *ARGUMENTS, *PLAIN, "--out", tmp_path_factory.mktemp("whole") / "run")["run"])
 
 
 def _kept(run: Path) -> dict[str, bytes]:
