@@ -92,3 +92,31 @@ def test_the_old_name_of_the_closed_form_says_what_to_write(document: dict[str, 
         FedletheError, match=r"run\.toml: the learner 'exact' is called 'closed-form' now.*\[closed_form\]"
     ):
         resolve(document, "run.toml")
+
+
+def test_what_follows_from_an_aggregator_that_is_not_the_mean() -> None:
+    config = resolve({"aggregator": {"name": "median"}})
+    assert config.history.methods == ()
+    assert config.keep == {Need.INITIAL}
+    assert (config.usual_method, config.recipe("recommended").method) == ("retrain", "retrain")
+    assert config.document()["aggregator"] == {"name": "median"}
+    again = resolve(config.document(), recorded={})
+    assert (again.learning, again.history) == (config.learning, config.history)
+    everything = resolve({"aggregator": {"name": "median"}, "history": {"keep": "everything"}})
+    assert everything.keep == {Need.INITIAL, Need.GLOBALS}
+    mean = resolve({"aggregator": {"name": "mean"}})
+    assert mean == resolve({})
+    assert mean.recipe("recommended").method == mean.usual_method == "influence"
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"method": {"fed_eraser": {"ratio": 0.5}}}, r"\[method\]: method 'fed_eraser' needs"),
+        ({"recipe": {"mine": {"method": "influence"}}}, r"\[recipe\]: method 'influence' needs"),
+        ({"learner": "closed-form"}, r"\[aggregator\] is of learner 'fedavg'"),
+    ],
+)
+def test_what_does_not_go_with_it_is_refused(document: Document, words: str) -> None:
+    with pytest.raises(FedletheError, match=words):
+        resolve({"aggregator": {"name": "median"}, **document})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ import pytest
 from fedlethe.audit import AUDITS
 from fedlethe.closed_form.features import FEATURES
 from fedlethe.data import DATASETS
+from fedlethe.federation.aggregator import AGGREGATORS
 from fedlethe.models import MODELS
 from fedlethe.unlearning import METHODS
 
@@ -48,19 +50,21 @@ def _run(folder: Path, *command: str) -> str:
 
 def test_its_commands_run(folder: Path) -> None:
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
-    assert [command[:2] for command in commands] == [["fedlethe", "train"], ["fedlethe", "erase"]]
+    assert [command[:2] for command in commands] == [["fedlethe", "train"], ["fedlethe", "erase"]] * 2
     for command in commands:
         _run(folder, *command)
-    assert (folder / "run" / "erasures" / "0001" / "model.safetensors").is_file()
+    for run, method in (("run", "mylab.forget:Share"), ("robust", "retrain")):
+        record = json.loads((folder / run / "erasures" / "0001" / "erasure.json").read_text())
+        assert record["method"] == method
 
 
 def test_its_test_passes(folder: Path) -> None:
-    assert "2 passed" in _run(folder, "pytest", "-q", "-p", "no:cacheprovider", "mylab/test_mine.py")
+    assert "3 passed" in _run(folder, "pytest", "-q", "-p", "no:cacheprovider", "mylab/test_mine.py")
 
 
 def test_its_entry_points_are_of_the_groups_that_are_read() -> None:
-    read = {registry.group for registry in (MODELS, DATASETS, METHODS, FEATURES, AUDITS)}
-    assert set(re.findall(r"fedlethe\.(?:models|data_sources|methods|feature_maps|audits)\b", PAGE)) == read
+    read = {registry.group for registry in (MODELS, DATASETS, METHODS, AGGREGATORS, FEATURES, AUDITS)}
+    assert set(re.findall(r"fedlethe\.(?:models|data_sources|methods|aggregators|feature_maps|audits)\b", PAGE)) == read
     (toml,) = blocks("toml")
     for group, module, name in re.findall(r'entry-points\."(.+?)"\]\n\S+ = "(.+?):(.+?)"', toml):
         assert group in read

@@ -20,7 +20,7 @@ from fedlethe.unlearning import METHODS
 from fedlethe.unlearning.influence import Influence
 from tests.runs.small import CLOSED, NETWORK
 
-CLOSED_LEARNING = learning_of(CLOSED, "here", later=False)
+CLOSED_LEARNING = learning_of(CLOSED, "here", recorded=None)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def images() -> FederatedData:
 
 def test_the_document_says_which_learner() -> None:
     for document in (dict[str, Any](), {"learner": "fedavg"}):
-        assert learning_of(document, "here", later=False) == Averaging()
+        assert learning_of(document, "here", recorded=None) == Averaging()
     assert isinstance(CLOSED_LEARNING, ClosedForm)
 
 
@@ -47,7 +47,7 @@ def test_the_document_says_which_learner() -> None:
 )
 def test_tables_of_the_other_learner_are_refused(document: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        learning_of(document, "here", later=False)
+        learning_of(document, "here", recorded=None)
 
 
 def test_a_network_takes_the_images_and_a_head_their_features(images: FederatedData) -> None:

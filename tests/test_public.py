@@ -22,7 +22,7 @@ from fedlethe.data.given import of_clients
 from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, RequestError
 
 FACE = {
-    *("AUDITS", "DATASETS", "METHODS", "MODELS"),
+    *("AGGREGATORS", "AUDITS", "DATASETS", "METHODS", "MODELS"),
     *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "RequestError"),
     *("ErasurePlan", "Run", "compare", "new_key", "open_run", "train", "verify"),
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fedlethe.errors import HistoryError as HistoryError
     from fedlethe.errors import IntegrityError as IntegrityError
     from fedlethe.errors import RequestError as RequestError
+    from fedlethe.federation.aggregator import AGGREGATORS as AGGREGATORS
     from fedlethe.models import MODELS as MODELS
     from fedlethe.public import compare as compare
     from fedlethe.public import new_key as new_key
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     __version__ = VERSION
 
 _PLACES = {
+    "AGGREGATORS": "federation.aggregator",
     "AUDITS": "audit",
     "ConfigError": "errors",
     "DATASETS": "data",

@@ -33,12 +33,12 @@ from fedlethe.learning import (
     learning_of,
 )
 from fedlethe.models import Model
-from fedlethe.parts import check_options, code_of, demand_code, model_of, needs_of, source_of
+from fedlethe.parts import check_options, code_of, demand_code, demand_goes, model_of, needs_of, source_of
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS
 
 TABLES = (
-    *("data", "partition", "model", "federation", "local", "execution", "history"),
+    *("data", "partition", "model", "federation", "local", "aggregator", "execution", "history"),
     *("backdoor", "method", "recipe", "features", "closed_form"),
 )
 """The tables that a configuration may have."""
@@ -71,7 +71,8 @@ class HistorySettings:
 
     Attributes:
         keep: 'needed' keeps what the methods need; 'everything' keeps all checkpoints of all clients and rounds.
-        methods: The unlearning methods that must be possible later. Retraining always is.
+        methods: The unlearning methods that must be possible later. Retraining always is, and is all that is kept for
+            where nothing is said and the aggregator is not the mean.
     """
 
     keep: Literal["needed", "everything"] = "needed"
@@ -116,8 +117,9 @@ class RunConfig:
 
     @property
     def keep(self) -> frozenset[Need]:
-        """What the history holds."""
-        return self.history.needs(self.recorded)
+        """What the history holds: of the clients nothing that tells something under the mean alone, and it is not."""
+        needs = self.history.needs(self.recorded)
+        return needs if self.learning.aggregator.is_mean else frozenset(need for need in needs if not need.of_mean)
 
     def outside(self) -> Document:
         """What the training uses of code that does not come with fedlethe: each its file and the file's SHA-256.
@@ -125,7 +127,12 @@ class RunConfig:
         Raises:
             FedletheError: Some of it is not there.
         """
-        parts = {"model": self.model, "data source": self.source, "feature map": self.learning.features}
+        parts = {
+            "model": self.model,
+            "data source": self.source,
+            "feature map": self.learning.features,
+            "aggregator": self.learning.aggregator,
+        }
         return code_of(parts, self.history.methods)
 
     def demand_code(self, where: str) -> None:
@@ -221,22 +228,19 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
         if not isinstance(document.get(key, {}), Mapping):
             raise ConfigError(f"{where}: '{key}' must be a table, [{key}]")
     later = recorded is not None
-    learning = learning_of(document, where, later)
+    learning = learning_of(document, where, recorded)
     document = layered(DEFAULTS, learning.fixed, document)
     source_name, data = name_and_options(document["data"], "source", "data")
     model_name, options = name_and_options(document["model"], "name", "model")
     model_name, model = learning.model(model_name, model_of(model_name, options, later))
-    methods = document.get("method", {})
-    for name, table in methods.items():
-        check_options(name, table, later)
-    recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
-    for name, recipe in recipes.items():
-        if name in METHODS or name in RECIPES:
-            raise ConfigError(f"recipe '{name}': this name is taken; choose another")
-        check_options(recipe.method, recipe.options, later)
-        construct(Repair, recipe.repair, f"recipe '{name}': repair")
+    methods, recipes = _methods(document, later)
     history = construct(HistorySettings, document.get("history", {}), "history")
     history.needs(recorded)
+    if not later:  # what a run has on record was looked at when its training began
+        tables = {"history": history.methods, "method": methods, "recipe": [one.method for one in recipes.values()]}
+        for table, names in tables.items():
+            for name in names:
+                demand_goes(name, learning.aggregator, f"{where}: [{table}]: ")
     return RunConfig(
         seed=checked(int, document["seed"], "seed"),
         source_name=source_name,
@@ -255,6 +259,20 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
         encrypt=checked(bool, document.get("encrypt", True), "encrypt"),
         recorded=recorded or {},
     )
+
+
+def _methods(document: Document, later: bool) -> tuple[Mapping[str, Mapping[str, Any]], dict[str, Recipe]]:
+    """The options of methods, and the recipes, every name and value checked."""
+    methods = document.get("method", {})
+    for name, table in methods.items():
+        check_options(name, table, later)
+    recipes = {name: construct(Recipe, table, f"recipe '{name}'") for name, table in document.get("recipe", {}).items()}
+    for name, recipe in recipes.items():
+        if name in METHODS or name in RECIPES:
+            raise ConfigError(f"recipe '{name}': this name is taken; choose another")
+        check_options(recipe.method, recipe.options, later)
+        construct(Repair, recipe.repair, f"recipe '{name}': repair")
+    return methods, recipes
 
 
 def _refuse_old_words(document: Document, where: str) -> None:

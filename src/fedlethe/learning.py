@@ -18,22 +18,27 @@ from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.deferred import options_of
 from fedlethe.document import Document, checked, construct, entry, name_and_options, plain
 from fedlethe.errors import ConfigError
+from fedlethe.federation.aggregator import MEAN, Aggregator
+from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
-from fedlethe.parts import build_method, map_of
+from fedlethe.parts import aggregator_of, build_method, demand_goes, map_of
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 LearnerName: TypeAlias = Literal["fedavg", "closed-form"]
 """Federated averaging of networks, or the closed-form federation."""
 
 OF_LEARNER: Mapping[LearnerName, tuple[str, ...]] = {
-    "fedavg": ("model", "federation", "local", "history", "method", "recipe"),
+    "fedavg": ("model", "federation", "local", "aggregator", "history", "method", "recipe"),
     "closed-form": ("features", "closed_form"),
 }
 """The tables that one learner alone has."""
 
 Method: TypeAlias = UnlearningMethod | Subtraction
 """What takes clients out: a method on networks, or the closed-form federation's own."""
+
+RETRAIN = "retrain"
+"""The method that is possible whatever the aggregator."""
 
 CLOSED_FORM = "closed-form"
 """The erasure method of the closed-form federation."""
@@ -68,20 +73,38 @@ class Averaging:
     """Federated averaging of a network, which takes the images themselves.
 
     Attributes:
+        aggregator_name: The row of AGGREGATORS.
+        aggregator: Makes a round's model of the clients' models. Where it is not the mean, nothing of a client is kept,
+            and clients leave by methods that do not rest on the mean: by retraining where none is named.
         name: The learner's.
         usual_method: The method of studies where none is named.
         recommended: What `erase` follows where nothing else is asked for.
         repairs: Whether clients can train on after an erasure.
         noisy: Whether clients hide their images' statistics by noise.
-        fixed: Tables that are not the configuration's to choose.
+        fixed: What its tables hold where the configuration says nothing.
     """
 
     name: ClassVar[LearnerName] = "fedavg"
-    usual_method: ClassVar[str] = "influence"
-    recommended: ClassVar[str] = RECOMMENDED
     repairs: ClassVar[bool] = True
     noisy: ClassVar[bool] = False
-    fixed: ClassVar[Document] = {}
+
+    aggregator_name: str = MEAN
+    aggregator: Aggregator = WEIGHTED_MEAN
+
+    @property
+    def usual_method(self) -> str:
+        """See above."""
+        return "influence" if self.aggregator.is_mean else RETRAIN
+
+    @property
+    def recommended(self) -> str:
+        """See above."""
+        return RECOMMENDED if self.aggregator.is_mean else RETRAIN
+
+    @property
+    def fixed(self) -> Document:
+        """See above."""
+        return {} if self.aggregator.is_mean else {"history": {"methods": ()}}
 
     @property
     def features(self) -> FeatureMap | None:
@@ -120,19 +143,28 @@ class Averaging:
 
     def document(self) -> Document:
         """The learner's tables as run.toml has them, beside those of the network's training."""
-        return {}
+        if self.aggregator_name == MEAN:
+            return {}
+        return {"aggregator": {"name": self.aggregator_name, **options_of(self.aggregator)}}
 
     def method(self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Method:
         """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
 
         Raises:
-            FedletheError: No method or option has that name, or a value is out of range.
+            FedletheError: No method or option has that name, a value is out of range, or the method rests on the mean
+                and the aggregator is another.
         """
-        return build_method(name, {**tables.get(name, {}), **options})
+        method = build_method(name, {**tables.get(name, {}), **options})
+        demand_goes(name, self.aggregator)
+        return method
 
     def methods(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
-        """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes."""
-        return {**RECIPES, **{name: Recipe(method=name) for name in METHODS}, **recipes}
+        """Everything that can be asked for by name: the recipes that come with fedlethe, METHODS, its own recipes.
+
+        The recipes that come with fedlethe rest on the mean.
+        """
+        ours = RECIPES if self.aggregator.is_mean else {}
+        return {**ours, **{name: Recipe(method=name) for name in METHODS}, **recipes}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +182,8 @@ class ClosedForm:
     recommended: ClassVar[str] = CLOSED_FORM
     repairs: ClassVar[bool] = False
     fixed: ClassVar[Document] = {"federation": {"rounds": 1}, "history": {"methods": ()}}
+    aggregator_name: ClassVar[None] = None
+    aggregator: ClassVar[Aggregator] = WEIGHTED_MEAN
 
     settings: ClosedFormSettings
     features_name: str
@@ -201,13 +235,13 @@ Learning: TypeAlias = Averaging | ClosedForm
 """The learner of a configuration, with what the configuration says of it."""
 
 
-def learning_of(document: Document, where: str, later: bool) -> Learning:
+def learning_of(document: Document, where: str, recorded: Document | None) -> Learning:
     """The learner that a document asks for.
 
     Args:
         document: The configuration.
         where: Names it in messages.
-        later: Look code from outside up when it is used, and not now.
+        recorded: Of a run that is read, its [run.outside]: code from outside is then looked up when it is used.
 
     Raises:
         FedletheError: A name or value is wrong, or a table is the other learner's.
@@ -220,7 +254,9 @@ def learning_of(document: Document, where: str, later: bool) -> Learning:
                 f'learner = "{other}"'
             )
     if learner == Averaging.name:
-        return Averaging()
+        name, options = name_and_options({"name": MEAN, **document.get("aggregator", {})}, "name", "aggregator")
+        return Averaging(aggregator_name=name, aggregator=aggregator_of(name, options, recorded))
     name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
     settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
-    return ClosedForm(settings=settings, features_name=name, features=map_of(name, options, later))
+    features = map_of(name, options, later=recorded is not None)
+    return ClosedForm(settings=settings, features_name=name, features=features)

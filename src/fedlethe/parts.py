@@ -19,6 +19,7 @@ from fedlethe.data.outside import OutsideSource
 from fedlethe.deferred import FromOutside, Outside, options_of
 from fedlethe.document import Document, construct, entry
 from fedlethe.errors import ConfigError
+from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, OutsideAggregator
 from fedlethe.files import sha256_of
 from fedlethe.models import MODELS, Model, OutsideModel
 from fedlethe.models.given import GivenModel
@@ -26,6 +27,7 @@ from fedlethe.plugins import GIVEN, Registry
 from fedlethe.source_file import SourceFile
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
+from fedlethe.unlearning.method import on_mean, rests_on_mean
 
 T = TypeVar("T")
 
@@ -67,6 +69,40 @@ def map_of(name: str, options: Mapping[str, Any], later: bool = False) -> Featur
     return OutsideFeatures(outside=outside if later else outside.checked())
 
 
+def aggregator_of(name: str, options: Mapping[str, Any], recorded: Document | None = None) -> Aggregator:
+    """The aggregator of this name (see `model_of`).
+
+    Args:
+        name: A row of AGGREGATORS, an entry point, or an import path.
+        options: As its table has them.
+        recorded: A run's [run.outside]: its code is then looked up when it is used.
+    """
+    if (kind := _own(AGGREGATORS, name, recorded is not None)) is not None:
+        return construct(kind, options, f"aggregator '{name}'")
+    outside: Outside[Aggregator] = Outside(registry=AGGREGATORS, name=name, options=options)
+    if recorded is None:
+        return OutsideAggregator(outside=outside.checked())
+    return OutsideAggregator(outside=outside, recorded=recorded.get("aggregator", {}).get("is_mean"))
+
+
+def without_mean(name: str, aggregator: Aggregator) -> str | None:
+    """Why a method cannot be used with an aggregator that is not the mean; None where it can."""
+    if aggregator.is_mean or not rests_on_mean(needs := entry("method", name, METHODS).needs):
+        return None
+    return on_mean(name, needs, aggregator)
+
+
+def demand_goes(name: str, aggregator: Aggregator, where: str = "") -> None:
+    """Refuse a method that cannot be used with an aggregator that is not the mean.
+
+    Raises:
+        ConfigError: It rests on the mean; the message says which methods do not.
+    """
+    if (problem := without_mean(name, aggregator)) is not None:
+        known = ", ".join(row for row in METHODS.rows if not rests_on_mean(METHODS[row].needs))
+        raise ConfigError(f"{where}{problem}; take one of {known}")
+
+
 def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:
     """The unlearning method of this name with these options.
 
@@ -92,7 +128,7 @@ def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
     """The code and the weights files from outside that a training uses, as run.toml keeps them in [run.outside].
 
     Args:
-        parts: 'model', 'data source' and 'feature map' to what they are.
+        parts: 'model', 'data source', 'feature map' and 'aggregator' to what they are.
         methods: The unlearning methods that the history is kept for.
 
     Raises:
@@ -103,8 +139,10 @@ def code_of(parts: Mapping[str, object], methods: Iterable[str]) -> Document:
         for what, part in parts.items()
         if isinstance(part, FromOutside)
     }
-    for what in parts.keys() & {"model", "feature map"}:
+    for what in parts.keys() & {"model", "feature map", "aggregator"}:
         found |= {f"{what} file {option}": vars(file) for option, file in _files(parts[what])}
+    if isinstance(aggregator := parts.get("aggregator"), OutsideAggregator):
+        found["aggregator"]["is_mean"] = aggregator.is_mean
     for name in methods:
         if name not in METHODS.rows:
             kind = Outside[UnlearningMethod](registry=METHODS, name=name, options={}).kind
@@ -143,7 +181,7 @@ def demand_code(now: Document, recorded: Document, where: str) -> None:
 
 
 def _files(part: object) -> Iterator[tuple[str, SourceFile]]:
-    """The files that options of a model or feature map name, such as weights: what is built depends on their bytes."""
+    """The files that options of a part name, such as weights: what is built depends on their bytes."""
     for option, value in ({} if part is None else options_of(part)).items():
         if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
             yield option, SourceFile(name=Path(value).name, path=value, sha256=sha256_of(Path(value)))
@@ -156,7 +194,8 @@ def is_code(recorded: object) -> bool:
     facts = [known for known in recorded.values() if isinstance(known, Mapping)]
     texts = all(isinstance(known.get(key), str) for known in facts for key in ("name", "path", "sha256"))
     needs = all(need in Need.__members__ for known in facts for need in known.get("needs", ()))
-    return len(facts) == len(recorded) and texts and needs
+    mean = isinstance(recorded.get("aggregator", {}).get("is_mean", False), bool)
+    return len(facts) == len(recorded) and texts and needs and mean
 
 
 def _own(registry: Registry[T], name: str, later: bool) -> T | None:

@@ -36,6 +36,11 @@ class Need(enum.Enum):
         """Whether it is kept in the history (the rest is asked of the clients)."""
         return self not in (Need.RETAINED_DATA, Need.FORGOTTEN_DATA, Need.PUBLIC_DATA)
 
+    @property
+    def of_mean(self) -> bool:
+        """Whether it tells what a client put into the model only where the model is the weighted mean of all deltas."""
+        return self in (Need.INFLUENCE, Need.NORMS, Need.FIRST_DELTAS, Need.DELTAS)
+
 
 EVERYTHING = frozenset(need for need in Need if need.of_history)
 """All that a history can keep: the paper's full checkpoints."""

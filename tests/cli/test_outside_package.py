@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A package outside the repository brings a model, a data source, a method and an audit; then it is uninstalled."""
+"""A package from outside brings a model, data, a method, an aggregator and an audit; then it is uninstalled."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ lab-cohort = "hospital_lab.parts:cohort"
 [project.entry-points."fedlethe.methods"]
 lab-share = "hospital_lab.parts:Share"
 
+[project.entry-points."fedlethe.aggregators"]
+lab-trimmed = "hospital_lab.parts:Trimmed"
+
 [project.entry-points."fedlethe.audits"]
 lab-confidence = "hospital_lab.parts:Confidence"
 
@@ -44,6 +47,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from fedlethe.audit import Measured
@@ -82,6 +86,21 @@ class Share:
 
     def unlearn(self, forget, history, federation):
         return Unlearned(model=history.final() - self.share * sum(history.influence(one) for one in sorted(forget)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trimmed:
+    """Without the least and the greatest."""
+
+    paper: ClassVar[str] = "a lab"
+    is_mean: ClassVar[bool] = False
+
+    trim: int = 1
+
+    def aggregate(self, before, models, weights):
+        ordered = torch.stack(list(models.values())).sort(dim=0).values
+        cut = min(self.trim, (len(ordered) - 1) // 2)
+        return ordered[cut : len(ordered) - cut].mean(dim=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +267,33 @@ def test_code_that_has_changed_is_not_taken_for_what_was_trained_with(lab: Path,
     assert ran.returncode == 2
     assert ran.stderr.count("\n") == 1
     assert f"its model 'lab-net': {code} is not the file that it was trained with" in ran.stderr
+
+
+def test_its_aggregator_is_used_in_training_in_workers_and_in_a_request(lab: Path, packages: Path) -> None:
+    chosen = '[aggregator]\nname = "lab-trimmed"\ntrim = 2\n'
+    (lab / "robust.toml").write_text(CONFIG.partition("[history]")[0] + chosen)
+    _done(lab, packages, "train", "--config", "robust.toml", "--out", "robust")
+    document = read_toml(lab / "robust" / "run.toml")
+    assert document["aggregator"] == {"name": "lab-trimmed", "trim": 2}
+    assert document["run"]["outside"]["aggregator"]["is_mean"] is False
+    assert document["history"]["methods"] == []
+    asked = ["--methods", "all", "--seeds", "0", "--references", "3", "--client", "north"]
+    made = _done(lab, packages, "compare", "robust.toml", *asked, "--out", "robust compared", "--workers", "2")
+    rows = {row["name"]: row["problem"] for row in made["rows"]}
+    assert rows["retrain"] is rows["rollback"] is None
+    assert "the aggregator is 'lab-trimmed'" in rows["influence"]
+    assert "the aggregator is 'lab-trimmed'" in rows["lab-share"]
+    _done(lab, packages, "request", "robust", "--client", "south", "--reason", "please")
+    _done(lab, packages, "key", "new", "robust key")
+    _done(lab, packages, "erase", "robust", "--request", "R0001", "--key", "robust key")
+    certificate = str(lab / "robust" / "erasures" / "0001" / "certificate.json")
+    verify = ("verify", certificate, "--key", "robust key.pub", "--run", "robust")
+    for installed in (packages, None):  # what it says of the aggregator is on record
+        assert _run(lab, installed, *verify).returncode == 0
+    assert _done(lab, None, "requests", "robust")["requests"]
+    for command in (["erase", "robust", "--client", "west"], ["train", "--config", "robust.toml", "--out", "another"]):
+        ran = _run(lab, None, *command)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
 
 
 def test_import_paths_of_the_current_folder_do_as_well(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 
 from fedlethe.audit import AUDITS
+from fedlethe.config import resolve
+from fedlethe.errors import ConfigError
+from fedlethe.studies.compare import chosen, not_possible
+from fedlethe.unlearning import METHODS as METHODS_THERE_ARE
 from tests.conftest import Fedlethe
 
 CONFIG = """
@@ -194,3 +198,17 @@ def test_what_cannot_be_compared_is_said_before_anything_is_done(
     assert message in process.stderr
     assert process.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_all_are_those_that_go_with_the_aggregator_and_the_others_are_named() -> None:
+    median = resolve({"aggregator": {"name": "median"}})
+    assert list(chosen(median, ["all"])) == ["retrain", "rollback", "fine_tune", "puf", "fed_quit", "fed_osd", "not_"]
+    out = not_possible(median, ["all"])
+    assert set(out) == set(METHODS_THERE_ARE) - set(chosen(median, ["all"]))
+    assert out["influence"].startswith("method 'influence' needs each client's summed weighted deltas, which tells")
+    assert not_possible(median, ["influence"]) == {}  # that is refused, since it was asked for
+    with pytest.raises(ConfigError, match="take one of retrain"):
+        chosen(median, ["influence"])
+    assert not_possible(resolve({}), ["all"]) == {}
+    assert "recommended" in chosen(resolve({}), ["all"])
+    assert list(chosen(median, ["recommended"])) == ["recommended"]

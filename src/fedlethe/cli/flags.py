@@ -81,7 +81,12 @@ OF_DATA = {
 }
 """The tables that say which images there are and who holds them, and the options that set their keys."""
 
-KEYS = {"data": "source", "partition": "scheme", "features": "name", "model": "name", "local_epochs": "epochs"}
+KEYS = {
+    "data": "source",
+    "partition": "scheme",
+    "local_epochs": "epochs",
+    **dict.fromkeys(("features", "model", "aggregator"), "name"),
+}
 """Options whose name is not that of the key that they set."""
 
 

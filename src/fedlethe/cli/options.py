@@ -124,6 +124,9 @@ RepairClientsFlag = Annotated[
     int | None,
     typer.Option(help="Let so few repair that a mask still hides who left among the rest.", rich_help_panel=REPAIR),
 ]
+AggregatorFlag = Annotated[
+    str | None, typer.Option(help="How a round's model is made: mean, median, or mylab.robust:Mine.")
+]
 LEARNER = "Learner 'closed-form'"
 LearnerFlag = Annotated[str | None, typer.Option(help="fedavg, or closed-form: a ridge on frozen features.")]
 FeaturesFlag = Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from fedlethe.cli.options import (
     DATA_OPTIONS,
+    AggregatorFlag,
     BatchSizeFlag,
     DeviceFlag,
     DimensionFlag,
@@ -55,6 +56,7 @@ def demo(
 
 OF_TRAINING = {
     "learner": LearnerFlag,
+    "aggregator": AggregatorFlag,
     "features": FeaturesFlag,
     "dimension": DimensionFlag,
     "penalty": PenaltyFlag,

@@ -18,6 +18,7 @@ TABLES = {
     "model": ("model", "norm", "weights"),
     "federation": ("rounds", "participation"),
     "local": ("local_epochs", "batch_size", "optimizer", "learning_rate", "momentum", "weight_decay"),
+    "aggregator": ("aggregator",),
     "execution": ("device", "precision"),
 }
 """The tables of a configuration, and the options of `train` that set their keys."""

@@ -57,7 +57,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         return "exact" if equal and not later else "guaranteed"
     whole = set(erasure.forget) - set(erasure.patients)
     first = first_round(parts, erasure.forget)
-    untouched = first is None and not set(erasure.forget) & set().union(*(part.repair for part in parts))
+    untouched = first is None and not set(erasure.forget) & set().union(*(part.repaired() for part in parts))
     back_to = erasure.found.get(BACK_TO)
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
     if not (untouched or erasure.method in RETRAINS or (went_back and whole)):

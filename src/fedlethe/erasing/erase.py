@@ -127,5 +127,5 @@ def stages_of(
     if not request.repair.rounds:
         return
     for record in repair_rounds(run, request, history, model, repairers(run, request, history, secret), meter):
-        add_contributions(repaired, record)
+        add_contributions(repaired, record, run.config.learning.aggregator.is_mean)
         yield f"repaired {record.round}", record.after

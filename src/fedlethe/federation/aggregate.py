@@ -40,9 +40,15 @@ def contribution(model: Vector, before: Vector, weight: float) -> Vector:
     return (model - before).mul_(weight)
 
 
-def add_contributions(sums: dict[ClientId, Vector], record: RoundRecord) -> None:
-    """Add to each client's sum, shape (P,), what its update added to the global model in a round."""
-    for client, update in record.updates.items():
+def add_contributions(sums: dict[ClientId, Vector], record: RoundRecord, is_mean: bool) -> None:
+    """Add to each client's sum, shape (P,), what its update added to the global model in a round.
+
+    Args:
+        sums: Client to its sum so far.
+        record: The round.
+        is_mean: See `Aggregator.is_mean`: of another aggregator's round nobody knows who added what, and nothing is.
+    """
+    for client, update in record.updates.items() if is_mean else ():
         added = contribution(update.model, record.before, record.weights[client])
         sums[client] = sums[client] + added if client in sums else added
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fedlethe.errors import ConfigError
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Objective
@@ -44,6 +45,11 @@ class DeclaredFederation:
     def settings(self) -> LocalTraining:
         """See `Federation.settings`."""
         return self.inner.settings
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """See `Federation.aggregator`."""
+        return self.inner.aggregator
 
     def train(
         self,

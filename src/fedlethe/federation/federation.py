@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
 from fedlethe.types import ClientId, Update, Vector
@@ -31,6 +32,11 @@ class Federation(Protocol):
     @property
     def settings(self) -> LocalTraining:
         """How the clients train unless a call says otherwise."""
+        ...
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """How a round's global model is made of the clients' models."""
         ...
 
     def train(

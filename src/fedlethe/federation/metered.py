@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Objective
@@ -71,6 +72,11 @@ class MeteredFederation:
     def settings(self) -> LocalTraining:
         """See `Federation.settings`."""
         return self.inner.settings
+
+    @property
+    def aggregator(self) -> Aggregator:
+        """See `Federation.aggregator`."""
+        return self.inner.aggregator
 
     def train(
         self,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 from fedlethe.data.federated import Examples, FederatedData, unknown_client
 from fedlethe.errors import FedletheError
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import Objective
+from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.later import nn
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Update, Vector
@@ -32,6 +34,7 @@ class SimulatedFederation:
         execution: Device and precision, resolved.
         seed: The run's seed, from which every shuffle is derived.
         loss: What clients descend where a call asks for nothing else.
+        aggregator: See `Federation.aggregator`.
     """
 
     network: nn.Module
@@ -41,6 +44,7 @@ class SimulatedFederation:
     execution: Execution
     seed: int
     loss: Objective = CROSS_ENTROPY
+    aggregator: Aggregator = WEIGHTED_MEAN
 
     @property
     def clients(self) -> tuple[ClientId, ...]:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The loop of federated averaging and nothing else: it yields rounds; the caller records, evaluates or stops."""
+"""The loop of federated training and nothing else: it yields rounds; the caller records, evaluates or stops."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from fedlethe.federation.aggregate import aggregate, refusal, shares
+from fedlethe.federation.aggregate import refusal, shares
+from fedlethe.federation.aggregator import aggregated
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.federation import Federation
 from fedlethe.seeding import numpy_generator
@@ -47,7 +48,10 @@ def train(
     schedule: Iterable[tuple[int, Sequence[ClientId]]],
     settings: LocalTraining | None = None,
 ) -> Iterator[RoundRecord]:
-    """Federated averaging, weighted by the clients' numbers of examples (McMahan et al., 2017, Algorithm 1).
+    """Rounds of local training, each made into one model by the federation's aggregator.
+
+    By default that is federated averaging, weighted by the clients' numbers of examples (McMahan et al., 2017,
+    Algorithm 1).
 
     An update that is missing, not finite or of another shape is refused, and the round goes on with the others; a
     round in which nothing is accepted leaves the model as it was.
@@ -60,6 +64,9 @@ def train(
 
     Yields:
         Each round, once it is complete.
+
+    Raises:
+        FedletheError: The aggregator gives what is no model (see `aggregated`).
     """
     for round, participants in schedule:
         start = time.perf_counter()
@@ -74,6 +81,7 @@ def train(
         # By name, not by arrival: float sums depend on their order, and the same round must give the same bytes.
         updates = {client: accepted[client] for client in sorted(accepted)}
         weights = shares({client: update.num_examples for client, update in updates.items()})
-        after = aggregate(model, {client: update.model for client, update in updates.items()}, weights)
+        models = {client: update.model for client, update in updates.items()}
+        after = aggregated(federation.aggregator, federation.layout, model, models, weights)
         yield RoundRecord(round, model, after, updates, weights, refused, time.perf_counter() - start)
         model = after

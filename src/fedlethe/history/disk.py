@@ -333,7 +333,8 @@ class RunFolder:
     def lacks(self, need: Need) -> FedletheError:
         """The error for what is not there: never kept, or gone with a purge."""
         if need in self._keep:
-            how = "by retraining" if need is Need.INFLUENCE else "by influence or retrain"
+            influence = need is not Need.INFLUENCE and has_influence(self._keep)
+            how = "by influence or retrain" if influence else "by retraining"
             return HistoryError(f"{self.path}: {need.value} went with a purge; erase {how}")
         return not_kept(need)
 

@@ -26,6 +26,8 @@ class Part:
         keep: What it keeps.
         erased: Who was erased from its final model.
         repair: Client to what its updates in the repair rounds added, the sum of p_k x delta_k, shape (P,).
+        trained: Who trained in the erasures from it, to unlearn or to repair, by their records: also where what they
+            added is not kept.
         patients: Client to its patients that were taken out of a closed-form model.
         revised: Client to the file of its statistics without them.
         erasure: The id of the last erasure from what it led to; None where there was none.
@@ -37,14 +39,19 @@ class Part:
     keep: frozenset[Need]
     erased: frozenset[ClientId] = frozenset()
     repair: Mapping[ClientId, Vector] = field(default_factory=dict)
+    trained: frozenset[ClientId] = frozenset()
     patients: Mapping[ClientId, frozenset[str]] = field(default_factory=dict)
     revised: Mapping[ClientId, str] = field(default_factory=dict)
     erasure: str | None = None
     anew: bool = False
 
     def contributors(self) -> frozenset[ClientId]:
-        """Whose updates entered a round, or a repair round."""
-        return self.history.contributors() | set(self.repair)
+        """Whose updates entered a round, or an erasure's training."""
+        return self.history.contributors() | self.repaired()
+
+    def repaired(self) -> frozenset[ClientId]:
+        """Whose updates entered the model by an erasure from this training."""
+        return self.trained | set(self.repair)
 
     def with_erased(self, erased: frozenset[ClientId]) -> Part:
         """The same training, others erased from what it led to."""

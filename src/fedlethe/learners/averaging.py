@@ -12,6 +12,8 @@ from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import RunConfig
 from fedlethe.errors import RequestError
+from fedlethe.federation.aggregate import shares
+from fedlethe.federation.aggregator import aggregated
 from fedlethe.federation.federation import Federation
 from fedlethe.federation.metered import Meter, MeteredFederation
 from fedlethe.federation.train import sample_clients, train
@@ -66,19 +68,25 @@ class AveragingLearner:
         return "retrain"
 
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
-        """See `Learner.demand_fit`: a few images go through the network once, forward and back.
+        """See `Learner.demand_fit`: a few images go through the network once, a made-up round through the aggregator.
 
         Any network goes on from any model of its own layout, which is checked where that model is read.
         """
+        config, before = prepared.config, to_vector(prepared.network, prepared.layout)
         if prepared.remote is None:  # else the images are elsewhere, and the first round tells
             demand_trainable(
                 prepared.network,
                 prepared.data,
-                prepared.config.local,
+                config.local,
                 prepared.execution,
                 prepared.objective,
-                f"model '{prepared.config.model_name}'",
+                f"model '{config.model_name}'",
             )
+        clients = sample_clients(tuple(prepared.data.clients), config.federation.participation, config.seed, 1)
+        # Two models, and not one for each client, which would fill the memory; they differ a little, as clients' do.
+        moved = (before, before + 0.01)
+        models = {client: moved[index % 2] for index, client in enumerate(clients)}
+        aggregated(config.learning.aggregator, prepared.layout, before, models, shares(dict.fromkeys(clients, 1)))
 
     def train(
         self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fedlethe import files
 from fedlethe.erasing.record import Erasure, erasures
+from fedlethe.federation.aggregator import MEAN
 from fedlethe.history.disk import RunFolder
 from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
 from fedlethe.pages.request_sections import request_sections
@@ -73,6 +74,7 @@ def _facts(run: OpenRun, done: list[Erasure]) -> dict[str, str]:
         "Data": f"{run.config.source_name}, images of {' x '.join(map(str, run.images.image_shape))}",
         "Data fingerprint": run.data.fingerprint,
         "Model": f"{run.config.model_name}, {run.layout.size:,} floats",
+        **({} if (name := run.config.learning.aggregator_name) in (None, MEAN) else {"Aggregator": str(name)}),
         "Rounds": f"{run.history.rounds} of {run.config.federation.rounds}",
         "Clients": ", ".join(run.data.clients),
         "Erasures": str(len(done)),

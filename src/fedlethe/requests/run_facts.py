@@ -35,6 +35,7 @@ def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[st
         "seed": config.seed,
         "division_seed": config.division_seed,
         "model": known_again(facts.get(GIVEN, {})) if config.model_name == GIVEN else config.model_name,
+        **({"aggregator": name} if (name := config.learning.aggregator_name) else {}),
         "rounds": history.rounds,
         "data": {
             "source": config.source_name,

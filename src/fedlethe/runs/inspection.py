@@ -131,6 +131,11 @@ def history_overview(
     """
     with opened_folder(path) as (config, history):
         if rebuild is not None:
+            if not config.learning.aggregator.is_mean:
+                raise HistoryError(
+                    f"{path}: its rounds cannot be made again from deltas, since its aggregator is "
+                    f"'{config.learning.aggregator_name}', and not the mean; leave --rebuild out"
+                )
             _rebuild(history, rebuild, _new(out, "--rebuild"))
         if unseal is not None:
             _unseal(history, unseal, _new(out, "--unseal"))

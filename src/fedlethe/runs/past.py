@@ -28,6 +28,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     repair: dict[ClientId, Vector] = {}
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
+    trained: set[ClientId] = set()
     anew = False
     chain = chain_of(history, after)
     # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
@@ -35,6 +36,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     for id, facts in chain:
         whole = set(facts["forget"]) - set(facts.get("patients", ()))
         erased = (erased | whole) - set(facts.get("joined", ()))
+        trained |= set(facts.get("cost", {}).get("clients", ()))
         if influences := history.anew(id):
             repair, anew = influences, True
         for client, vector in history.repair(id).items():
@@ -47,6 +49,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
         erased=frozenset(erased),
         repair=repair,
+        trained=frozenset(trained),
         patients=patients,
         revised=revised,
         erasure=after,

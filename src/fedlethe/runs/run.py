@@ -66,6 +66,7 @@ class Prepared:
             execution=self.execution,
             seed=self.config.seed if seed is None else seed,
             loss=self.objective,
+            aggregator=self.config.learning.aggregator,
         )
 
     @property

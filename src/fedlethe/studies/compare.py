@@ -20,7 +20,7 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 from fedlethe.learners.references import reference_seeds
 from fedlethe.learning import Recipe
-from fedlethe.parts import code_digest
+from fedlethe.parts import code_digest, without_mean
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
@@ -142,16 +142,25 @@ def compare(
     for name, jobs in erasures.items():
         problem = next((problems[job.key] for job in jobs if job.key in problems), None)
         rows.append(_row(name, jobs, known) if problem is None else Row(name, problem=problem))
+    rows += [Row(name, problem=why) for name, why in not_possible(config, methods).items()]
     return Comparison(out, config.source_name, gone, tuple(seeds), references, tuple(rows))
 
 
 def chosen(config: RunConfig, methods: Sequence[str]) -> dict[str, Recipe]:
-    """The rows to compare, by name."""
-    names = list(config.methods()) if list(methods) == ["all"] else list(dict.fromkeys(methods))
+    """The rows to compare, by name; of 'all' those that go with the aggregator."""
+    every = list(methods) == ["all"]
+    names = [name for name in config.methods() if name not in not_possible(config, methods)] if every else methods
     found = {name: config.recipe(name) for name in names}
     for recipe in found.values():
         order_for(config, (), ErasurePlan.of_recipe(recipe))
     return found
+
+
+def not_possible(config: RunConfig, methods: Sequence[str]) -> dict[str, str]:
+    """Which of 'all' methods do not go with the aggregator, and why; none of those that are named."""
+    recipes = config.methods() if list(methods) == ["all"] else {}
+    problems = {name: without_mean(recipe.method, config.learning.aggregator) for name, recipe in recipes.items()}
+    return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId, ...]:

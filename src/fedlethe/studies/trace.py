@@ -43,6 +43,11 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
     """
     if not learner_of(run.config).by_steps:
         raise ConfigError(f"{run.path}: was trained in closed form, in one round; use: fedlethe erase {run.path}")
+    if not run.config.learning.aggregator.is_mean:
+        raise ConfigError(
+            f"{run.path}: its rounds cannot be made again from the clients' deltas, since its aggregator is "
+            f"'{run.config.learning.aggregator_name}', and not the mean; use: fedlethe erase {run.path}"
+        )
     demand_clients(run, (client,))
     replay = _replay(run, method)
     points = []

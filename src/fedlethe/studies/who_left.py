@@ -24,7 +24,8 @@ from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.repairing import repair_rounds
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
-from fedlethe.federation.aggregate import aggregate, shares
+from fedlethe.federation.aggregate import shares
+from fedlethe.federation.aggregator import aggregated
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.study_files import enter_study, study_content
@@ -225,7 +226,8 @@ class _Study:
         squares = []
         for client in self.clients:
             rest = {name: model for name, model in usual.items() if name != client}
-            after = aggregate(record.before, rest, shares({name: examples[name] for name in rest}))
+            weights = shares({name: examples[name] for name in rest})
+            after = aggregated(self.run.config.learning.aggregator, self.run.layout, record.before, rest, weights)
             squares.append(float((record.after - after).double().square().sum()))
         likeness: Array = -record.after.numel() / 2 * np.log(squares)
         return likeness

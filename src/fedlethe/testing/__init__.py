@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The test kit of whoever writes a method, a model or an audit outside this package; ours are tested with it, too.
+"""The test kit of whoever writes a method, model, aggregator or audit outside this package; ours are tested with it.
 
 In a test of your own:
 
@@ -15,6 +15,7 @@ federation whose every number can be worked out by hand.
 
 from __future__ import annotations
 
+from fedlethe.testing.aggregators import check_aggregator
 from fedlethe.testing.audits import check_audit
 from fedlethe.testing.fakes import LAYOUT, LinearFederation, linear_federation, trained_history
 from fedlethe.testing.methods import check_method
@@ -23,6 +24,7 @@ from fedlethe.testing.models import check_model
 __all__ = [
     "LAYOUT",
     "LinearFederation",
+    "check_aggregator",
     "check_audit",
     "check_method",
     "check_model",

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from fedlethe.data.federated import unknown_client
 from fedlethe.errors import FedletheError
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
 from fedlethe.federation.train import train
+from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.later import torch
 from fedlethe.types import EVERYTHING, ClientId, Need, Update, Vector
@@ -31,6 +33,7 @@ class LinearFederation:
         objectives: And what it was to descend.
         public: Where training on the public data would end.
         loss: What each client reports.
+        aggregator: See `Federation.aggregator`.
     """
 
     targets: Mapping[ClientId, Vector]
@@ -42,6 +45,7 @@ class LinearFederation:
     public: Vector = field(default_factory=lambda: torch.zeros(3))
     loss: float = 0.0
     settings: LocalTraining = LocalTraining()  # noqa: RUF009
+    aggregator: Aggregator = WEIGHTED_MEAN
 
     @property
     def clients(self) -> tuple[ClientId, ...]:

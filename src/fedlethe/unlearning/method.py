@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, get_args
 
 from fedlethe.errors import ConfigError
+from fedlethe.federation.aggregator import Aggregator, aggregator_name
 from fedlethe.federation.declared import DeclaredFederation
 from fedlethe.federation.federation import Federation
 from fedlethe.history.declared import DeclaredHistory
@@ -97,12 +98,15 @@ def unlearn(
         federation: All clients.
 
     Raises:
-        FedletheError: The history or the federation lacks what the method needs; or the method breaks its declaration,
-            changes the history, or its model is not finite or of another shape. The message names it.
+        FedletheError: The history or the federation lacks what the method needs; the method rests on the weighted mean,
+            and the federation's aggregator is another; or the method breaks its declaration, changes the history, or
+            its model is not finite or of another shape. The message names it.
     """
     name = method_name(method)
     if (problem := undeclared(type(method))) is not None:
         raise ConfigError(f"{name}: {problem}")
+    if rests_on_mean(method.needs) and not federation.aggregator.is_mean:
+        raise ConfigError(f"{on_mean(name, method.needs, federation.aggregator)}; erase by retrain")
     gone = frozenset(forget)
     took_part = gone & entered(history)
     final = history.final()
@@ -169,6 +173,20 @@ def retrains_from(method: object) -> RetrainsFrom | None:
     """
     declared: RetrainsFrom | None = getattr(method, "retrains_from", None)
     return declared
+
+
+def rests_on_mean(needs: frozenset[Need]) -> bool:
+    """Whether what a method needs tells what a client put into the model under the weighted mean alone."""
+    return any(need.of_mean for need in needs)
+
+
+def on_mean(name: str, needs: frozenset[Need], aggregator: Aggregator) -> str:
+    """Why a method that rests on the mean cannot be used with another aggregator."""
+    need = min((need for need in needs if need.of_mean), key=lambda need: need.name)
+    return (
+        f"method '{name}' needs {need.value}, which tells what a client put into the model only where that is the "
+        f"weighted mean, and the aggregator is '{aggregator_name(aggregator)}'"
+    )
 
 
 def method_name(method: UnlearningMethod) -> str:

@@ -33,7 +33,7 @@ class Retrain:
         for record in train(federation, model, retained_schedule(history, forget)):
             model = record.after
             # Summed on the way: nothing else of these rounds is kept, and the next erasure needs it.
-            add_contributions(influences, record)
+            add_contributions(influences, record, federation.aggregator.is_mean)
         return Unlearned(
             model=model.clone(),
             guarantee=Guarantee("exact", "trained from the initial model on the retained clients alone"),

@@ -34,7 +34,7 @@ class Rollback:
         model, influences = history.global_model(first - 1), dict[ClientId, Vector]()
         for record in train(federation, model, retained_schedule(history, forget, after=first - 1)):
             model = record.after
-            add_contributions(influences, record)
+            add_contributions(influences, record, federation.aggregator.is_mean)
         statement = f"trained on the retained clients alone after round {first - 1}, the last before theirs"
         # From a later round on the sums are not all that is in the model, and an erasure by them would be wrong.
         anew = influences if first == 1 else {}

@@ -14,12 +14,18 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message
 
+from fedlethe.document import read_toml
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.flower.nodes.local import LocalNode
 from fedlethe.flower.nodes.messages import DESCRIBE, EVALUATE, STATISTICS, TRAIN
+from fedlethe.learners.training import train_run
 from fedlethe.runs.inspection import history_overview
-from fedlethe.runs.run_toml import opened_folder
-from tests.flower.app.reading import final, nodes, participation, sent
-from tests.flower.apps import HOSPITALS, App
+from fedlethe.runs.opening import opened_run
+from fedlethe.runs.run_toml import config_for, opened_folder
+from tests.flower.app.reading import erased, final, nodes, participation, sent
+from tests.flower.apps import CONFIG, HOSPITALS, App, app_in
 
 
 def test_a_server_that_died_in_a_round_goes_on_with_it(finished: App, app: App) -> None:
@@ -164,3 +170,14 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing_half_written(
     overview = history_overview(app.run, check=True, rebuild=None, out=None)
     assert overview.check is not None
     assert overview.check.rounds_rebuilt == 2
+
+
+def test_the_server_s_aggregator_gives_the_bytes_of_one_process(tmp_path: Path) -> None:
+    app = app_in(tmp_path, CONFIG + '[aggregator]\nname = "median"\n')
+    app.call()
+    app.call(mode="erase", erase="hospital-1")  # by retraining: the recommended way rests on the mean
+    train_run(config_for(read_toml(app.config)), tmp_path / "in process")
+    with opened_run(tmp_path / "in process") as run:
+        assert erase(run, order_erasure(run, ["hospital-1"], ErasurePlan())).method == "retrain"
+    assert final(app.run) == final(tmp_path / "in process")
+    assert erased(app.run) == erased(tmp_path / "in process")

@@ -111,3 +111,12 @@ def test_a_node_finds_a_model_and_data_from_outside_by_their_names() -> None:
     assert type(here.federation.network).__name__ == "Net"
     with pytest.raises(FedletheError, match="model 'no_such_lab:Net': there is no module 'no_such_lab'; install"):
         site({**document, "model": {"name": "no_such_lab:Net"}}, {"client-uid": "south"}, None)
+
+
+def test_a_node_needs_none_of_the_aggregator_s_code() -> None:
+    document: dict[str, Any] = {
+        "data": {"source": f"{__name__}:hospitals"},
+        "aggregator": {"name": "no_such_lab:Robust"},
+        "history": {"methods": ["rollback"]},
+    }
+    assert site(document, {"client-uid": "south"}, None).client == "south"

@@ -59,6 +59,7 @@ class FlowerRemote:
             fingerprints=fingerprints,
             server=self._server(config, layout, seed),
             strict=strict,
+            aggregator=config.learning.aggregator,
         )
 
     def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:

@@ -11,9 +11,11 @@ from flwr.app import Message, RecordDict
 from fedlethe.data.federated import Split, unknown_client
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import refusal
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
 from fedlethe.federation.simulated import SimulatedFederation
+from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.messages import (
     EVALUATE,
@@ -45,6 +47,7 @@ class FlowerFederation:
         server: Trains on the public images, where the server has such.
         strict: Stop where an update is missing or cannot be used. Methods need it: most of them would take a missing
             update for no change. The loop of `train` records the problem and goes on.
+        aggregator: See `Federation.aggregator`: the server's; nodes know nothing of it.
     """
 
     exchange: Exchange
@@ -56,6 +59,7 @@ class FlowerFederation:
     fingerprints: Mapping[ClientId, str] = field(default_factory=dict)
     server: SimulatedFederation | None = None
     strict: bool = True
+    aggregator: Aggregator = WEIGHTED_MEAN
 
     def train(
         self,

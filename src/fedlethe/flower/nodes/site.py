@@ -106,7 +106,9 @@ def site(document: Document, node: Mapping[str, object], asked_as: ClientId | No
 @lru_cache(maxsize=8)
 def _site(document: str, kind: str, name: str, own: bool) -> Site:
     """Read the images and build the network, once in a process."""
-    config = resolve(json.loads(document))
+    read = json.loads(document)
+    read.pop("aggregator", None)  # the server's alone: a hospital needs none of its code
+    config = resolve(read)
     if "weights" in config.model.__class__.__dataclass_fields__:  # type: ignore[attr-defined]
         # Each request brings the model, and the file of weights lies on the server.
         config = replace(config, model=replace(config.model, weights=None))  # type: ignore[type-var]  # the server's

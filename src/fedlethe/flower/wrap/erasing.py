@@ -24,8 +24,10 @@ from flwr.serverapp import Grid
 
 from fedlethe import unlearning
 from fedlethe.errors import FedletheError
+from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
+from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.recorded_folder import Recorded, known_identities, write_nodes
 from fedlethe.flower.nodes.roster import Roster
@@ -185,6 +187,11 @@ class NobodyTrains:
     def settings(self) -> LocalTraining:
         """See `Federation.settings`: unknown, so the defaults."""
         return LocalTraining()
+
+    @cached_property
+    def aggregator(self) -> Aggregator:
+        """See `Federation.aggregator`: what was recorded is read as the mean that it is recorded as."""
+        return WEIGHTED_MEAN
 
     def train(
         self,

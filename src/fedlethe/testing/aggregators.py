@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What every aggregator owes, checked on a handful of small models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from fedlethe.errors import FedletheError
+from fedlethe.federation.aggregate import shares
+from fedlethe.federation.aggregator import Aggregator, aggregated, aggregator_name, undeclared_aggregator
+from fedlethe.seeding import torch_generator
+from fedlethe.types import ClientId, Vector
+from fedlethe.vector import Layout
+
+SMALL = Layout({"norm.running_var": (2,), "weight": (3,)})
+"""The layout of the models that an aggregator is checked on: two running variances, and three weights."""
+
+
+def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) -> None:
+    """Check an aggregator as AGGREGATORS and `--aggregator` take it.
+
+    Formal guarantees:
+        What passes makes one finite float32 model, shape (P,), of the clients' models; writes to none of them; makes
+        the same bytes of the same models, whenever it is asked; and says of itself that it is the weighted mean only
+        where it is.
+
+    Args:
+        aggregator: It, with options.
+        counts: Of how many clients it makes a model. A round can be left with one, where the others are erased, are
+            not drawn or do not answer.
+
+    Raises:
+        FedletheError: It breaks one of these; one line names it and says what to do.
+
+    Example:
+        >>> from fedlethe.federation.aggregator import AGGREGATORS
+        >>> check_aggregator(AGGREGATORS["median"]())
+    """
+    name = f"aggregator '{aggregator_name(aggregator)}'"
+    if (problem := undeclared_aggregator(type(aggregator))) is not None:
+        raise FedletheError(f"{name}: {problem}")
+    for count in counts:
+        first, other = _models(count, 0), _models(count, 1)
+        before, held = first["client-0"] * 0.5, {client: model.clone() for client, model in first.items()}
+        made = _asked(aggregator, before, first)
+        if not all(torch.equal(first[client], model) for client, model in held.items()):
+            raise FedletheError(f"{name}: writes to the models that it is given; clone() them before")
+        _asked(aggregator, before, other)
+        if not torch.equal(made, _asked(aggregator, before, first)):
+            raise FedletheError(
+                f"{name}: makes another model of the same models the next time; draw nothing by chance and keep "
+                "nothing between rounds, or a retraining is none"
+            )
+
+
+def _models(count: int, seed: int) -> dict[ClientId, Vector]:
+    """Models of so many clients, shape (5,) each, all above 0, as running variances are."""
+    generator = torch_generator(seed, "check_aggregator", count)
+    return {f"client-{index}": torch.rand(SMALL.size, generator=generator) + 0.1 for index in range(count)}
+
+
+def _asked(aggregator: Aggregator, before: Vector, models: Mapping[ClientId, Vector]) -> Vector:
+    weights = shares({client: index + 1 for index, client in enumerate(models)})
+    return aggregated(aggregator, SMALL, before, models, weights)
