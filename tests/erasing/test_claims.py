@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import HistoryError
 from fedlethe.learners.training import train_run
+from fedlethe.requests.carry_out import carry_out
+from fedlethe.requests.request import open_request
 from fedlethe.runs.opening import opened_run
-from tests.requests.acting import document, trained
+from fedlethe.types import Guarantee
+from tests.requests.acting import CLOSED, KEY, document, images_of_patients, trained
 
 GONE = "hospital-1"
 RETRAIN = ErasurePlan(method="retrain", repair={"rounds": 0})
@@ -63,3 +67,37 @@ def test_the_claims_are_in_their_order() -> None:
     assert stronger("guaranteed", "evidence")
     assert not stronger("evidence", "evidence")
     assert list(CLAIMS) == ["exact", "guaranteed", "evidence"]
+
+
+@pytest.mark.parametrize(("learner", "most"), [({}, "exact"), ({"epsilon": 3.0}, "guaranteed")])
+def test_of_statistics_with_noise_exact_cannot_be_claimed_whatever_the_record_says(
+    learner: dict[str, float], most: str, tmp_path: Path
+) -> None:
+    run = trained(tmp_path / "run", {**CLOSED, "closed_form": {"dimension": 8, **learner}})
+    with opened_run(run) as opened:
+        made = erase(opened, order_erasure(opened, [GONE], ErasurePlan()))
+        assert made.guarantee is not None
+        assert made.guarantee.kind == most
+        forged = replace(made, guarantee=Guarantee("exact", "it is what they say"))
+        assert strongest(forged, opened.parts(made.id)) == most
+
+
+def test_without_a_patient_the_same_clients_are_drawn(tmp_path: Path) -> None:
+    """Retraining is exact where not everybody took part in every round: who does is not drawn among patients."""
+    data = {"source": "table", "path": str(images_of_patients(tmp_path / "images", 1)), "size": 16, "channels": 1}
+    tables = {"federation": {"rounds": 2, "participation": 0.5}, "local": {"epochs": 1}}
+    run = trained(tmp_path / "run", {"data": data, **tables})
+    with opened_run(run) as opened:
+        asked = open_request(opened, ["north"], ["north 3"], "withdrew", "the tests")
+        carried = carry_out(opened, asked.id, RETRAIN, KEY)
+        made = carried.erasure
+        assert made.guarantee is not None
+        assert (made.guarantee.kind, strongest(made, opened.parts(made.id))) == ("exact", "exact")
+        assert "drawn" not in made.guarantee.statement
+        model = opened.history.erased_model(made.id)
+    table = tmp_path / "images/table.csv"
+    lines = table.read_text().splitlines()
+    (tmp_path / "images/less.csv").write_text("\n".join(one for one in lines if ",north 3," not in one) + "\n")
+    data = {**data, "path": str(tmp_path / "images/less.csv")}
+    with opened_run(trained(tmp_path / "anew", {"data": data, **tables})) as anew:
+        assert torch.equal(model, anew.history.final())

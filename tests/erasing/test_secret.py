@@ -155,7 +155,29 @@ def test_the_certificate_and_the_requests_tell_both_chances_and_that_no_secret_i
     assert predicate["hiding"]["words"][0] == hidden.statement == carried.request.hiding[0]
     assert "blind, 2 of 4: 50.0 %" in hidden.statement
     assert predicate["secrets"]["left"] == []
-    assert "held none of them" in predicate["secrets"]["words"]
+    assert predicate["secrets"]["words"].startswith(
+        "Drawn from a secret of this erasure's own: noise. Who has it can draw the same again, and take the noise off. "
+        "When this was written, the folders of the run's keys held no such secret."
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "drawn"),
+    [
+        (ErasurePlan(method="influence", repair={"rounds": 1, "clients": 1}), "who repaired"),
+        (ErasurePlan(method="influence", decoys=1), "who was erased along with them"),
+        (ErasurePlan(method="influence"), None),
+    ],
+)
+def test_what_was_drawn_by_the_secret_is_told_and_nothing_else(plan: ErasurePlan, drawn: str | None, run: Path) -> None:
+    with opened_run(run) as opened:
+        made = erase(opened, order_erasure(opened, ["hospital-1"], plan))
+    carried = acting.erased(run, *made.forget, plan=ErasurePlan(result=made.id))
+    said = acting.predicate(acting.certified(carried)).get("secrets")
+    assert (said is None) == (drawn is None)
+    if said is not None:
+        words = f"Drawn from a secret of this erasure's own: {drawn}. Who has it can draw the same again. "
+        assert said["words"].startswith(words)
 
 
 def test_a_former_secret_stops_a_purge(run: Path, tmp_path: Path) -> None:

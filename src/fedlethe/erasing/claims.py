@@ -14,9 +14,11 @@ from typing import Literal, TypeAlias
 
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL
 from fedlethe.erasing.record import Erasure
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part, all_took_part
 from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
+from fedlethe.runs.run_toml import config_of
 from fedlethe.types import ClientId, Guarantee
 
 Claim: TypeAlias = Literal["exact", "guaranteed", "evidence"]
@@ -54,7 +56,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         return "evidence"  # the noise is made of models that held the erased clients
     if erasure.method == CLOSED_FORM:
         equal = erasure.found.get(RESIDUAL, math.inf) <= LIMIT
-        return "exact" if equal and not later else "guaranteed"
+        return "exact" if equal and not later and not _noisy(parts) else "guaranteed"
     whole = set(erasure.forget) - set(erasure.patients)
     first = first_round(parts, erasure.forget)
     untouched = first is None and not set(erasure.forget) & set().union(*(part.repaired() for part in parts))
@@ -62,7 +64,14 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
     if not (untouched or erasure.method in RETRAINS or (went_back and whole)):
         return "evidence"
-    return "guaranteed" if later or not all_took_part(parts) else "exact"
+    # Who takes part is drawn among clients: without some patients of theirs the same are drawn.
+    return "guaranteed" if later or (whole and not all_took_part(parts)) else "exact"
+
+
+def _noisy(parts: Sequence[Part]) -> bool:
+    """Whether clients sent statistics with noise, which a training anew would draw again."""
+    folders = (part.history.path for part in parts if isinstance(part.history, RunFolder))
+    return any(config_of(path).learning.noisy for path in folders)
 
 
 def first_round(parts: Sequence[Part], clients: Sequence[ClientId]) -> int | None:

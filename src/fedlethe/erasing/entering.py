@@ -86,8 +86,8 @@ def _record(
     run: OpenRun, id: str, request: ErasureOrder, carried: Unentered, patients: Mapping[ClientId, tuple[str, ...]]
 ) -> Erasure:
     """The record of an erasure; its patients by what stands for them."""
-    everybody = all_took_part(run.parts(request.after))
-    whole = set(request.forget) - set(request.patients)
+    whole = set(request.forget) - set(patients)
+    everybody = not whole or all_took_part(run.parts(request.after))
     return Erasure(
         run=run.path,
         id=id,
@@ -148,7 +148,7 @@ def certain(
     them; but no retraining makes them, so 'exact' does not outlast them. Noise in the directions in which candidates
     differ is made of models that held the erased clients: nothing is certain then. And where not everybody took part
     in every round, the rounds are those that were drawn with the erased clients among who could be drawn; a training
-    without them would draw others.
+    without them would draw others. Of patients that is not so: their clients stay among who could be drawn.
     """
     if hidden is not None and hidden.by in SPANNED:
         return None
@@ -158,7 +158,7 @@ def certain(
         guarantee = Guarantee("guaranteed", f"{guarantee.statement}, {drawn} draws others")
     if guarantee is None or guarantee.kind != "exact" or not later:
         return guarantee
-    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased clients' images: no longer a retraining"
+    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased images: no longer a retraining"
     return Guarantee("guaranteed", made)
 
 

@@ -62,14 +62,14 @@ def destroy_spent(history: RunFolder) -> None:
         FedletheError: A file cannot be removed.
     """
     keys = history.store.keys
-    there = {path.name for path in keys.files.files(MASKS)}
+    there = {path.name for path in left_over(history)}
     gone = keys.destroyed().get(MASKS, [])
     keys.destroy(MASKS, [id for id in gone if any(id in name for name in there)])
 
 
 def left_over(history: RunFolder) -> list[Path]:
-    """The secrets whose files are there."""
-    return history.store.keys.files.files(MASKS)
+    """The secrets whose files are there, in any of the folders that hold keys of the run."""
+    return [path for place in history.store.keys.places for path in place.files(MASKS)]
 
 
 def demand_no_former(run: Path) -> None:

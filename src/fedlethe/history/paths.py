@@ -38,7 +38,7 @@ class Kind(Enum):
 
     STATISTICS = "statistics"
     SUMS = "sums of all clients' statistics"
-    FEATURES = "features that the statistics are of"
+    FEATURES = "which features the statistics are of"
     CHOSEN = "choices that were made by the sums"
 
     MODEL = "model of an erasure"

@@ -163,15 +163,23 @@ def node_facts(history: RunFolder, id: str) -> dict[str, Any]:
 
 
 def _secrets(history: RunFolder, erasure: Erasure) -> dict[str, Any]:
-    """Whether what the noise was drawn from is gone, as it was looked up now; nothing where none was drawn."""
-    if not erasure.hiding:
+    """Whether what was drawn by a secret can be drawn again, as it was looked up now; nothing where nothing was."""
+    asked, stages = json.loads(erasure.request), {stage.name for stage in erasure.stages}
+    noise = "masked" in stages
+    drawn = [
+        *(["noise"] if noise else []),
+        *(["who was erased along with them"] if asked.get("decoys") else []),
+        *(["who repaired"] if asked["repair"].get("clients") is not None and asked["repair"]["rounds"] else []),
+    ]
+    if not drawn:
         return {}
     # Files are looked for, rather than the ledger asked: what it says was destroyed can have been put back.
-    left, folder = [path.name for path in left_over(history)], history.store.keys.files.folder
+    left = [path.name for path in left_over(history)]
     words = (
-        "Noise, and who repairs, were drawn from a secret of this erasure's own; who has it can take the noise off. "
-        f"When this was written {folder} held {'none of them' if not left else ', '.join(left)}. Copies that somebody "
-        "made of that file while the erasure was under way cannot be known."
+        f"Drawn from a secret of this erasure's own: {', '.join(drawn)}. Who has it can draw the same again"
+        f"{', and take the noise off' if noise else ''}. When this was written, the folders of the run's keys held "
+        f"{', '.join(left) if left else 'no such secret'}. Copies that somebody made of that file while the erasure "
+        "was under way cannot be known."
     )
     return {"secrets": {"left": left, "words": words}}
 
