@@ -11,7 +11,7 @@ import pytest
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import Artefact
-from fedlethe.requests.remaining import remaining
+from fedlethe.requests.remaining import what_remains
 from fedlethe.runs.run_toml import opened_folder
 from tests.requests.acting import CLOSED, EXACT, GONE, PLAIN, certified, document, erased, predicate, trained
 
@@ -56,7 +56,7 @@ def test_statistics_stay_and_are_said_to(tmp_path: Path, closed_form_run: Path) 
 def test_global_models_from_before_the_erased_came_are_named(run: Path) -> None:
     with opened_folder(run) as (_, history):
         models = [one for one in history.ledger.artefacts().values() if one.kind == "global checkpoint"]
-        said = remaining(history, models, history.ledger.head().seq, None, None)
+        said = what_remains(history, models, history.ledger.head().seq, None, None)
     assert said[:2] == [
         "the initial model",
         "the global models of rounds 1, 2, which none of them had taken part in yet",
@@ -71,4 +71,4 @@ def test_no_file_is_passed_over(kind: str, small: Path) -> None:
 
 
 def _without(history: RunFolder, *files: Artefact) -> list[str]:
-    return remaining(history, files, history.ledger.head().seq, None, None)
+    return what_remains(history, files, history.ledger.head().seq, None, None)

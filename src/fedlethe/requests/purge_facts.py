@@ -17,7 +17,7 @@ from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import pages, stray_keys, strays
 from fedlethe.requests.purge_record import abroad, because_of, folders_of
 from fedlethe.requests.rebased import whose_are_rebased
-from fedlethe.requests.remaining import base_at, remaining
+from fedlethe.requests.remaining import base_at, what_remains
 from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, SignedPurge, held_until
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import OpenRun
@@ -95,9 +95,9 @@ def _going(run: OpenRun, request: ErasureRequest) -> Iterator[SignedFolder]:
         stays = (held for path, held in folder.ledger.artefacts().items() if path not in going)
         seq = folder.ledger.head().seq
         if folder is run.history:
-            said = remaining(folder, stays, seq, request.erasure, request.erasure, coming)
+            said = what_remains(folder, stays, seq, request.erasure, request.erasure, coming)
         else:
-            said = remaining(folder, stays, seq, None, base_at(folder, seq))
+            said = what_remains(folder, stays, seq, None, base_at(folder, seq))
         yield SignedFolder(folder.ledger.run_id, going, {"remains": said})
 
 
@@ -150,7 +150,7 @@ def purged_folder(
     because = because_of(purge.body["request"])
     files = {path: gone.artefact.sha256 for path, gone in folder.ledger.tombstones().items() if gone.because == because}
     stays = folder.ledger.artefacts_at(seq).values()
-    said = remaining(folder, stays, seq, erasure, base_at(folder, seq))
+    said = what_remains(folder, stays, seq, erasure, base_at(folder, seq))
     return SignedFolder(folder.ledger.run_id, files, {**_keys_of(folder, clients, purge, seq), "remains": said})
 
 

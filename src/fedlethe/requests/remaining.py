@@ -14,7 +14,7 @@ from fedlethe.types import ClientId
 HOLDS_NOTHING = "which holds nothing of them by the record of how it was made"
 
 
-def remaining(
+def what_remains(
     history: RunFolder,
     held: Iterable[Artefact],
     seq: int,
