@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from torch import nn
 
 from fedlethe.config import resolve
+from fedlethe.data import holdings
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.federation import evaluation
@@ -26,11 +27,15 @@ from fedlethe.history.request_log import requests_of
 from fedlethe.learners import averaging
 from fedlethe.learners.training import train_run
 from fedlethe.models import MODELS
+from fedlethe.plots import accuracy_curves
+from fedlethe.plots.metric_lines import METRIC_HEADER, metric_rows
+from fedlethe.plots.style import Plot
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import open_request
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
+from fedlethe.types import Stage
 from tests.requests.acting import KEY
 from tests.requests.faults import GROWS, Disk, failing, reaches_sqlite
 
@@ -103,14 +108,43 @@ STEPS: dict[str, Callable[[Path], None]] = {
 }
 
 
+class Undrawn:
+    """A figure that takes no time: its files are written, and hold nothing that was drawn."""
+
+    axes: tuple[Any, ...] = ()
+
+    def findobj(self, kind: Any) -> list[Any]:
+        """It has no texts."""
+        return []
+
+    def draw_without_rendering(self) -> None:
+        """Nothing to lay out."""
+
+    def set_layout_engine(self, engine: Any) -> None:
+        """Nothing to lay out."""
+
+    def get_tightbbox(self) -> Bbox:
+        """Some size."""
+        return Bbox.unit()
+
+    def savefig(self, place: Path, **options: Any) -> None:
+        """A file."""
+        Path(place).write_bytes(b"a picture")
+
+
+def _stages(stages: Sequence[Stage], forget: Sequence[str]) -> Plot:
+    rows = [(stage.name, *row) for stage in stages for row in metric_rows(stage.evaluation)]
+    return Plot("stages", "", "", Undrawn(), ("stage", *METRIC_HEADER), rows)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _light() -> Iterator[None]:
-    """A tiny model, and no time for what is worked out or drawn; what is written, and where to, is as it is."""
+    """A tiny model, and no time for what is worked out, drawn or asked; what is written, and where to, is as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "_auc", lambda *_: 0.5)
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")
-        patch.setattr(Figure, "draw_without_rendering", lambda _: None)
-        patch.setattr(Figure, "savefig", lambda _, place, **__: Path(place).write_bytes(b"a picture"))
+        patch.setattr(accuracy_curves, "erasure_stages", _stages)
+        patch.setattr(holdings, "_open_elsewhere", dict)  # which other processes have a file of the cache open
         yield
 
 

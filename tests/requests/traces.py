@@ -18,6 +18,9 @@ DISTINCT = 12
 """Windows of fewer different bytes than this say nothing: zeros, or a number or two again and again, are anybody's."""
 
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
+BITS = 24
+"""Of a hash, by which it is looked for at first."""
+
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -46,12 +49,15 @@ class Needles:
     def __init__(self, traces: Mapping[str, bytes]) -> None:
         self.traces = traces
         self.hashes = np.sort(np.concatenate([hashes(content) for content in traces.values()]))
+        self.beginnings = np.zeros(1 << BITS, bool)  # most windows of a file end here: a search among all takes longer
+        self.beginnings[self.hashes >> np.uint64(64 - BITS)] = True
 
     def in_(self, content: bytes) -> str | None:
         """Which trace has a window in the content that says something; None if none has."""
         mine = hashes(content)
-        places = np.minimum(np.searchsorted(self.hashes, mine), len(self.hashes) - 1)
-        for place in np.flatnonzero(self.hashes[places] == mine).tolist():
+        perhaps = np.flatnonzero(self.beginnings[mine >> np.uint64(64 - BITS)])
+        places = np.minimum(np.searchsorted(self.hashes, mine[perhaps]), len(self.hashes) - 1)
+        for place in perhaps[self.hashes[places] == mine[perhaps]].tolist():
             window = content[place : place + WINDOW]
             if len(set(window)) < DISTINCT:
                 continue
