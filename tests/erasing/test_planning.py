@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from fedlethe.erasing.plan import ErasurePlan
@@ -36,3 +39,13 @@ def test_a_networks_patients_are_erased_by_a_request(run: OpenRun) -> None:
 def test_more_decoys_than_there_are_others_are_refused(run: OpenRun) -> None:
     with pytest.raises(RequestError, match="3 other clients are there, and one must be left"):
         order_erasure(run, ["hospital-1"], ErasurePlan(method="influence", decoys=3))
+
+
+@pytest.mark.parametrize("given", [{"references": 5}, {"keep_for": 3}, {"result": "0001"}])
+def test_what_belongs_to_a_request_is_not_passed_over_without_one(given: dict[str, Any], run: OpenRun) -> None:
+    plan = replace(PLAN, **given)
+    words = f"{next(iter(given))}: belongs to an erasure request"
+    with pytest.raises(ConfigError, match=words):
+        order_erasure(run, ["hospital-1"], plan)
+    with pytest.raises(ConfigError, match=words):
+        order_for_nobody(run, plan)

@@ -6,7 +6,7 @@ from pathlib import Path
 from fedlethe.config import resolve
 from fedlethe.history.request_log import find
 from fedlethe.learners.training import train_run
-from fedlethe.requests.purge_record import abroad, because_of, folders_of, is_purged
+from fedlethe.requests.purge_record import WithoutRequest, abroad, because_of, folders_of, is_purged
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import GONE, OTHER, PLAIN, document, erased
 
@@ -28,3 +28,8 @@ def test_a_purge_is_on_record_in_every_run_that_led_here_under_a_name_of_its_own
         assert (is_purged(own, asked.id), is_purged(own, name), is_purged(earlier, name)) == (True, False, True)
         because = {gone.because for gone in earlier.ledger.tombstones().values()}
         assert {because_of("R0001"), because_of(name)} <= because
+
+
+def test_a_purge_without_a_request_is_named_by_its_erasure() -> None:
+    gone = WithoutRequest(erasure="0001", clients=("north",))
+    assert (gone.id, dict(gone.patients)) == ("erasure-0001", {})

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fedlethe.erasing.decoys import with_decoys
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import names_of
-from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.plan import OF_ACT, ErasurePlan
 from fedlethe.erasing.record import Erasure, erasures
 from fedlethe.errors import ConfigError
 from fedlethe.learners.which import learner_of
@@ -17,8 +17,17 @@ from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
 
+def _demand_no_act(plan: ErasurePlan) -> None:
+    """Refuse what belongs to an erasure request where there is none: nothing is ignored in silence."""
+    if given := [name for name in OF_ACT if getattr(plan, name)]:
+        raise ConfigError(
+            f"{', '.join(given)}: belongs to an erasure request; carry one out by this plan, or leave it out"
+        )
+
+
 def order_for_nobody(run: OpenRun, plan: ErasurePlan) -> ErasureOrder:
     """An order that names nobody yet, for studies that erase one client after the other (see `order_erasure`)."""
+    _demand_no_act(plan)
     return order_for(run.config, (), _from_here(run, plan))
 
 
@@ -31,12 +40,13 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         plan: How; where it has decoys, they are drawn by the erasure's secret and erased along with the clients.
 
     Raises:
-        FedletheError: A name is unknown, a value out of range, or a network's patients are to be erased without a
-            request.
+        FedletheError: A name is unknown, a value out of range, the plan has what belongs to a request, or a network's
+            patients are to be erased without one.
     """
     if learner_of(run.config).by_steps and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
+    _demand_no_act(plan)
     plan = _from_here(run, plan)
     before = [one.forget for one in erasures(run.history) if plan.decoys and one.decoyed and one.after == plan.after]
     order = order_for(run.config, clients, plan)

@@ -19,10 +19,10 @@ from fedlethe.erasing.secret import MASKS
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
-from fedlethe.history.request_log import ErasureRequest, requests_of
+from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
-from fedlethe.requests.purge_record import folders_of
+from fedlethe.requests.purge_record import Departure, folders_of
 from fedlethe.runs.lineage import held_by, models_holding
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
@@ -52,7 +52,7 @@ class Condemned:
     keys: Mapping[ClientId, tuple[str, ...]]
 
 
-def condemned(run: OpenRun, request: ErasureRequest, base: str) -> list[Condemned]:
+def condemned(run: OpenRun, request: Departure, base: str) -> list[Condemned]:
     """What the purge of a request takes, from the run itself first, then from those that it began from.
 
     Args:
@@ -67,7 +67,7 @@ def condemned(run: OpenRun, request: ErasureRequest, base: str) -> list[Condemne
     return found[::-1]
 
 
-def condemned_in(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, base: str | None) -> Condemned:
+def condemned_in(folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None) -> Condemned:
     """What the purge of a request takes from one run folder.
 
     Args:
@@ -79,7 +79,7 @@ def condemned_in(folder: RunFolder, before: Sequence[Part], request: ErasureRequ
     return Condemned(folder, tuple(_files(folder, before, request, base)), _keys(folder, request, base is not None))
 
 
-def _files(folder: RunFolder, before: Sequence[Part], request: ErasureRequest, base: str | None) -> Iterator[Artefact]:
+def _files(folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None) -> Iterator[Artefact]:
     gone = frozenset(request.clients)
     holding = models_holding(folder, before, gone)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
@@ -124,20 +124,20 @@ def _made_without(folder: RunFolder, gone: frozenset[ClientId], base: str | None
     return frozenset(id for id, facts in records.items() if gone <= set(facts["forget"]) and id != base)
 
 
-def _revised(request: ErasureRequest) -> set[str]:
+def _revised(request: Departure) -> set[str]:
     """Names of the statistics that clients which were erased in part have had since: the model is summed of them."""
     if request.erasure is None:
         return set()
     return {of_erasure(request.erasure, Kind.REVISED_STATISTICS, client) for client in request.patients}
 
 
-def _on_hold(folder: RunFolder, request: ErasureRequest | None) -> set[ClientId]:
+def _on_hold(folder: RunFolder, request: Departure | None) -> set[ClientId]:
     """Clients whose own purge is still to come: their files wait for it; `request` is the folder's own, if any."""
     others = [other for other in requests_of(folder.ledger).values() if request is None or other.id != request.id]
     return {client for other in others if other.held_until is not None for client in other.clients}
 
 
-def _keys(folder: RunFolder, request: ErasureRequest, own: bool) -> dict[ClientId, tuple[str, ...]]:
+def _keys(folder: RunFolder, request: Departure, own: bool) -> dict[ClientId, tuple[str, ...]]:
     """The keys that go: the clients', and those that sealed the secrets of masks, which are nobody's."""
     living = {client: folder.store.keys.living(client) for client in (*request.clients, MASKS)}
     # Who stays in part has a new key since the erasure, which seals what came of it.

@@ -32,7 +32,7 @@ from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
 from fedlethe.requests.purge_checks import demand_whole
-from fedlethe.requests.purge_record import abroad, because_of, folders_of, is_purged
+from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, folders_of, is_purged
 from fedlethe.requests.rebased import rebased_influences
 from fedlethe.runs.images_erased import erased_images
 from fedlethe.runs.past import part_of
@@ -104,16 +104,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
         base: The erasure; it is in the ledger.
         flower_run: See `copies.reach`.
     """
-    request = ErasureRequest(
-        id=f"erasure-{base}",
-        opened="",
-        clients=tuple(clients),
-        reason="",
-        by="",
-        legal_ground="",
-        deadline="",
-        erasure=base,
-    )
+    request = WithoutRequest(erasure=base, clients=tuple(clients))
     if not is_purged(history, request.id):
         target = condemned_in(history, (), request, base)
         demand_whole(target)
@@ -124,7 +115,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
 
 
 def _condemn(
-    target: Condemned, request: ErasureRequest, name: str, base: str | None, images: ErasedImages, made: list[Artefact]
+    target: Condemned, request: Departure, name: str, base: str | None, images: ErasedImages, made: list[Artefact]
 ) -> None:
     """Tell the ledger all at once: what was made, what is removed and destroyed, and by which purge."""
     store = target.folder.store

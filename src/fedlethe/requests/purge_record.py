@@ -3,9 +3,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.runs.run import OpenRun
+from fedlethe.types import ClientId
+
+
+class Departure(Protocol):
+    """Whose traces a purge takes: an erasure request, or `WithoutRequest` where an app of one's own keeps none."""
+
+    @property
+    def id(self) -> str:
+        """Names the purge, and the files that it writes."""
+        ...
+
+    @property
+    def clients(self) -> tuple[ClientId, ...]:
+        """Who was erased, whole or in part."""
+        ...
+
+    @property
+    def patients(self) -> Mapping[ClientId, tuple[str, ...]]:
+        """Of those in part, what stands for their patients."""
+        ...
+
+    @property
+    def erasure(self) -> str | None:
+        """The erasure that carried it out."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WithoutRequest:
+    """A purge of which the ledger holds no request; see `Departure`."""
+
+    erasure: str
+    clients: tuple[ClientId, ...]
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """See `Departure.id`."""
+        return f"erasure-{self.erasure}"
 
 
 def folders_of(run: OpenRun) -> list[RunFolder]:

@@ -10,13 +10,13 @@ from fedlethe.erasing.claims import first_round
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, of_erasure
-from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.succession import Part, Succession
 from fedlethe.later import torch
+from fedlethe.requests.purge_record import Departure
 from fedlethe.types import ClientId, Need, Vector
 
 
-def rebased_influences(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> list[Artefact]:
+def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> list[Artefact]:
     """Write each retained client's influence, rebased; the caller enters the files in the ledger.
 
     Args:
@@ -36,9 +36,7 @@ def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Erasu
     ]
 
 
-def whose_are_rebased(
-    history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str
-) -> tuple[ClientId, ...]:
+def whose_are_rebased(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> tuple[ClientId, ...]:
     """Whose influences are kept and fit the erasure's model; nobody's where none are. See `rebased_influences`."""
     # What came before a training anew is in none of the influences since.
     first = max((index for index, part in enumerate(parts) if part.anew), default=0)
@@ -48,7 +46,7 @@ def whose_are_rebased(
     return Succession(parts, history.erased_model(base)).clients
 
 
-def _of_another_training(history: RunFolder, parts: Sequence[Part], request: ErasureRequest, base: str) -> bool:
+def _of_another_training(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> bool:
     """Whether the influences that are kept are of a training with the erased, and something is certain of the model.
 
     They would bring back what the others' updates took up from the erased, into a model that never held it.

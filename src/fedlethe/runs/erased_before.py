@@ -26,14 +26,12 @@ class ErasedBefore:
         patients: Of clients erased in part: the same, with what stands for each patient there.
         returned: Client that was taken back under another name, to the erased clients whose images it brought.
         prints: The fingerprints that were kept.
-        not_checked: What cannot be looked for, in words.
     """
 
     clients: dict[ClientId, str] = field(default_factory=dict)
     patients: dict[ClientId, list[tuple[RunFolder, frozenset[str], str]]] = field(default_factory=dict)
     returned: dict[ClientId, frozenset[ClientId]] = field(default_factory=dict)
     prints: list[Prints] = field(default_factory=list)
-    not_checked: list[str] = field(default_factory=list)
 
     @classmethod
     def before(cls, parts: Sequence[Part]) -> ErasedBefore:

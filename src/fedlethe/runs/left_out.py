@@ -85,7 +85,7 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
 
 def _usable(erased: ErasedBefore, shape: tuple[int, ...]) -> tuple[list[Prints], list[str]]:
     """The fingerprints that images of this shape can be held against, and why others cannot be."""
-    usable, problems = [], list(erased.not_checked)
+    usable, problems = list[Prints](), list[str]()
     covered: set[ClientId] = set()
     for one in erased.prints:
         # Prints of clients who were all taken back are not compared: their images may come in again.
