@@ -128,9 +128,9 @@ class FromOutside(Protocol):
 
 
 def options_of(value: Any) -> dict[str, Any]:
-    """The options of a model, data source or feature map as TOML has them, wherever it comes from."""
+    """The options of a model, data source, feature map or aggregator as TOML has them, wherever it comes from."""
     if getattr(value, "is_given", False):
-        return {}  # it was handed over from Python: nothing of it can be written into a file
+        return dict(getattr(value, "options", {}))  # handed over from Python: little of it can be written into a file
     return dict(value.outside.options) if isinstance(value, FromOutside) else plain(value)
 
 

@@ -17,9 +17,10 @@ from fedlethe.data.federated import Source
 from fedlethe.data.given import GivenSource
 from fedlethe.data.outside import OutsideSource
 from fedlethe.deferred import FromOutside, Outside, options_of
-from fedlethe.document import Document, construct, entry
+from fedlethe.document import Document, check_names, checked, construct, entry
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, OutsideAggregator
+from fedlethe.federation.given_aggregator import GivenAggregator
 from fedlethe.files import sha256_of
 from fedlethe.models import MODELS, Model, OutsideModel
 from fedlethe.models.given import GivenModel
@@ -77,6 +78,9 @@ def aggregator_of(name: str, options: Mapping[str, Any], recorded: Document | No
         options: As its table has them.
         recorded: A run's [run.outside]: its code is then looked up when it is used.
     """
+    if name == GIVEN:
+        check_names("option", options, ("is_mean",), "aggregator 'given'")
+        return GivenAggregator(is_mean=checked(bool, options.get("is_mean", False), "aggregator 'given': is_mean"))
     if (kind := _own(AGGREGATORS, name, recorded is not None)) is not None:
         return construct(kind, options, f"aggregator '{name}'")
     outside: Outside[Aggregator] = Outside(registry=AGGREGATORS, name=name, options=options)

@@ -21,6 +21,7 @@ from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
     from fedlethe.config import RunConfig
+    from fedlethe.federation.aggregator import Aggregator
     from fedlethe.later import nn
     from fedlethe.models.given import Loss
     from fedlethe.public_run import Run
@@ -41,6 +42,7 @@ def train(
     rounds: int | None = None,
     seed: int | None = None,
     loss: Loss | None = None,
+    aggregator: Aggregator | str | Mapping[str, Any] | None = None,
     config: Document | Path | str | None = None,
     after: Path | str | None = None,
     take_back: Sequence[ClientId] = (),
@@ -59,6 +61,8 @@ def train(
         rounds: How many; 15 if nothing says otherwise.
         seed: All randomness is derived from it.
         loss: From outputs (b, classes) and labels (b,) to a scalar; None for cross-entropy.
+        aggregator: Makes a round's model of the clients': an instance, or a name, alone or with options, as of `model`
+            (here a row of AGGREGATORS). None for the configuration's, which is the mean if it names none.
         config: A TOML file, or what it would hold, under all that is given here.
         after: The folder of an erasure, RUN/erasures/0001, from whose model training begins.
         take_back: Clients that were erased before and take part again.
@@ -83,15 +87,11 @@ def train(
     from fedlethe.learners.training import train_run
     from fedlethe.public_run import Run
 
-    given = given_parts(_unnamed(model, "name"), _unnamed(data, "source"), loss)
-    document = layered(_read(config), tables, _layers(model, data, rounds, seed))
-    trained = train_run(
-        _resolved(document, given, Path(out)),
-        Path(out),
-        after=None if after is None else Path(after),
-        take_back=take_back,
-    )
-    return Run(Path(out), given, trained)
+    named, own = _aggregator(aggregator)
+    given = given_parts(_unnamed(model, "name"), _unnamed(data, "source"), loss, own)
+    document = layered(_read(config), tables, _layers(model, data, rounds, seed), named)
+    resolved, begun = _resolved(document, given, Path(out)), None if after is None else Path(after)
+    return Run(Path(out), given, train_run(resolved, Path(out), after=begun, take_back=take_back))
 
 
 def _resolved(document: Document, given: Given, out: Path) -> RunConfig:
@@ -118,7 +118,11 @@ def _layers(model: Any, data: Any, rounds: int | None, seed: int | None) -> Docu
 
 
 def open_run(
-    path: Path | str, model: nn.Module | None = None, data: Data | None = None, loss: Loss | None = None
+    path: Path | str,
+    model: nn.Module | None = None,
+    data: Data | None = None,
+    loss: Loss | None = None,
+    aggregator: Aggregator | None = None,
 ) -> Run:
     """A run that was trained before.
 
@@ -127,6 +131,7 @@ def open_run(
         model: The network, where the run was trained on one that has no name; its weights do not matter.
         data: Client to its data, where these have no name.
         loss: As it was given to `train`.
+        aggregator: As it was given to `train`, where its class has no import path.
 
     Raises:
         FedletheError: The folder is no run.
@@ -142,7 +147,7 @@ def open_run(
     from fedlethe.runs.run_toml import read_run_document
 
     read_run_document(Path(path))
-    return Run(Path(path), given_parts(model, data, loss))
+    return Run(Path(path), given_parts(model, data, loss, aggregator))
 
 
 def compare(
@@ -231,14 +236,28 @@ def _unnamed(part: Any, key: str) -> Any:
     return None if _table(part, key) else part
 
 
-def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
+def _aggregator(part: Any) -> tuple[Document, Any]:
+    """The table that names an aggregator, and the aggregator itself where no table could make it again."""
+    from fedlethe.federation.given_aggregator import GivenAggregator, table_of
+    from fedlethe.plugins import GIVEN
+
+    own = None
+    if part is not None and (table := _table(part, "name")) is None:
+        given = GivenAggregator.of(part)
+        if (table := table_of(part)) is None:
+            table, own = {"name": GIVEN, **given.options}, part
+    return ({} if part is None else {"aggregator": table}), own
+
+
+def given_parts(model: Any, data: Any, loss: Loss | None, aggregator: Any = None) -> Given:
     """What was handed over from Python, for a run's configuration to find.
 
     Raises:
-        ConfigError: It is no network, or no loss.
+        ConfigError: It is no network, no loss or no aggregator.
         DataError: The data cannot be used.
     """
     from fedlethe.data.given import GivenSource, of_clients
+    from fedlethe.federation.given_aggregator import GivenAggregator
     from fedlethe.models.given import GivenModel
     from fedlethe.runs.opening import Given
 
@@ -246,4 +265,5 @@ def given_parts(model: Any, data: Any, loss: Loss | None) -> Given:
         raise ConfigError("loss: goes with a torch.nn.Module; a model with a name is trained on cross-entropy")
     network = None if model is None else GivenModel.of(model, loss)
     source = None if data is None else GivenSource(images=of_clients(data))
-    return Given(model=network, source=source)
+    own = None if aggregator is None else GivenAggregator.of(aggregator)
+    return Given(model=network, source=source, aggregator=own)

@@ -133,6 +133,9 @@ def aggregator_name(aggregator: Aggregator) -> str:
     """What an aggregator is called in messages: its name in the configuration, its row, or its import path."""
     if isinstance(aggregator, OutsideAggregator):
         return aggregator.outside.name
+    given: Any = aggregator
+    if getattr(given, "is_given", False):
+        return str(given.name)
     path = path_of(type(aggregator))
     return next((name for name, row in AGGREGATORS.rows.items() if row == path), path)
 

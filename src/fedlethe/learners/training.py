@@ -19,11 +19,10 @@ from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
 from fedlethe.learners.which import learner_of
-from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.past import begun_after, begun_parts, earlier
-from fedlethe.runs.preparing import prepare, run_document
+from fedlethe.runs.preparing import demand_given, prepare, run_document
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
 from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text, without_unused
@@ -128,9 +127,7 @@ def train_prepared(
         learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
         _demand_same(out, held, document)
-        if isinstance(config.model, GivenModel):
-            shape, classes = prepared.data.image_shape, len(prepared.data.classes)
-            config.model.demand(held["run"].get(GIVEN, {}), shape, classes, str(out))
+        demand_given(prepared, held["run"], str(out))
     else:
         files.write_text(out / "run.toml", toml_text(document))
     with opened_folder(out, create=True) as (_, history), history.locked():

@@ -82,7 +82,7 @@ class GivenModel:
         code = sorted(_code(kind) for kind in kinds if not kind.__module__.startswith("torch."))
         facts = {
             "network": _digest(repr(self.network), *code),
-            "loss": "" if self.loss is None else _digest(_code(self.loss)),
+            "loss": "" if self.loss is None else digest_of(self.loss),
             "network_answers": _asked(partial(_answers, self.network, shape)),
         }
         return facts if self.loss is None else {**facts, "loss_answers": _asked(partial(_judged, self.loss, classes))}
@@ -116,6 +116,11 @@ class GivenModel:
         if self.network is None:
             raise ConfigError(f"the run's network was {IN_PYTHON}")
         return copy.deepcopy(self.network)
+
+
+def digest_of(thing: object) -> str:
+    """Names a thing that was handed over by its class's code and by how it prints."""
+    return _digest(_code(thing))
 
 
 def _code(thing: object) -> str:

@@ -22,6 +22,9 @@ IN_PROCESS = "in one process: the clients are parts of the data on one machine"
 """The same where they were not; `_divided` says by what."""
 
 
+CODE = "by how it prints and by its source, as far as Python finds that"
+
+
 def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[str, Any]:
     """What is said of a run, plain JSON values.
 
@@ -35,7 +38,7 @@ def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[st
         "seed": config.seed,
         "division_seed": config.division_seed,
         "model": known_again(facts.get(GIVEN, {})) if config.model_name == GIVEN else config.model_name,
-        **({"aggregator": name} if (name := config.learning.aggregator_name) else {}),
+        **({"aggregator": _aggregator(name)} if (name := config.learning.aggregator_name) else {}),
         "rounds": history.rounds,
         "data": {
             "source": config.source_name,
@@ -76,8 +79,14 @@ def known_again(given: Mapping[str, str]) -> str:
     return f"{network}; {loss}; not by all that they can do"
 
 
+def _aggregator(name: str) -> str:
+    """An aggregator by its name, or how one that was handed over is known again."""
+    if name != GIVEN:
+        return name
+    return f"handed over by a Python program; known again {CODE}; not by all that it can do"
+
+
 def _by(given: Mapping[str, str], part: str) -> str:
-    code = "by how it prints and by its source, as far as Python finds that"
     if given.get(f"{part}_answers"):
-        return f"{code}, and by its answers to a few fixed questions"
-    return f"{code}, alone: it gave no answers to fixed questions"
+        return f"{CODE}, and by its answers to a few fixed questions"
+    return f"{CODE}, alone: it gave no answers to fixed questions"

@@ -11,11 +11,12 @@ from pathlib import Path
 from fedlethe.config import RunConfig
 from fedlethe.data.given import GivenSource
 from fedlethe.errors import ConfigError, HistoryError
+from fedlethe.federation.given_aggregator import GivenAggregator
 from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.images_erased import all_retained, erased_images
 from fedlethe.runs.past import earlier
-from fedlethe.runs.preparing import prepare, prepare_with
+from fedlethe.runs.preparing import demand_given, prepare, prepare_with
 from fedlethe.runs.remote import REMOTE, OutOfReach, Remote, remote_data
 from fedlethe.runs.run import OpenRun
 from fedlethe.runs.run_toml import opened_folder, read_run_document
@@ -28,10 +29,12 @@ class Given:
     Attributes:
         model: The network, and the loss; None where the run's model has a name.
         source: The data; None where their source has a name.
+        aggregator: The aggregator; None where it has a name.
     """
 
     model: GivenModel | None = None
     source: GivenSource | None = None
+    aggregator: GivenAggregator | None = None
 
     def put_into(self, config: RunConfig) -> RunConfig:
         """The configuration with what was given in its places.
@@ -39,10 +42,17 @@ class Given:
         Raises:
             ConfigError: A part that was given has a name there.
         """
-        for what, given, name in (("model", self.model, config.model_name), ("data", self.source, config.source_name)):
+        learning = config.learning
+        for what, given, name in (
+            ("model", self.model, config.model_name),
+            ("data", self.source, config.source_name),
+            ("aggregator", self.aggregator, learning.aggregator_name or learning.name),
+        ):
             if given is not None and name != GIVEN:
                 raise ConfigError(f"{what}: the run knows it by its name, '{name}'; leave it out")
-        return replace(config, model=self.model or config.model, source=self.source or config.source)
+        if self.aggregator is not None:  # the learner has one, or its name were not 'given'
+            learning = replace(learning, aggregator=self.aggregator)  # type: ignore[arg-type]
+        return replace(config, model=self.model or config.model, source=self.source or config.source, learning=learning)
 
 
 @contextmanager
@@ -77,9 +87,7 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
             raise HistoryError(
                 f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"
             )
-        if isinstance(config.model, GivenModel):
-            shape, classes = prepared.data.image_shape, len(prepared.data.classes)
-            config.model.demand(facts.get(GIVEN, {}), shape, classes, str(path))
+        demand_given(prepared, facts, str(path))
         if difference := prepared.layout.difference(history.layout.shapes):
             raise HistoryError(f"{path}: holds a run of another model: {difference}")
         if isinstance(config.model, GivenModel):

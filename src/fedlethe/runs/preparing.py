@@ -11,6 +11,7 @@ from fedlethe.data.erased import ErasedImages, reading_without, without
 from fedlethe.data.federated import FederatedData
 from fedlethe.document import Document
 from fedlethe.errors import HistoryError
+from fedlethe.federation.given_aggregator import GivenAggregator
 from fedlethe.models import initialise
 from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN
@@ -86,6 +87,33 @@ def prepare_with(
     )
 
 
+def demand_given(prepared: Prepared, facts: Document, where: str) -> None:
+    """Refuse a network, loss or aggregator that was handed over and is not the one that a run was trained with.
+
+    Args:
+        prepared: With what was handed over now.
+        facts: The run's table [run].
+        where: Names the run.
+
+    Raises:
+        ConfigError: One of them is another.
+    """
+    model, aggregator = prepared.config.model, prepared.config.learning.aggregator
+    if isinstance(model, GivenModel):
+        model.demand(facts.get(GIVEN, {}), prepared.data.image_shape, len(prepared.data.classes), where)
+    if isinstance(aggregator, GivenAggregator):
+        aggregator.demand(facts.get(GIVEN, {}), where)
+
+
+def _given(prepared: Prepared) -> dict[str, str]:
+    """What a run keeps of what was handed over, to know it again (see `demand_given`)."""
+    model, aggregator = prepared.config.model, prepared.config.learning.aggregator
+    found: dict[str, str] = {}
+    if isinstance(model, GivenModel):
+        found |= model.facts(prepared.data.image_shape, len(prepared.data.classes))
+    return found | (aggregator.facts() if isinstance(aggregator, GivenAggregator) else {})
+
+
 def run_document(prepared: Prepared, begun: Beginning) -> Document:
     """What run.toml holds: the configuration in full, and what it was found to be.
 
@@ -100,10 +128,6 @@ def run_document(prepared: Prepared, begun: Beginning) -> Document:
         "clients": sorted(prepared.data.clients),
         **({} if prepared.remote is None else {REMOTE: prepared.remote.facts()}),
         **({OUTSIDE: outside} if (outside := prepared.config.outside()) else {}),
-        **(
-            {GIVEN: model.facts(prepared.data.image_shape, len(prepared.data.classes))}
-            if isinstance(model := prepared.config.model, GivenModel)
-            else {}
-        ),
+        **({GIVEN: given} if (given := _given(prepared)) else {}),
     }
     return {**prepared.config.document(), "run": facts}

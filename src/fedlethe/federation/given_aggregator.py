@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""An aggregator that was handed over from Python: by its import path, where that leads back to it, or as it is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+
+from fedlethe.document import Document, construct, plain
+from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, aggregator_name, undeclared_aggregator
+from fedlethe.models.given import digest_of
+from fedlethe.plugins import GIVEN, IN_PYTHON, path_of, reason
+from fedlethe.source_file import SourceFile
+from fedlethe.types import ClientId, Vector
+
+FACT = "aggregator"
+"""What a run keeps to know it again, among what it keeps of a network and a loss that were handed over."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GivenAggregator:
+    """An aggregator whose class no command could import.
+
+    Attributes:
+        is_mean: See `Aggregator.is_mean`; kept in run.toml, so that a run can be read without it.
+        aggregator: It; None where a run is read without it.
+    """
+
+    is_mean: bool
+    aggregator: Aggregator | None = None
+
+    is_given = True
+
+    @classmethod
+    def of(cls, given: Any) -> GivenAggregator:
+        """A copy of an aggregator, so that what the program goes on doing with its own changes no training.
+
+        Raises:
+            ConfigError: It is none, or cannot be copied.
+        """
+        if isinstance(given, type):
+            raise ConfigError(f"aggregator: the class {given.__name__} was given; give an instance, {given.__name__}()")
+        if (problem := undeclared_aggregator(type(given))) is not None:
+            raise ConfigError(f"aggregator: {type(given).__name__} {problem}")
+        try:
+            return cls(is_mean=given.is_mean, aggregator=copy.deepcopy(given))
+        except Exception as error:
+            message = f"aggregator: cannot be copied ({reason(error)}); give what copy.deepcopy takes"
+            raise ConfigError(message) from error
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return GIVEN if self.aggregator is None else path_of(type(self.aggregator))
+
+    @property
+    def paper(self) -> str:
+        """See `Aggregator.paper`."""
+        return self._inner.paper
+
+    @property
+    def options(self) -> Document:
+        """What its table in run.toml has."""
+        return {"is_mean": self.is_mean}
+
+    def aggregate(self, before: Vector, models: Mapping[ClientId, Vector], weights: Mapping[ClientId, float]) -> Vector:
+        """See `Aggregator.aggregate`.
+
+        Raises:
+            ConfigError: It is not at hand.
+        """
+        return self._inner.aggregate(before, models, weights)
+
+    def facts(self) -> dict[str, str]:
+        """What a run keeps, to know it again: a digest of its class's code and of how it prints, options included."""
+        return {} if self.aggregator is None else {FACT: digest_of(self.aggregator)}
+
+    def demand(self, known: Mapping[str, str], where: str) -> None:
+        """Refuse another aggregator than a run was trained with; of a run that is read without it, nothing.
+
+        Args:
+            known: What the run keeps (see `facts`).
+            where: Names the run.
+
+        Raises:
+            ConfigError: Its code or its options differ.
+        """
+        if any(known.get(name) != value for name, value in self.facts().items()):
+            raise ConfigError(
+                f"{where}: was trained with another aggregator; hand over the one that it was trained with, with its "
+                "options and its code as they were"
+            )
+
+    @property
+    def _inner(self) -> Aggregator:
+        if self.aggregator is None:
+            raise ConfigError(f"the run's aggregator was {IN_PYTHON}")
+        return self.aggregator
+
+
+def table_of(given: Aggregator) -> Document | None:
+    """The table [aggregator] that makes the same aggregator again, in any process; None where there is no such table.
+
+    Example:
+        >>> from fedlethe.federation.median import Median
+        >>> table_of(Median())
+        {'name': 'median'}
+    """
+    kind, name = type(given), aggregator_name(given)
+    if kind.__module__ == "__main__":  # another process has another one
+        return None
+    try:
+        options = plain(given)
+        tomlkit.dumps(options)
+        SourceFile.of(name, kind)
+        same = AGGREGATORS[name] is kind and construct(kind, options, name) == given
+    except (FedletheError, TypeError, ValueError):
+        return None
+    return {"name": name, **options} if same else None
