@@ -42,7 +42,7 @@ def test_the_certificate_is_a_statement_about_the_models_before_and_after(untouc
     assert purge["state"] == "done"
     assert any(file["path"] == f"influence/{GONE}/round_0002.sealed" for file in purge["runs"][0]["files"])
     assert list(purge["runs"][0]["keys_destroyed"]) == [GONE]
-    assert "a copy that was made of it before, keys included, can be read" in purge["backups"]
+    assert "in a copy that was made of it before, keys included, what they sealed can be read" in purge["backups"]
     planned = signed_statement(folder / "certificate-before-purge.json")["predicate"]["purge"]
     assert planned["state"].startswith("ordered")
     assert {file["path"] for file in planned["runs"][0]["files"]} == {

@@ -120,3 +120,16 @@ def test_keys_that_are_kept_apart_are_named_in_the_certificate(
         assert history.influence("hospital-2").numel() > 0
         with pytest.raises(FedletheError, match=f"this key of {GONE} is missing"):
             history.influence(GONE)
+
+
+def test_keys_that_were_moved_out_of_the_run_folder_are_in_the_copies_from_before(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_folder(small) as (_, history):
+        vault = tmp_path / "vault" / history.ledger.run_id
+    vault.parent.mkdir(mode=0o700)
+    (small / "keys").rename(vault)
+    monkeypatch.setenv("FEDLETHE_KEYS", str(vault.parent))
+    said = predicate(certified(erased(small, GONE, plan=PLAIN)))["purge"]
+    assert said["keys_apart"] is True
+    assert said["backups"].startswith("Keys were kept in a run folder: in a copy that was made of it before")

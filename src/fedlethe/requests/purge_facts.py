@@ -57,7 +57,10 @@ def _backups(folders: Sequence[RunFolder]) -> str:
             "The keys were kept apart from the run folder: the sealed files in a copy of it, which are those of single "
             "clients, cannot be read without them. Models are not sealed."
         )
-    return "The keys were kept in a run folder: a copy that was made of it before, keys included, can be read."
+    return (
+        "Keys were kept in a run folder: in a copy that was made of it before, keys included, what they sealed can be "
+        "read."
+    )
 
 
 def not_in_ledger(run: OpenRun) -> Iterator[str]:
