@@ -226,12 +226,14 @@ def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[st
     """The name under a key of a table, and the table's other entries.
 
     Raises:
-        FedletheError: The key is missing.
+        FedletheError: The key is missing, or holds no text.
     """
     rest = dict(table)
     if key not in rest:
         raise ConfigError(f"{where}: '{key}' is missing from the table [{where}]")
-    return str(rest.pop(key)), rest
+    if not isinstance(name := rest.pop(key), str):
+        raise ConfigError(f"{where} '{key}': a name is wanted, not {_shown(name)}")
+    return name, rest
 
 
 def plain(value: Any) -> dict[str, Any]:

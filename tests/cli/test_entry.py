@@ -113,3 +113,11 @@ def test_commands_that_compute_nothing_import_no_library_that_computes(
     assert done.returncode == 0, done.stderr
     found = [json.loads(line.partition(" ")[2]) for line in done.stdout.splitlines() if line.startswith("IMPORTED")]
     assert found == [[arguments, []] for arguments in commands]
+
+
+def test_an_option_that_may_be_given_again_is_no_mistake() -> None:
+    assert entry.run(["methods", "--json", "--json"])[0] == 0
+    twice = ["erase", "nowhere", "--client", "a", "--client", "b"]
+    assert entry.run(twice) == (2, "nowhere: there is no such run folder; make one with: fedlethe train --out nowhere")
+    told = (2, "--method: is given twice; give it once")
+    assert entry.run([*twice, "--method", "retrain", "--method=influence"]) == told

@@ -13,6 +13,7 @@ from fedlethe.cli.app import app
 from fedlethe.cli.flags import KEYS
 from fedlethe.cli.train_tables import TABLES, train_as_typed
 from fedlethe.config import RunConfig, resolve
+from fedlethe.errors import ConfigError
 
 
 def options_of_train() -> list[str]:
@@ -92,3 +93,11 @@ def test_after_an_erasure_its_run_s_configuration_lies_below_unless_data_are_nam
     assert (told[0]["config"]["seed"], told[0]["config"]["data"]["size"]) == (5, 24)
     assert "size" not in told[1]["config"].get("data", {}) or told[1]["config"]["data"]["size"] != 24
     assert told[1]["config"].get("seed") != 5
+
+
+def test_after_an_erasure_the_learner_stays(told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedlethe.runs.cached_images.document_of_run", lambda _: {"learner": "closed-form"})
+    after = Path("RUN/erasures/0001")
+    train_as_typed(typed(after=after, learner="closed-form", out="o"))
+    with pytest.raises(ConfigError, match="--learner fedavg: RUN/erasures/0001 is a model of learner 'closed-form'"):
+        train_as_typed(typed(after=after, learner="fedavg", out="o"))

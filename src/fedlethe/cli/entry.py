@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import click
+import typer
 
 from fedlethe.cli.app import app
 from fedlethe.entered import demand_text
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 
 INTERRUPTED = 130
 """As Typer answers an interrupt."""
@@ -20,6 +22,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
     """Run the command line: its exit code, and what is to be told on stderr, if anything."""
     try:
         _demand_arguments(arguments)
+        _demand_once(arguments)
         code = app(args=list(arguments), standalone_mode=False)
     except FedletheError as error:
         return 2, str(error)
@@ -35,8 +38,28 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
 
 
 def _demand_arguments(arguments: Sequence[str]) -> None:
-    """Refuse control characters in whatever was typed; what an option means by its text is its own to check."""
+    """Refuse control characters and empty texts in whatever was typed; what a text means is its option's to check.
+
+    An empty text is most often a shell's variable that is not set, and would be the current folder where a path is
+    wanted.
+    """
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        name, equals, _ = argument.partition("=")
+        name, equals, value = argument.partition("=")
         option = name if equals and name.startswith("--") else before if before.startswith("-") else "the command line"
         demand_text(argument, option, longest=sys.maxsize)
+        if not (value if equals and name.startswith("--") else argument).strip():
+            raise ConfigError(f"{option}: holds an empty text; give a value, or leave it out")
+
+
+def _demand_once(arguments: Sequence[str]) -> None:
+    """Refuse an option that is given twice and has one value: the first would be ignored in silence."""
+    counts = Counter(argument.partition("=")[0] for argument in arguments if argument.startswith("--"))
+    twice = {name for name, count in counts.items() if count > 1}
+    if not twice:
+        return
+    command = typer.main.get_command(app)
+    for argument in arguments:
+        command = command.commands.get(argument, command) if isinstance(command, click.Group) else command
+    for option in command.params:
+        if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and twice & set(option.opts):
+            raise ConfigError(f"{option.opts[0]}: is given twice; give it once")

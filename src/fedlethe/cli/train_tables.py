@@ -8,6 +8,7 @@ from typing import Any
 
 import fedlethe
 from fedlethe.cli import flags
+from fedlethe.errors import ConfigError
 from fedlethe.presets import from_layers
 
 TABLES = {
@@ -39,10 +40,13 @@ def train_as_typed(typed: Mapping[str, Any]) -> Any:
     tables = flags.tables_of(typed, TABLES)
     tables["history"] = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
     new = any(typed[name] is not None for name in ("config", "preset", "data"))
+    below = {} if after is None or new else document_of_run(after)
+    if below and typed["learner"] not in (None, learner := below.get("learner", "fedavg")):
+        raise ConfigError(f"--learner {typed['learner']}: {after} is a model of learner '{learner}'; leave it out")
     document = from_layers(
         config=typed["config"],
         preset=typed["preset"],
-        below=None if after is None or new else document_of_run(after),
+        below=below,
         settings=typed["set_"] or [],
         tables=tables,
     )

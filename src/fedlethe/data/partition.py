@@ -77,7 +77,9 @@ class Partition:
 
     def _check_quantities(self) -> None:
         if (self.scheme == "quantity") != bool(self.quantities):
-            raise ValueError("quantities: give them with scheme = quantity, and only then")
+            lacking = "name one for each client, such as quantities = [0.5, 0.3]"
+            of = "they are of scheme 'quantity'; leave them out, or set it"
+            raise ValueError(f"quantities: {of if self.quantities else lacking}")
         shares = bool(self.quantities) and not self.counts
         if shares and (min(self.quantities) <= 0 or sum(self.quantities) > 1 + 1e-9):
             raise ValueError(
