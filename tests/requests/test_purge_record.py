@@ -6,7 +6,7 @@ from pathlib import Path
 from fedlethe.config import resolve
 from fedlethe.history.request_log import find
 from fedlethe.learners.training import train_run
-from fedlethe.requests.purge_record import WithoutRequest, abroad, because_of, folders_of, is_purged
+from fedlethe.requests.purge_record import WithoutRequest, abroad, because_of, is_purged
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import GONE, OTHER, PLAIN, document, erased
 
@@ -16,12 +16,12 @@ def test_a_purge_is_on_record_in_every_run_that_led_here_under_a_name_of_its_own
     later = tmp_path / "later"
     train_run(resolve(document(hospitals=3, rounds=1)), later, after=small / "erasures" / first.erasure.id)
     with opened_run(later) as opened:
-        before, after = opened.history.ledger.run_id, [folder.path for folder in folders_of(opened)]
+        before, after = opened.history.ledger.run_id, [folder.path for folder in opened.lineage.folders]
         assert after == [later, small]
-        assert [is_purged(folder, "R0001") for folder in folders_of(opened)] == [False, True]
+        assert [is_purged(folder, "R0001") for folder in opened.lineage.folders] == [False, True]
     second = erased(later, OTHER, plan=PLAIN)
     with opened_run(later) as opened:
-        own, earlier = folders_of(opened)
+        own, earlier = opened.lineage.folders
         asked = find(own.ledger, second.request.id)
         name = abroad(opened.history, asked)
         assert name == f"R0001 of run {before}"  # the earlier run has had a request R0001 of its own

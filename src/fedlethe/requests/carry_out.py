@@ -47,6 +47,7 @@ from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.request_erasure import erasure_of_request
 from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of_request
 from fedlethe.requests.signing import SigningKey, signing_key
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.remote import OutOfReach
 from fedlethe.runs.run import OpenRun
 
@@ -123,7 +124,7 @@ def carry_out(
         # 2. to 4. Begin, erase, audit.
         request = _until_audited(run, id, plan, audit, lost)
         if request.purge != BEGUN and (request.stopped or request.state == "completed"):
-            return _told(run, request)
+            return _told(run.lineage, request)
 
         # 5. Sign the first certificate. A crash leaves the request at `audited`, with or without it: the same command
         #    goes on here, and never signs a second one.
@@ -131,17 +132,17 @@ def carry_out(
             due = _due(request)
             _sign_first(run, request, key, due)
             if due is not None:
-                return _told(run, moved(run.history.ledger, id, "completed", purge=due))
+                return _told(run.lineage, moved(run.history.ledger, id, "completed", purge=due))
 
         # 6. Purge, then sign the last certificate.
-        return _told(run, _purged(run, request, key))
+        return _told(run.lineage, _purged(run, request, key))
 
 
-def _enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
+def _enter_lost(lineage: Lineage, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     for text in lost.values():
         demand_said(text, "--lost-keys")
-        refuse_known("--lost-keys", text, run.history, request.mentions)
-    enter_lost(run, request, lost)
+        refuse_known("--lost-keys", text, lineage.history, request.mentions)
+    enter_lost(lineage, request, lost)
 
 
 def _accept(history: RunFolder, id: str, accepted: Mapping[str, str], plan: ErasurePlan | None) -> None:
@@ -206,7 +207,7 @@ def _until_audited(
     #    it, the plan is fixed, and the same command without options goes on with it.
     request = begun(run, request, plan)
     if lost is not None:
-        _enter_lost(run, request, lost)
+        _enter_lost(run.lineage, request, lost)
     if request.state != "running":
         return request
     assert request.plan is not None
@@ -242,9 +243,9 @@ def _sign_first(run: OpenRun, request: ErasureRequest, key: SigningKey, due: str
     assert request.erasure is not None
     _demand_decided(run.history, request)
     run.history.store.find(of_erasure(request.erasure, Kind.MODEL))  # nothing is signed of a model that was removed
-    demand_keys(run, request, request.erasure)
+    demand_keys(run.lineage, request, request.erasure)
     if due is None:
-        demand_finished(run, request)
+        demand_finished(run.lineage, request)
     if not is_issued(run.history, request, Kind.FIRST_CERTIFICATE):
         issue(run, request, key, Kind.FIRST_CERTIFICATE, due)
 
@@ -317,18 +318,18 @@ def purge_due(run: OpenRun, key: SigningKey | None, lost: Mapping[str, str] | No
                 signer = key or signing_key(None)
                 demand_none_under_way(ledger, request.id)
                 if lost is not None:
-                    _enter_lost(run, request, lost)
-                demand_keys(run, request, current(ledger) or "")
-                demand_finished(run, request)
-                carried.append(_told(run, _purged(run, request, signer)))
+                    _enter_lost(run.lineage, request, lost)
+                demand_keys(run.lineage, request, current(ledger) or "")
+                demand_finished(run.lineage, request)
+                carried.append(_told(run.lineage, _purged(run, request, signer)))
         unfinished = [one for one in requests_of(ledger).values() if one.state in ("running", "audited")]
         return Purged(run.path, tuple(carried), tuple(waiting), tuple(unfinished))
 
 
-def _told(run: OpenRun, request: ErasureRequest) -> Carried:
+def _told(lineage: Lineage, request: ErasureRequest) -> Carried:
     assert request.erasure is not None
-    erasure = recorded(run.history, request.erasure)
-    found, certificate = attested(run.history, erasure.id), newest_certificate(run.history, request)
+    erasure = recorded(lineage.history, request.erasure)
+    found, certificate = attested(lineage.history, erasure.id), newest_certificate(lineage.history, request)
     if certificate is not None:
-        run.history.store.demand(certificate.relative_to(run.path).as_posix())
-    return Carried(request, erasure, certificate, found, tuple(not_in_ledger(run)))
+        lineage.history.store.demand(certificate.relative_to(lineage.history.path).as_posix())
+    return Carried(request, erasure, certificate, found, tuple(not_in_ledger(lineage.folders)))

@@ -22,7 +22,6 @@ from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.store import JSON
 from fedlethe.requests.certificate_facts import statement_of
 from fedlethe.requests.folder_checks import demand_sound
-from fedlethe.requests.purge_record import folders_of
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.requests.statement import Statement
 from fedlethe.runs.run import OpenRun
@@ -46,7 +45,7 @@ def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, kind: Kind, du
     Raises:
         FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
-    for folder in folders_of(run):
+    for folder in run.lineage.folders:
         demand_sound(folder)
     store = run.history.store
     said = statement_of(run, request, kind is Kind.CERTIFICATE, due)
@@ -84,7 +83,7 @@ def demand_as_certified(run: OpenRun, request: ErasureRequest, key: SigningKey) 
     Raises:
         FedletheError: It is not; nothing was purged.
     """
-    for folder in folders_of(run):
+    for folder in run.lineage.folders:
         demand_sound(folder)
     _demand_same(run.history, request, statement_of(run, request, False, None), key)
 

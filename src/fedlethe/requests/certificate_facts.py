@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fedlethe.config import RunConfig
 from fedlethe.erasing.auditing import Attested, attested
 from fedlethe.erasing.claims import CLAIMS, Claim, claim_of, stronger, strongest
 from fedlethe.erasing.record import Erasure, recorded
@@ -22,6 +24,7 @@ from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, name_of, of_erasure
 from fedlethe.history.request_log import NOT_AUDITED, ErasureRequest, findings_about
 from fedlethe.history.store import of_round
+from fedlethe.history.succession import Part
 from fedlethe.later import torch
 from fedlethe.requests.purge_facts import purge_facts
 from fedlethe.requests.run_facts import run_facts
@@ -60,7 +63,7 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
     assert request.erasure is not None
     erasure = recorded(run.history, request.erasure)
     before, after = models_of(run.history, erasure)
-    kind, head = claimed(run, erasure), run.history.ledger.head()
+    kind, head = claimed(run.parts(erasure.id), erasure), run.history.ledger.head()
     found = findings_about(run.history.ledger, request.clients)
     return Statement(
         before=SignedModel.of(_model(run.history, before)),
@@ -73,8 +76,8 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
         accepted_findings=None if request.accepted is None else dict(request.accepted),
         figures=figures_of(erasure),
         extra={**_secrets(run.history, erasure), **node_facts(run.history, erasure.id)},
-        purge=purge_facts(run, request, purged, due),
-        run=_run(run),
+        purge=purge_facts(run.lineage, request, purged, due),
+        run=_run(run.config, run.history),
         ledger=SignedHead(head.seq, head.hash),
         not_covered=NOT_COVERED,
     )
@@ -104,14 +107,14 @@ def figures_of(erasure: Erasure) -> dict[str, Any]:
     return figures
 
 
-def claimed(run: OpenRun, erasure: Erasure) -> Claim:
-    """What an erasure's record claims.
+def claimed(parts: Sequence[Part], erasure: Erasure) -> Claim:
+    """What an erasure's record claims, whose model these trainings led to.
 
     Raises:
         FedletheError: It is more than its method, its options and the ledger allow.
     """
     # The record alone is not believed: a method can say more of itself than its options and the rounds bear out.
-    said, most = claim_of(erasure.guarantee), strongest(erasure, run.parts(erasure.id))
+    said, most = claim_of(erasure.guarantee), strongest(erasure, parts)
     if stronger(said, most):
         raise RequestError(
             f"erasure {erasure.id}: its record claims '{said}', and by its method, options and rounds it can be "
@@ -184,12 +187,12 @@ def _secrets(history: RunFolder, erasure: Erasure) -> dict[str, Any]:
     return {"secrets": {"left": left, "words": words}}
 
 
-def _run(run: OpenRun) -> dict[str, Any]:
-    facts = read_run_document(run.path)["run"]
+def _run(config: RunConfig, history: RunFolder) -> dict[str, Any]:
+    facts = read_run_document(history.path)["run"]
     code = {
         "fedlethe": VERSION,
         "trained_with": facts["version"],
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    return {**run_facts(run.config, facts, run.history), "code": code}
+    return {**run_facts(config, facts, history), "code": code}

@@ -22,9 +22,9 @@ from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasur
 from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
-from fedlethe.requests.purge_record import Departure, folders_of
+from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import held_by, models_holding
-from fedlethe.runs.run import OpenRun
+from fedlethe.runs.past import Lineage
 from fedlethe.types import ClientId
 
 REBASED = frozenset({Kind.CLIENT_DELTA, Kind.NORMS, Kind.INFLUENCE, Kind.INFLUENCE_ANEW, Kind.REPAIR})
@@ -52,18 +52,18 @@ class Condemned:
     keys: Mapping[ClientId, tuple[str, ...]]
 
 
-def condemned(run: OpenRun, request: Departure, base: str) -> list[Condemned]:
+def condemned(lineage: Lineage, request: Departure, base: str) -> list[Condemned]:
     """What the purge of a request takes, from the run itself first, then from those that it began from.
 
     Args:
-        run: The run.
+        lineage: The run's.
         request: Whose clients are erased.
         base: The erasure whose model stays.
     """
     found = []
-    for number, folder in enumerate(folders_of(run)[::-1]):
-        own = folder is run.history
-        found.append(condemned_in(folder, run.earlier[:number], request, base if own else None))
+    for number, folder in enumerate(lineage.folders[::-1]):
+        own = folder is lineage.history
+        found.append(condemned_in(folder, lineage.earlier[:number], request, base if own else None))
     return found[::-1]
 
 

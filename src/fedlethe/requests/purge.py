@@ -32,7 +32,7 @@ from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
 from fedlethe.requests.purge_checks import demand_whole
-from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, folders_of, is_purged
+from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, is_purged
 from fedlethe.requests.rebased import rebased_influences
 from fedlethe.runs.images_erased import erased_images
 from fedlethe.runs.past import part_of
@@ -56,11 +56,11 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
         FedletheError: The disk is full, a file cannot be removed, or an earlier run is in use.
     """
     # 1. Look: what goes, and whether anything would outlive it. A crash leaves everything as it was.
-    for folder in folders_of(run):
+    for folder in run.lineage.folders:
         demand_no_former(folder.path)
     done = is_purged(run.history, request.id)
     patients = {} if done else names_of(run, request.patients)  # their key goes: after that no pseudonym has a name
-    own, *earlier = condemned(run, request, base)
+    own, *earlier = condemned(run.lineage, request, base)
     for target in (own, *earlier):
         demand_whole(target)
 
@@ -90,7 +90,7 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
     # 6. Reach for copies outside, and enter what could not be reached. A crash before the row leaves none: it is made
     #    again. The caller then signs the last certificate, and the request's state says that the purge is done.
     flower_run = None if run.remote is None else run.remote.flower_run
-    reach(folders_of(run), request.id, request.clients, flower_run)
+    reach(run.lineage.folders, request.id, request.clients, flower_run)
 
 
 def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, flower_run: int | None) -> None:

@@ -10,36 +10,36 @@ from fedlethe.errors import RequestError
 from fedlethe.history.keyring import LOST
 from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
 from fedlethe.requests.condemned import Condemned, condemned
-from fedlethe.requests.purge_record import folders_of, is_purged
-from fedlethe.runs.run import OpenRun
+from fedlethe.requests.purge_record import is_purged
+from fedlethe.runs.past import Lineage
 
 
-def demand_keys(run: OpenRun, request: ErasureRequest, base: str) -> None:
+def demand_keys(lineage: Lineage, request: ErasureRequest, base: str) -> None:
     """Refuse a purge whose keys are not all there, before anything of it is signed.
 
     Args:
-        run: The run, locked.
+        lineage: The run's, locked.
         request: Whose purge it is; nothing is asked of one that is begun.
         base: The erasure whose model stays.
 
     Raises:
         FedletheError: A key is missing, damaged, or goes by another name, too; or a file has another name.
     """
-    if is_purged(run.history, request.id):
+    if is_purged(lineage.history, request.id):
         return
-    for target in condemned(run, request, base):
+    for target in condemned(lineage, request, base):
         demand_whole(target)
 
 
-def demand_finished(run: OpenRun, request: ErasureRequest) -> None:
+def demand_finished(lineage: Lineage, request: ErasureRequest) -> None:
     """Refuse to purge where a request of an earlier run is under way: it needs the models that would go.
 
     Raises:
         FedletheError: One is; nothing is asked of a purge that is begun.
     """
-    if is_purged(run.history, request.id):
+    if is_purged(lineage.history, request.id):
         return
-    for folder, other in ((one, other) for one in folders_of(run)[1:] for other in requests_of(one.ledger).values()):
+    for folder, other in ((one, other) for one in lineage.folders[1:] for other in requests_of(one.ledger).values()):
         # A model of its own that it made and has not certified would be condemned with the rest.
         if other.state in ("running", "audited"):
             raise RequestError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
@@ -51,19 +51,19 @@ def demand_finished(run: OpenRun, request: ErasureRequest) -> None:
             )
 
 
-def enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -> None:
+def enter_lost(lineage: Lineage, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     """Enter of every key that is to be destroyed and cannot be found: somebody says it is lost.
 
     Args:
-        run: The run, locked.
+        lineage: The run's, locked.
         request: Whose keys are to be destroyed; not the new one of a client that lost patients alone.
         lost: Who says so ('by'), and why ('why').
     """
-    for folder in folders_of(run):
+    for folder in lineage.folders:
         keys = folder.store.keys
         # A client that lost patients alone has a new key since, which seals what stays of it: that one is not asked
         # for.
-        again = request.patients if folder is run.history and request.erasure is not None else ()
+        again = request.patients if folder is lineage.history and request.erasure is not None else ()
         # Of missing keys alone: one that lies in its place is destroyed, whatever anybody says of it.
         gone = [
             (client, id)
@@ -72,7 +72,7 @@ def enter_lost(run: OpenRun, request: ErasureRequest, lost: Mapping[str, str]) -
             if client not in again or id != keys.newest(client)
         ]
         if gone:
-            with nullcontext() if folder is run.history else folder.locked():
+            with nullcontext() if folder is lineage.history else folder.locked():
                 folder.ledger.append(
                     [("key", {"client": client, "id": id, "what": LOST, **lost}) for client, id in gone]
                 )

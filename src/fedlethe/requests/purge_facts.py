@@ -15,36 +15,36 @@ from fedlethe.history.request_log import ErasureRequest
 from fedlethe.requests.condemned import condemned
 from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import pages, stray_keys, strays
-from fedlethe.requests.purge_record import abroad, because_of, folders_of
+from fedlethe.requests.purge_record import abroad, because_of
 from fedlethe.requests.rebased import whose_are_rebased
 from fedlethe.requests.remaining import base_at, what_remains
 from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, SignedPurge, held_until
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import from_json
-from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
 
-def purge_facts(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> SignedPurge:
+def purge_facts(lineage: Lineage, request: ErasureRequest, purged: bool, due: str | None) -> SignedPurge:
     """What a certificate says of the purge.
 
     Args:
-        run: The run, locked.
+        lineage: The run's, locked.
         request: The request; its erasure is in the ledger.
         purged: Whether the purge is made.
         due: The date until which the traces are kept; None where they go at once, or are gone.
     """
-    folders = folders_of(run)
+    folders = lineage.folders
     facts: dict[str, Any] = {
         "encrypted": all(folder.store.encrypt for folder in folders),
         "keys_apart": all(folder.store.keys.apart for folder in folders),
         "backups": _backups(folders),
-        "unnamed": list(not_in_ledger(run)),
-        "pages": _pages(run, purged),
+        "unnamed": list(not_in_ledger(folders)),
+        "pages": _pages(folders, purged),
     }
     if purged:
-        listed, gone = _gone(run, request)
+        listed, gone = _gone(lineage, request)
         return SignedPurge(PURGED, listed, {**facts, **gone})
-    return SignedPurge(held_until(due) if due else ORDERED, tuple(_going(run, request)), {"until": due, **facts})
+    return SignedPurge(held_until(due) if due else ORDERED, tuple(_going(lineage, request)), {"until": due, **facts})
 
 
 def _backups(folders: Sequence[RunFolder]) -> str:
@@ -63,19 +63,19 @@ def _backups(folders: Sequence[RunFolder]) -> str:
     )
 
 
-def not_in_ledger(run: OpenRun) -> Iterator[str]:
+def not_in_ledger(folders: Sequence[RunFolder]) -> Iterator[str]:
     """What lies in the folders of a run and of those that it began from, and is not in their ledgers, in words.
 
     It may be a copy of anything. The pages of `report` are among it until the purge removes them: nobody entered what
     they hold.
     """
-    for folder in folders_of(run):
+    for folder in folders:
         yield from _not_in(folder)
 
 
-def _pages(run: OpenRun, purged: bool) -> str:
+def _pages(folders: Sequence[RunFolder], purged: bool) -> str:
     """Whether pages of `report` lie in the run folders now, and what the purge does with them."""
-    if not (count := sum(len(pages(folder)) for folder in folders_of(run))):
+    if not (count := sum(len(pages(folder)) for folder in folders)):
         return "no page or picture of `report` lies in the run folders"
     then = "" if purged else "; the purge removes them"
     return f"{count} pages and pictures of `report`, which can show images of the clients, lie in the run folders{then}"
@@ -89,35 +89,35 @@ def _not_in(folder: RunFolder) -> Iterator[str]:
     yield from (f"{where}{name}: a page of `report`; nobody entered what it holds" for name in pages(folder))
 
 
-def _going(run: OpenRun, request: ErasureRequest) -> Iterator[SignedFolder]:
+def _going(lineage: Lineage, request: ErasureRequest) -> Iterator[SignedFolder]:
     """What is to be purged, and what stays, of the run and of those that it began from."""
     assert request.erasure is not None
-    coming = whose_are_rebased(run.history, run.parts(request.erasure), request, request.erasure)
-    for one in condemned(run, request, request.erasure):
+    coming = whose_are_rebased(lineage.history, lineage.parts(request.erasure), request, request.erasure)
+    for one in condemned(lineage, request, request.erasure):
         folder, going = one.folder, {held.path: held.sha256 for held in one.artefacts}
         stays = (held for path, held in folder.ledger.artefacts().items() if path not in going)
         seq = folder.ledger.head().seq
-        if folder is run.history:
+        if folder is lineage.history:
             said = what_remains(folder, stays, seq, request.erasure, request.erasure, coming)
         else:
             said = what_remains(folder, stays, seq, None, base_at(folder, seq))
         yield SignedFolder(folder.ledger.run_id, going, {"remains": said})
 
 
-def _gone(run: OpenRun, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
+def _gone(lineage: Lineage, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
     """What was purged, and what stayed, of the run and of those that it began from."""
     listed, taken = [], []
-    for folder in folders_of(run):
-        own = folder is run.history
-        purge = purge_row(folder, request.id if own else abroad(run.history, request))
+    for folder in lineage.folders:
+        own = folder is lineage.history
+        purge = purge_row(folder, request.id if own else abroad(lineage.history, request))
         erasure, seq = request.erasure if own else None, folder.ledger.head().seq
         found = purged_folder(folder, request.clients, purge, erasure, seq)
         elsewhere = [str(place) for place in folder.store.keys.out_of_sight()]
         listed.append(replace(found, facts={**found.facts, "keys_elsewhere": elsewhere}))
         taken.append(images_of(folder, purge))
-    done, missed = reached(run.history, request.id)
+    done, missed = reached(lineage.history, request.id)
     not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
-    own_purge = purge_row(run.history, request.id)
+    own_purge = purge_row(lineage.history, request.id)
     outside = {"reached": done, "not_reached": not_reached}
     return tuple(listed), {"at": own_purge.at, "images": len(taken[0].rows), **outside}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the ledgers say of a purge: in which run folders it is, under which name, and whether it was made."""
+"""What the ledgers say of a purge: under which name it is there, and whether it was made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Protocol
 
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest
-from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
 
@@ -49,13 +48,6 @@ class WithoutRequest:
     def id(self) -> str:
         """See `Departure.id`."""
         return f"erasure-{self.erasure}"
-
-
-def folders_of(run: OpenRun) -> list[RunFolder]:
-    """The run's folder, then those that it began from, the nearest first."""
-    earlier = [part.history for part in run.earlier if isinstance(part.history, RunFolder)]
-    # `run.earlier` has the first training first.
-    return [run.history, *earlier[::-1]]
 
 
 def abroad(history: RunFolder, request: ErasureRequest) -> str:

@@ -14,6 +14,7 @@ from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 
 
@@ -37,7 +38,7 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         with suppress(FedletheError):  # on a full disk not even that can be written
             moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
         raise error from None
-    _demand_another_model(run, request, erasure)
+    _demand_another_model(run.lineage, request, erasure)
     return erasure
 
 
@@ -52,11 +53,13 @@ def _with_a_way_out(run: OpenRun, request: ErasureRequest, order: ErasureOrder, 
     return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 
-def _demand_another_model(run: OpenRun, request: ErasureRequest, erasure: Erasure) -> None:
+def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
     """Refuse an erasure that left the model as it was, bit for bit, where nothing is certain of it."""
-    if erasure.guarantee is None and torch.equal(run.past(erasure.after).final(), run.history.erased_model(erasure.id)):
+    if erasure.guarantee is not None:
+        return
+    if torch.equal(lineage.past(erasure.after).final(), lineage.history.erased_model(erasure.id)):
         error = (
             f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
         )
-        moved(run.history.ledger, request.id, "failed", note=error)
+        moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)

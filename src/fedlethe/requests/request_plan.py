@@ -15,6 +15,7 @@ from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import ErasureRequest, findings_about, moved, requests_of
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.lineage import held_by, models_holding, up_to
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 from fedlethe.unlearning.method import retrains_from
 
@@ -93,14 +94,14 @@ def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> Erasur
     if after != now and now is not None:
         raise RequestError(f"--after {plan.after}: the run's model is that of erasure {now}")
     if plan.result is not None:
-        _demand_result(run, request, plan.result)
+        _demand_result(run.lineage, request, plan.result)
         return plan
     plan = replace(plan, after=after)
-    _demand_no_retraining_beside(run, request, order_of_request(run, request, plan))
+    _demand_no_retraining_beside(run.lineage, request, order_of_request(run, request, plan))
     return plan
 
 
-def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: ErasureOrder) -> None:
+def _demand_no_retraining_beside(lineage: Lineage, request: ErasureRequest, order: ErasureOrder) -> None:
     """Refuse a method that leaves something of the clients in the model where a model without them stays beside it.
 
     The two share what the retained clients did, so their difference would tell what is left of the erased ones.
@@ -111,10 +112,10 @@ def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: E
     if request.patients or retrains_from(order.method) is not None:
         return
     asked = frozenset(request.clients)
-    holding = models_holding(run.history, run.earlier, asked)
+    holding = models_holding(lineage.history, lineage.earlier, asked)
     free = [
         one
-        for one in erasures(run.history)
+        for one in erasures(lineage.history)
         if asked <= set(one.forget) and one.id not in holding and one.model.exists()
     ]
     if free:
@@ -127,9 +128,9 @@ def _demand_no_retraining_beside(run: OpenRun, request: ErasureRequest, order: E
         )
 
 
-def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
+def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
     """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
-    record = recorded(run.history, id)
+    record = recorded(lineage.history, id)
     if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
         request.clients,
         {client: tuple(names) for client, names in request.patients.items()},
@@ -137,12 +138,12 @@ def _demand_result(run: OpenRun, request: ErasureRequest, id: str) -> None:
         raise RequestError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
     done_before = {
         client
-        for other in requests_of(run.history.ledger).values()
+        for other in requests_of(lineage.history.ledger).values()
         if other.purge is not None and other.id != request.id
         for client in set(other.clients) - set(other.patients)
     }
-    if left := sorted(done_before & held_by([*run.earlier, up_to(run.history, id)])):
-        now = current(run.history.ledger)
+    if left := sorted(done_before & held_by([*lineage.earlier, up_to(lineage.history, id)])):
+        now = current(lineage.history.ledger)
         raise RequestError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 

@@ -6,16 +6,50 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
-from fedlethe.history.succession import Part
+from fedlethe.history.succession import Part, Succession
 from fedlethe.runs.run_toml import ERASURE_FOLDER, opened_folder, read_run_document
 from fedlethe.types import ClientId, Need, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """A run's folder, and the trainings and erasures that it began from.
+
+    Attributes:
+        history: What the folder holds.
+        earlier: What it began from, the first one first; empty where it began anew.
+    """
+
+    history: RunFolder
+    earlier: tuple[Part, ...] = ()
+
+    @property
+    def folders(self) -> list[RunFolder]:
+        """The run's folder, then those that it began from, the nearest first."""
+        earlier = [part.history for part in self.earlier if isinstance(part.history, RunFolder)]
+        return [self.history, *earlier[::-1]]
+
+    def parts(self, after: str | None = None) -> tuple[Part, ...]:
+        """All trainings that led to this run's final model, or to the result of the erasure `after`."""
+        return (*self.earlier, part_of(self.history, after or self.history.base))
+
+    def past(self, after: str | None = None) -> RunFolder | Succession:
+        """The history of `parts` as one; after a purge it goes on from the model of its erasure."""
+        after = after or self.history.base
+        if not self.earlier and after is None:
+            return self.history
+        for id, facts in chain_of(self.history, after):
+            if set(facts["forget"]) & set(facts.get("patients", ())) and id > (self.history.base or ""):
+                raise HistoryError(f"erasure {id} took patients out; finish its request first, with its purge")
+        final = self.history.final() if after is None else self.history.erased_model(after)
+        return Succession(self.parts(after), final)
 
 
 def part_of(history: RunFolder, after: str | None) -> Part:

@@ -20,7 +20,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part, Succession
 from fedlethe.later import nn
 from fedlethe.models.given import GivenModel
-from fedlethe.runs.past import chain_of, part_of
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.remote import Remote
 from fedlethe.types import ClientId, Evaluation, Vector
 from fedlethe.vector import Layout
@@ -101,20 +101,18 @@ class OpenRun(Prepared):
     history: RunFolder
     earlier: tuple[Part, ...] = ()
 
+    @property
+    def lineage(self) -> Lineage:
+        """Its folder and what it began from: all that is on record of it, without its data and its network."""
+        return Lineage(self.history, self.earlier)
+
     def parts(self, after: str | None = None) -> tuple[Part, ...]:
-        """All trainings that led to this run's final model, or to the result of the erasure `after`."""
-        return (*self.earlier, part_of(self.history, after or self.history.base))
+        """See `Lineage.parts`."""
+        return self.lineage.parts(after)
 
     def past(self, after: str | None = None) -> RunFolder | Succession:
-        """The history of `parts` as one; after a purge it goes on from the model of its erasure."""
-        after = after or self.history.base
-        if not self.earlier and after is None:
-            return self.history
-        for id, facts in chain_of(self.history, after):
-            if set(facts["forget"]) & set(facts.get("patients", ())) and id > (self.history.base or ""):
-                raise HistoryError(f"erasure {id} took patients out; finish its request first, with its purge")
-        final = self.history.final() if after is None else self.history.erased_model(after)
-        return Succession(self.parts(after), final)
+        """See `Lineage.past`."""
+        return self.lineage.past(after)
 
 
 def demand_complete(run: OpenRun) -> None:
