@@ -126,7 +126,7 @@ def test_the_floor_under_variances_tells_nothing_of_the_client(run: OpenRun) -> 
     assert len(statistics) > 0
     low = final.clone()
     low[statistics] = -1.0
-    torch.testing.assert_close(finished(run, run.history, low)[statistics], VARIANCE_FLOOR * final[statistics])
+    torch.testing.assert_close(finished(run.history, low)[statistics], VARIANCE_FLOOR * final[statistics])
     erasure = erased(run, mask={"sigma": 5.0}, repair=NO_REPAIR)
     found = model_of(erasure, run)[statistics]
     reached = found == VARIANCE_FLOOR * final[statistics]

@@ -26,14 +26,19 @@ def opened() -> Any:
 
 def test_names_are_found_by_what_stands_for_them() -> None:
     run = opened()
-    assert names_of(run, {"a": [pseudonym("a", "q")]}) == {"a": ("q",)}
+    images, keys = run.images, run.history.store.keys
+    assert names_of(images, keys, {"a": [pseudonym("a", "q")]}) == {"a": ("q",)}
     with pytest.raises(RequestError, match="has no patient whose pseudonym"):
-        names_of(run, {"b": [pseudonym("b", "p")]})
+        names_of(images, keys, {"b": [pseudonym("b", "p")]})
 
 
 def test_a_text_is_kept_without_them() -> None:
     mentions = {"a": [pseudonym("a", "p")]}
-    assert unnamed(opened(), mentions, "P asked; not Paul") == f"{pseudonym('a', 'p')} asked; not Paul"
+    run = opened()
+    assert (
+        unnamed(run.images, run.history.store.keys, mentions, "P asked; not Paul")
+        == f"{pseudonym('a', 'p')} asked; not Paul"
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,10 @@ def test_a_record_is_read_back_as_it_was_entered(run: OpenRun) -> None:
 def test_a_retraining_takes_the_examples_of_who_is_left(run: OpenRun) -> None:
     held = {name: len(run.data.clients[name].train) for name in HOSPITALS}
     epochs = run.config.local.epochs
-    assert retraining_examples(run, ["hospital-1"]) == 2 * epochs * (sum(held.values()) - held["hospital-1"])
+    assert retraining_examples(run.parts(), ["hospital-1"]) == 2 * epochs * (sum(held.values()) - held["hospital-1"])
     first = erased(run, repair=NO_REPAIR)
     left = sum(held[name] for name in ("hospital-0", "hospital-3"))
-    assert retraining_examples(run, ["hospital-2"], after=first.id) == 2 * epochs * left
-    assert retraining_examples(run, ["hospital-2"], first.id, ["hospital-1"]) == 2 * epochs * (
+    assert retraining_examples(run.parts(first.id), ["hospital-2"]) == 2 * epochs * left
+    assert retraining_examples(run.parts(first.id), ["hospital-2"], ["hospital-1"]) == 2 * epochs * (
         left + held["hospital-1"]
     )

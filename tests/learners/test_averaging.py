@@ -66,4 +66,4 @@ def test_a_method_is_not_begun_without_what_it_needs(network: Path) -> None:
 def test_who_is_not_in_the_data_any_more_cannot_be_erased(network: Path) -> None:
     with opened_run(network) as run:
         fewer = replace(run, data=run.data.without(HOSPITALS[:1]))
-        assert AveragingLearner().erasable(fewer, run.history) == list(HOSPITALS[1:])
+        assert AveragingLearner().erasable(fewer.data, run.history) == list(HOSPITALS[1:])

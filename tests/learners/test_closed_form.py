@@ -294,7 +294,8 @@ def test_where_sites_are_unlike_an_erasure_is_a_retraining_with_choices_of_its_o
             head = solve(sums.weighted(chosen["class_weights"]), chosen["penalty"])
             place = (run.network, run.layout, run.execution)
             answers = [
-                log_probabilities(*place, model, tests).argmax(axis=1) for model in (retrained, vector_of(run, head))
+                log_probabilities(*place, model, tests).argmax(axis=1)
+                for model in (retrained, vector_of(run.layout, head))
             ]
             otherwise[site] = float((answers[0] != answers[1]).mean())
     assert otherwise["vidir_molemax"] > 0.1

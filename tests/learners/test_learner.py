@@ -53,11 +53,11 @@ def test_the_usual_method_takes_a_client_out_and_moves_the_model(path: Path) -> 
 def test_everybody_in_the_model_can_be_erased(path: Path) -> None:
     with opened_run(path) as run:
         learner = learner_of(run.config)
-        assert learner.erasable(run, run.history) == list(HOSPITALS)
-        learner.demand_erasable(run, HOSPITALS[:2])
+        assert learner.erasable(run.data, run.history) == list(HOSPITALS)
+        learner.demand_erasable(run.data, HOSPITALS[:2])
         if learner.by_steps:
             with pytest.raises(FedletheError, match="no client would be left"):
-                learner.demand_erasable(run, HOSPITALS)
+                learner.demand_erasable(run.data, HOSPITALS)
 
 
 def test_only_a_linear_model_has_coordinates_of_its_features(path: Path) -> None:
@@ -92,7 +92,7 @@ def test_what_the_history_takes_is_in_bytes(path: Path) -> None:
     with opened_run(path) as run:
         learner = learner_of(run.config)
         method = run.config.method(run.config.usual_method, {})
-        kept = learner.bytes_kept(run, method)
+        kept = learner.bytes_kept(run.history, method)
         if learner.by_steps:
             assert kept == 4 * run.layout.size * (2 + len(HOSPITALS))
         else:

@@ -39,7 +39,7 @@ def test_a_patient_is_found_at_its_client_with_all_its_rows(closed: Path) -> Non
         assert (
             found["hospital-1"].indices.tolist() == run.data.clients["hospital-1"].train.indices[[0, 1, 4, 5]].tolist()
         )
-        whole = statistics_at(run, "hospital-1")
+        whole = statistics_at(run.config, run.data, "hospital-1")
         assert statistics_without(run, "hospital-1", last, method.patients).count == whole.count - 4
         assert statistics_without(run, "hospital-1", last).content() == whole.content()
 

@@ -39,14 +39,14 @@ def test_a_head_is_written_into_the_vector_as_the_network_reads_it(closed: Path)
     with opened_run(closed) as run:
         classes, size = len(run.data.classes), run.data.image_shape[0]
         weight = np.arange(classes * size, dtype=np.float64).reshape(classes, size)
-        vector = vector_of(run, RidgeHead(weight, np.full(classes, -1.0), score=0.0, sensitivity=np.zeros(size)))
+        vector = vector_of(run.layout, RidgeHead(weight, np.full(classes, -1.0), score=0.0, sensitivity=np.zeros(size)))
         assert torch.equal(run.layout.tensors(vector)["weight"], torch.from_numpy(weight).float())
         assert run.layout.tensors(vector)["bias"].tolist() == [-1.0] * classes
 
 
 def test_sums_do_not_depend_on_who_sent_first(closed: Path) -> None:
     with opened_run(closed) as run:
-        parts = [statistics_at(run, client) for client in HOSPITALS]
+        parts = [statistics_at(run.config, run.data, client) for client in HOSPITALS]
         assert total(parts).count == sum(len(run.data.clients[client].train) for client in HOSPITALS)
         assert torch.equal(retrain_closed_form(run, HOSPITALS), retrain_closed_form(run, HOSPITALS[::-1]))
 
@@ -54,7 +54,7 @@ def test_sums_do_not_depend_on_who_sent_first(closed: Path) -> None:
 def test_one_weight_for_each_class() -> None:
     prepared = prepare(resolve({**CLOSED, "closed_form": {"dimension": 8, "class_weights": [1.0, 1.0, 1.0, 2.0, 3.0]}}))
     with pytest.raises(RequestError, match=r"5 weights for \d classes"):
-        closed_form_settings(prepared)
+        closed_form_settings(prepared.config, prepared.data)
 
 
 def test_it_goes_on_from_the_same_features_alone(closed: Path) -> None:

@@ -19,7 +19,7 @@ def test_who_left_is_subtracted(closed: Path) -> None:
     with opened_run(closed) as run:
         (part,) = run.parts()
         left = sums_of([part.with_erased(frozenset(HOSPITALS[:1]))]).total
-        scratch = total([statistics_at(run, client) for client in HOSPITALS[1:]])
+        scratch = total([statistics_at(run.config, run.data, client) for client in HOSPITALS[1:]])
         assert left.count == scratch.count
         weights = [1.0] * len(run.data.classes)
         ours, theirs = left.weighted(weights), scratch.weighted(weights)
@@ -30,7 +30,7 @@ def test_what_a_client_sent_is_kept_as_it_was_sent(closed: Path) -> None:
     with opened_run(closed) as run:
         (part,) = run.parts()
         assert trained_in(part) == set(HOSPITALS)
-        sent = statistics_at(run, HOSPITALS[2])
+        sent = statistics_at(run.config, run.data, HOSPITALS[2])
         assert statistics_left(part, HOSPITALS[2]).content() == sent.content()
 
 

@@ -17,14 +17,14 @@ from tests.runs.small import HOSPITALS
 
 def test_names_are_held_against_the_data(network: Path) -> None:
     with opened_run(network) as run:
-        demand_clients(run, HOSPITALS[:2])
+        demand_clients(run.data, HOSPITALS[:2])
         for wrong, message in (
             (("nobody",), "'nobody' is not in this federation"),
             (HOSPITALS, "no client would be left"),
             ((HOSPITALS[0], HOSPITALS[0]), "is named twice"),
         ):
             with pytest.raises(FedletheError, match=message):
-                demand_clients(run, wrong)
+                demand_clients(run.data, wrong)
 
 
 def test_a_training_that_was_cut_off_is_said_with_the_way_on(network: Path) -> None:

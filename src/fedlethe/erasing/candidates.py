@@ -24,7 +24,7 @@ Clients = tuple[ClientId, ...]
 
 def erasable(run: OpenRun, history: History) -> list[ClientId]:
     """The clients that can be erased: see `Learner.erasable`."""
-    return learner_of(run.config).erasable(run, history)
+    return learner_of(run.config).erasable(run.data, history)
 
 
 def incomputable(method: Method, name: str) -> str | None:

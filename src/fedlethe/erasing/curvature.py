@@ -16,9 +16,11 @@ whoever that is, and from no label.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from fedlethe.data.federated import Examples
+from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.erasing.coordinates import Frame
 from fedlethe.errors import FedletheError
 from fedlethe.federation.evaluation import predict
@@ -43,7 +45,7 @@ def curvature(run: OpenRun, span: Span, frame: Frame) -> tuple[Array, str]:
     Raises:
         FedletheError: There are no images here.
     """
-    images, source = _images(run)
+    images, source = _images(run.data, run.path)
     step = REACH * span.distance
 
     def log_answers(point: Array) -> Array:
@@ -63,17 +65,17 @@ def curvature(run: OpenRun, span: Span, frame: Frame) -> tuple[Array, str]:
     return np.einsum("axc,bxc,xc->ab", slopes, slopes, answers) / len(answers), source
 
 
-def _images(run: OpenRun) -> tuple[list[Examples], str]:
+def _images(images: FederatedData, where: Path) -> tuple[list[Examples], str]:
     """The public images where there are some, else every client's validation or else test images."""
-    if run.data.public is not None:
-        parts, name = [run.data.public], "public"
+    if images.public is not None:
+        parts, name = [images.public], "public"
     else:
-        held = run.data.clients.values()
+        held = images.clients.values()
         name = "validation" if any(len(data.validation) for data in held) else "test"
         parts = [data.validation if name == "validation" else data.test for data in held]
     if not any(map(len, parts)):
         raise FedletheError(
-            f"{run.path}: no images lie here, which the shaped mask's curvature takes; use --mask subspace"
+            f"{where}: no images lie here, which the shaped mask's curvature takes; use --mask subspace"
         )
     step = max(1, -(-sum(map(len, parts)) // IMAGES))
     thinned = [part.only(np.arange(len(part)) % step == 0) for part in parts if len(part)]

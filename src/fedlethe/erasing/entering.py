@@ -23,6 +23,7 @@ from fedlethe.learners.which import learner_of
 from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.runs.kept_prints import keep_prints
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee, Need, Stage, Vector
@@ -67,7 +68,7 @@ def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Unentered) -> Er
     #    writes over them. This very one gives the same bytes again, since its secret is still there.
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     patients = request.patients or learner_of(run.config).patients_taken(run, request.method, carried.past)
-    erasure = _record(run, id, request, carried, pseudonyms_of(patients, store.keys.pseudonym))
+    erasure = _record(run.lineage, id, request, carried, pseudonyms_of(patients, store.keys.pseudonym))
     artefacts = _written(run, erasure, carried.model)
     artefacts += keep_prints(run, id, request.forget, patients)
     # 2. New keys for clients who lost patients: what comes after the erasure outlives the key of what was before it. A
@@ -83,27 +84,28 @@ def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Unentered) -> Er
 
 
 def _record(
-    run: OpenRun, id: str, request: ErasureOrder, carried: Unentered, patients: Mapping[ClientId, tuple[str, ...]]
+    lineage: Lineage, id: str, request: ErasureOrder, carried: Unentered, patients: Mapping[ClientId, tuple[str, ...]]
 ) -> Erasure:
     """The record of an erasure; its patients by what stands for them."""
+    parts, history = lineage.parts(request.after), lineage.history
     whole = set(request.forget) - set(patients)
-    everybody = not whole or all_took_part(run.parts(request.after))
+    everybody = not whole or all_took_part(parts)
     return Erasure(
-        run=run.path,
+        run=history.path,
         id=id,
-        model=run.path / "erasures" / id / "model.safetensors",
-        request=request.canonical(run.history.store.keys.pseudonym),
+        model=history.path / "erasures" / id / "model.safetensors",
+        request=request.canonical(history.store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
         guarantee=certain(carried.unlearned.guarantee, carried.stages, carried.hidden, everybody),
         stages=carried.stages,
         cost=carried.stages[-1].cost,
-        retraining_examples=retraining_examples(run, whole, request.after, request.joined),
+        retraining_examples=retraining_examples(parts, whole, request.joined),
         after=request.after,
         patients=patients,
         joined=request.joined,
         found=dict(carried.unlearned.found),
-        **_hidden(run.history, request, carried.mask),
+        **_hidden(history, request, carried.mask),
     )
 
 

@@ -45,7 +45,7 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
 def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     """`erase` by who holds the run's lock already."""
     demand_complete(run)
-    learner_of(run.config).demand_erasable(run, request.forget)
+    learner_of(run.config).demand_erasable(run.data, request.forget)
     past = run.past(request.after)
     if gone := sorted(set(request.forget) - set(past.clients)):
         led = "training" if request.after is None else f"erasure {request.after}"
@@ -83,9 +83,7 @@ def masked_of(run: OpenRun, request: ErasureOrder, history: History, model: Vect
         return SecretNoise(secret(), "mask", request.canonical(run.history.store.keys.pseudonym))
 
     if request.patients:
-        return unclaimed(
-            run, history, model, request.mask, noise, "single patients: their client comes back in the repair"
-        )
+        return unclaimed(history, model, request.mask, noise, "single patients: their client comes back in the repair")
 
     def unlearned(clients: Sequence[ClientId]) -> Vector:
         return unlearned_by(run, clients, request.method, history, Meter()).model

@@ -103,7 +103,7 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
         # A plain sigma asked for noise alone: that can be had, and the record says why nothing is claimed of it.
         if masking.guarantees or masking.chosen != "isotropic":
             raise
-        return unclaimed(run, history, erased.model, masking, noise, str(reason))
+        return unclaimed(history, erased.model, masking, noise, str(reason))
     frame = frame_of(run, masking.chosen)
     span = span_of(sets, lambda clients: frame.enter(erased.unlearned(clients)))
     # To two digits, rounded up: all digits would be an equation in the candidates, for whoever reads the record.
@@ -122,13 +122,13 @@ def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noi
     hidden = replace(hidden, released=erased.repairers is not None)
     # The noise comes last: asking for it makes the erasure's secret, which an erasure that cannot be must not have.
     model = frame.leave(mask.release(span, sets.index(tuple(sorted(erased.forget))), noise()))
-    return Masked(finished(run, history, model), hidden, span=span, mask=mask, frame=frame)
+    return Masked(finished(history, model), hidden, span=span, mask=mask, frame=frame)
 
 
-def unclaimed(run: OpenRun, history: History, model: Vector, masking: Masking, noise: Draw, problem: str) -> Masked:
+def unclaimed(history: History, model: Vector, masking: Masking, noise: Draw, problem: str) -> Masked:
     """A model, shape (P,), with noise of which nothing is claimed, and why not."""
     noisy = IsotropicMask(sigma=masking.sigma or 0.0).apply(model, noise())
-    return Masked(finished(run, history, noisy), problem=problem)
+    return Masked(finished(history, noisy), problem=problem)
 
 
 def mask_of(run: OpenRun, kind: MaskKind, sigma: float, span: Span, frame: Frame) -> tuple[Mask, str]:
@@ -150,7 +150,7 @@ def shape_of(span: Span, hessian: Array, sigma: float, source: str) -> tuple[Spa
     return shaped(shape.covariance), f"noise in {span.rank} dimensions; {costs}; curvature from {source}"
 
 
-def finished(run: OpenRun, history: History, model: Vector) -> Vector:
+def finished(history: History, model: Vector) -> Vector:
     """A noisy model with its running variances floored by what everybody knows, the trained model: post-processing.
 
     A floor that was taken from the unlearned model would be seen in the entries that it raises.
@@ -160,7 +160,7 @@ def finished(run: OpenRun, history: History, model: Vector) -> Vector:
     """
     if not bool(torch.isfinite(model).all()):
         raise RequestError("the noise exceeds what a float32 holds; ask for less of it, or clip (--clip)")
-    return run.layout.floor_variances(model, history.final())
+    return history.layout.floor_variances(model, history.final())
 
 
 def decoyed(forget: Sequence[ClientId], decoys: int) -> Hidden:

@@ -18,7 +18,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
-from fedlethe.history.keyring import folded
+from fedlethe.history.keyring import Keyring, folded
 from fedlethe.learning import Method
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
@@ -34,7 +34,7 @@ LONGEST_NAME = 64
 """Letters of a name that can be found where only its pseudonym is known."""
 
 
-def names_of(run: OpenRun, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
+def names_of(images: FederatedData, keys: Keyring, pseudonyms: OfClients) -> dict[ClientId, tuple[str, ...]]:
     """The names of the patients that the ledger knows by pseudonyms.
 
     Raises:
@@ -42,8 +42,8 @@ def names_of(run: OpenRun, pseudonyms: OfClients) -> dict[ClientId, tuple[str, .
     """
     found = {}
     for client, wanted in pseudonyms.items():
-        names = {name for split in SPLITS for name in _groups(run.images, client, split)}
-        known = {run.history.store.keys.pseudonym(client, name): name for name in sorted(names)}
+        names = {name for split in SPLITS for name in _groups(images, client, split)}
+        known = {keys.pseudonym(client, name): name for name in sorted(names)}
         if missing := sorted(set(wanted) - set(known)):
             raise RequestError(f"client '{client}' has no patient whose pseudonym is {missing[0]}; restore its images")
         found[client] = tuple(sorted(known[pseudonym] for pseudonym in wanted))
@@ -55,11 +55,11 @@ def _groups(data: FederatedData, client: ClientId, split: str) -> list[str]:
     return [] if groups is None else groups.tolist()
 
 
-def unnamed(run: OpenRun, pseudonyms: OfClients, text: str) -> str:
+def unnamed(images: FederatedData, keys: Keyring, pseudonyms: OfClients, text: str) -> str:
     """A text that is to stay on record, each of these patients' names in it replaced by what stands for it."""
-    for client, names in names_of(run, pseudonyms).items():
+    for client, names in names_of(images, keys, pseudonyms).items():
         for name in sorted(names, key=len, reverse=True):
-            text = _of_name(name).sub(run.history.store.keys.pseudonym(client, name), text)
+            text = _of_name(name).sub(keys.pseudonym(client, name), text)
     return text
 
 
@@ -96,20 +96,21 @@ def _names_a_patient(flag: str, start: int, end: int) -> FedletheError:
     return RequestError(f"{flag}: {where} would be a patient's name, and the text stays on record; write it without")
 
 
-def long_names(run: OpenRun, clients: Sequence[ClientId]) -> list[str]:
+def long_names(images: FederatedData, clients: Sequence[ClientId]) -> list[str]:
     """The names of these clients' patients that are too long to be a part of other words by chance."""
-    held = [client for client in clients if client in run.images.clients]
-    names = {name for client in held for split in SPLITS for name in _groups(run.images, client, split)}
+    held = [client for client in clients if client in images.clients]
+    names = {name for client in held for split in SPLITS for name in _groups(images, client, split)}
     return sorted(name for name in names if len(name) >= INSIDE)
 
 
-def demand_trained_on(run: OpenRun, pseudonyms: OfClients) -> None:
+def demand_trained_on(images: FederatedData, keys: Keyring, pseudonyms: OfClients) -> None:
     """Refuse to audit the erasure of patients without training images: there is nothing that a model could have kept.
 
     Raises:
         FedletheError: None of them has one.
     """
-    trained = [run.images.of_patients(client, names)["train"] for client, names in names_of(run, pseudonyms).items()]
+    names = names_of(images, keys, pseudonyms)
+    trained = [images.of_patients(client, held)["train"] for client, held in names.items()]
     if trained and not any(mask.any() for mask in trained):
         raise RequestError("--references: no model was trained on an image of the patient; leave the audit out")
 

@@ -28,7 +28,7 @@ def _demand_no_act(plan: ErasurePlan) -> None:
 def order_for_nobody(run: OpenRun, plan: ErasurePlan) -> ErasureOrder:
     """An order that names nobody yet, for studies that erase one client after the other (see `order_erasure`)."""
     _demand_no_act(plan)
-    return order_for(run.config, (), _from_here(run, plan))
+    return order_for(run.config, (), _from_here(run.history.base, plan))
 
 
 def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) -> ErasureOrder:
@@ -47,15 +47,15 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
     _demand_no_act(plan)
-    plan = _from_here(run, plan)
+    plan = _from_here(run.history.base, plan)
     before = [one.forget for one in erasures(run.history) if plan.decoys and one.decoyed and one.after == plan.after]
     order = order_for(run.config, clients, plan)
     return replace(order, forget=with_decoys(run, clients, plan.decoys, plan.after, before))
 
 
-def _from_here(run: OpenRun, plan: ErasurePlan) -> ErasurePlan:
+def _from_here(base: str | None, plan: ErasurePlan) -> ErasurePlan:
     """The plan from the run's own model on, where it names no erasure to begin from."""
-    return replace(plan, after=plan.after or run.history.base)
+    return replace(plan, after=plan.after or base)
 
 
 def order_of(run: OpenRun, erasure: Erasure) -> ErasureOrder:
@@ -64,7 +64,7 @@ def order_of(run: OpenRun, erasure: Erasure) -> ErasureOrder:
     Raises:
         FedletheError: A patient's images are not in the data any more.
     """
-    patients, learner = names_of(run, erasure.patients), learner_of(run.config)
+    patients, learner = names_of(run.images, run.history.store.keys, erasure.patients), learner_of(run.config)
     named = learner.options_for(patients)
     joined = {"join": list(erasure.joined)} if erasure.joined else {}
     plan = ErasurePlan(method=learner.retraining, options={**named, **joined})

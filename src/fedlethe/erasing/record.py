@@ -10,9 +10,9 @@ from pathlib import Path
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.succession import Part
 from fedlethe.privacy.hiding import Hidden
 from fedlethe.runs.records import from_json
-from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Cost, Guarantee, Stage
 
 
@@ -82,19 +82,16 @@ class Erasure:
         return f"{len(names)} patients" if len(names) > 1 else "a patient"
 
 
-def retraining_examples(
-    run: OpenRun, forget: Iterable[ClientId], after: str | None = None, joined: Iterable[ClientId] = ()
-) -> int:
+def retraining_examples(parts: Sequence[Part], forget: Iterable[ClientId], joined: Iterable[ClientId] = ()) -> int:
     """Images that retraining without these clients, and without those erased before, puts through a gradient step.
 
     Args:
-        run: The run.
+        parts: The trainings that led to the model that they are erased from.
         forget: Who is erased.
-        after: The erasure that it begins from.
         joined: Who was erased before, and comes back.
     """
     gone, total = set(forget), 0
-    for part in reversed(run.parts(after)):
+    for part in reversed(parts):
         gone = (gone | part.erased) - set(joined)
         if isinstance(part.history, RunFolder):
             entries = part.history.ledger.participation()

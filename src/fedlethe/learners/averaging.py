@@ -11,6 +11,7 @@ from fedlethe import unlearning
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import RunConfig
+from fedlethe.data.federated import FederatedData
 from fedlethe.errors import RequestError
 from fedlethe.federation.aggregate import shares
 from fedlethe.federation.aggregator import aggregated
@@ -27,6 +28,7 @@ from fedlethe.learners.learner import EarlierParts
 from fedlethe.learning import Method
 from fedlethe.models import initialise
 from fedlethe.progress import bar
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun, Prepared, demand_clients
 from fedlethe.types import ClientId, Evaluation, Need, Vector
@@ -120,17 +122,17 @@ class AveragingLearner:
     ) -> Unlearned:
         """See `Learner.unlearn`."""
         assert not isinstance(method, Subtraction)  # `RunConfig.method` makes none for a network
-        _demand_kept(run, method, history)
+        _demand_kept(run.lineage, method, history)
         retained = run.federation().without(set(run.data.clients) - set(history.clients))
         return unlearning.unlearn(method, forget, history, MeteredFederation(retained, meter))
 
-    def erasable(self, run: OpenRun, history: History) -> list[ClientId]:
+    def erasable(self, data: FederatedData, history: History) -> list[ClientId]:
         """Those whose images this run has: a client of an earlier run alone is in no round of its history."""
-        return [client for client in history.clients if client in run.data.clients]
+        return [client for client in history.clients if client in data.clients]
 
-    def demand_erasable(self, run: OpenRun, clients: tuple[ClientId, ...]) -> None:
+    def demand_erasable(self, data: FederatedData, clients: tuple[ClientId, ...]) -> None:
         """See `Learner.demand_erasable`."""
-        demand_clients(run, clients)
+        demand_clients(data, clients)
 
     def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
         """None: nothing tells a patient's part of a client's updates from the rest (see `erasing.patients`)."""
@@ -140,10 +142,10 @@ class AveragingLearner:
         """None: who takes patients out of a network is `erasing.unlearn_step`."""
         return {}
 
-    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+    def bytes_kept(self, history: RunFolder, method: Method) -> int:
         """What the method declares, as if all clients had joined all rounds; see `bytes_for`."""
-        layout, clients = run.layout, len(run.data.clients)
-        return bytes_for(method.needs, layout.size, len(layout.shapes), clients, run.history.rounds)
+        layout = history.layout
+        return bytes_for(method.needs, layout.size, len(layout.shapes), len(history.clients), history.rounds)
 
     def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:
         """None: no statistics are kept."""
@@ -153,9 +155,9 @@ class AveragingLearner:
         """None: a network's own weights are its coordinates."""
 
 
-def _demand_kept(run: OpenRun, method: UnlearningMethod, history: History) -> None:
+def _demand_kept(lineage: Lineage, method: UnlearningMethod, history: History) -> None:
     """Refuse a method that needs what the histories do not hold, or do not hold of the model as it is now."""
-    kept = run.history.keep.intersection(*(part.keep for part in run.earlier))
+    kept = lineage.history.keep.intersection(*(part.keep for part in lineage.earlier))
     anew = isinstance(history, Succession) and any(part.anew for part in history.parts)
     for need in sorted(method.needs, key=lambda need: need.name):
         # A retraining leaves influences of its own behind, and nothing else of its rounds.
@@ -165,6 +167,6 @@ def _demand_kept(run: OpenRun, method: UnlearningMethod, history: History) -> No
                 "influence or retrain"
             )
         if need.of_history and need not in kept:
-            gone = [part.history for part in run.earlier if need not in part.keep]
-            holder = next((one for one in gone if isinstance(one, RunFolder)), run.history)
+            gone = [part.history for part in lineage.earlier if need not in part.keep]
+            holder = next((one for one in gone if isinstance(one, RunFolder)), lineage.history)
             raise RequestError(f"{method_name(method)}: {holder.lacks(need)}")

@@ -12,6 +12,7 @@ import numpy as np
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.choices import decide
 from fedlethe.closed_form.settings import Subtraction
+from fedlethe.data.federated import FederatedData
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
@@ -62,11 +63,11 @@ class ClosedFormLearner:
         """See `Learner.unlearn` and `subtracting.subtract`."""
         return subtracting.subtract(run, forget, _subtraction(method), history, meter)
 
-    def erasable(self, run: OpenRun, history: History) -> list[ClientId]:
+    def erasable(self, data: FederatedData, history: History) -> list[ClientId]:
         """Anybody of the history: it takes their statistics, which are kept, and not their images."""
         return list(history.clients)
 
-    def demand_erasable(self, run: OpenRun, clients: tuple[ClientId, ...]) -> None:
+    def demand_erasable(self, data: FederatedData, clients: tuple[ClientId, ...]) -> None:
         """Nothing: clients may be gone from the data, and `unlearn` refuses where nobody would be left."""
 
     def patients_taken(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, tuple[str, ...]]:
@@ -79,9 +80,9 @@ class ClosedFormLearner:
             return {}
         return {"patients": [name for names in patients.values() for name in names], "of": list(patients)}
 
-    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+    def bytes_kept(self, history: RunFolder, method: Method) -> int:
         """Those of the statistics."""
-        return sum(held.bytes for held in run.history.ledger.artefacts().values() if held.kind == "statistics")
+        return sum(held.bytes for held in history.ledger.artefacts().values() if held.kind == "statistics")
 
     def revised(self, run: OpenRun, method: Method, history: History) -> Mapping[ClientId, ByClass]:
         """See `Learner.revised`."""
@@ -90,7 +91,8 @@ class ClosedFormLearner:
     def standardisation(self, run: OpenRun) -> tuple[Array, Array]:
         """Of the features over all clients of the training, a row weighted as the training weighted it."""
         sums = sums_of(run.parts()).total
-        statistics = sums.weighted(decide(sums, statistics_training.closed_form_settings(run)).class_weights)
+        settings = statistics_training.closed_form_settings(run.config, run.data)
+        statistics = sums.weighted(decide(sums, settings).class_weights)
         rows = float(statistics.weights.sum())
         mean = statistics.sums / rows
         variance = np.maximum(statistics.diagonal() / rows - mean**2, 0.0)  # rounding can leave it below 0

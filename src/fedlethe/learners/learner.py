@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from fedlethe.closed_form.by_class import ByClass
+from fedlethe.data.federated import FederatedData
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
@@ -81,11 +82,11 @@ class Learner(Protocol):
         """
         ...
 
-    def erasable(self, run: OpenRun, history: History) -> list[ClientId]:
+    def erasable(self, data: FederatedData, history: History) -> list[ClientId]:
         """Who can be erased from the model that a history led to."""
         ...
 
-    def demand_erasable(self, run: OpenRun, clients: tuple[ClientId, ...]) -> None:
+    def demand_erasable(self, data: FederatedData, clients: tuple[ClientId, ...]) -> None:
         """Refuse clients who cannot be erased together, whatever the method.
 
         Raises:
@@ -105,7 +106,7 @@ class Learner(Protocol):
         """
         ...
 
-    def bytes_kept(self, run: OpenRun, method: Method) -> int:
+    def bytes_kept(self, history: RunFolder, method: Method) -> int:
         """What the history takes on disk for this method, in bytes."""
         ...
 

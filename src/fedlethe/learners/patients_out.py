@@ -13,6 +13,7 @@ from fedlethe.closed_form.settings import Subtraction
 from fedlethe.data.federated import SPLITS, ClientData, Examples
 from fedlethe.errors import RequestError
 from fedlethe.history.history import History
+from fedlethe.history.keyring import Keyring
 from fedlethe.history.succession import Part, Succession
 from fedlethe.learners.statistics_training import closed_form_settings
 from fedlethe.runs.run import OpenRun
@@ -33,8 +34,8 @@ def statistics_without(run: OpenRun, client: ClientId, last: Part, without: Sequ
     chosen = np.ones(len(trained), np.bool_)
     if trained.groups is not None:
         names = sorted(set(trained.groups.tolist()))
-        chosen = ~np.isin(trained.groups, [*without, *_taken_before(run, client, names, last)])
-    return rows(trained.only(chosen), closed_form_settings(run), len(run.data.classes))
+        chosen = ~np.isin(trained.groups, [*without, *_taken_before(run.history.store.keys, client, names, last)])
+    return rows(trained.only(chosen), closed_form_settings(run.config, run.data), len(run.data.classes))
 
 
 def past_of(run: OpenRun, history: History) -> tuple[Part, ...]:
@@ -50,7 +51,7 @@ def rows_of_patients(run: OpenRun, method: Subtraction, history: History, last: 
     """
     if run.remote is not None:
         raise RequestError("patients: their images lie on other machines; erase whole clients")
-    if closed_form_settings(run).epsilon is not None:
+    if closed_form_settings(run.config, run.data).epsilon is not None:
         raise RequestError("patients: cannot be taken out of statistics with noise; erase the client, or train again")
     asked = method.of or tuple(client for client in history.clients if client in run.data.clients)
     found, seen = {}, set()
@@ -60,7 +61,7 @@ def rows_of_patients(run: OpenRun, method: Subtraction, history: History, last: 
         trained = run.data.clients[client].train
         if trained.groups is None:
             raise RequestError(f"{run.path}: its data name no patients; erase whole clients")
-        if twice := _taken_before(run, client, method.patients, last):
+        if twice := _taken_before(run.history.store.keys, client, method.patients, last):
             raise RequestError(f"patient '{twice[0]}' was taken out of {client} already")
         chosen = np.isin(trained.groups, list(method.patients))
         if chosen.all():
@@ -82,7 +83,7 @@ def _there(held: ClientData, patients: Sequence[str]) -> set[str]:
     return found
 
 
-def _taken_before(run: OpenRun, client: ClientId, patients: Sequence[str], last: Part) -> list[str]:
+def _taken_before(keys: Keyring, client: ClientId, patients: Sequence[str], last: Part) -> list[str]:
     """Which of the patients an earlier erasure took out, whose record has what stands for them."""
-    keys, gone = run.history.store.keys, last.patients.get(client, frozenset())
+    gone = last.patients.get(client, frozenset())
     return sorted(name for name in patients if gone and keys.pseudonym(client, name) in gone)

@@ -16,6 +16,8 @@ from fedlethe.closed_form.ridge import RidgeHead
 from fedlethe.closed_form.sent import noise_of, rows
 from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.sums import scratch
+from fedlethe.config import RunConfig
+from fedlethe.data.federated import FederatedData
 from fedlethe.errors import RequestError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
@@ -27,6 +29,7 @@ from fedlethe.progress import track
 from fedlethe.runs.records import from_json, to_json
 from fedlethe.runs.run import Prepared
 from fedlethe.types import ClientId, Evaluation, Vector
+from fedlethe.vector import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,14 @@ def train_closed_form(prepared: Prepared, history: RunFolder, earlier: Sequence[
         earlier: Trainings whose statistics are in the sums, too, where this one begins after an erasure.
     """
     start = time.perf_counter()
-    settings = closed_form_settings(prepared)
+    settings = closed_form_settings(prepared.config, prepared.data)
     parts = dict(_parts(prepared))
     # Summed in the order of the names, not of arrival, so that one set of clients has one sum, bit for bit.
     own = total([parts[client] for client in sorted(parts)])
     sums = own if not earlier else total([sums_of(earlier).total, own])
     fitted = scratch(sums, settings)
-    model, choice = vector_of(prepared, fitted.head), fitted.choice
-    features = to_json(Features(_feature_key(prepared), own.size), Features)
+    model, choice = vector_of(prepared.layout, fitted.head), fitted.choice
+    features = to_json(Features(prepared.config.learning.feature_map.key(), own.size), Features)
     chosen = to_json(KeptChoices(choice.class_weights, choice.penalty), KeptChoices)
     seconds = time.perf_counter() - start
     evaluation = to_json(prepared.evaluate(model), Evaluation)
@@ -86,45 +89,41 @@ def demand_fitting(prepared: Prepared, earlier: Sequence[Part]) -> None:
     Raises:
         FedletheError: They do not fit.
     """
-    closed_form_settings(prepared)
+    closed_form_settings(prepared.config, prepared.data)
     for part in earlier:
         had = features_of_training(part.history)
-        if (had.features, had.size) != (_feature_key(prepared), prepared.data.image_shape[0]):
+        if (had.features, had.size) != (prepared.config.learning.feature_map.key(), prepared.data.image_shape[0]):
             raise RequestError(f"{folder_of(part.history).path}: was trained on other features ({had.features})")
 
 
 def retrain_closed_form(prepared: Prepared, clients: Collection[ClientId]) -> Vector:
     """The model of a training by these clients alone, shape (P,), every choice its own."""
-    sums = total([statistics_at(prepared, client) for client in sorted(clients)])
-    return vector_of(prepared, scratch(sums, closed_form_settings(prepared)).head)
+    sums = total([statistics_at(prepared.config, prepared.data, client) for client in sorted(clients)])
+    return vector_of(prepared.layout, scratch(sums, closed_form_settings(prepared.config, prepared.data)).head)
 
 
-def vector_of(prepared: Prepared, head: RidgeHead) -> Vector:
+def vector_of(layout: Layout, head: RidgeHead) -> Vector:
     """A head as the model's vector, shape (P,)."""
-    vector = torch.empty(prepared.layout.size)
-    views = prepared.layout.tensors(vector)
+    vector = torch.empty(layout.size)
+    views = layout.tensors(vector)
     views["weight"].copy_(torch.from_numpy(head.weight))
     views["bias"].copy_(torch.from_numpy(head.bias))
     return vector
 
 
-def closed_form_settings(prepared: Prepared) -> ClosedFormSettings:
+def closed_form_settings(config: RunConfig, data: FederatedData) -> ClosedFormSettings:
     """The settings of a closed-form run, held against its data.
 
     Raises:
         FedletheError: There is not one class weight for each class.
     """
-    settings = prepared.config.learning.settings
-    classes = len(prepared.data.classes)
+    settings = config.learning.settings
+    classes = len(data.classes)
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise RequestError(
             f"closed_form.class_weights: {len(settings.class_weights)} weights for {classes} classes; give one for each"
         )
     return settings
-
-
-def _feature_key(prepared: Prepared) -> str:
-    return prepared.config.learning.feature_map.key()
 
 
 def _parts(prepared: Prepared) -> Iterator[tuple[ClientId, ByClass]]:
@@ -133,13 +132,13 @@ def _parts(prepared: Prepared) -> Iterator[tuple[ClientId, ByClass]]:
         yield from prepared.remote.statistics(prepared.config).items()
         return
     for client in track(sorted(prepared.data.clients), len(prepared.data.clients), "statistics, clients"):
-        yield client, statistics_at(prepared, client)
+        yield client, statistics_at(prepared.config, prepared.data, client)
 
 
-def statistics_at(prepared: Prepared, client: ClientId) -> ByClass:
+def statistics_at(config: RunConfig, data: FederatedData, client: ClientId) -> ByClass:
     """What a client sends; noise is drawn from the operating system, or from the seed that the user set for it."""
-    settings = closed_form_settings(prepared)
-    own = rows(prepared.data.clients[client].train, settings, len(prepared.data.classes))
+    settings = closed_form_settings(config, data)
+    own = rows(data.clients[client].train, settings, len(data.classes))
     if settings.epsilon is None:
         return own
     noise = noise_of(settings, client)

@@ -60,7 +60,7 @@ def subtract(
     Raises:
         FedletheError: A patient or client is not there, or nobody would be left.
     """
-    settings, left = closed_form_settings(run), _left(run, forget, method, history)
+    settings, left = closed_form_settings(run.config, run.data), _left(run, forget, method, history)
     fitted = fit(left.sums, settings, lambda: sums_again(left))
     with meter.stopped():  # the check is no part of what the erasure costs
         anew = scratch(sums_again(left), settings, rebuilt=True)
@@ -69,7 +69,7 @@ def subtract(
             fitted = anew
         residual = _at_most(fitted.head.difference(anew.head))
     return Unlearned(
-        model=vector_of(run, fitted.head),
+        model=vector_of(run.layout, fitted.head),
         guarantee=_guarantee(residual, fitted, settings, _steps(forget, method)),
         found=_found(residual, fitted),
     )
@@ -139,7 +139,7 @@ def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history
         return _Left(sums_of(parts), {}, parts)
     sums, revised = sums_of((*before, last)), {}
     for client, taken in rows_of_patients(run, method, history, last).items():
-        sums = sums.minus(rows(taken, closed_form_settings(run), len(run.data.classes)))
+        sums = sums.minus(rows(taken, closed_form_settings(run.config, run.data), len(run.data.classes)))
         revised[client] = statistics_without(run, client, last, method.patients)
     return _Left(sums, revised, (*before, last))
 

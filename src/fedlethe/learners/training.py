@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
+from fedlethe.later import nn
 from fedlethe.learners.which import learner_of
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
@@ -28,7 +29,7 @@ from fedlethe.runs.run import Prepared
 from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text, without_unused
 from fedlethe.runs.where_to_begin import beginning, held_beginning
 from fedlethe.types import ClientId, Evaluation, Vector
-from fedlethe.vector import to_vector
+from fedlethe.vector import Layout, to_vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def train_prepared(
     held = read_run_document(out) if (out / "run.toml").is_file() else None
     begun = begun or held_beginning(out, None, ()) or Beginning()
     document = run_document(prepared, begun)
-    initial = _initial(prepared, out, begun.after)
+    initial = _initial(prepared.network, prepared.layout, out, begun.after)
     with ExitStack() as stack:
         learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
@@ -138,7 +139,7 @@ def train_prepared(
         _enter(history, begun, image_key)
         with ExitStack() as stack:
             learner.train(prepared, history, lambda: earlier(out, stack), evaluated)
-        return _summary(history, prepared, resumed_after, begun)
+        return _summary(history, prepared.data.left_out, resumed_after, begun)
 
 
 def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
@@ -149,18 +150,18 @@ def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
         history.ledger.append([(BEGAN, begun.entry())])
 
 
-def _initial(prepared: Prepared, out: Path, after: str | None) -> Vector:
+def _initial(network: nn.Module, layout: Layout, out: Path, after: str | None) -> Vector:
     """The model to begin with, shape (P,): a fresh one, or what an erasure led to."""
     if after is None:
-        return to_vector(prepared.network, prepared.layout)
+        return to_vector(network, layout)
     with ExitStack() as stack:
         history, id = begun_after(out, after, stack)
-        if difference := prepared.layout.difference(history.layout.shapes):
+        if difference := layout.difference(history.layout.shapes):
             raise HistoryError(f"{history.path}: holds a run of another model: {difference}")
         return history.erased_model(id)
 
 
-def _summary(history: RunFolder, prepared: Prepared, resumed_after: int, begun: Beginning) -> Trained:
+def _summary(history: RunFolder, left_out: Mapping[str, int], resumed_after: int, begun: Beginning) -> Trained:
     training, recording = history.ledger.seconds()
     participation = history.ledger.participation()
     return Trained(
@@ -174,7 +175,7 @@ def _summary(history: RunFolder, prepared: Prepared, resumed_after: int, begun: 
         bytes_sent=_bytes_sent(history, participation),
         refused=tuple(entry for entry in participation if entry.refused is not None),
         resumed_after=resumed_after,
-        left_out=dict(prepared.data.left_out),
+        left_out=dict(left_out),
         left_out_erased=begun.left_out,
         taken_back=begun.take_back,
         not_checked=begun.not_checked,

@@ -54,7 +54,7 @@ def report(run: OpenRun) -> Report:
     gone = sorted({client for erasure in done for client in erasure.forget})
     page = Page(
         title=f"fedlethe: {run.path.name}",
-        lead=_lead(run, gone),
+        lead=_lead(len(run.data.clients), gone),
         facts=_facts(run, done),
         sections=sections,
     )
@@ -63,8 +63,8 @@ def report(run: OpenRun) -> Report:
     return Report(run.path, path, sum(len(section.pictures) for section in sections))
 
 
-def _lead(run: OpenRun, gone: list[str]) -> str:
-    trained = f"{len(run.data.clients)} hospitals trained one model together; no image left its hospital."
+def _lead(hospitals: int, gone: list[str]) -> str:
+    trained = f"{hospitals} hospitals trained one model together; no image left its hospital."
     return f"{trained} Taken out of it afterwards: {', '.join(gone)}." if gone else trained
 
 
@@ -90,7 +90,7 @@ def _picture(history: RunFolder, plot: style.Plot, folder: str = "report") -> Pi
 
 def _data_sections(run: OpenRun) -> Iterator[Section]:
     if run.remote is not None:
-        yield _remote_section(run)
+        yield _remote_section(run.history)
         return
     train, test = class_counts(run.data, "train"), class_counts(run.data, "test")
     header = ("client", *(f"{split} {name}" for split in ("train", "test") for name in run.data.classes))
@@ -103,10 +103,10 @@ def _data_sections(run: OpenRun) -> Iterator[Section]:
     yield Section("The hospitals and their images", left_out, [PageTable("images", header, rows)], drawn)
 
 
-def _remote_section(run: OpenRun) -> Section:
+def _remote_section(history: RunFolder) -> Section:
     """What is known of images that are on other machines."""
-    held = {entry.client: entry.num_examples for entry in run.history.ledger.participation() if entry.num_examples}
-    rows = [(client, str(held.get(client, "unknown"))) for client in run.data.clients]
+    held = {entry.client: entry.num_examples for entry in history.ledger.participation() if entry.num_examples}
+    rows = [(client, str(held.get(client, "unknown"))) for client in history.clients]
     text = ["The images stay on the nodes; only models and counts have reached this machine."]
     return Section(
         "The hospitals and their images", text, [PageTable("images", ("client", "training images"), rows)], []

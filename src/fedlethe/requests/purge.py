@@ -59,7 +59,8 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
     for folder in run.lineage.folders:
         demand_no_former(folder.path)
     done = is_purged(run.history, request.id)
-    patients = {} if done else names_of(run, request.patients)  # their key goes: after that no pseudonym has a name
+    # Now, since their key goes: after that no pseudonym has a name.
+    patients = {} if done else names_of(run.images, run.history.store.keys, request.patients)
     own, *earlier = condemned(run.lineage, request, base)
     for target in (own, *earlier):
         demand_whole(target)

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fedlethe.data.federated import FederatedData
 from fedlethe.entered import demand_said, demand_text
 from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
 from fedlethe.errors import RequestError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.ledger import Ledger
 from fedlethe.history.paths import CERTIFICATES, erasure_of, kind_of
 from fedlethe.history.request_log import (
     CLOSED,
@@ -64,12 +66,12 @@ def open_request(
         demand_clock(ledger)
         for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
             if text != LEGAL_GROUND:  # which has numbers that can be patients' names
-                refuse_named(flag, text, patients or long_names(run, clients))
+                refuse_named(flag, text, patients or long_names(run.images, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
         keys = run.history.store.keys
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
-        if (same := _demand_free(run, clients, pseudonyms)) is not None:
+        if (same := _demand_free(run.data, ledger, clients, pseudonyms)) is not None:
             return replace(same, namesakes=namesakes)
         asked = ErasureRequest(
             id=f"R{len(requests_of(ledger)) + 1:04d}",
@@ -107,17 +109,17 @@ def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[st
 
 
 def _demand_free(
-    run: OpenRun, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
+    data: FederatedData, ledger: Ledger, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
 ) -> ErasureRequest | None:
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:
         raise RequestError("nobody is named to be erased; give --client")
-    known = requests_of(run.history.ledger).values()
+    known = requests_of(ledger).values()
     for request in known:
         if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
             raise RequestError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
     if not patients:
-        run.data.without(clients)
+        data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
         raise RequestError(f"client '{twice}' is named twice; name each client once")
     for request in known:

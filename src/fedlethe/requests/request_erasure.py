@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from fedlethe.config import RunConfig
 from fedlethe.erasing.erase import erase_locked
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import unnamed
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import Erasure, done, recorded
 from fedlethe.errors import FedletheError, RequestError
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
@@ -34,22 +36,25 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         chosen = None if plan.result is None else recorded(run.history, plan.result)
         erasure = chosen or done(run.history, order) or erase_locked(run, order)
     except FedletheError as caught:
-        error = _with_a_way_out(run, request, order, caught)
+        error = _with_a_way_out(run.config, run.history, request, order, caught)
         with suppress(FedletheError):  # on a full disk not even that can be written
-            moved(run.history.ledger, request.id, "failed", note=unnamed(run, request.patients, str(error)))
+            note = unnamed(run.images, run.history.store.keys, request.patients, str(error))
+            moved(run.history.ledger, request.id, "failed", note=note)
         raise error from None
     _demand_another_model(run.lineage, request, erasure)
     return erasure
 
 
-def _with_a_way_out(run: OpenRun, request: ErasureRequest, order: ErasureOrder, error: FedletheError) -> FedletheError:
+def _with_a_way_out(
+    config: RunConfig, history: RunFolder, request: ErasureRequest, order: ErasureOrder, error: FedletheError
+) -> FedletheError:
     """The error, and where a key of the erased is missing and a method was to read what it sealed, the way without."""
-    keys = run.history.store.keys
+    keys = history.store.keys
     lost = any(keys.missing(client, keys.living(client)) for client in request.clients)
-    retraining = learner_of(run.config).retraining
+    retraining = learner_of(config).retraining
     if not lost or order.method_name == retraining:
         return error
-    way = f'fedlethe erase {run.path} --request {request.id} --method {retraining} --lost-keys "why"'
+    way = f'fedlethe erase {history.path} --request {request.id} --method {retraining} --lost-keys "why"'
     return RequestError(f"{error}. If the key is lost for good, retraining needs nothing of it: {way}")
 
 

@@ -85,7 +85,7 @@ def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> Erasur
     if {"patients", "of"} & set(plan.options):
         raise RequestError("--set patients: who is erased is in the request; leave it out")
     if plan.references:
-        demand_trained_on(run, request.patients)
+        demand_trained_on(run.images, run.history.store.keys, request.patients)
     if plan.keep_for and request.patients:
         raise RequestError("--keep-for: not with patients: what is left of their client cannot be told from them")
     now = current(run.history.ledger)
@@ -150,7 +150,7 @@ def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
 def order_of_request(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:
     """What `erase` is asked for, to carry a request out by a plan."""
     # The ledger holds pseudonyms, and images are found by names.
-    patients, clients = names_of(run, request.patients), request.clients
+    patients, clients = names_of(run.images, run.history.store.keys, request.patients), request.clients
     named = learner_of(run.config).options_for(patients)
     if named:  # the method takes the patients out itself, and no client leaves
         patients, clients = {}, ()

@@ -48,30 +48,30 @@ def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure:
         raise HistoryError("--model, --round and --erasure each name a model; give one of them")
     if not any(len(data.split(split)) for data in run.data.clients.values()):
         raise HistoryError(f"{run.path}: no client has images in the split '{split}'; use --split test")
-    path, vector = _chosen(run, model, round, erasure)
+    path, vector = _chosen(run.history, model, round, erasure)
     if not bool(torch.isfinite(vector).all()):
         raise HistoryError(f"{path}: holds NaN or infinite values, so it cannot be evaluated")
     return Evaluated(run.path, path, split, run.evaluate(vector, split))
 
 
-def _chosen(run: OpenRun, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
+def _chosen(history: RunFolder, model: Path | None, round: int | None, erasure: str | None) -> tuple[Path, Vector]:
     if model is not None:
         if not model.is_file():
-            there = ", ".join(run.history.ledger.erasures().values()) or "none"
+            there = ", ".join(history.ledger.erasures().values()) or "none"
             raise HistoryError(
                 f"{model}: there is no such file; model takes a checkpoint file. The run's own models go by erasure "
-                f"(there is {there}) or round (0 to {run.history.rounds})"
+                f"(there is {there}) or round (0 to {history.rounds})"
             )
-        known = {(run.path / one.path).resolve(): one.sha256 for one in run.history.ledger.artefacts().values()}
-        return model, checkpoint.load(model, run.layout, known.get(model.resolve()))
+        known = {(history.path / one.path).resolve(): one.sha256 for one in history.ledger.artefacts().values()}
+        return model, checkpoint.load(model, history.layout, known.get(model.resolve()))
     if erasure is not None:
-        vector = run.history.erased_model(erasure)
-        return run.path / run.history.store.find(of_erasure(erasure, Kind.MODEL)).path, vector
-    if round is not None and not 0 <= round <= run.history.rounds:
-        raise HistoryError(f"{run.path}: there is no round {round}; its rounds are 0 to {run.history.rounds}")
+        vector = history.erased_model(erasure)
+        return history.path / history.store.find(of_erasure(erasure, Kind.MODEL)).path, vector
+    if round is not None and not 0 <= round <= history.rounds:
+        raise HistoryError(f"{history.path}: there is no round {round}; its rounds are 0 to {history.rounds}")
     if round is None:
-        return run.path / run.history.final_path(), run.history.final()
-    return run.path / f"global_checkpoints/round_{round:04d}.safetensors", run.history.global_model(round)
+        return history.path / history.final_path(), history.final()
+    return history.path / f"global_checkpoints/round_{round:04d}.safetensors", history.global_model(round)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,8 @@ def demand_complete(run: OpenRun) -> None:
         )
 
 
-def demand_clients(run: OpenRun, clients: tuple[ClientId, ...]) -> None:
+def demand_clients(data: FederatedData, clients: tuple[ClientId, ...]) -> None:
     """Refuse a client that is not there, one named twice, and the last one."""
-    run.data.without(clients)
+    data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
         raise HistoryError(f"client '{twice}' is named twice; name each client once")

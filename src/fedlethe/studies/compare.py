@@ -12,7 +12,8 @@ from pathlib import Path
 
 from fedlethe.audit import Evidence, Finding, audit, overall
 from fedlethe.config import RunConfig
-from fedlethe.data.federated import unknown_client
+from fedlethe.data.backdoor import Backdoor
+from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.erasing import examination
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import order_for
@@ -23,7 +24,6 @@ from fedlethe.learning import Recipe
 from fedlethe.parts import code_digest, without_mean
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import from_json
-from fedlethe.runs.run import Prepared
 from fedlethe.studies.jobs import Job, JobKind, Outcome, document_with_seed, finals, work_off
 from fedlethe.types import ClientId, Cost
 
@@ -121,7 +121,7 @@ def compare(
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError("--seeds: name at least one, and none twice, such as 0-4")
     prepared = prepare(config)
-    gone = _forgotten(prepared, forget)
+    gone = _forgotten(prepared.config.backdoor, prepared.data, forget)
     asked = Examination.of(prepared, gone)
 
     def job(kind: JobKind, seed: int, recipe: Recipe | None = None) -> Job:
@@ -163,15 +163,14 @@ def not_possible(config: RunConfig, methods: Sequence[str]) -> dict[str, str]:
     return {name: problem for name, problem in problems.items() if problem is not None}
 
 
-def _forgotten(prepared: Prepared, forget: Sequence[ClientId]) -> tuple[ClientId, ...]:
-    backdoor = prepared.config.backdoor
+def _forgotten(backdoor: Backdoor | None, data: FederatedData, forget: Sequence[ClientId]) -> tuple[ClientId, ...]:
     gone = tuple(sorted(set(forget))) or (() if backdoor is None else (backdoor.client,))
     if not gone:
         raise ConfigError("nobody is named to be erased; give --client, or a [backdoor] in the configuration")
     for client in gone:
-        if client not in prepared.data.clients:
-            raise ConfigError(unknown_client(client, prepared.data.clients))
-    prepared.data.without(gone)
+        if client not in data.clients:
+            raise ConfigError(unknown_client(client, data.clients))
+    data.without(gone)
     return gone
 
 

@@ -206,10 +206,11 @@ def setting_of(run: OpenRun, name: str, method: Method, clients: Sequence[Client
     span = span_of([(client,) for client in clients], unlearned)
     if span.rank == 0:
         raise ConfigError(f"{name}: all candidates coincide; sigma 0 suffices to hide who left, there is no frontier")
-    isotropic = scene_of(run, clients, span, raw)
+    isotropic = scene_of(run.past(), run.history.keep, clients, span, raw)
     framed = isotropic
     if frame.mean is not None:
-        framed = scene_of(run, clients, Span.of([frame.enter(model) for model in span.models]), frame)
+        entered = Span.of([frame.enter(model) for model in span.models])
+        framed = scene_of(run.past(), run.history.keep, clients, entered, frame)
     hessian, source = curvature(run, framed.span, frame)
     return Setting(name, isotropic, framed, frame, hessian, source)
 
@@ -236,7 +237,7 @@ def _point(
     for index, client in enumerate(before):
         for draw in range(1 if size is None else draws):
             noise = numpy_generator(run.config.seed, "frontier", client, draw)  # the same for all: they are compared
-            model = finished(run, run.past(), setting.release(mask, index, noise))
+            model = finished(run.past(), setting.release(mask, index, noise))
             looks.append(probe.look(model, [client]))
             losses.append(looks[-1].losses)
             true.append(index)

@@ -205,7 +205,7 @@ def _train(job: Job) -> Outcome:
     train_run(resolve(job.document), job.run, finished_too=True)
     with opened_run(job.run) as run:
         _ask(job, run, FINAL, run.history.final())
-        return Outcome((FINAL,), retraining_examples=retraining_examples(run, job.forget))
+        return Outcome((FINAL,), retraining_examples=retraining_examples(run.parts(), job.forget))
 
 
 def _retrain(job: Job) -> Outcome:
@@ -235,9 +235,9 @@ def _erase(job: Job) -> Outcome:
         return Outcome(
             stages=tuple(stages),
             cost=meter.cost(),
-            retraining_examples=retraining_examples(run, job.forget),
+            retraining_examples=retraining_examples(run.parts(), job.forget),
             guarantee=None if unlearned.guarantee is None else str(unlearned.guarantee),
-            bytes_kept=learner_of(run.config).bytes_kept(run, request.method),
+            bytes_kept=learner_of(run.config).bytes_kept(run.history, request.method),
         )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from fedlethe.audit.attackers import Success, full_knowledge, guesses, server_view
 from fedlethe.erasing.coordinates import Frame
+from fedlethe.history.history import History
 from fedlethe.later import torch
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.mask import IsotropicMask, Mask
 from fedlethe.privacy.span import Span
-from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Need, TimesNamed, Vector
 
 
@@ -48,21 +48,22 @@ class Scene:
         return released
 
 
-def scene_of(run: OpenRun, clients: Sequence[ClientId], span: Span, frame: Frame) -> Scene:
+def scene_of(past: History, keep: Collection[Need], clients: Sequence[ClientId], span: Span, frame: Frame) -> Scene:
     """The scene of erasing one of these clients; an influence that is not kept is what erasing takes away.
 
     Args:
-        run: The run.
+        past: The history of all that led to the model.
+        keep: What is kept of it.
         clients: Whom the candidates are without, in their order.
         span: Of the candidates.
         frame: Its coordinates.
     """
-    trained = run.past().final()
+    trained = past.final()
 
     def without(client: ClientId, candidate: Vector) -> Vector:
-        if Need.INFLUENCE not in run.history.keep:
+        if Need.INFLUENCE not in keep:
             return candidate
-        return frame.enter(torch.sub(trained, run.past().influence(client)))
+        return frame.enter(torch.sub(trained, past.influence(client)))
 
     others = [without(client, model) for client, model in zip(clients, span.models, strict=True)]
     whole = Span.of([frame.enter(trained), *span.models, *others])

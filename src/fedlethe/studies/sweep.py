@@ -63,7 +63,7 @@ def sweep(
     masks = _masks(sigmas)
     erased = tuple(clients) or tuple(run.data.clients)
     for client in erased:
-        demand_clients(run, (client,))
+        demand_clients(run.data, (client,))
     pairs = [(mask, draw) for mask in masks for draw in range(draws if mask.sigma > 0 else 1)]
     points = track(_sweep(run, method, erased, pairs), len(erased) * len(pairs), "sweep, models")
     result = Sweep(run.path, method_name, run.evaluate(run.past().final()), tuple(points))
@@ -88,7 +88,7 @@ def _sweep(
         unlearned = unlearned_by(run, [client], method, run.past(), Meter()).model
         for mask, draw in pairs:
             noise = numpy_generator(run.config.seed, "sweep", client, repr(mask.sigma), draw)
-            noisy = finished(run, run.past(), mask.apply(unlearned, noise))
+            noisy = finished(run.past(), mask.apply(unlearned, noise))
             yield SweepPoint(client, mask.sigma, draw, run.evaluate(noisy))
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +48,8 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
             f"{run.path}: its rounds cannot be made again from the clients' deltas, since its aggregator is "
             f"'{run.config.learning.aggregator_name}', and not the mean; use: fedlethe erase {run.path}"
         )
-    demand_clients(run, (client,))
-    replay = _replay(run, method)
+    demand_clients(run.data, (client,))
+    replay = _replay(run.history, run.past().clients, method)
     points = []
     for history in track(replay, run.history.rounds + 1, "trace, rounds"):
         unlearned = unlearned_by(run, [client], method, history, Meter()).model if history.rounds else history.final()
@@ -62,10 +62,10 @@ def trace(run: OpenRun, method_name: str, method: Method, client: ClientId) -> T
     return result
 
 
-def _replay(run: OpenRun, method: Method) -> Iterator[InMemoryHistory]:
-    history = InMemoryHistory(run.history.initial(), run.layout, run.past().clients, method.needs)
+def _replay(folder: RunFolder, clients: Sequence[ClientId], method: Method) -> Iterator[InMemoryHistory]:
+    history = InMemoryHistory(folder.initial(), folder.layout, tuple(clients), method.needs)
     yield history
-    for record in run.history.replay():
+    for record in folder.replay():
         history.append(record)
         yield history
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from fedlethe.config import RunConfig
 from fedlethe.erasing.auditing import AUDIT, Attested, demand_references, enter
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app import examiner
@@ -50,7 +51,7 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
     """
     if not references or run.history.store.holds(f"erasures/{id}/{AUDIT}"):
         return
-    demand_network(run)
+    demand_network(run.config)
     found = _found(run, remote, id, references, ask_erased)
     enter(run.history, id, found)
     for finding in found.findings:
@@ -58,9 +59,9 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
     LOG.info("fedlethe: the audits say '%s' of erasure %s", found.verdict, id)
 
 
-def demand_network(run: OpenRun) -> None:
+def demand_network(config: RunConfig) -> None:
     """Refuse to audit an erasure in closed form."""
-    if not learner_of(run.config).by_steps:
+    if not learner_of(config).by_steps:
         raise FedletheError(
             "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
         )

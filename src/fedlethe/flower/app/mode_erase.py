@@ -88,7 +88,7 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
     remote = _reached(session, asked.clients, after, chosen.method, chosen.options)
     with opened_run(path, remote) as run:
         if chosen.references:
-            demand_network(run)
+            demand_network(run.config)
 
         def audit(run: OpenRun, erasure: Erasure, _: ErasureOrder, references: int) -> None:
             attest_over_nodes(run, remote, erasure.id, references, options.ask_erased)
