@@ -25,6 +25,7 @@ from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.runs.kept_prints import keep_prints
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import to_json
+from fedlethe.runs.remote import Remote
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee, Need, Stage, Vector
 from fedlethe.unlearning import Unlearned
@@ -69,7 +70,7 @@ def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Unentered) -> Er
     id, store = f"{len(run.history.ledger.erasures()) + 1:04d}", run.history.store
     patients = request.patients or learner_of(run.config).patients_taken(run, request.method, carried.past)
     erasure = _record(run.lineage, id, request, carried, pseudonyms_of(patients, store.keys.pseudonym))
-    artefacts = _written(run, erasure, carried.model)
+    artefacts = _written(run.history, run.remote, erasure, carried.model)
     artefacts += keep_prints(run, id, request.forget, patients)
     # 2. New keys for clients who lost patients: what comes after the erasure outlives the key of what was before it. A
     #    crash leaves a key that seals nothing.
@@ -109,17 +110,17 @@ def _record(
     )
 
 
-def _written(run: OpenRun, erasure: Erasure, model: Vector) -> list[Artefact]:
+def _written(history: RunFolder, remote: Remote | None, erasure: Erasure, model: Vector) -> list[Artefact]:
     """The files that everybody may see: pictures, the model, the record, and who was asked on other machines."""
-    store, folder = run.history.store, run.path / "erasures" / erasure.id
+    store, folder = history.store, history.path / "erasures" / erasure.id
     drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
-    pictures = [drawn.with_suffix(ending).relative_to(run.path).as_posix() for ending in (".png", ".svg", ".csv")]
+    pictures = [drawn.with_suffix(ending).relative_to(history.path).as_posix() for ending in (".png", ".svg", ".csv")]
     artefacts = [store.artefact("picture", picture) for picture in pictures]
-    artefacts += [store.save("erasure", of_erasure(erasure.id, Kind.MODEL), None, model, run.layout)]
+    artefacts += [store.save("erasure", of_erasure(erasure.id, Kind.MODEL), None, model, history.layout)]
     files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
     artefacts.append(store.artefact("erasure", of_erasure(erasure.id, Kind.RECORD) + JSON))
-    if run.remote is not None:
-        nodes = json.dumps(run.remote.correspondence(), indent=1).encode()
+    if remote is not None:
+        nodes = json.dumps(remote.correspondence(), indent=1).encode()
         artefacts.append(store.write("erasure", of_erasure(erasure.id, Kind.NODES), None, [nodes], ending=JSON))
     return artefacts
 

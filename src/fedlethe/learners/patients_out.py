@@ -16,6 +16,7 @@ from fedlethe.history.history import History
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.succession import Part, Succession
 from fedlethe.learners.statistics_training import closed_form_settings
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
 
@@ -24,7 +25,7 @@ def patients_by_client(run: OpenRun, method: Subtraction, history: History) -> d
     """Which of the patients are taken out of which client."""
     if not method.patients:
         return {}
-    found = rows_of_patients(run, method, history, past_of(run, history)[-1])
+    found = rows_of_patients(run, method, history, past_of(run.lineage, history)[-1])
     return {client: tuple(sorted(_there(run.data.clients[client], method.patients))) for client in found}
 
 
@@ -38,9 +39,9 @@ def statistics_without(run: OpenRun, client: ClientId, last: Part, without: Sequ
     return rows(trained.only(chosen), closed_form_settings(run.config, run.data), len(run.data.classes))
 
 
-def past_of(run: OpenRun, history: History) -> tuple[Part, ...]:
+def past_of(lineage: Lineage, history: History) -> tuple[Part, ...]:
     """The trainings that a history is of, the run's own the last."""
-    return history.parts if isinstance(history, Succession) else run.parts()
+    return history.parts if isinstance(history, Succession) else lineage.parts()
 
 
 def rows_of_patients(run: OpenRun, method: Subtraction, history: History, last: Part) -> dict[ClientId, Examples]:

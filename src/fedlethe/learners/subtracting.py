@@ -124,7 +124,7 @@ def _at_most(value: float) -> float:
 
 
 def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Left:
-    *before, last = past_of(run, history)
+    *before, last = past_of(run.lineage, history)
     if wrong := [client for client in method.join if client in history.clients]:
         raise RequestError(f"client '{wrong[0]}' is in the model already; nothing was done")
     if wrong := [client for client in method.join if client not in last.erased]:

@@ -247,7 +247,7 @@ def _sign_first(run: OpenRun, request: ErasureRequest, key: SigningKey, due: str
     if due is None:
         demand_finished(run.lineage, request)
     if not is_issued(run.history, request, Kind.FIRST_CERTIFICATE):
-        issue(run, request, key, Kind.FIRST_CERTIFICATE, due)
+        issue(run.lineage, run.config, request, key, Kind.FIRST_CERTIFICATE, due)
 
 
 def _demand_decided(history: RunFolder, request: ErasureRequest) -> None:
@@ -280,7 +280,7 @@ def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRe
     base = request.erasure if request.purge is None else current(ledger)
     assert base is not None
     if not is_purged(run.history, request.id):
-        demand_as_certified(run, request, key)
+        demand_as_certified(run.lineage, run.config, request, key)
 
     # 6a. Purge. A crash before the ledger is told leaves the request at `audited`, or waiting for its date; after that,
     #     at a purge that is BEGUN, which `erase --request` and `purge` both resume.
@@ -289,7 +289,7 @@ def _purged(run: OpenRun, request: ErasureRequest, key: SigningKey) -> ErasureRe
     # 6b. Sign the last certificate. A crash leaves the purge BEGUN: it is gone through again, finds nothing to remove,
     #     and the certificate is signed if it is not there.
     if not is_issued(run.history, request, Kind.CERTIFICATE):
-        issue(run, request, key, Kind.CERTIFICATE, None)
+        issue(run.lineage, run.config, request, key, Kind.CERTIFICATE, None)
 
     # 6c. Enter that it is done: one row. Until then every attempt comes back to 6a.
     return moved(ledger, request.id, "completed", purge="done")

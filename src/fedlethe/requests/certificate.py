@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fedlethe.config import RunConfig
 from fedlethe.errors import RequestError
 from fedlethe.history.chain import canonical
 from fedlethe.history.disk import RunFolder
@@ -24,7 +25,7 @@ from fedlethe.requests.certificate_facts import statement_of
 from fedlethe.requests.folder_checks import demand_sound
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.requests.statement import Statement
-from fedlethe.runs.run import OpenRun
+from fedlethe.runs.past import Lineage
 
 CHANGING = ("purge", "ledger", "secrets")
 """What the final certificate may say otherwise than the one before the purge; and of the run its 'code'."""
@@ -32,11 +33,14 @@ CHANGING = ("purge", "ledger", "secrets")
 COMPARED = "says the same, save of the purge, the ledger, secrets and the code's versions, which were not compared"
 
 
-def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, kind: Kind, due: str | None) -> None:
+def issue(
+    lineage: Lineage, config: RunConfig, request: ErasureRequest, key: SigningKey, kind: Kind, due: str | None
+) -> None:
     """Sign a certificate and enter it in the ledger.
 
     Args:
-        run: The run, locked.
+        lineage: The run's, locked.
+        config: The run's.
         request: The request; its erasure is in the ledger.
         key: Signs it.
         kind: FIRST_CERTIFICATE or CERTIFICATE.
@@ -45,16 +49,16 @@ def issue(run: OpenRun, request: ErasureRequest, key: SigningKey, kind: Kind, du
     Raises:
         FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
-    for folder in run.lineage.folders:
+    for folder in lineage.folders:
         demand_sound(folder)
-    store = run.history.store
-    said = statement_of(run, request, kind is Kind.CERTIFICATE, due)
+    store = lineage.history.store
+    said = statement_of(lineage, config, request, kind is Kind.CERTIFICATE, due)
     if kind is Kind.CERTIFICATE:
-        words = _demand_same(run.history, request, said, key)
+        words = _demand_same(lineage.history, request, said, key)
         said = replace(said, purge=replace(said.purge, facts={**said.purge.facts, "first_certificate": words}))
     content = signed(canonical(said.to_dict()).encode(), key)
     artefact = store.write("erasure", _name(request, kind), None, [content], ending=JSON)
-    run.history.ledger.add_artefacts([artefact])
+    lineage.history.ledger.add_artefacts([artefact])
 
 
 def is_issued(history: RunFolder, request: ErasureRequest, kind: Kind) -> bool:
@@ -77,15 +81,15 @@ def _name(request: ErasureRequest, kind: Kind) -> str:
     return of_erasure(request.erasure, kind)
 
 
-def demand_as_certified(run: OpenRun, request: ErasureRequest, key: SigningKey) -> None:
+def demand_as_certified(lineage: Lineage, config: RunConfig, request: ErasureRequest, key: SigningKey) -> None:
     """Refuse to purge where something is not as it was entered, or not as the first certificate says.
 
     Raises:
         FedletheError: It is not; nothing was purged.
     """
-    for folder in run.lineage.folders:
+    for folder in lineage.folders:
         demand_sound(folder)
-    _demand_same(run.history, request, statement_of(run, request, False, None), key)
+    _demand_same(lineage.history, request, statement_of(lineage, config, request, False, None), key)
 
 
 def _demand_same(history: RunFolder, request: ErasureRequest, said: Statement, key: SigningKey) -> str:

@@ -29,7 +29,7 @@ from fedlethe.later import torch
 from fedlethe.requests.purge_facts import purge_facts
 from fedlethe.requests.run_facts import run_facts
 from fedlethe.requests.statement import SignedClaim, SignedHead, SignedModel, Statement, plain_json
-from fedlethe.runs.run import OpenRun
+from fedlethe.runs.past import Lineage
 from fedlethe.runs.run_toml import read_run_document
 from fedlethe.types import Evaluation
 from fedlethe.version import VERSION
@@ -48,11 +48,14 @@ OF_REQUEST = ("id", "opened", "reason", "by", "legal_ground", "deadline")
 """What a certificate says of a request in the request's own names."""
 
 
-def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str | None) -> Statement:
+def statement_of(
+    lineage: Lineage, config: RunConfig, request: ErasureRequest, purged: bool, due: str | None
+) -> Statement:
     """What is to be signed.
 
     Args:
-        run: The run, locked.
+        lineage: The run's, locked.
+        config: The run's.
         request: The request; its erasure is in the ledger.
         purged: Whether the purge is made.
         due: The date until which the traces are kept; None where they go at once, or are gone.
@@ -61,23 +64,24 @@ def statement_of(run: OpenRun, request: ErasureRequest, purged: bool, due: str |
         FedletheError: A file is not the one that was entered, or the record claims more than the ledger allows.
     """
     assert request.erasure is not None
-    erasure = recorded(run.history, request.erasure)
-    before, after = models_of(run.history, erasure)
-    kind, head = claimed(run.parts(erasure.id), erasure), run.history.ledger.head()
-    found = findings_about(run.history.ledger, request.clients)
+    history = lineage.history
+    erasure = recorded(history, request.erasure)
+    before, after = models_of(history, erasure)
+    kind, head = claimed(lineage.parts(erasure.id), erasure), history.ledger.head()
+    found = findings_about(history.ledger, request.clients)
     return Statement(
-        before=SignedModel.of(_model(run.history, before)),
-        after=SignedModel.of(_model(run.history, after)),
+        before=SignedModel.of(_model(history, before)),
+        after=SignedModel.of(_model(history, after)),
         claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
         request=request_facts(request),
         erasure={"id": erasure.id, **json.loads(erasure.request)},
-        audit=audit_facts(attested(run.history, erasure.id)),
+        audit=audit_facts(attested(history, erasure.id)),
         earlier_findings=[one for one in found if one["erasure"] != erasure.id],
         accepted_findings=None if request.accepted is None else dict(request.accepted),
         figures=figures_of(erasure),
-        extra={**_secrets(run.history, erasure), **node_facts(run.history, erasure.id)},
-        purge=purge_facts(run.lineage, request, purged, due),
-        run=_run(run.config, run.history),
+        extra={**_secrets(history, erasure), **node_facts(history, erasure.id)},
+        purge=purge_facts(lineage, request, purged, due),
+        run=_run(config, history),
         ledger=SignedHead(head.seq, head.hash),
         not_covered=NOT_COVERED,
     )
