@@ -117,3 +117,14 @@ def test_no_two_functions_share_a_name_for_different_things() -> None:
                 if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                     functions[node.name].append(str(path.relative_to(SOURCE)))
     assert {name: places for name, places in functions.items() if len(places) > 1 and name not in SAME_ACT} == {}
+
+
+def test_functions_take_values_and_few_the_whole_run() -> None:
+    whole = [
+        f"{path.relative_to(SOURCE)}:{node.name}"
+        for path, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef)
+        and any(one.annotation is not None and names_in(one.annotation) == {"OpenRun"} for one in node.args.args)
+    ]
+    assert len(whole) <= 75, whole

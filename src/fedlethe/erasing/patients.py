@@ -141,7 +141,7 @@ def less(data: FederatedData, patients: OfClients) -> FederatedData:
     return data
 
 
-def remaining(
+def who_trains_on(
     run: OpenRun, history: History, forget: Sequence[ClientId], patients: OfClients, seed: int | None = None
 ) -> Federation:
     """Who trains on: all that were not erased before and are not now; some without a few patients.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fedlethe.erasing.candidates import erasable
 from fedlethe.erasing.decoys import drawn
 from fedlethe.erasing.order import ErasureOrder
-from fedlethe.erasing.patients import remaining
+from fedlethe.erasing.patients import who_trains_on
 from fedlethe.erasing.record import erasures
 from fedlethe.erasing.secret import Secret
 from fedlethe.federation.metered import Meter, MeteredFederation
@@ -30,7 +30,7 @@ def repairers(run: OpenRun, request: ErasureOrder, history: History, secret: Sec
         return ()
     if request.repair.clients is None:
         return None
-    left = set(remaining(run, history, request.forget, request.patients).clients) - set(request.forget)
+    left = set(who_trains_on(run, history, request.forget, request.patients).clients) - set(request.forget)
     spare = 1 if request.mask.adds_noise else 0
     return drawn(secret, request.forget, left, request.repair.clients, spare, _repaired_before(run, request, history))
 
@@ -58,7 +58,7 @@ def repair_rounds(
     meter: Meter,
 ) -> Iterator[RoundRecord]:
     """The request's repair of a model, shape (P,), by the chosen clients; None for all who are left."""
-    retained = remaining(run, history, request.forget, request.patients, derive(run.config.seed, "repair"))
+    retained = who_trains_on(run, history, request.forget, request.patients, derive(run.config.seed, "repair"))
     if chosen:
         retained = retained.without(set(retained.clients) - set(chosen))
     federation = MeteredFederation(retained, meter)
