@@ -43,7 +43,7 @@ def test_each_request_tells_how_it_ended_and_the_certificate_what_it_does_not_co
         withdraw(folder, "R0002", "by mistake", "Dr. Ito")
         carried, withdrawn = sections(run)
     told = story(carried)
-    assert "by erasure 0002. What was kept of the erased images is gone." in told
+    assert "by erasure 0002. The purge is made: the certificate lists what went, and what stays." in told
     assert "No audit was made" in told
     facts, certificate, gaps = carried.tables
     assert facts.rows[0] == ("reason", "withdrew its consent")

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from fedlethe.config import resolve
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
 from fedlethe.history.sealing import id_of_file
+from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import erase_unsigned
 from fedlethe.requests.verify import verify_certificate, verify_ledger
 from fedlethe.runs.opening import opened_run
@@ -172,3 +174,16 @@ def test_a_claim_is_worked_out_by_verify_even_where_the_record_says_the_same(
         carried = carry(small, id)
     (failed,) = verify_certificate(certified(carried), public, small).failed
     assert (failed.what, failed.words) == ("claim", "it claims 'exact'; it can be 'evidence' at most")
+
+
+def test_without_the_run_before_the_claim_is_not_checked(small: Path, tmp_path: Path, public: Path) -> None:
+    erased(small, GONE, plan=PLAIN)
+    later = tmp_path / "later"
+    train_run(resolve(document(hospitals=3, rounds=1)), later, after=small / "erasures/0001")
+    path = certified(erased(later, "hospital-2", plan=PLAIN))
+    checks = results(verify_certificate(path, public, later))
+    assert (checks["claim"], checks["earlier runs"]) == ("ok", "not checked")
+    small.rename(tmp_path / "elsewhere")
+    away = verify_certificate(path, public, later)
+    assert not away.failed
+    assert results(away)["claim"] == "not checked"

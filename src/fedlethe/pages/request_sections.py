@@ -59,9 +59,9 @@ def _story(request: ErasureRequest) -> str:
     purge = ""
     if request.state == "completed":
         purge = (
-            f"What was kept of the erased images is held until {request.held_until}."
+            f"What the purge takes is held until {request.held_until}."
             if request.held_until is not None
-            else "What was kept of the erased images is gone."
+            else "The purge is made: the certificate lists what went, and what stays."
         )
     if request.purge == BEGUN:
         purge = "Its purge was cut off: what was kept of the erased images may still be there. Run fedlethe purge."

@@ -11,7 +11,7 @@ from pathlib import Path
 from fedlethe.erasing.auditing import attested
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
 from fedlethe.erasing.record import Erasure
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import FINDINGS, findings_about, requests_of
@@ -131,7 +131,11 @@ def _claim(statement: Statement, path: Path, history: RunFolder) -> Problem:
     said = statement.claim
     record = _record(statement, history)
     with ExitStack() as stack:
-        most = strongest(record, (*earlier(history.path, stack), part_of(history, record.id)))
+        try:
+            before = earlier(history.path, stack)
+        except HistoryError as error:  # not there: what it says can neither be borne out nor refuted
+            return Unchecked(f"what can be claimed rests on a run that this one began from: {error}")
+        most = strongest(record, (*before, part_of(history, record.id)))
     if said.kind not in CLAIMS or said.words != CLAIMS[said.kind]:
         return f"'{said.kind}' is no claim that this version knows, or its words are others"
     if said.kind != claim_of(record.guarantee):
