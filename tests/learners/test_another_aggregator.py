@@ -128,6 +128,21 @@ def test_who_only_trained_in_an_erasure_is_in_its_model(tmp_path: Path) -> None:
     assert untouched.guarantee.kind == "guaranteed"
 
 
+def test_a_training_goes_on_by_the_aggregator_that_it_began_with(run: Path, tmp_path: Path) -> None:
+    """A retraining goes through the rounds of both runs: with two aggregators it would be none, and be called exact."""
+    held = fedlethe.open_run(run)
+    erasure = held.erase(GONE, method="retrain", repair={"rounds": 1})
+    after = erasure.model.parent
+    line = "its rounds were made by the aggregator 'median', and these are to be made by the aggregator 'mean'"
+    with pytest.raises(HistoryError, match=line):
+        train_run(resolve(document(rounds=1)), tmp_path / "mean", after=after)
+    assert not (tmp_path / "mean").exists()
+    train_run(resolve(document(rounds=1, **MEDIAN)), tmp_path / "on", after=after)
+    later = fedlethe.open_run(tmp_path / "on").erase(OTHER)
+    assert later.guarantee is not None
+    assert later.method == "retrain"
+
+
 def test_studies_take_the_method_that_is_possible(run: Path) -> None:
     held = fedlethe.open_run(run)
     assert held.sweep(sigmas=[0.0, 0.01], draws=1, clients=[GONE]).method == "retrain"

@@ -8,7 +8,7 @@ import torch
 from fedlethe.config import resolve
 from fedlethe.data.erased import ErasedImages
 from fedlethe.runs.beginning import Beginning
-from fedlethe.runs.preparing import divided, load_data, prepare, run_document
+from fedlethe.runs.preparing import aggregation, divided, load_data, prepare, run_document
 from fedlethe.vector import to_vector
 from tests.runs.small import CLOSED, HOSPITALS, NETWORK
 
@@ -51,3 +51,16 @@ def test_run_toml_says_what_was_found() -> None:
     assert facts["data_fingerprint"] == prepared.fingerprint
     assert set(facts) == {"version", "data_fingerprint", "clients"}
     assert run_document(prepared, Beginning(after="../r/erasures/0001"))["run"]["after"] == "../r/erasures/0001"
+
+
+def test_how_rounds_are_made_is_told_by_name_options_and_code() -> None:
+    assert aggregation({"run": {}}) == ("the aggregator 'mean'", "", "")
+    outside = {"aggregator": {"sha256": "abc"}}
+    table = {"name": "mylab.robust:Mine", "trim": 2}
+    assert aggregation({"aggregator": table, "run": {"outside": outside}}) == (
+        "the aggregator 'mylab.robust:Mine' with trim = 2",
+        "abc",
+        "",
+    )
+    given = {"aggregator": {"name": "given", "is_mean": False}, "run": {"given": {"aggregator": "d"}}}
+    assert aggregation(given)[1:] == ("", "d")

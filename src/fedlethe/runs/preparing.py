@@ -11,7 +11,8 @@ from fedlethe.data.erased import ErasedImages, reading_without, without
 from fedlethe.data.federated import FederatedData
 from fedlethe.document import Document
 from fedlethe.errors import HistoryError
-from fedlethe.federation.given_aggregator import GivenAggregator
+from fedlethe.federation.aggregator import MEAN
+from fedlethe.federation.given_aggregator import FACT, GivenAggregator
 from fedlethe.models import initialise
 from fedlethe.models.given import GivenModel
 from fedlethe.plugins import GIVEN
@@ -103,6 +104,15 @@ def demand_given(prepared: Prepared, facts: Document, where: str) -> None:
         model.demand(facts.get(GIVEN, {}), prepared.data.image_shape, len(prepared.data.classes), where)
     if isinstance(aggregator, GivenAggregator):
         aggregator.demand(facts.get(GIVEN, {}), where)
+
+
+def aggregation(document: Document) -> tuple[str, ...]:
+    """How a run's rounds are made, as its document has it: its aggregator in words, options included, and its code."""
+    table, run = document.get("aggregator", {"name": MEAN}), document["run"]
+    options = ", ".join(f"{name} = {value}" for name, value in table.items() if name != "name")
+    code = run.get(OUTSIDE, {}).get("aggregator", {}).get("sha256", "")
+    words = f"the aggregator '{table['name']}'{f' with {options}' if options else ''}"
+    return words, code, run.get(GIVEN, {}).get(FACT, "")
 
 
 def _given(prepared: Prepared) -> dict[str, str]:
