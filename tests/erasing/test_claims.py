@@ -101,3 +101,19 @@ def test_without_a_patient_the_same_clients_are_drawn(tmp_path: Path) -> None:
     data = {**data, "path": str(tmp_path / "images/less.csv")}
     with opened_run(trained(tmp_path / "anew", {"data": data, **tables})) as anew:
         assert torch.equal(model, anew.history.final())
+
+
+def test_a_patient_s_client_that_training_went_back_before_and_that_came_back_is_guaranteed(tmp_path: Path) -> None:
+    """What the record claims is no more than what is worked out, so that the request comes to its end."""
+    data = {"source": "table", "path": str(images_of_patients(tmp_path / "images", 1)), "size": 16, "channels": 1}
+    tables = {"federation": {"rounds": 1}, "local": {"epochs": 1}, "history": {"keep": "everything"}}
+    run = trained(tmp_path / "run", {"data": data, **tables})
+    with opened_run(run) as opened:
+        asked = open_request(opened, ["north"], ["north 3"], "withdrew", "the tests")
+        plan = ErasurePlan(method="sifu", options={"sigma": 1e-9})
+        carried = carry_out(opened, asked.id, plan, KEY)
+    made = carried.erasure.guarantee
+    assert made is not None
+    assert made.kind == "guaranteed"
+    assert made.statement.endswith("; then repaired 1, without the erased images: no longer a retraining")
+    assert carried.request.purge == "done"

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from fedlethe.erasing.entering import certain
 from fedlethe.erasing.secret import left_over
 from fedlethe.errors import FedletheError
 from fedlethe.runs.opening import opened_run
+from fedlethe.types import Cost, Evaluation, Guarantee, Metrics, Stage
 from tests.erasing.hiding import erased
 
 pytestmark = pytest.mark.usefixtures("secrets_in_order")
@@ -47,3 +49,22 @@ def test_an_erasure_that_was_cut_off_gives_the_same_bytes(
         erased(run, **asked)
     with opened_run(folder) as run:
         assert left_over(run.history) == []
+
+
+def _stages(*names: str) -> list[Stage]:
+    nothing = Evaluation(Metrics(0, 0.0, 0.0, 0.0), {})
+    return [Stage(name, nothing, Cost()) for name in ("before", "unlearned", *names)]
+
+
+@pytest.mark.parametrize("kind", ["exact", "guaranteed"])
+@pytest.mark.parametrize("everybody", [True, False])
+def test_what_came_after_the_unlearning_step_is_told_of_every_claim(kind: Any, everybody: bool) -> None:
+    """A head that equals one fitted from scratch does not, once it is masked."""
+    said = certain(Guarantee(kind, "it equals another"), _stages("masked", "repaired 1"), None, everybody)
+    assert said is not None
+    assert said.kind == "guaranteed"
+    assert "; then masked, repaired 1, without the erased images: " in said.statement
+    assert ("draws others" in said.statement) == (kind == "exact" and not everybody)
+    bare = certain(Guarantee(kind, "it equals another"), _stages(), None, True)
+    assert bare == Guarantee(kind, "it equals another")
+    assert certain(None, _stages("masked")) is None

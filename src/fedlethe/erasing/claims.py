@@ -62,7 +62,7 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
     untouched = first is None and not set(erasure.forget) & set().union(*(part.repaired() for part in parts))
     back_to = erasure.found.get(BACK_TO)
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
-    if not (untouched or erasure.method in RETRAINS or (went_back and whole)):
+    if not (untouched or erasure.method in RETRAINS or went_back):
         return "evidence"
     # Who takes part is drawn among clients: without some patients of theirs the same are drawn.
     return "guaranteed" if later or (whole and not all_took_part(parts)) else "exact"

@@ -156,13 +156,16 @@ def certain(
     if hidden is not None and hidden.by in SPANNED:
         return None
     later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
-    if guarantee is not None and guarantee.kind == "exact" and not everybody:
+    if guarantee is None:
+        return None
+    kind, statement = guarantee.kind, guarantee.statement
+    if kind == "exact" and not everybody:
         drawn = "in rounds that were drawn with the erased clients among who could be drawn: a training without them"
-        guarantee = Guarantee("guaranteed", f"{guarantee.statement}, {drawn} draws others")
-    if guarantee is None or guarantee.kind != "exact" or not later:
-        return guarantee
-    made = f"{guarantee.statement}; then {', '.join(later)}, without the erased images: no longer a retraining"
-    return Guarantee("guaranteed", made)
+        kind, statement = "guaranteed", f"{statement}, {drawn} draws others"
+    if later:  # whatever was said is said of the model before these, and not of the one that is handed over
+        ends = "no longer a retraining" if guarantee.kind == "exact" else "what is said is of the model before that"
+        kind, statement = "guaranteed", f"{statement}; then {', '.join(later)}, without the erased images: {ends}"
+    return Guarantee(kind, statement)
 
 
 def _hidden(history: RunFolder, request: ErasureOrder, mask: Masked | None) -> dict[str, Any]:
