@@ -220,6 +220,8 @@ def test_an_audit_of_an_erasure_is_kept(clients: dict[str, Any], tmp_path: Path)
     erasure = run.erase("west", plan=fedlethe.ErasurePlan(method="retrain"))
     found = run.audit(erasure, references=3)
     assert found == run.audit("0001", references=3)
+    with pytest.raises(FedletheError, match=r"references 0: the audits take 3 retrainings at least$"):
+        run.audit(erasure, references=0)  # which would hand back what an earlier audit found
     assert found.references == 3
     with pytest.raises(FedletheError, match="take 3 retrainings at least"):
         run.audit(erasure, references=2)
@@ -270,6 +272,29 @@ def test_data_of_sources_keep_their_classes() -> None:
     images = of_clients({"a": Phantom(size=16, hospitals=1, images_per_hospital=20)})
     assert images.classes == Phantom(size=16, hospitals=1, images_per_hospital=20).load().classes
     assert set(images.sites.tolist() if images.sites is not None else ()) == {"a"}
+
+
+def test_what_a_run_cannot_do_is_said_before_anything_is_done(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    with pytest.raises(FedletheError, match=r"nosuch: there is no such file.*there is none"):
+        run.evaluate(model="nosuch")
+    assert run.evaluate(model=str(run.path / "global_checkpoints/round_0001.safetensors")).evaluation
+    with pytest.raises(TypeError, match="nonsense"):
+        run.frontier(nonsense=3)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="'rounds': a whole number is wanted, not '3'"):
+        fedlethe.train(network(), clients, out=tmp_path / "other", rounds="3")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="join: is of learner 'closed-form'"):
+        run.erase(join=["east"], after="0001")
+    asked = run.request("east", reason="withdrew its consent", by="the officer")
+    key = fedlethe.new_key(tmp_path / "key")
+    for wrong in ({"why": "enough"}, {"why": "enough", "by": 3}, {"why": "a", "by": "b", "when": "c"}, "why"):
+        with pytest.raises(ConfigError, match="accepted: must say who and why"):
+            run.carry_out(asked.id, key.private, accepted=wrong)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="lost: must say who and why"):
+            run.purge(key.private, lost=wrong)  # type: ignore[arg-type]
+    assert run.requests().requests[0].state == "opened"
+    with pytest.raises(FedletheError, match="keep-for 99999999: must be 0 to 36500 days"):
+        run.carry_out(asked.id, key.private, plan=fedlethe.ErasurePlan(keep_for=99999999))
 
 
 def test_a_plan_and_fields_beside_it_are_refused(clients: dict[str, Any], tmp_path: Path) -> None:

@@ -54,8 +54,6 @@ class Run:
         with opened_run(self.path, given=self._given) as run:
             yield run
 
-    # Models
-
     @property
     def clients(self) -> tuple[ClientId, ...]:
         """Who was trained with, sorted."""
@@ -83,7 +81,12 @@ class Run:
             return network.eval()
 
     def evaluate(
-        self, erasure: str | None = None, *, round: int | None = None, model: Path | None = None, split: str = "test"
+        self,
+        erasure: str | None = None,
+        *,
+        round: int | None = None,
+        model: Path | str | None = None,
+        split: str = "test",
     ) -> Evaluated:
         """How well a model does on every client's data: the final one, an erasure's, a round's, or a checkpoint file.
 
@@ -100,8 +103,9 @@ class Run:
         from fedlethe.document import entry
         from fedlethe.runs.inspection import evaluate_model
 
+        file = None if model is None else Path(model)
         with self._opened() as run:
-            return evaluate_model(run, model, round, erasure, entry("split", split, {name: name for name in SPLITS}))
+            return evaluate_model(run, file, round, erasure, entry("split", split, {name: name for name in SPLITS}))
 
     # Erasing
 
@@ -139,11 +143,8 @@ class Run:
         if not (clients or patients or join):
             raise ConfigError("nobody is named to be erased; name a client")
         plan = plan or ErasurePlan.from_dict(fields)
-        more = {**({"patients": list(patients), "of": list(clients)} if patients else {})}
-        if join:
-            more["join"] = list(join)
-        if more:
-            plan = replace(plan, options={**plan.options, **more})
+        of = {"patients": list(patients), "of": list(clients)} if patients else {}
+        plan = replace(plan, options={**plan.options, **of, **({"join": list(join)} if join else {})})
         with self._opened() as run:
             return erase(run, order_erasure(run, () if patients else clients, plan))
 
@@ -160,18 +161,16 @@ class Run:
         Raises:
             FedletheError: There is no such erasure, or there are too few references.
         """
-        from fedlethe.erasing.auditing import attest, attested, demand_references
+        from fedlethe.erasing.auditing import LEAST_REFERENCES, attest, attested, demand_references
         from fedlethe.erasing.planning import order_of
         from fedlethe.erasing.record import recorded
-        from fedlethe.errors import RequestError
 
-        demand_references(references)
+        demand_references(references, least=LEAST_REFERENCES)
         with self._opened() as run, run.history.locked():
             held = recorded(run.history, erasure if isinstance(erasure, str) else erasure.id)
             attest(run, held, order_of(run, held), references)
             found = attested(run.history, held.id)
-            if found is None:
-                raise RequestError("references: none were asked for, so there is nothing to tell")
+            assert found is not None
             return found
 
     def erasures(self) -> list[Erasure]:
@@ -309,23 +308,37 @@ class Run:
         self,
         method: str | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
-        **fields: Any,
+        *,
+        epsilons: Sequence[float] | None = None,
+        masks: Sequence[str] | None = None,
+        sigmas: Sequence[float] | None = None,
+        draws: int = 5,
+        delta: float | None = None,
     ) -> Frontier:
         """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker.
 
         Args:
             method: The method; influence, or closed-form.
             options: A name for each set of options of it; one set, the configuration's, if None.
-            **fields: `epsilons`, `masks`, `sigmas`, `draws`, `delta`; see `studies.frontier.frontier`.
+            epsilons: Each above 0; 0.5 to 16 if None.
+            masks: Of 'isotropic', 'subspace', 'shaped'; all if None.
+            sigmas: Isotropic noise of these sizes, too; the paper's if None.
+            draws: Of the noise, for each client and size.
+            delta: In (0, 1); 1e-5 if None.
+
+        Raises:
+            FedletheError: A value is out of range, or the method's candidates cannot be computed.
         """
+        from fedlethe.presets import given
         from fedlethe.studies.frontier import frontier
         from fedlethe.studies.sweep import SIGMAS
 
+        chosen = given({"epsilons": epsilons, "masks": masks, "delta": delta})
         with self._opened() as run:
             name = method or run.config.usual_method
             sets = options or {name: {}}
-            built = {label or name: run.config.method(name, chosen) for label, chosen in sets.items()}
-            return frontier(run, name, built, **{"sigmas": SIGMAS, **fields})
+            built = {label or name: run.config.method(name, its) for label, its in sets.items()}
+            return frontier(run, name, built, sigmas=SIGMAS if sigmas is None else sigmas, draws=draws, **chosen)
 
     def who_left(self, plan: ErasurePlan | None = None, draws: int = 3) -> WhoLeft:
         """Erase every client in turn, and let three attackers guess who it was."""

@@ -17,7 +17,7 @@ from fedlethe.runs.run import OpenRun
 from tests.erasing.hiding import NO_REPAIR, erased
 
 
-@pytest.mark.parametrize(("count", "message"), [(-1, "must not be negative"), (1, "take 3 retrainings"), (2, "take 3")])
+@pytest.mark.parametrize(("count", "message"), [(-1, "references -1: the"), (1, "take 3 retrainings"), (2, "take 3")])
 def test_too_few_retrainings_are_refused(count: int, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         demand_references(count)

@@ -137,6 +137,11 @@ def test_a_request_is_on_record_with_all_that_it_is(run: Path) -> None:
 
 def test_the_same_request_again_is_the_same_and_one_that_overlaps_is_refused(run: Path) -> None:
     assert request(run, GONE) == request(run, GONE) == "R0001"
+    with (
+        opened_run(run) as opened,
+        pytest.raises(FedletheError, match="R0001 is open for them already"),
+    ):
+        open_request(opened, [GONE], [], "another reason", "the tests")
     with pytest.raises(FedletheError, match="request R0001 is opened"):
         request(run, GONE, "hospital-2")
     assert request(run, "hospital-2") == "R0002"

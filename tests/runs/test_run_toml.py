@@ -46,6 +46,9 @@ def test_a_folder_opens_without_its_data(network: Path) -> None:
 def test_what_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="there is no such run folder"):
         read_run_document(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(HistoryError, match="is a file; name the run folder"):
+        read_run_document(tmp_path / "file")
     with pytest.raises(HistoryError, match=r"it has no run\.toml"):
         read_run_document(tmp_path)
 

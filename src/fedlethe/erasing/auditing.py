@@ -61,18 +61,19 @@ LEAST_REFERENCES = 3
 """Retrainings below which a verdict would rest on one or two figures, and some audits cannot be made at all."""
 
 
-def demand_references(references: int) -> None:
+def demand_references(references: int, least: int = 0) -> None:
     """Refuse a number of retrainings that no audit can be made of.
 
+    Args:
+        references: It.
+        least: 0 where none stands for no audit.
+
     Raises:
-        FedletheError: It is negative, or above 0 and below LEAST_REFERENCES.
+        FedletheError: It is below LEAST_REFERENCES, and not 0 where that may be.
     """
-    if references < 0:
-        raise RequestError("--references must not be negative; 0 is for no audit")
-    if 0 < references < LEAST_REFERENCES:
-        raise RequestError(
-            f"--references {references}: the audits take {LEAST_REFERENCES} retrainings at least; 0 is for no audit"
-        )
+    if references < LEAST_REFERENCES and (least or references):
+        none = "" if least else "; 0 is for no audit"
+        raise RequestError(f"references {references}: the audits take {LEAST_REFERENCES} retrainings at least{none}")
 
 
 def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: int) -> None:

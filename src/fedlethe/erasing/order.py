@@ -132,6 +132,7 @@ def order_for(
         decoys=plan.decoys,
         patients=dict(patients),
     )
+    _refuse_unused(plan, order)
     if masking.guarantees and order.repair.rounds and order.repair.clients is None:
         raise ConfigError(
             "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
@@ -144,3 +145,12 @@ def order_for(
     if plan.decoys and (masking.adds_noise or order.repair.clients is not None):
         raise ConfigError("decoys hide without noise, and all who are left repair: give --decoys alone")
     return order
+
+
+def _refuse_unused(plan: ErasurePlan, order: ErasureOrder) -> None:
+    """Refuse what the plan says of noise where there is none, and of repair rounds where there are none."""
+    if "delta" in plan.mask and not order.mask.adds_noise:
+        raise ConfigError("delta: goes with noise, and none is asked for; give epsilon or sigma, or leave it out")
+    said = sorted(set(plan.repair) - {"rounds"})
+    if said and not order.repair.rounds:
+        raise ConfigError(f"repair {said[0]}: nothing is repaired; leave it out, or ask for repair rounds")

@@ -43,6 +43,11 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         FedletheError: A name is unknown, a value out of range, the plan has what belongs to a request, or a network's
             patients are to be erased without one.
     """
+    if learner_of(run.config).by_steps and plan.options.get("join"):
+        raise ConfigError(
+            "join: is of learner 'closed-form', and a network has to be trained again: fedlethe train --after "
+            f"{run.path}/erasures/ID --take-back {plan.options['join'][0]}"
+        )
     if learner_of(run.config).by_steps and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
         raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")

@@ -44,6 +44,7 @@ from fedlethe.requests.purge import purge
 from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_lost
 from fedlethe.requests.purge_facts import not_in_ledger
 from fedlethe.requests.purge_record import is_purged
+from fedlethe.requests.request import demand_who_and_why
 from fedlethe.requests.request_erasure import erasure_of_request
 from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of_request
 from fedlethe.requests.signing import SigningKey, signing_key
@@ -115,6 +116,8 @@ def carry_out(
         FedletheError: The request is withdrawn or begun in another way, another one is under way, or what `erase`,
             the audits or the purge raise; the request then stays where it is, or is failed.
     """
+    demand_who_and_why(accepted, "accepted")
+    demand_who_and_why(lost, "lost")
     with run.history.locked():
         # 1. Enter that the findings are accepted, if somebody does: one row. A crash before it leaves the request
         #    stopped at `audited`; after it, any later attempt goes on without being told again.
@@ -306,6 +309,7 @@ def purge_due(run: OpenRun, key: SigningKey | None, lost: Mapping[str, str] | No
     Raises:
         FedletheError: Something is due and there is no key; what the purge raises; or the clock is behind.
     """
+    demand_who_and_why(lost, "lost")
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)

@@ -11,7 +11,7 @@ from pathlib import Path
 from fedlethe.data.federated import FederatedData
 from fedlethe.entered import demand_said, demand_text
 from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
-from fedlethe.errors import RequestError
+from fedlethe.errors import ConfigError, RequestError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.paths import CERTIFICATES, erasure_of, kind_of
@@ -30,6 +30,17 @@ from fedlethe.history.request_log import (
 from fedlethe.runs.run import OpenRun
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
+
+
+def demand_who_and_why(said: Mapping[str, str] | None, what: str) -> None:
+    """Refuse what stays on record of somebody's decision, if there is one, unless it says who and why.
+
+    Raises:
+        FedletheError: It has other keys, or no texts.
+    """
+    whole = isinstance(said, Mapping) and set(said) == {"by", "why"}
+    if said is not None and not (whole and all(isinstance(text, str) for text in said.values())):
+        raise ConfigError(f'{what}: must say who and why, {{"by": "...", "why": "..."}}, not {said!r}')
 
 
 def open_request(
@@ -72,6 +83,12 @@ def open_request(
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
         if (same := _demand_free(run.data, ledger, clients, pseudonyms)) is not None:
+            said, before = (reason, by, legal_ground), (same.reason, same.by, same.legal_ground)
+            if said != before or (deadline is not None and due != same.deadline):
+                raise RequestError(
+                    f"request {same.id} is open for them already, in other words or for another date; carry it out, or "
+                    "withdraw it first"
+                )
             return replace(same, namesakes=namesakes)
         asked = ErasureRequest(
             id=f"R{len(requests_of(ledger)) + 1:04d}",

@@ -19,6 +19,9 @@ from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 from fedlethe.unlearning.method import retrains_from
 
+LONGEST_KEPT = 36500
+"""Days that a purge can wait, a hundred years: a date has to come of them."""
+
 
 def begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> ErasureRequest:
     """Enter that a request is under way, and how; one that is under way already is handed back as it is.
@@ -73,8 +76,8 @@ def current(ledger: Ledger) -> str | None:
 
 
 def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasurePlan:
-    if plan.keep_for < 0:
-        raise RequestError("--keep-for must not be negative")
+    if not 0 <= plan.keep_for <= LONGEST_KEPT:
+        raise RequestError(f"--keep-for {plan.keep_for}: must be 0 to {LONGEST_KEPT} days")
     demand_references(plan.references)
     if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
         last = found[-1]

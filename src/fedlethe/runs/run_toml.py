@@ -34,6 +34,8 @@ def read_run_document(path: Path) -> Document:
     Raises:
         FedletheError: The folder is not a run, or the file is not the one that was entered when the training began.
     """
+    if path.exists() and not path.is_dir():
+        raise HistoryError(f"{path}: is a file; name the run folder")
     if not path.is_dir():
         raise HistoryError(f"{path}: there is no such run folder; make one with: fedlethe train --out {path}")
     if not (path / "run.toml").is_file():
