@@ -131,7 +131,7 @@ def test_of_a_patient_it_is_said_that_it_was_one_patient(patients_table: Path, p
     run = trained(patients_table.parent / "run", of_table(patients_table))
     carried = erased(run, "north", patients=["north 3"], plan=EXACT)
     said = {check.what: check.words for check in verify_certificate(certified(carried), public, run).checks}
-    assert said["statement"].startswith("north (1 of its patients) erased by request R0001; claim: exact")
+    assert said["statement"].startswith("it says: north (1 of its patients) erased by request R0001; claim: exact")
     assert any("pseudonym" in words for words in predicate(certified(carried))["purge"]["runs"][0]["remains"])
 
 

@@ -140,7 +140,7 @@ CHECKS = (
 
 def test_what_holds_says_how_much_was_not_checked(printed: Callable[[Any], str], as_json: Callable[[Any], Any]) -> None:
     verified = Verified(Path("c.json"), CHECKS)
-    assert printed(verified).startswith("holds: a is erased; 1 of 3 not checked")
+    assert printed(verified).startswith("holds; a is erased; 1 of 3 not checked")
     assert as_json(verified)["holds"] is True
 
 

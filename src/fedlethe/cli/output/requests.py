@@ -189,7 +189,7 @@ def _(result: Purged) -> Iterable[Table | str]:
 def _(result: Verified) -> Iterable[Table | str]:
     kept = [check for check in result.checks if check.result == "not checked"]
     failed = "; ".join(f"{check.what}: {check.words}" for check in result.failed)
-    said = "".join(f": {check.words}" for check in result.checks if check.what == "statement")
+    said = "".join(f"; {check.words}" for check in result.checks if check.what == "statement")
     yield f"DOES NOT HOLD: {failed}" if failed else f"holds{said}; {len(kept)} of {len(result.checks)} not checked"
     table = Table("what", "result", "", title=str(result.subject))
     for check in result.checks:
