@@ -171,8 +171,21 @@ def compare(
         references: Retrainings of other seeds, at least 3.
         workers: Processes, of one thread each.
 
+    Returns:
+        Each method's figures by seed, and the pictures and tables that were written.
+
     Raises:
-        FedletheError: A name is not there, or a number is out of range.
+        ConfigError: A name is not there, or a number is out of range.
+        FedletheError: The folder holds another comparison, or the data cannot be used.
+
+    Example:
+        >>> import tempfile, fedlethe
+        >>> config = {"data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 20}}
+        >>> out = tempfile.mkdtemp()
+        >>> fedlethe.compare(config, ["retrain"], out=out, seeds=[0], references=2)
+        Traceback (most recent call last):
+        ...
+        fedlethe.errors.ConfigError: references 2: it takes 3 retrainings at least to know their range
     """
     from fedlethe.pages.comparison_table import write_comparison
     from fedlethe.runs.run_toml import config_for
@@ -195,11 +208,23 @@ def verify(path: Path | str, key: Path | str | None = None, run: Path | str | No
         What was checked, with which result; `failed` holds what is wrong.
 
     Raises:
+        ConfigError: A certificate has no key beside it, or a run folder has one.
         FedletheError: The certificate is not what this key signed, or the ledger's rows were changed.
+
+    Example:
+        >>> import tempfile, fedlethe
+        >>> data = {"source": "phantom", "size": 16, "hospitals": 2, "images_per_hospital": 20}
+        >>> run = fedlethe.train(data=data, out=tempfile.mkdtemp() + "/run", rounds=1)
+        >>> fedlethe.verify(run.path).failed
+        ()
     """
     from fedlethe.requests.verify import verify_certificate, verify_ledger
 
     if Path(path).is_dir():  # not by `open_run`, which would ask for a run.toml: a recording of Flower has none
+        if key is not None or run is not None:
+            raise ConfigError(
+                f"{path}: is a folder, and no certificate; name the file, or leave key and run out to verify its ledger"
+            )
         return verify_ledger(Path(path))
     if not Path(path).is_file():
         raise HistoryError(f"{path}: there is no such file or folder; name a run folder, or a certificate with its key")
@@ -209,10 +234,21 @@ def verify(path: Path | str, key: Path | str | None = None, run: Path | str | No
 
 
 def new_key(path: Path | str) -> NewKey:
-    """Make a key that signs certificates; the public half lies beside it, with the ending .pub.
+    """Make a key that signs certificates (Ed25519); the public half lies beside it, with the ending .pub.
+
+    Args:
+        path: Where the private half goes, which is its owner's alone.
+
+    Returns:
+        Where both halves are (`private`, `public`), and the key's id.
 
     Raises:
         FedletheError: The file is there already, or cannot be written.
+
+    Example:
+        >>> import tempfile, fedlethe
+        >>> fedlethe.new_key(tempfile.mkdtemp() + "/erasure.key").public.name
+        'erasure.key.pub'
     """
     from fedlethe.requests.signing import new_signing_key
 

@@ -388,6 +388,13 @@ def test_models_that_cannot_be_evaluated(refused: Refused, trained: Path, tmp_pa
     refused(["evaluate", trained, "--split", "validation"], "no client has images")
 
 
+def test_what_is_no_certificate_and_what_is_no_run(refused: Refused, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused(["ledger", "verify", tmp_path / "file"], "is a file; name the run folder")
+    refused(["verify", trained, "--key", tmp_path / "file"], "is a folder, and no certificate")
+    refused(["requests", tmp_path / "file"], "is a file; name the run folder")
+
+
 def test_options_of_requests_without_one(refused: Refused, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them would be ignored in silence."""
     for option, value in (("--key", "k"), ("--by", "Dr. Ito"), ("--result", "0001"), ("--lost-keys", "why")):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from fedlethe.cli.options import ByFlag, IdArgument, JsonFlag, KeyFlag, LostKeysFlag, RunArgument, SaidByFlag
+from fedlethe.errors import ConfigError
 
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Keys that sign certificates.")
@@ -119,6 +120,8 @@ def verify_ledger(run: RunArgument, json: JsonFlag = False) -> None:
     import fedlethe
     from fedlethe.cli.output.requests import show_verified
 
+    if run.is_file():
+        raise ConfigError(f"{run}: is a file; name the run folder, or use fedlethe verify for a certificate")
     show_verified(fedlethe.verify(run), json)
 
 

@@ -117,7 +117,7 @@ def compare(
     """
     recipes = chosen(config, methods)
     if references < 3:
-        raise ConfigError(f"--references {references}: it takes 3 retrainings at least to know their range")
+        raise ConfigError(f"references {references}: it takes 3 retrainings at least to know their range")
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError("--seeds: name at least one, and none twice, such as 0-4")
     prepared = prepare(config)
