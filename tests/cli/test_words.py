@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fedlethe.privacy.accounting import exceeded, gaussian_sigma, pick_guess, top_guess
+from fedlethe.privacy.accounting import gaussian_sigma, pick_guess, top_guess
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS
+from tests.privacy.epsilon_alone import exceeded
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRAINS = {Need.RETAINED_DATA, Need.FORGOTTEN_DATA, Need.PUBLIC_DATA}

@@ -64,7 +64,7 @@ def test_they_are_made_once_and_a_clients_can_be_deleted_alone(cache: Path, monk
     again = featurise(data, SMALL)  # nothing is written
     assert again.fingerprint == first.fingerprint
     (cache / "features").chmod(0o700)
-    gone = cached_features(data.clients["a"].train, SMALL)
+    gone = cached_features(data.clients["a"].train, SMALL.key())
     assert gone.name in files
     gone.unlink()
     featurise(data, SMALL)
@@ -77,8 +77,8 @@ def test_other_images_or_maps_have_other_names(cache: Path) -> None:
     changed = train.images.copy()
     changed[1, 0, 0, 0] ^= 1
     maps: list[FeatureMap] = [SMALL, ScatteringFeatures(scales=2), Projected(inner=SMALL, dimension=5)]
-    names = {cached_features(train, one) for one in maps}
-    names.add(cached_features(Examples(changed, train.indices, train.labels), SMALL))
-    names.add(cached_features(Examples(train.images, train.indices[::-1], train.labels), SMALL))
+    names = {cached_features(train, one.key()) for one in maps}
+    names.add(cached_features(Examples(changed, train.indices, train.labels), SMALL.key()))
+    names.add(cached_features(Examples(train.images, train.indices[::-1], train.labels), SMALL.key()))
     assert len(names) == 5
     assert len({featurise(data, one).fingerprint for one in maps}) == 3

@@ -18,16 +18,15 @@ from scipy.optimize import linprog
 
 from fedlethe.privacy.accounting import (
     composed,
-    exceeded,
     gaussian_delta,
     gaussian_epsilon,
     gaussian_sigma,
-    guess_bound,
     log_phi,
     mu_of_guess,
     pick_guess,
     top_guess,
 )
+from tests.privacy.epsilon_alone import exceeded, guess_bound
 from tests.privacy.simulated import simulated_guess
 
 EPSILONS = (0.01, 0.1, 0.5, 1.0, 3.0, 8.0, 20.0)

@@ -132,7 +132,7 @@ def test_statistics_and_features_go_and_the_sums_are_made_of_the_others(
     with opened_run(run) as opened:
         traces = kept_of(opened.history, "south")
         held = opened.images.clients["south"]
-        places = [cached_features(part, opened.config.learning.feature_map) for part in (held.train, held.test)]
+        places = [cached_features(part, opened.config.learning.feature_map.key()) for part in (held.train, held.test)]
         assert all(place.is_file() for place in places)
         traces |= {place.name: place.read_bytes()[128:] for place in places}
         assert found(traces, everything(opened.history))

@@ -77,7 +77,9 @@ def _kept(run: Path, client: ClientId) -> dict[str, bytes]:
         if opened.config.learning.features is None:
             return traces | dict(_models(opened.history, client))
         for split in SPLITS:
-            place = cached_features(opened.images.clients[client].split(split), opened.config.learning.feature_map)
+            place = cached_features(
+                opened.images.clients[client].split(split), opened.config.learning.feature_map.key()
+            )
             traces |= {f"features {split}": place.read_bytes()[128:]} if place.is_file() else {}
         return traces
 

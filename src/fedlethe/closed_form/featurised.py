@@ -65,11 +65,6 @@ def features_of(examples: Examples, feature_map: FeatureMap, shape: ImageShape) 
     return _features(examples, feature_map.key(), size, transform, lambda: None)
 
 
-def cached_features(examples: Examples, feature_map: FeatureMap) -> Path:
-    """Where the features of some images are cached, whether they are or not."""
-    return _place(examples, feature_map.key())
-
-
 def _features(examples: Examples, key: str, size: int, transform: Transform, advance: Callable[[], None]) -> Examples:
     if not len(examples):
         return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
@@ -82,7 +77,7 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
                     advance()
 
     array = cached_array(
-        _place(examples, key),
+        cached_features(examples, key),
         (len(examples), size),
         np.float32,
         made,
@@ -94,8 +89,8 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
     )
 
 
-def _place(examples: Examples, key: str) -> Path:
-    """Named by what the features are made of: the map, and the bytes of the images in their order."""
+def cached_features(examples: Examples, key: str) -> Path:
+    """Where features are cached, if they are: named by the map's key, and the images' bytes in their order."""
     # By the images' own bytes, not by the file that they came from: erased images are blank, and have other features.
     content = hashlib.sha256(key.encode())
     for start in range(0, len(examples), 1024):
