@@ -62,9 +62,72 @@ def test_no_two_classes_and_no_two_modules_share_a_name() -> None:
 
 def test_nine_modules_in_ten_have_their_tests_where_they_lie() -> None:
     def has_tests(path: Path) -> bool:
-        return (ROOT / "tests" / path.relative_to(SOURCE)).with_name(f"test_{path.name}").exists()
+        place = (ROOT / "tests" / path.relative_to(SOURCE)).with_name(f"test_{path.name}")
+        return place.exists() and bool(_tests_in(place))
 
     assert sum(map(has_tests, MODULES)) >= 0.9 * len(MODULES)
+    empty = [str(place) for place in (ROOT / "tests").rglob("test_*.py") if not _tests_in(place)]
+    assert empty == []
+
+
+def _tests_in(place: Path) -> list[str]:
+    """The functions of a file that test something: they assert, or expect an error, or call what does."""
+    return [
+        node.name
+        for node in ast.parse(place.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and any(isinstance(part, (ast.Assert, ast.Call)) for line in node.body for part in ast.walk(line))
+    ]
+
+
+def test_no_more_than_one_line_in_a_hundred_is_copied() -> None:
+    """Four lines in a row, less comments and imports, that stand somewhere else, too."""
+    first: dict[tuple[str, ...], int] = {}
+    copied = 0
+    for text in FILES.values():
+        lines, marked = _lines_of_code(text), set[int]()
+        for start in range(len(lines) - 3):
+            window = tuple(lines[start : start + 4])
+            if window in first:
+                marked.update(range(start, start + 4))
+            first.setdefault(window, start)
+        copied += len(marked)
+    assert copied <= 0.01 * sum(LINES.values())
+
+
+def _lines_of_code(text: str) -> list[str]:
+    imported = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if number not in imported)
+    return [line for _, line in lines if line and not line.startswith("#")]
+
+
+OF_FRAMEWORKS = {"forward", "get_node_ids", "initialize_parameters"}
+"""Names that PyTorch and Flower call."""
+
+
+def test_nothing_is_there_for_its_tests_alone() -> None:
+    """Each function and class is used by the program, or is one of those that it shows."""
+    used, defined = set[str](), dict[str, str]()
+    for path, text in FILES.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Name, ast.Attribute)):
+                used.add(node.id if isinstance(node, ast.Name) else node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                row = ":" in node.value or path.name == "__init__.py"  # a registry's, or shown
+                used.update([node.value.rpartition(":")[2]] if row else [])
+            elif isinstance(node, ast.ImportFrom):
+                used.update(one.name for one in node.names if one.asname)
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                called_by_others = node.decorator_list and not isinstance(node, ast.ClassDef)
+                if not called_by_others and not node.name.startswith("__") and "testing" not in path.parts:
+                    defined[node.name] = str(path.relative_to(SOURCE))
+    assert {name: place for name, place in defined.items() if name not in used | OF_FRAMEWORKS} == {}
 
 
 def test_nobody_asks_which_learner_or_which_method_it_is() -> None:
