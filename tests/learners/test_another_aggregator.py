@@ -186,6 +186,15 @@ class Short:
 """
 
 
+def test_one_that_draws_by_chance_is_refused_since_it_has_no_retraining(tmp_path: Path, monkeypatch: Any) -> None:
+    drawing = "from torch import rand\n" + BROKEN.replace("before[:3]", "before + rand(1)")
+    (tmp_path / "chance_of_a_test.py").write_text(drawing)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="Short': makes another model of the same models the next time"):
+        trained(tmp_path / "run", document(aggregator={"name": "chance_of_a_test:Short"}, history={}))
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_unfinished_run_goes_on_with_its_own(tmp_path: Path) -> None:
     whole = resolve(document(rounds=2, **MEDIAN))
     train_run(whole, tmp_path / "whole")

@@ -187,6 +187,35 @@ def aggregated(
     return layout.floor_variances(after.detach().clone(memory_format=torch.contiguous_format), before)
 
 
+def demand_repeatable(
+    aggregator: Aggregator,
+    layout: Layout,
+    before: Vector,
+    models: Mapping[ClientId, Vector],
+    weights: Mapping[ClientId, float],
+) -> None:
+    """Refuse an aggregator that makes another model of the same models the next time: a retraining would be none.
+
+    Args:
+        aggregator: The aggregator.
+        layout: See `aggregated`, as the others.
+        before: Shape (P,).
+        models: Shape (P,) each.
+        weights: Their shares.
+
+    Raises:
+        ConfigError: It does, or see `aggregated`.
+    """
+    first = aggregated(aggregator, layout, before, models, weights)
+    others = dict(zip(models, list(models.values())[::-1], strict=True))
+    aggregated(aggregator, layout, first, others, weights)  # what it keeps of this round must not be seen in the next
+    if not torch.equal(first, aggregated(aggregator, layout, before, models, weights)):
+        raise ConfigError(
+            f"aggregator '{aggregator_name(aggregator)}': makes another model of the same models the next time; draw "
+            "nothing by chance and keep nothing between rounds, or a retraining is none"
+        )
+
+
 def _no_model(after: Any, before: Vector) -> str | None:
     """Why what an aggregator gave is no model of the shape of `before`, and what to give; None where it is one."""
     wanted = f"float32 tensor {tuple(before.shape)}"

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregate import shares
-from fedlethe.federation.aggregator import Aggregator, aggregated, aggregator_name, undeclared_aggregator
+from fedlethe.federation.aggregator import (
+    Aggregator,
+    aggregated,
+    aggregator_name,
+    demand_repeatable,
+    undeclared_aggregator,
+)
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
@@ -42,25 +48,16 @@ def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) 
     if (problem := undeclared_aggregator(type(aggregator))) is not None:
         raise FedletheError(f"{name}: {problem}")
     for count in counts:
-        first, other = _models(count, 0), _models(count, 1)
-        before, held = first["client-0"] * 0.5, {client: model.clone() for client, model in first.items()}
-        made = _asked(aggregator, before, first)
-        if not all(torch.equal(first[client], model) for client, model in held.items()):
+        models = _models(count)
+        before, held = models["client-0"] * 0.5, {client: model.clone() for client, model in models.items()}
+        weights = shares({client: index + 1 for index, client in enumerate(models)})
+        aggregated(aggregator, SMALL, before, models, weights)
+        if not all(torch.equal(models[client], model) for client, model in held.items()):
             raise FedletheError(f"{name}: writes to the models that it is given; clone() them before")
-        _asked(aggregator, before, other)
-        if not torch.equal(made, _asked(aggregator, before, first)):
-            raise FedletheError(
-                f"{name}: makes another model of the same models the next time; draw nothing by chance and keep "
-                "nothing between rounds, or a retraining is none"
-            )
+        demand_repeatable(aggregator, SMALL, before, models, weights)
 
 
-def _models(count: int, seed: int) -> dict[ClientId, Vector]:
+def _models(count: int) -> dict[ClientId, Vector]:
     """Models of so many clients, shape (5,) each, all above 0, as running variances are."""
-    generator = torch_generator(seed, "check_aggregator", count)
+    generator = torch_generator(0, "check_aggregator", count)
     return {f"client-{index}": torch.rand(SMALL.size, generator=generator) + 0.1 for index in range(count)}
-
-
-def _asked(aggregator: Aggregator, before: Vector, models: Mapping[ClientId, Vector]) -> Vector:
-    weights = shares({client: index + 1 for index, client in enumerate(models)})
-    return aggregated(aggregator, SMALL, before, models, weights)
