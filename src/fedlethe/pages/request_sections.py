@@ -142,9 +142,9 @@ def _certificate(statement: dict[str, Any]) -> list[PageTable]:
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),
     ]
-    check = f"fedlethe verify {statement['path']} --key KEY.pub --run RUN"
+    check = f"fedlethe verify {statement['path']} --key erasure.key.pub --run ."
     gaps = [(str(number), text) for number, text in enumerate(predicate["not_covered"], start=1)]
     return [
-        PageTable(f"The certificate; to check it: {check}", ("", "it says"), rows),
+        PageTable(f"The certificate; to check it, in the run folder: {check}", ("", "it says"), rows),
         PageTable("What the certificate does not cover", ("", "not covered"), gaps),
     ]
