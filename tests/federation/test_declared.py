@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fedlethe.errors import FedletheError
-from fedlethe.federation.declared import DeclaredFederation
+from fedlethe.federation.declared import declared
+from fedlethe.federation.federation import Federation
 from fedlethe.federation.objective import Distillation
 from fedlethe.types import Need
 from tests.fakes import linear_federation
@@ -15,8 +16,8 @@ from tests.fakes import linear_federation
 MODEL = torch.zeros(3)
 
 
-def _declared(*needs: Need) -> DeclaredFederation:
-    return DeclaredFederation(linear_federation(), frozenset({"b"}), frozenset(needs), "mine")
+def _declared(*needs: Need, inner: Federation | None = None) -> Federation:
+    return declared(inner or linear_federation(), frozenset({"b"}), frozenset(needs), "mine")
 
 
 @pytest.mark.parametrize(
@@ -26,11 +27,11 @@ def _declared(*needs: Need) -> DeclaredFederation:
 def test_a_client_trains_where_it_was_declared(client: str, need: Need, other: Need) -> None:
     (update,) = _declared(need).train(MODEL, (client,), round=1)
     assert update.client == client
-    federation = _declared(other)
+    inner = linear_federation()
+    federation = _declared(other, inner=inner)
     with pytest.raises(FedletheError, match=f"^mine: uses '{need.value}', .*; add Need.{need.name} to its `needs`"):
         federation.train(MODEL, (client,), round=1)  # at once, not when the updates are read
-    assert isinstance(federation.inner, type(linear_federation()))
-    assert federation.inner.asked == []
+    assert inner.asked == []
 
 
 def test_public_images_are_used_where_they_were_declared() -> None:

@@ -10,13 +10,13 @@ import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter, metered
 from fedlethe.federation.simulated import SimulatedFederation
 from tests.fakes import linear_federation
 
 KINDS: dict[str, Callable[[SimulatedFederation], Federation]] = {
     "simulated": lambda federation: federation,
-    "metered": lambda federation: MeteredFederation(federation, Meter()),
+    "metered": lambda federation: metered(federation, Meter()),
     "linear": lambda federation: linear_federation(),
 }
 
@@ -60,6 +60,6 @@ def test_a_client_trains_only_when_its_update_is_drawn(federation: SimulatedFede
     next(updates)
     assert linear.asked == [(1, "a")]
     meter = Meter()
-    counted = MeteredFederation(federation, meter).train(torch.ones(10), ["a", "b"], round=1)
+    counted = metered(federation, meter).train(torch.ones(10), ["a", "b"], round=1)
     next(counted)
     assert meter.clients == {"a"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter, metered
 from tests.fakes import linear_federation
 
 
 def test_it_counts_what_passes_through_and_shares_the_count() -> None:
     calls: list[int] = []
     meter = Meter(notify=lambda: calls.append(1))
-    federation = MeteredFederation(linear_federation(), meter)
+    federation = metered(linear_federation(), meter)
     model = torch.zeros(3)
     list(federation.train(model, ["a", "c"], round=1))
     retained = federation.without(["a"])

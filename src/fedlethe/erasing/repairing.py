@@ -11,7 +11,7 @@ from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import who_trains_on
 from fedlethe.erasing.record import erasures
 from fedlethe.erasing.secret import Secret
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter, metered
 from fedlethe.federation.train import train
 from fedlethe.history.history import History
 from fedlethe.runs.run import OpenRun
@@ -61,6 +61,6 @@ def repair_rounds(
     retained = who_trains_on(run, history, request.forget, request.patients, derive(run.config.seed, "repair"))
     if chosen:
         retained = retained.without(set(retained.clients) - set(chosen))
-    federation = MeteredFederation(retained, meter)
+    federation = metered(retained, meter)
     schedule = [(round, federation.clients) for round in range(1, request.repair.rounds + 1)]
     return train(federation, model, schedule, request.repair.settings(run.config.local))

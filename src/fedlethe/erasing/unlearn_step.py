@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import retrained_without_patients, who_trains_on
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter, metered
 from fedlethe.history.history import History
 from fedlethe.learners.which import learner_of
 from fedlethe.learning import Method
@@ -34,5 +34,5 @@ def unlearned_for(run: OpenRun, request: ErasureOrder, history: History, meter: 
     """
     if not (request.patients and retrains_from(request.method) == START):
         return unlearned_by(run, request.forget, request.method, history, meter)
-    federation = MeteredFederation(who_trains_on(run, history, request.forget, request.patients), meter)
+    federation = metered(who_trains_on(run, history, request.forget, request.patients), meter)
     return retrained_without_patients(request.method, request.forget, request.patients, history, federation)

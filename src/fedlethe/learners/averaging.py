@@ -16,7 +16,7 @@ from fedlethe.errors import RequestError
 from fedlethe.federation.aggregate import shares
 from fedlethe.federation.aggregator import AGGREGATORS, demand_repeatable
 from fedlethe.federation.federation import Federation
-from fedlethe.federation.metered import Meter, MeteredFederation
+from fedlethe.federation.metered import Meter, metered
 from fedlethe.federation.train import sample_clients, train
 from fedlethe.federation.trial import demand_trainable
 from fedlethe.history.disk import RunFolder
@@ -102,8 +102,8 @@ class AveragingLearner:
         schedule = schedule_of(config, federation.clients, config.seed, after=history.rounds)
         updates = sum(len(participants) for _, participants in schedule)
         with bar("training, client updates", updates) as advance:
-            metered = MeteredFederation(federation, Meter(notify=advance))
-            for record in train(metered, history.final(), schedule):
+            counted = metered(federation, Meter(notify=advance))
+            for record in train(counted, history.final(), schedule):
                 due = evaluated(record.round) or record.round == config.federation.rounds
                 history.append(record, to_json(prepared.evaluate(record.after), Evaluation) if due else NOT_EVALUATED)
 
@@ -114,7 +114,7 @@ class AveragingLearner:
         config, data = prepared.config, prepared.data
         federation: Federation = prepared.federation(seed).without(set(data.clients) - set(clients))
         if meter is not None:
-            federation = MeteredFederation(federation, meter)
+            federation = metered(federation, meter)
         model = to_vector(initialise(config.model, data.image_shape[0], len(data.classes), seed), prepared.layout)
         for record in train(federation, model, schedule_of(config, federation.clients, seed)):
             model = record.after
@@ -127,7 +127,7 @@ class AveragingLearner:
         assert not isinstance(method, Subtraction)  # `RunConfig.method` makes none for a network
         _demand_kept(run.lineage, method, history)
         retained = run.federation().without(set(run.data.clients) - set(history.clients))
-        return unlearning.unlearn(method, forget, history, MeteredFederation(retained, meter))
+        return unlearning.unlearn(method, forget, history, metered(retained, meter))
 
     def erasable(self, data: FederatedData, history: History) -> list[ClientId]:
         """Those whose images this run has: a client of an earlier run alone is in no round of its history."""

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.history.history import History, InMemoryHistory
 from fedlethe.testing.network import CLIENTS, SCHEDULES, closed, federation, images, kept_history, trained
-from fedlethe.types import ClientId, Need, Vector
+from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.unlearning.method import UnlearningMethod, method_name, undeclared, unlearn
-from fedlethe.vector import Layout
 
 GONE = "b"
 """Who is erased, where one client is."""
@@ -108,9 +107,10 @@ def the_forgotten_clients_deltas_enter_no_mean(method: UnlearningMethod) -> None
     """
     for name in SCHEDULES:
         history = kept_history(name)
-        marked = Marked(history, GONE)
-        moved = _unlearned(method, [GONE], marked) - _unlearned(method, [GONE], history)
-        along = float(moved @ marked.mark) / float(marked.mark @ marked.mark)
+        mark = torch.zeros(history.layout.size)
+        mark[history.layout.spans["unused.bias"]] = MARK
+        moved = _unlearned(method, [GONE], marked(history, GONE, mark)) - _unlearned(method, [GONE], history)
+        along = float(moved @ mark) / float(mark @ mark)
         if along > 0.01:
             raise _broken(
                 method, f"adds {along:.2f} of what the forgotten client sent; weigh by history.retained_weights"
@@ -127,82 +127,17 @@ CHECKS = (
 """All of them: each is given a method, and raises a FedletheError of one line."""
 
 
-class Marked:
-    """A history in which one client sent a mark in each round, beside what it sent; see `History`.
-
-    Args:
-        inner: The history.
-        client: The client.
-    """
-
-    def __init__(self, inner: History, client: ClientId) -> None:
-        self._inner = inner
-        self._client = client
-        self.mark = torch.zeros(inner.layout.size)
-        self.mark[inner.layout.spans["unused.bias"]] = MARK
-
-    @property
-    def layout(self) -> Layout:
-        """See `History.layout`."""
-        return self._inner.layout
-
-    @property
-    def clients(self) -> tuple[ClientId, ...]:
-        """See `History.clients`."""
-        return self._inner.clients
-
-    @property
-    def rounds(self) -> int:
-        """See `History.rounds`."""
-        return self._inner.rounds
-
-    @property
-    def clean_rounds(self) -> int:
-        """See `History.clean_rounds`."""
-        return self._inner.clean_rounds
-
-    def contributors(self) -> frozenset[ClientId]:
-        """See `History.contributors`."""
-        return self._inner.contributors()
-
-    def weights(self, round: int) -> Mapping[ClientId, float]:
-        """See `History.weights`."""
-        return self._inner.weights(round)
-
-    def participants(self, round: int) -> tuple[ClientId, ...]:
-        """See `History.participants`."""
-        return self._inner.participants(round)
-
-    def initial(self) -> Vector:
-        """See `History.initial`."""
-        return self._inner.initial()
-
-    def final(self) -> Vector:
-        """See `History.final`."""
-        return self._inner.final()
-
-    def influence(self, client: ClientId) -> Vector:
-        """See `History.influence`."""
-        influence = self._inner.influence(client)
-        if client != self._client:
-            return influence
-        weights = [self.weights(round).get(client, 0.0) for round in range(1, self.rounds + 1)]
-        return influence + sum(weights) * self.mark
-
-    def global_model(self, round: int) -> Vector:
-        """See `History.global_model`."""
-        return self._inner.global_model(round)
-
-    def delta(self, round: int, client: ClientId) -> Vector:
-        """See `History.delta`."""
-        delta = self._inner.delta(round, client)
-        return delta + self.mark if client == self._client else delta
-
-    def norms(self, round: int, client: ClientId) -> Mapping[str, float]:
-        """See `History.norms`."""
-        return (
-            self.layout.norms(self.delta(round, client)) if client == self._client else self._inner.norms(round, client)
-        )
+def marked(history: InMemoryHistory, client: ClientId, mark: Vector) -> InMemoryHistory:
+    """The same history, in which a client sent a mark, shape (P,), in each round beside what it sent."""
+    found = InMemoryHistory(history.initial(), history.layout, history.clients, history.keep)
+    none = torch.zeros(history.layout.size)  # a delta is kept to the bit where it was made from zero
+    for round in range(1, history.rounds + 1):
+        weights, updates = history.weights(round), dict[ClientId, Update]()
+        for one in weights:
+            sent = history.delta(round, one) + (mark if one == client else none)
+            updates[one] = Update(one, sent, num_examples=1, examples_processed=0, steps=0, loss=0.0)
+        found.append(RoundRecord(round, none, history.global_model(round), updates, weights, refused={}, seconds=0.0))
+    return found
 
 
 def trained_again() -> None:

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Protocol, get_args
 
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import Aggregator, aggregator_name
-from fedlethe.federation.declared import DeclaredFederation
+from fedlethe.federation.declared import declared
 from fedlethe.federation.federation import Federation
 from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
@@ -115,7 +115,7 @@ def unlearn(
     # Who may not be asked is not in it at all: a method that forgets to leave them out finds nobody.
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
     read = DeclaredHistory(history, method.needs, name)
-    unlearned = method.unlearn(took_part, read, DeclaredFederation(reachable, gone, method.needs, name))
+    unlearned = method.unlearn(took_part, read, declared(reachable, gone, method.needs, name))
     # A history hands out its own vectors: what is written to one is in everything that is read later.
     if (call := read.written_to()) is not None:
         raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
