@@ -18,17 +18,15 @@ from tests.requests.acting import PLAIN, document, predicate, trained
 
 
 class _Shy(nn.Module):
-    """A network that cannot be asked a fixed question: it refuses batches of four."""
+    """A network that cannot be asked a fixed question: it answers otherwise each time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(6, 2)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if len(rows) == 4:
-            raise ValueError("not four")
         outputs: torch.Tensor = self.layer(rows)
-        return outputs
+        return outputs + np.random.default_rng().normal() * 1e-2
 
 
 def _clients() -> dict[str, Any]:
