@@ -279,9 +279,15 @@ def test_what_a_run_cannot_do_is_said_before_anything_is_done(clients: dict[str,
     with pytest.raises(FedletheError, match=r"nosuch: there is no such file.*there is none"):
         run.evaluate(model="nosuch")
     assert run.evaluate(model=str(run.path / "global_checkpoints/round_0001.safetensors")).evaluation
+    with pytest.raises(ConfigError, match="plan: an ErasurePlan is wanted"):
+        run.erase("east", plan={"method": "retrain"})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="sigmas: a list is wanted, not '0,1'"):
+        run.sweep("0,1")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="path: a path is wanted, not None"):
+        fedlethe.open_run(None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="nonsense"):
         run.frontier(nonsense=3)  # type: ignore[call-arg]
-    with pytest.raises(ConfigError, match="'rounds': a whole number is wanted, not '3'"):
+    with pytest.raises(ConfigError, match="rounds: a whole number is wanted, not '3'"):
         fedlethe.train(network(), clients, out=tmp_path / "other", rounds="3")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="join: is of learner 'closed-form'"):
         run.erase(join=["east"], after="0001")

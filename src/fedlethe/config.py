@@ -223,6 +223,8 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
     """
     _refuse_old_words(document, where)
     demand_texts(document, where)
+    if "run" in document:
+        raise ConfigError(f"{where}: [run] is what a run was found to be, and nothing to train by; take the table out")
     check_names("key", document, ("seed", "learner", "encrypt", *TABLES), where)
     for key in TABLES:
         if not isinstance(document.get(key, {}), Mapping):

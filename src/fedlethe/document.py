@@ -171,6 +171,7 @@ WANTED = {
     "mapping": "a table",
     "dataclass": "a table",
     "list": "a list",
+    "sequence": "a list",
     "tuple": "a list",
 }
 """What pydantic's kinds of errors begin with, in a reader's words."""
@@ -184,6 +185,9 @@ def _problem(error: Any) -> str:
     if kind == "value_error":
         message = error["msg"].removeprefix("Value error, ")
         return f"{message[0].lower()}{message[1:]}"
+    if kind == "is_instance_of":
+        named = str(error["ctx"]["class"])
+        return f"{WANTED.get(named.lower(), f'an {named}')} is wanted, not {given}"
     if kind == "literal_error":
         return f"{error['ctx']['expected']} is wanted, not {given}"
     wanted = WANTED.get(kind.split("_")[0])

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlethe.arguments import checked_arguments
 from fedlethe.document import Document, layered, read_toml
 from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.types import ClientId
@@ -34,6 +35,7 @@ Data = Mapping[ClientId, Any]
 """Client to its data: arrays (x, y), a torch Dataset, or a source; see `data.given.of_clients`."""
 
 
+@checked_arguments
 def train(
     model: nn.Module | str | Mapping[str, Any] | None = None,
     data: Data | str | Mapping[str, Any] | None = None,
@@ -117,6 +119,7 @@ def _layers(model: Any, data: Any, rounds: int | None, seed: int | None) -> Docu
     return layers
 
 
+@checked_arguments
 def open_run(
     path: Path | str,
     model: nn.Module | None = None,
@@ -150,6 +153,7 @@ def open_run(
     return Run(Path(path), given_parts(model, data, loss, aggregator))
 
 
+@checked_arguments
 def compare(
     config: Document | Path | str,
     methods: Sequence[str] = ("all",),
@@ -172,7 +176,7 @@ def compare(
         workers: Processes, of one thread each.
 
     Returns:
-        Each method's figures by seed, and the pictures and tables that were written.
+        The table: `rows` holds each method's figures over the seeds, the untouched model first; `out` is where it lies.
 
     Raises:
         ConfigError: A name is not there, or a number is out of range.
@@ -196,6 +200,7 @@ def compare(
     return result
 
 
+@checked_arguments
 def verify(path: Path | str, key: Path | str | None = None, run: Path | str | None = None) -> Verified:
     """Check a certificate against the public key that must have signed it, and a run; or a run's own ledger.
 
@@ -233,6 +238,7 @@ def verify(path: Path | str, key: Path | str | None = None, run: Path | str | No
     return verify_certificate(Path(path), Path(key), None if run is None else Path(run))
 
 
+@checked_arguments
 def new_key(path: Path | str) -> NewKey:
     """Make a key that signs certificates (Ed25519); the public half lies beside it, with the ending .pub.
 

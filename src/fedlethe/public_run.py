@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlethe.arguments import checked_methods
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from fedlethe.studies.who_left import WhoLeft
 
 
+@checked_methods
 class Run:
     """A federation's training in a folder: erase clients from it, audit, carry requests out, look at it.
 
@@ -106,8 +108,6 @@ class Run:
         file = None if model is None else Path(model)
         with self._opened() as run:
             return evaluate_model(run, file, round, erasure, entry("split", split, {name: name for name in SPLITS}))
-
-    # Erasing
 
     def erase(
         self,

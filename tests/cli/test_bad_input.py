@@ -395,6 +395,17 @@ def test_what_is_no_certificate_and_what_is_no_run(refused: Refused, trained: Pa
     refused(["requests", tmp_path / "file"], "is a file; name the run folder")
 
 
+def test_comparisons_that_cannot_be_made(refused: Refused, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('[data]\nsource = "phantom"\nsize = 16\n')
+    act = ["compare", tmp_path / "c.toml", "--client", "hospital-0", "--out"]
+    refused([*act, trained], "is a run folder; choose another one")
+    refused([*act, tmp_path / "c", "--workers", "0"], "workers 0: must be at least 1")
+    refused([*act, tmp_path / "c", "--seeds", "0-99999999999"], "over 10,000 numbers at most")
+    refused([*act, tmp_path / "c", "--seeds", "4-2"], "'4-2' must go upwards")
+    refused(["compare", trained / "run.toml", "--out", tmp_path / "c"], "[run] is what a run was found to be")
+    refused(["identity", trained, "--decoys", "7"], "decoys 7")
+
+
 def test_options_of_requests_without_one(refused: Refused, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them would be ignored in silence."""
     for option, value in (("--key", "k"), ("--by", "Dr. Ito"), ("--result", "0001"), ("--lost-keys", "why")):

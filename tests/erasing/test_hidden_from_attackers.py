@@ -100,7 +100,7 @@ def test_studies_of_nothing_are_refused(run: OpenRun) -> None:
         ({"epsilons": []}, "no epsilon"),
         ({"epsilons": [0.0]}, "epsilon must be"),
         ({"delta": 1.0}, "delta must be"),
-        ({"draws": 0}, "--draws 0"),
+        ({"draws": 0}, "draws 0"),
         ({"masks": ["round"]}, "no mask 'round'"),
         ({"sigmas": [-1.0]}, "sigma must be"),
         ({"methods": {"retrain": run.config.method("retrain", {})}}, "its frontier cannot be drawn"),
@@ -109,7 +109,7 @@ def test_studies_of_nothing_are_refused(run: OpenRun) -> None:
     for changes, words in refused:
         with pytest.raises(FedletheError, match=words):
             frontier(run, "influence", **{**usual, **changes})
-    with pytest.raises(FedletheError, match="--draws 0"):
+    with pytest.raises(FedletheError, match="draws 0"):
         who_left(run, order_for_nobody(run, ErasurePlan(method="influence")), draws=0)
-    with pytest.raises(FedletheError, match="except with --decoys"):
+    with pytest.raises(FedletheError, match="except with decoys"):
         who_left(run, order_for_nobody(run, ErasurePlan(method="retrain")), draws=1)

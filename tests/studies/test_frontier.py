@@ -49,7 +49,7 @@ def test_every_size_of_every_mask_has_a_point_after_those_without_noise(studied:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"draws": 0}, "--draws 0: must be at least 1"),
+        ({"draws": 0}, "draws 0: must be at least 1"),
         ({"epsilons": ()}, "no epsilon is given"),
         ({"epsilons": (0.0,)}, "epsilon"),
         ({"delta": 1.0}, "delta"),

@@ -42,11 +42,11 @@ def test_decoys_hide_among_those_who_are_erased_along(studied: OpenRun) -> None:
 
 
 def test_it_takes_a_draw(studied: OpenRun) -> None:
-    with pytest.raises(FedletheError, match="--draws 0: must be at least 1"):
+    with pytest.raises(FedletheError, match="draws 0: must be at least 1"):
         who_left(studied, order(studied), draws=0)
 
 
 def test_a_method_whose_candidates_cannot_be_computed_is_refused(studied: OpenRun) -> None:
     request = order_for(studied.config, (), ErasurePlan(method="retrain"))
-    with pytest.raises(FedletheError, match="who is named cannot be measured, except with --decoys"):
+    with pytest.raises(FedletheError, match="who is named cannot be measured, except with decoys"):
         who_left(studied, request)

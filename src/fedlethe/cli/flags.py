@@ -139,6 +139,10 @@ def numbers(text: str, flag: str) -> list[float]:
         raise ConfigError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
 
 
+MOST_NUMBERS = 10_000
+"""Of a range: more is a slip of the finger."""
+
+
 def whole_numbers(text: str, flag: str) -> list[int]:
     """Whole numbers and ranges, with commas between.
 
@@ -154,5 +158,8 @@ def whole_numbers(text: str, flag: str) -> list[int]:
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise ConfigError(f"{flag} {text}: must be whole numbers and ranges, such as 0-4 or 0,2,5")
-        found += range(int(first), int(last or first) + 1)
+        numbers = range(int(first), int(last or first) + 1)
+        if not 0 < len(numbers) <= MOST_NUMBERS:
+            raise ConfigError(f"{flag} {text}: '{part}' must go upwards, over {MOST_NUMBERS:,} numbers at most")
+        found += numbers
     return found

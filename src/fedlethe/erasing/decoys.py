@@ -86,20 +86,18 @@ def with_decoys(
         FedletheError: A client is unknown, or nobody would be left.
     """
     if decoys < 0:
-        raise RequestError(f"--decoys {decoys}: must be at least 0")
+        raise RequestError(f"decoys {decoys}: must be at least 0")
     if not decoys:
         return tuple(clients)
     if not clients:
-        raise RequestError(f"--decoys {decoys}: hides clients among others; name one with --client")
+        raise RequestError(f"decoys {decoys}: hides clients among others; name one")
     known = erasable(run, run.past(after))
     for client in clients:
         if client not in known:
             raise RequestError(unknown_client(client, known))
     others = [client for client in known if client not in clients]
     if decoys >= len(others):
-        raise RequestError(
-            f"--decoys {decoys}: {len(others)} other clients are there, and one must be left; name fewer"
-        )
+        raise RequestError(f"decoys {decoys}: {len(others)} other clients are there, and one must be left; name fewer")
     alike = [one for one in before if set(clients) <= set(one)]
     if same := next((one for one in alike if len(one) == len(clients) + decoys), None):
         return tuple(sorted(same))

@@ -119,7 +119,11 @@ def compare(
     if references < 3:
         raise ConfigError(f"references {references}: it takes 3 retrainings at least to know their range")
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError("--seeds: name at least one, and none twice, such as 0-4")
+        raise ConfigError("seeds: name at least one, and none twice")
+    if workers < 1:
+        raise ConfigError(f"workers {workers}: must be at least 1")
+    if (out / "run.toml").is_file():
+        raise ConfigError(f"{out}: is a run folder; choose another one, or a new one, for the comparison")
     prepared = prepare(config)
     gone = _forgotten(prepared.config.backdoor, prepared.data, forget)
     asked = Examination.of(prepared, gone)

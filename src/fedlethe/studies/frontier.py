@@ -177,7 +177,7 @@ def _sizes(
     epsilons: Sequence[float], masks: Sequence[str], sigmas: Sequence[float], draws: int, delta: float
 ) -> list[_Size]:
     if draws < 1:
-        raise ConfigError(f"--draws {draws}: must be at least 1")
+        raise ConfigError(f"draws {draws}: must be at least 1")
     if not epsilons and not sigmas:
         raise ConfigError("no epsilon is given; name at least one, such as --epsilons 1,3,8")
     kinds = [entry("mask", name, {kind: kind for kind in KINDS}) for name in dict.fromkeys(masks)]

@@ -92,7 +92,7 @@ def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
     """
     demand_complete(run)
     if draws < 1:
-        raise ConfigError(f"--draws {draws}: must be at least 1")
+        raise ConfigError(f"draws {draws}: must be at least 1")
     study = _Study(run, request)
     seen: list[_Seen] = []
     with bar("who left, erasures", len(study.clients) * draws) as advance:
@@ -123,10 +123,15 @@ class _Study:
         self.probe = Probe.of(run)
         self.trained = run.past().final()
         self.before = self.probe.look(self.trained, self.clients).losses
+        most = len(self.clients) - 2  # one is erased, and one must be left
+        if not 0 <= request.decoys <= max(most, 0):
+            raise ConfigError(f"decoys {request.decoys}: must be 0 to {max(most, 0)} of {len(self.clients)} clients")
+        if (few := request.repair.clients) is not None and request.repair.rounds and few > most + 1:
+            raise ConfigError(f"repair clients {few}: must be 1 to {most + 1} of {len(self.clients)} clients")
         self._models: dict[tuple[ClientId, ...], Vector] = {}
         problem = incomputable(request.method, request.method_name)
         if problem is not None and not request.decoys:
-            raise ConfigError(f"{problem}; who is named cannot be measured, except with --decoys")
+            raise ConfigError(f"{problem}; who is named cannot be measured, except with decoys")
         self.candidates = None if problem else Span.of([self.unlearned((client,)) for client in self.clients])
         self.influences = Span.of([self.trained, *(self._without(client) for client in self.clients)])
 

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""What a Python program gives that is of another type is refused in one line, before anything is done."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from fedlethe.arguments import checked_arguments, checked_methods
+from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fedlethe.later import nn
+
+
+@checked_arguments
+def act(
+    *clients: str,
+    file: Path | str | None = None,
+    draws: int = 5,
+    levels: Sequence[float] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    plan: ErasurePlan | None = None,
+    model: nn.Module | None = None,
+    **fields: Any,
+) -> tuple[Any, ...]:
+    """Something of the face."""
+    return clients, file, draws, levels, options, plan, model, fields
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"file": 3}, "file: a path is wanted, not 3"),
+        ({"draws": "2"}, "draws: a whole number is wanted, not '2'"),
+        ({"draws": 2.0}, "draws: a whole number is wanted, not 2.0"),
+        ({"draws": True}, "draws: a whole number is wanted, not true"),
+        ({"levels": "0,1"}, "levels: a list is wanted, not '0,1'"),
+        ({"levels": 0.1}, "levels: a list is wanted, not 0.1"),
+        ({"levels": ["1"]}, "levels: a number is wanted, not '1'"),
+        ({"options": {"scale": 1.0}}, "options 'scale': a table is wanted, not 1.0"),
+        ({"plan": {"method": "retrain"}}, "plan: an ErasurePlan is wanted, not {'method': 'retrain'}"),
+    ],
+)
+def test_what_is_of_another_type_is_named(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        act(**given)
+    assert str(raised.value) == words
+
+
+def test_each_of_several_is_looked_at() -> None:
+    with pytest.raises(ConfigError, match=r"clients: a text is wanted, not \['a'\]"):
+        act("b", ["a"])  # type: ignore[arg-type]
+
+
+def test_what_is_right_goes_through_as_it_was_given() -> None:
+    levels, plan = np.array([0.0, 0.5]), ErasurePlan()
+    taken = act("a", file="f", draws=3, levels=levels, plan=plan, model="anything", more=1)  # type: ignore[arg-type]
+    assert taken[:3] == (("a",), "f", 3)
+    assert taken[3] is levels
+    assert taken[5] is plan
+    assert taken[6:] == ("anything", {"more": 1})
+    assert list(inspect.signature(act).parameters)[:3] == ["clients", "file", "draws"]
+
+
+def test_the_public_methods_of_a_class_are_checked() -> None:
+    @checked_methods
+    class Thing:
+        """A thing."""
+
+        def twice(self, count: int) -> int:
+            """Double."""
+            return 2 * self._once(count)
+
+        def _once(self, count: int) -> int:
+            return count
+
+    assert Thing().twice(2) == 4
+    assert Thing()._once("x") == "x"  # type: ignore[arg-type, comparison-overlap]
+    with pytest.raises(ConfigError, match="count: a whole number is wanted, not '2'"):
+        Thing().twice("2")  # type: ignore[arg-type]
