@@ -8,7 +8,7 @@ demo: .venv/installed  ## The main job on the embedded data: train five hospital
 	$(BIN)/fedlethe demo --out demo
 
 test: .venv/installed  ## All tests, warnings as errors; two at a time, each on one core
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 test-flower: .venv-flower-lowest/installed .venv-flower-highest/installed  ## The same with Flower's oldest and newest
 	.venv-flower-lowest/bin/pytest tests/flower
