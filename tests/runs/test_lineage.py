@@ -113,3 +113,19 @@ def test_the_run_s_model_is_that_of_the_request_certified_last(run: Path, monkey
         assert current(opened.history.ledger) == second
         assert opened.history.final_path() == f"erasures/{second}/model.safetensors"
     assert not verify_ledger(run).failed
+
+
+def test_who_only_repaired_a_model_is_in_it_and_the_model_goes_with_its_purge(tmp_path: Path) -> None:
+    drawn = document(rounds=1, federation={"rounds": 1, "participation": 0.25})
+    run = trained(tmp_path / "run", drawn)
+    with opened_run(run) as opened:
+        (alone,) = opened.history.participants(1)
+        other, *_ = sorted(set(opened.history.clients) - {alone})
+        plan = ErasurePlan(method="influence", repair={"rounds": 1})
+        repaired = erase(opened, order_erasure(opened, [alone], plan)).id
+    assert _held(run, None) == {alone.removeprefix("hospital-")}
+    assert _held(run, repaired) == set("0123")  # it was subtracted, and the others trained on
+    held = run / f"erasures/{repaired}/model.safetensors"
+    assert held.is_file()
+    carry(run, request(run, other), ErasurePlan(method="fine_tune", after=repaired))
+    assert not held.exists()

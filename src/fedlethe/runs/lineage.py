@@ -21,8 +21,9 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
     """The clients that the model may hold something of that these trainings and erasures led to, one after the other.
 
     Formal guarantees:
-        A client that entered a round of one of the parts is among them, unless it was erased later by a method of
-        which something is certain (see `types.Guarantee`), and did not come back since.
+        A client that entered a round of one of the parts, or trained in an erasure between them, is among them, unless
+        it was erased later by a method of which something is certain (see `types.Guarantee`), and did not come back
+        since.
     """
     inside: set[ClientId] = set()
     erased: set[ClientId] = set()
@@ -37,7 +38,8 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
             spanned = (facts.get("hidden") or {}).get("by") in SPANNED  # noise of models that held the erased
             if facts.get("guarantee") is not None or (facts["method"] == CLOSED_FORM and not spanned):
                 inside -= erased
-            inside |= back
+            # Who trained in the erasure, to unlearn or to repair, put something in: also a client of no round.
+            inside |= back | (set(facts.get("cost", {}).get("clients", ())) - erased)
     return frozenset(inside)
 
 
