@@ -423,6 +423,8 @@ def test_studies_that_cannot_be_made(refused: Refused, trained: Path) -> None:
     refused(["sweep", trained, "--client", "hospital-7"], "hospital-7")
     refused(["trace", trained, "--client", "hospital-7"], "hospital-7")
     refused(["history", trained, "--rebuild", "1"], "--out")
+    refused(["history", trained, "--out", trained.parent / "m"], "nothing is to be written there")
+    refused(["history", trained, "--rebuild", "1", "--unseal", "x", "--out", trained.parent / "m"], "one of them")
     refused(["history", trained, "--rebuild", "9", "--out", trained.parent / "m"], "no round 9")
 
 

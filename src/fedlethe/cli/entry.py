@@ -29,7 +29,8 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "fedlethe"
         guessed = "Did you mean" in error.message  # by Typer; then click would say it once more
-        return 2, f"{error.message if guessed else error.format_message()} See: {command} --help"
+        said = error.message if guessed else error.format_message()
+        return 2, f"{said if said.strip() else 'no command is named.'} See: {command} --help"
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED, None
     except OSError as error:

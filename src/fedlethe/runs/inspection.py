@@ -129,6 +129,11 @@ def history_overview(
     Raises:
         FedletheError: Something does not match; the message names the file or round.
     """
+    if rebuild is not None and unseal is not None:
+        raise HistoryError("rebuild and unseal each write a file; give one of them")
+    if out is not None and rebuild is None and unseal is None:
+        raise HistoryError(f"{out}: nothing is to be written there; give rebuild or unseal with out")
+    out = None if out is None else Path(out)
     with opened_folder(path) as (config, history):
         if rebuild is not None:
             if not config.learning.aggregator.is_mean:
