@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,25 @@ def test_the_face_loads_nothing_before_it_is_asked() -> None:
     program = f"import sys, fedlethe; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "[]"
+
+
+def _documented() -> Iterator[tuple[str, Any]]:
+    for name in ("train", "open_run", "compare", "verify", "new_key"):
+        yield name, getattr(fedlethe, name)
+    for name, method in inspect.getmembers(fedlethe.Run, inspect.isfunction):
+        if not name.startswith("_"):
+            yield f"Run.{name}", method
+
+
+@pytest.mark.parametrize(("name", "function"), list(_documented()))
+def test_whoever_reads_the_face_finds_arguments_errors_and_an_example(name: str, function: Any) -> None:
+    text = inspect.getdoc(function) or ""
+    parts = ["Raises:", "Example:", *(["Returns:"] if name != "open_run" else [])]
+    taken = [one for one in inspect.signature(function).parameters if one != "self"]
+    assert [part for part in (*parts, *(["Args:"] if taken else [])) if f"\n{part}\n" not in text] == []
+    assert [
+        one for one in taken if f"    {one}:" not in text and f"    *{one}:" not in text and f"**{one}" not in text
+    ] == []
 
 
 @pytest.mark.parametrize("kind", [ConfigError, DataError, HistoryError, IntegrityError, RequestError])

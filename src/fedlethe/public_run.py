@@ -1,64 +1,51 @@
 # SPDX-License-Identifier: MIT
-"""A run, as the public face has it: each method opens the folder, does one thing, and closes it."""
+"""A run, as the public face has it: its models, what is erased from them, and what was found of that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlethe.arguments import checked_methods
+from fedlethe.public_requests import RunRequests
+from fedlethe.public_studies import RunStudies
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
     from fedlethe.erasing.auditing import Attested
     from fedlethe.erasing.plan import ErasurePlan
     from fedlethe.erasing.record import Erasure
-    from fedlethe.history.request_log import ErasureRequest, Requests
     from fedlethe.later import nn
-    from fedlethe.learners.training import Trained
-    from fedlethe.pages.report import Report
-    from fedlethe.requests.carry_out import Carried, Purged
-    from fedlethe.requests.verify import Verified
-    from fedlethe.runs.inspection import Evaluated, Overview
-    from fedlethe.runs.opening import Given
-    from fedlethe.runs.run import OpenRun
-    from fedlethe.studies.frontier import Frontier
-    from fedlethe.studies.sweep import Sweep
-    from fedlethe.studies.trace import Trace
-    from fedlethe.studies.who_left import WhoLeft
+    from fedlethe.runs.inspection import Evaluated
 
 
 @checked_methods
-class Run:
+class Run(RunRequests, RunStudies):
     """A federation's training in a folder: erase clients from it, audit, carry requests out, look at it.
 
-    Made by `fedlethe.train` and `fedlethe.open_run`.
+    Made by `fedlethe.train` and `fedlethe.open_run`. Each method opens the folder, does one thing, and closes it; one
+    that changes something holds the folder's lock, so that two programs can work on one run.
+
+    In the examples of its methods `run` is a run of three clients, `east`, `south` and `west`, trained on a linear
+    network for two rounds, as the example of `fedlethe.train` makes one.
 
     Attributes:
         path: The run folder.
         trained: How the training went; None of a run that was opened.
     """
 
-    def __init__(self, path: Path, given: Given, trained: Trained | None = None) -> None:
-        self.path = path
-        self.trained = trained
-        self._given = given
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
-
-    @contextmanager
-    def _opened(self) -> Iterator[OpenRun]:
-        from fedlethe.runs.opening import opened_run
-
-        with opened_run(self.path, given=self._given) as run:
-            yield run
-
     @property
     def clients(self) -> tuple[ClientId, ...]:
-        """Who was trained with, sorted."""
+        """Who was trained with, sorted; also those who were erased since.
+
+        Raises:
+            FedletheError: The folder is no run.
+
+        Example:
+            >>> run.clients
+            ('east', 'south', 'west')
+        """
         from fedlethe.runs.run_toml import read_run_document
 
         return tuple(sorted(read_run_document(self.path)["run"]["clients"]))
@@ -67,10 +54,17 @@ class Run:
         """The network with the final weights, or with those of an erasure; in evaluation mode, on the CPU.
 
         Args:
-            erasure: The erasure's id, '0001'.
+            erasure: The erasure's id, '0001'; None for the trained model.
+
+        Returns:
+            The network; from inputs of the shape that it was trained on, float32, to logits, shape (n, classes).
 
         Raises:
             FedletheError: There is no such erasure, or its model was removed by a later purge.
+
+        Example:
+            >>> tuple(run.model().weight.shape)
+            (2, 6)
         """
         import copy
 
@@ -98,8 +92,16 @@ class Run:
             model: A checkpoint file of the same network.
             split: 'test', 'validation' or 'train'.
 
+        Returns:
+            `evaluation.overall` and `evaluation.clients`: accuracy, balanced accuracy and AUC, each from 0 to 1; AUC is
+            None where images of one class alone are tested on.
+
         Raises:
             FedletheError: More than one model is named, or it is not there.
+
+        Example:
+            >>> sorted(run.evaluate(round=1).evaluation.clients)
+            ['east', 'south', 'west']
         """
         from fedlethe.data.federated import SPLITS
         from fedlethe.document import entry
@@ -127,9 +129,17 @@ class Run:
             **fields: Of an ErasurePlan: `method="fed_eraser"`, `options={"scale": 1.0}`, `mask={"epsilon": 3.0}`,
                 `repair={"rounds": 2}`, `after="0001"`, `decoys=1`.
 
+        Returns:
+            What was done, at what cost, and what is certain of it (`guarantee`).
+
         Raises:
             ConfigError: A name or value is wrong.
             FedletheError: A client is unknown, or the history lacks what the method needs.
+
+        Example:
+            >>> erasure = run.erase("west", method="retrain")
+            >>> erasure.id, erasure.guarantee.kind
+            ('0001', 'exact')
         """
         from dataclasses import replace
 
@@ -160,6 +170,11 @@ class Run:
 
         Raises:
             FedletheError: There is no such erasure, or there are too few references.
+
+        Example:
+            >>> found = run.audit(run.erase("west", method="retrain"), references=3)
+            >>> found.references, len(found.findings) > 1
+            (3, True)
         """
         from fedlethe.erasing.auditing import LEAST_REFERENCES, attest, attested, demand_references
         from fedlethe.erasing.planning import order_of
@@ -174,177 +189,21 @@ class Run:
             return found
 
     def erasures(self) -> list[Erasure]:
-        """All erasures of the run, in their order."""
+        """All erasures of the run, with those of requests; the data are not read.
+
+        Returns:
+            They, in their order.
+
+        Raises:
+            FedletheError: A record is not the one that was entered in the ledger.
+
+        Example:
+            >>> erasure = run.erase("west")
+            >>> [one.forget for one in run.erasures()]
+            [('west',)]
+        """
         from fedlethe.erasing.record import erasures
+        from fedlethe.runs.run_toml import opened_folder
 
-        with self._opened() as run:
-            return erasures(run.history)
-
-    # Requests
-
-    def request(
-        self,
-        *clients: ClientId,
-        reason: str,
-        by: str,
-        patients: Sequence[str] = (),
-        legal_ground: str | None = None,
-        deadline: str | None = None,
-    ) -> ErasureRequest:
-        """Open an erasure request, to be carried out, audited, certified and purged.
-
-        Args:
-            *clients: Who is to be erased.
-            reason: Why, in words that stay on record.
-            by: Who opens it.
-            patients: Only these patients of the one client.
-            legal_ground: GDPR Art. 17(1) if None.
-            deadline: YYYY-MM-DD; a month from now if None.
-
-        Raises:
-            RequestError: Somebody cannot be erased, or an open request names the client.
-        """
-        from fedlethe.history.request_log import LEGAL_GROUND
-        from fedlethe.requests.request import open_request
-
-        with self._opened() as run:
-            return open_request(run, clients, patients, reason, by, legal_ground or LEGAL_GROUND, deadline)
-
-    def requests(self) -> Requests:
-        """All requests; the data are not read."""
-        from fedlethe.requests.request import listed
-
-        return listed(self.path)
-
-    def carry_out(
-        self,
-        id: str,
-        key: Path | str | None,
-        plan: ErasurePlan | None = None,
-        accepted: Mapping[str, str] | None = None,
-        lost: Mapping[str, str] | None = None,
-    ) -> Carried:
-        """Carry a request out, or resume one: erase, audit, certify, purge.
-
-        Args:
-            id: The request's, 'R0001'.
-            key: The file of the key that signs the certificates (see `fedlethe.new_key`).
-            plan: How; None for the recommended way, or the one that it was begun in.
-            accepted: Who goes on in spite of what the audits found ('by'), and why ('why').
-            lost: Who says that keys that cannot be found are lost ('by'), and why ('why').
-
-        Raises:
-            FedletheError: Something cannot be done; the request stays where it is, or is failed.
-        """
-        from fedlethe.requests.carry_out import carry_out
-        from fedlethe.requests.signing import signing_key
-
-        signer = signing_key(None if key is None else Path(key))
-        with self._opened() as run:
-            return carry_out(run, id, plan, signer, accepted=accepted, lost=lost)
-
-    def withdraw(self, id: str, reason: str, by: str) -> ErasureRequest:
-        """Withdraw a request of which nothing was certified yet."""
-        from fedlethe.requests.request import withdraw
-
-        return withdraw(self.path, id, reason, by)
-
-    def purge(self, key: Path | str | None = None, lost: Mapping[str, str] | None = None) -> Purged:
-        """Carry out the purges that are due."""
-        from fedlethe.requests.carry_out import purge_due
-        from fedlethe.requests.signing import signing_key
-
-        signer = None if key is None else signing_key(Path(key))
-        with self._opened() as run:
-            return purge_due(run, signer, lost)
-
-    def verify(self) -> Verified:
-        """Hold the ledger against itself, the files, the keys and the certificates."""
-        from fedlethe.requests.verify import verify_ledger
-
-        return verify_ledger(self.path)
-
-    # Looking and studying
-
-    def history(self, check: bool = False, rebuild: int | None = None, unseal: str | None = None,
-                out: Path | None = None) -> Overview:  # fmt: skip
-        """What is kept of the training; see `runs.inspection.history_overview`."""
-        from fedlethe.runs.inspection import history_overview
-
-        return history_overview(self.path, check, rebuild, out, unseal)
-
-    def report(self) -> Report:
-        """Write the page of the run, its pictures and tables."""
-        from fedlethe.pages.report import report
-
-        with self._opened() as run:
-            return report(run)
-
-    def sweep(
-        self,
-        sigmas: Sequence[float] | None = None,
-        draws: int = 5,
-        clients: Sequence[ClientId] = (),
-        method: str | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> Sweep:
-        """Erase every client in turn, with noise of every sigma; accuracy against sigma."""
-        from fedlethe.studies.sweep import SIGMAS, sweep
-
-        with self._opened() as run:
-            name = method or run.config.usual_method
-            built = run.config.method(name, options or {})
-            return sweep(run, name, built, SIGMAS if sigmas is None else sigmas, draws, clients)
-
-    def trace(self, client: ClientId, method: str | None = None, options: Mapping[str, Any] | None = None) -> Trace:
-        """Erase a client at each round's global model; both models by round."""
-        from fedlethe.studies.trace import trace
-
-        with self._opened() as run:
-            name = method or run.config.usual_method
-            return trace(run, name, run.config.method(name, options or {}), client)
-
-    def frontier(
-        self,
-        method: str | None = None,
-        options: Mapping[str, Mapping[str, Any]] | None = None,
-        *,
-        epsilons: Sequence[float] | None = None,
-        masks: Sequence[str] | None = None,
-        sigmas: Sequence[float] | None = None,
-        draws: int = 5,
-        delta: float | None = None,
-    ) -> Frontier:
-        """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker.
-
-        Args:
-            method: The method; influence, or closed-form.
-            options: A name for each set of options of it; one set, the configuration's, if None.
-            epsilons: Each above 0; 0.5 to 16 if None.
-            masks: Of 'isotropic', 'subspace', 'shaped'; all if None.
-            sigmas: Isotropic noise of these sizes, too; the paper's if None.
-            draws: Of the noise, for each client and size.
-            delta: In (0, 1); 1e-5 if None.
-
-        Raises:
-            FedletheError: A value is out of range, or the method's candidates cannot be computed.
-        """
-        from fedlethe.presets import given
-        from fedlethe.studies.frontier import frontier
-        from fedlethe.studies.sweep import SIGMAS
-
-        chosen = given({"epsilons": epsilons, "masks": masks, "delta": delta})
-        with self._opened() as run:
-            name = method or run.config.usual_method
-            sets = options or {name: {}}
-            built = {label or name: run.config.method(name, its) for label, its in sets.items()}
-            return frontier(run, name, built, sigmas=SIGMAS if sigmas is None else sigmas, draws=draws, **chosen)
-
-    def who_left(self, plan: ErasurePlan | None = None, draws: int = 3) -> WhoLeft:
-        """Erase every client in turn, and let three attackers guess who it was."""
-        from fedlethe.erasing.plan import ErasurePlan
-        from fedlethe.erasing.planning import order_for_nobody
-        from fedlethe.studies.who_left import who_left
-
-        with self._opened() as run:
-            return who_left(run, order_for_nobody(run, plan or ErasurePlan()), draws)
+        with opened_folder(self.path) as (_, history):
+            return erasures(history)
