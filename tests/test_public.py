@@ -180,8 +180,8 @@ def test_an_interrupted_training_goes_on_with_a_network_in_any_state(clients: di
 
 
 def test_a_network_that_does_not_fit_leaves_nothing_behind(clients: dict[str, Any], tmp_path: Path) -> None:
-    for wrong, match in ((nn.Linear(4, 2), "fails .RuntimeError"), (nn.Linear(5, 1), "has 1 outputs")):
-        with pytest.raises(ConfigError, match=rf"^model 'given': on 4 images of shape \(5,\) and 2 classes it {match}"):
+    for wrong, match in ((nn.Linear(4, 2), ": fails .RuntimeError"), (nn.Linear(5, 1), " it has 1 outputs")):
+        with pytest.raises(ConfigError, match=rf"^model 'given': on 4 images of shape \(5,\) and 2 classes{match}"):
             fedlethe.train(wrong, clients, out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
     assert fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1).clients
@@ -435,6 +435,27 @@ def test_a_purge_names_the_program_that_holds_the_data(clients: dict[str, Any], 
     key = fedlethe.new_key(tmp_path / "key")
     asked = run.request("east", reason="withdrew", by="the tests")
     carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
+    assert carried.certificate is not None
+    assert any("the Python program that handed the data over" in words for words in _not_reached(carried.certificate))
+
+
+@pytest.mark.parametrize("leaves", ["south", "north"])
+def test_who_left_one_run_is_purged_from_the_one_before_it_with_the_data_at_hand(
+    leaves: str, clients: dict[str, Any], tmp_path: Path
+) -> None:
+    """The run before has data of the same program: they are known again there, or named as what is not reached."""
+    key = fedlethe.new_key(tmp_path / "key")
+    retrain = fedlethe.ErasurePlan(method="retrain")
+    first = fedlethe.train(network(), clients, out=tmp_path / "first", rounds=1)
+    asked = first.request("east", reason="withdrew", by="the tests")
+    assert first.carry_out(asked.id, key.private, retrain).request.purge == "done"
+    after = first.path / "erasures" / "0001"
+    data = clients if leaves == "south" else {**clients, "north": arrays(7)}
+    second = fedlethe.train(network(), data, out=tmp_path / "second", rounds=1, after=after)
+    asked = second.request(leaves, reason="withdrew", by="the tests")
+    carried = second.carry_out(asked.id, key.private, retrain)
+    assert carried.request.purge == "done"
+    assert second.verify().failed == first.verify().failed == ()
     assert carried.certificate is not None
     assert any("the Python program that handed the data over" in words for words in _not_reached(carried.certificate))
 

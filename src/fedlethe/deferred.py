@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 from fedlethe.document import check_names, checked, construct, plain, toml_value
-from fedlethe.errors import ConfigError, FedletheError
-from fedlethe.plugins import Registry, frozen_dataclass, reason
+from fedlethe.errors import ConfigError
+from fedlethe.plugins import Registry, frozen_dataclass, guarded
 
 T = TypeVar("T")
 
@@ -79,12 +79,7 @@ class Outside(Generic[T]):
         Raises:
             FedletheError: It fails; one line says where.
         """
-        try:
-            return call()
-        except FedletheError:
-            raise
-        except Exception as error:
-            raise ConfigError(f"{self.where}: fails ({reason(error)}); correct it, or its options") from error
+        return guarded(call, self.where, "correct it, or its options")
 
     def checked(self, *offered: str) -> Outside[T]:
         """The same, its options as they are stored: paths absolute, a dataclass's defaults filled in.

@@ -24,7 +24,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fedlethe.errors import ConfigError
+from fedlethe.errors import ConfigError, FedletheError
 
 T = TypeVar("T")
 Problem = Callable[[Any], "str | None"]
@@ -32,7 +32,8 @@ Problem = Callable[[Any], "str | None"]
 
 IN_PYTHON = (
     "handed over from Python, out of every command's reach; open the run in Python: fedlethe.open_run(RUN, model=..., "
-    "data=...). Commands work on runs whose parts have names: --model mylab.nets:MyNet, --data mylab.cohort:load"
+    "data=..., aggregator=...). Commands work on runs whose parts have names: --model mylab.nets:MyNet, --data "
+    "mylab.cohort:load"
 )
 """What is said of a part that only a Python program has."""
 
@@ -171,6 +172,32 @@ def _attribute(path: str, where: str) -> Any:
         close = difflib.get_close_matches(name, vars(module), 1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise ConfigError(f"{where}: {module_name} has no '{name}'; {hint}correct the name") from None
+
+
+def guarded(call: Callable[[], T], where: str, remedy: str, kind: type[FedletheError] = ConfigError) -> T:
+    """What a call of somebody else's code gives.
+
+    Args:
+        call: The call.
+        where: Names the code.
+        remedy: What to do where it fails.
+        kind: Of the error then.
+
+    Raises:
+        FedletheError: It fails; one line says where and why.
+
+    Example:
+        >>> guarded(lambda: 1 / 0, "method 'mine'", "correct it")
+        Traceback (most recent call last):
+        ...
+        fedlethe.errors.ConfigError: method 'mine': fails (ZeroDivisionError: division by zero, ...); correct it
+    """
+    try:
+        return call()
+    except FedletheError:
+        raise
+    except Exception as error:  # there is no telling what it raises
+        raise kind(f"{where}: fails ({reason(error)}); {remedy}") from error
 
 
 def reason(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.later import torch
 from fedlethe.types import Vector
 
@@ -35,7 +35,13 @@ class Layout:
 
     @classmethod
     def of(cls, network: torch.nn.Module) -> Layout:
-        """The layout of a network's parameters and float buffers."""
+        """The layout of a network's parameters and float buffers.
+
+        Raises:
+            ConfigError: Some have no shape yet.
+        """
+        if any(map(torch.nn.parameter.is_lazy, network.state_dict().values())):
+            raise ConfigError("model: some weights have no shape yet (a Lazy module); call it with an example first")
         return cls({name: tuple(tensor.shape) for name, tensor in _float_state(network)})
 
     @cached_property

@@ -103,7 +103,7 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({"a": {"x": X, "y": Y}}, "client 'a': has a dict; give a pair"),
         ({"a": "north.npz"}, "client 'a': has a str; give a pair"),
         ({"a": torch.from_numpy(X)}, "client 'a': has a Tensor; give a pair"),
-        ({"a": ([[1.0], [2.0, 3.0]], [0, 1])}, "client 'a': cannot be read .ValueError"),
+        ({"a": ([[1.0], [2.0, 3.0]], [0, 1])}, "client 'a': fails .ValueError"),
         ({"a": pair(np.full((4, 2), 1e300))}, "not finite in float32"),
         ({"a": pair(y=np.asarray(["no", "yes", "no", "yes"]))}, "client 'a': has y of <U3"),
         ({"a": TensorDataset(torch.from_numpy(X), torch.from_numpy(Y) * 0.9)}, "client 'a': has y of float"),
@@ -111,7 +111,7 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({"a": TensorDataset(torch.from_numpy(X))}, "its item 0 is a tuple, and no pair"),
         ({"a": Items([(X[0], 0), (X[0][:1], 1)])}, r"its items have x of other shapes \(\(1,\), \(2,\)\)"),
         ({"a": Items([])}, "client 'a': is empty"),
-        ({"a": Broken([1])}, "client 'a': cannot be read .OSError: no such disk"),
+        ({"a": Broken([1])}, "client 'a': fails .OSError: no such disk"),
         (
             {"a": GivenSource(images=source([0, 1])), "b": pair(np.zeros((4, 8, 8), np.uint8))},
             "'b' has the label 2, and",

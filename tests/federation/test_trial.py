@@ -57,11 +57,13 @@ class Pairs(Raising):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (flat(nn.Linear(5, 2)), rf"^model 'mine': {ON} it fails \(RuntimeError: .*\); give a network that fits them$"),
+        (flat(nn.Linear(5, 2)), rf"^model 'mine': {ON}: fails \(RuntimeError: .*\); give a network that fits them$"),
+        (flat(), "model 'mine': none of its weights takes a gradient"),
+        (flat(nn.Linear(64, 2)).requires_grad_(False), "none of its weights takes a gradient"),
         (flat(nn.Linear(64, 1)), f"{ON} it has 1 outputs; give it one for each class"),
         (nn.Conv2d(1, 2, 3), rf"{ON} it answers with \(4, 2, 6, 6\); give logits of shape \(4, 2\)"),
         (Pairs(), f"{ON} it answers with a tuple"),
-        (Raising(), f"{ON} it fails .KeyError: 'no evaluation.*here'"),
+        (Raising(), f"{ON}: fails .KeyError: 'no evaluation.*here'"),
         (
             flat(nn.Linear(64, 2), nn.LogSoftmax(1), nn.Threshold(0, float("nan"))),
             f"{ON} its answers are not all finite",
@@ -77,17 +79,17 @@ def test_a_network_that_does_not_fit_is_named(network: nn.Module, message: str, 
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (lambda outputs, labels: 1.0, "it gives 1.0; give the mean of the batch"),
-        (lambda outputs, labels: outputs.sum(1), r"it gives shape \(4,\)"),
-        (lambda outputs, labels: outputs.sum() * torch.nan, "it gives nan"),
-        (lambda outputs, labels: outputs.detach().sum(), "no gradient comes back"),
-        (lambda outputs: outputs.sum(), r"it fails \(TypeError: .*it has to take logits and class numbers"),
+        (lambda outputs, labels: 1.0, " it gives 1.0; give the mean of the batch"),
+        (lambda outputs, labels: outputs.sum(1), r" it gives shape \(4,\)"),
+        (lambda outputs, labels: outputs.sum() * torch.nan, " it gives nan"),
+        (lambda outputs, labels: outputs.detach().sum(), " no gradient comes back"),
+        (lambda outputs: outputs.sum(), r": fails \(TypeError: .*give one that takes logits and class numbers"),
     ],
 )
 def test_a_loss_that_cannot_judge_is_named(
     loss: Callable[..., torch.Tensor], message: str, data: FederatedData
 ) -> None:
-    with pytest.raises(ConfigError, match=f"^model 'mine', its loss: {ON} {message}"):
+    with pytest.raises(ConfigError, match=f"^model 'mine', its loss: {ON}{message}"):
         demand_trainable(flat(nn.Linear(64, 2)), data, LocalTraining(), FLOAT32, GivenLoss(loss), "model 'mine'")
 
 
@@ -105,7 +107,7 @@ def test_nothing_is_moved_by_the_trial(data: FederatedData) -> None:
 
 def test_it_is_tried_on_a_batch_as_it_will_be(data: FederatedData) -> None:
     network = flat(nn.Linear(64, 2), nn.BatchNorm1d(2))
-    with pytest.raises(ConfigError, match=r"on 1 images .* it fails .ValueError: Expected more than 1 value"):
+    with pytest.raises(ConfigError, match=r"on 1 images .*: fails .ValueError: Expected more than 1 value"):
         demand_trainable(network, data, LocalTraining(batch_size=1), FLOAT32, CROSS_ENTROPY, "model 'mine'")
 
 

@@ -216,3 +216,29 @@ def _fails_after(rounds: int) -> Any:
         append(self, record, *rest)
 
     return failing
+
+
+NORMED = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normed:
+    paper: ClassVar[str] = "each step by its length, and all of them by theirs"
+    is_mean: ClassVar[bool] = False
+
+    def aggregate(self, before, models, weights):
+        steps = [(model - before) / torch.linalg.vector_norm(model - before) for model in models.values()]
+        step = torch.stack(steps).mean(dim=0)
+        return before + 0.1 * step / torch.linalg.vector_norm(step)
+"""
+
+
+def test_one_that_divides_by_lengths_is_tried_on_models_that_have_some(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "normed_of_a_test.py").write_text(NORMED)
+    monkeypatch.syspath_prepend(tmp_path)
+    trained(tmp_path / "run", document(aggregator={"name": "normed_of_a_test:Normed"}, history={}))
+    assert (tmp_path / "run" / "global_checkpoints").is_dir()

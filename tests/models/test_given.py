@@ -52,9 +52,6 @@ class Locked(nn.Linear):
         (nn.Linear(3, 2), nn.CrossEntropyLoss, r"^loss: the class CrossEntropyLoss was given; give an instance"),
         (3, None, "^model: has a int; give a torch.nn.Module, or a model's name$"),
         (nn.Linear(3, 2), "mse", "^loss: has a str; give a function"),
-        (nn.LazyLinear(2), None, "^model: some weights have no shape yet"),
-        (nn.Flatten(), None, "^model: none of its weights takes a gradient"),
-        (nn.Linear(3, 2).requires_grad_(False), None, "^model: none of its weights takes a gradient"),
         (Locked(), None, r"^model: it, or its loss, cannot be copied \(TypeError: .*lock"),
     ],
 )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -126,3 +128,14 @@ def test_an_erasure_that_fails_is_told_and_a_training_that_fails_ends_it_all(poo
     pool.fails[erasure.key] = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):  # a mistake of ours is no row of a table
         work_off([], [erasure], 1)
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    """Each worker reads the script again, comes to the call, and ends."""
+    config = {"data": {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 20}}
+    told = f"['retrain'], forget=['hospital-1'], out={str(tmp_path / 'out')!r}, references=3, workers=1"
+    call = f"fedlethe.compare({config!r}, {told})"
+    script = f"import fedlethe\ntry:\n    {call}\nexcept fedlethe.FedletheError as error:\n    print(error)\n"
+    (tmp_path / "script.py").write_text(script)
+    done = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, check=False)
+    assert "workers: one ended before its work was done; a script has to call compare below `if __name__" in done.stdout

@@ -181,3 +181,41 @@ class Residuals(NotFrozen):
         for round in range(1, history.rounds + 1):
             model -= 0.1 * residual(history, round, forget)
         return Unlearned(model=model)
+
+
+@dataclass(frozen=True)
+class Raises(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        raise KeyError("client\nb")
+
+
+@dataclass(frozen=True)
+class TakesLess(NotFrozen):
+    def unlearn(self, forget: Forget) -> Unlearned:  # type: ignore[override]
+        raise AssertionError
+
+
+@dataclass(frozen=True)
+class PromisesInWords(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial().clone(), guarantee="exact")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class FindsWords(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial().clone(), found={"loss": "low"})  # type: ignore[dict-item]
+
+
+@dataclass(frozen=True)
+class ListsInfluences(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial().clone(), influences=[history.initial()])  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class WithGradient(Sound):
+    """What it gives hangs on a graph, which is nothing that is wrong."""
+
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=super().unlearn(forget, history, federation).model.requires_grad_() * 1.0)

@@ -82,6 +82,12 @@ class Silent(Confidence):
         return ""
 
 
+@dataclass(frozen=True)
+class Raises(Confidence):
+    def measure(self, evidence: Evidence) -> Measured | str:
+        raise ZeroDivisionError("of nothing")
+
+
 class NotFrozen:
     """No dataclass."""
 
@@ -110,6 +116,7 @@ def test_one_of_somebody_elses_passes() -> None:
         (Ungated, "Ungated: calls models 'gone' to which nothing was done"),
         (Partial, "Partial: finds retrainings at fault"),
         (Silent, "Silent: measures nothing and does not say why"),
+        (Raises, r"Raises: fails \(ZeroDivisionError: of nothing, test_audits.py line .*\); correct it"),
         (NotFrozen, "NotFrozen: is no audit; make it a frozen dataclass"),
         (NoFigure, "NoFigure: has no 'figure'; write: figure: ClassVar"),
     ],

@@ -76,6 +76,26 @@ class Pair(Net):
         return super().forward(images), images
 
 
+class Narrow(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.last(images.flatten(1))
+
+
+class Raises(Net):
+    def __init__(self) -> None:
+        raise OSError("no weights")
+
+
+class Lazy(Net):
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.more = nn.LazyLinear(3)
+
+
 def made(num_classes: int) -> nn.Module:
     """A function that does not ask for the channels."""
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
@@ -102,6 +122,9 @@ def test_a_class_and_a_function_pass() -> None:
         (Hidden, "Hidden: has state that is in no parameter and no float buffer"),
         (Chance, "Chance: starts from other weights each time"),
         (Frozen, "Frozen: none of its weights takes a gradient"),
+        (Narrow, r"Narrow: fails \(RuntimeError: .*\); give a network that fits the images and classes"),
+        (Raises, r"Raises: fails \(OSError: no weights, .*\); correct it, or its options"),
+        (Lazy, r"some weights have no shape yet \(a Lazy module\)"),
         (nn.Identity, "Identity: has no weights"),
         (dict, "dict: gives a dict; return a torch.nn.Module"),
     ],

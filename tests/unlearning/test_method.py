@@ -37,6 +37,14 @@ ALL = [(round, ("a", "b", "c")) for round in (1, 2)]
         (broken.Writes, r"Writes: changes the history: it writes to history.initial\(\); clone\(\) it before"),
         (broken.Reads, "Reads: reads each client's delta in each round, .*; add Need.DELTAS to its `needs`"),
         (broken.Trains, "Trains: uses 'retained clients train again', .*; add Need.RETAINED_DATA to its `needs`"),
+        (
+            broken.Raises,
+            r"Raises: fails \(KeyError: 'client.*b', broken_methods.py line .*\); correct it, or its options$",
+        ),
+        (broken.TakesLess, r"TakesLess: fails \(TypeError: .*takes 2 positional"),
+        (broken.PromisesInWords, r"PromisesInWords: its guarantee is a str; give None, or Guarantee\("),
+        (broken.FindsWords, "FindsWords: its figure 'loss' is a str; give a number"),
+        (broken.ListsInfluences, "ListsInfluences: its 'influences' is a list; give client to vector, a dict"),
         (broken.AsksWhoIsGone, "AsksWhoIsGone: uses 'forgotten clients train again', .*add Need.FORGOTTEN_DATA"),
     ],
 )
@@ -48,10 +56,12 @@ def test_what_it_breaks_is_named_with_the_mend(method: Any, words: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_sound_one_gets_through() -> None:
+@pytest.mark.parametrize("method", [broken.Sound(), broken.WithGradient()])
+def test_a_sound_one_gets_through(method: Any) -> None:
     federation = linear_federation()
     history = trained_history(federation, ALL)
-    model = unlearn(broken.Sound(), ["b"], history, federation).model
+    model = unlearn(method, ["b"], history, federation).model
+    assert not model.requires_grad
     torch.testing.assert_close(model, history.final() - history.influence("b"))
 
 

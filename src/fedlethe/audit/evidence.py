@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.audit.scores import Floats
+from fedlethe.plugins import guarded
 
 Verdict: TypeAlias = Literal["gone", "still there", "cannot be shown", "alike", "different", "useful", "not useful"]
 
@@ -150,7 +151,7 @@ def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
         audit: The audit.
         evidence: What to look at.
     """
-    measured = audit.measure(evidence)
+    measured = guarded(lambda: audit.measure(evidence), f"audit '{name}'", "correct it")
     if isinstance(measured, str):
         return Finding(name, "cannot be shown", measured)
     figure = measured.figure or audit.figure

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.federated import SPLITS, LabelledImages, Labels, Names
-from fedlethe.errors import DataError, FedletheError
-from fedlethe.plugins import reason
+from fedlethe.errors import DataError
+from fedlethe.plugins import guarded
 
 T = TypeVar("T")
 
@@ -138,12 +138,7 @@ def _guarded(call: Callable[[], T], where: str) -> T:
     Raises:
         DataError: It fails; one line says where.
     """
-    try:
-        return call()
-    except FedletheError:
-        raise
-    except Exception as error:
-        raise DataError(f"{where}: cannot be read ({reason(error)}); {_FORMS}") from error
+    return guarded(call, where, _FORMS, DataError)
 
 
 def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fedlethe.deferred import Outside
-from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation import aggregate
 from fedlethe.later import torch
-from fedlethe.plugins import Registry, frozen_dataclass, lacking, path_of, reason
+from fedlethe.plugins import Registry, frozen_dataclass, guarded, lacking, path_of
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
@@ -168,12 +168,9 @@ def aggregated(
     name = f"aggregator '{aggregator_name(aggregator)}'"
     given = {"before": before, **{f"models['{client}']": model for client, model in models.items()}}
     versions = {what: vector._version for what, vector in given.items()}
-    try:
-        after = aggregator.aggregate(before, dict(models), dict(weights))
-    except FedletheError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{name}: fails ({reason(error)}); correct it, or its options") from error
+    after = guarded(
+        lambda: aggregator.aggregate(before, dict(models), dict(weights)), name, "correct it, or its options"
+    )
     if changed := next((what for what, vector in given.items() if vector._version != versions[what]), None):
         raise ConfigError(f"{name}: writes to {changed}, which is not its own; clone() it before")
     if (problem := _no_model(after, before)) is not None:
@@ -207,8 +204,9 @@ def demand_repeatable(
         ConfigError: It does, or see `aggregated`.
     """
     first = aggregated(aggregator, layout, before, models, weights)
-    others = dict(zip(models, list(models.values())[::-1], strict=True))
-    aggregated(aggregator, layout, first, others, weights)  # what it keeps of this round must not be seen in the next
+    # A round of other models between the two: what is kept of it must not be seen in the second.
+    others = {client: 0.5 * (before + model) for client, model in models.items()}
+    aggregated(aggregator, layout, before, others, weights)
     if not torch.equal(first, aggregated(aggregator, layout, before, models, weights)):
         raise ConfigError(
             f"aggregator '{aggregator_name(aggregator)}': makes another model of the same models the next time; draw "

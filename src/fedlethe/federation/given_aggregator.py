@@ -45,6 +45,8 @@ class GivenAggregator:
         """
         if isinstance(given, type):
             raise ConfigError(f"aggregator: the class {given.__name__} was given; give an instance, {given.__name__}()")
+        if isinstance(given, (str, Mapping)):  # one that has a name is no part of what is handed over
+            raise ConfigError(f"aggregator: a {type(given).__name__} was given; give an instance, or {{'name': ...}}")
         if (problem := undeclared_aggregator(type(given))) is not None:
             raise ConfigError(f"aggregator: {type(given).__name__} {problem}")
         try:
@@ -112,7 +114,7 @@ def table_of(given: Aggregator) -> Document | None:
         {'name': 'median'}
     """
     kind, name = type(given), aggregator_name(given)
-    if kind.__module__ == "__main__":  # another process has another one
+    if kind.__module__ in ("__main__", "__mp_main__"):  # another process has another one
         return None
     try:
         options = plain(given)

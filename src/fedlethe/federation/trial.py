@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from fedlethe.data.federated import Examples, FederatedData, normalise
-from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import Objective
 from fedlethe.later import nn, torch
-from fedlethe.plugins import reason
+from fedlethe.plugins import guarded, reason
 
 MOST = 4
 """Images to try on: enough for batch norm, and little work for a large network."""
@@ -43,6 +43,8 @@ def demand_trainable(
     Raises:
         ConfigError: One of the two fails, or answers with something else than finite numbers of the right shape.
     """
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ConfigError(f"{name}: none of its weights takes a gradient; register them as parameters, unfrozen")
     examples = max(data.clients.values(), key=lambda client: len(client.train)).train
     count = min(MOST, len(examples), settings.batch_size)
     classes = len(data.classes)
@@ -65,13 +67,8 @@ def _batch(examples: Examples, count: int, execution: Execution) -> tuple[torch.
 
 
 def _outputs(network: nn.Module, images: torch.Tensor, execution: Execution, where: str) -> Any:
-    try:
-        with execution.autocast():
-            return network(images)
-    except FedletheError:
-        raise
-    except Exception as error:  # whatever somebody else's network raises
-        raise ConfigError(f"{where} it fails ({reason(error)}); give a network that fits them") from error
+    with execution.autocast():
+        return guarded(lambda: network(images), where, "give a network that fits them")
 
 
 def _demand_outputs(outputs: Any, count: int, classes: int, where: str) -> None:
@@ -85,10 +82,8 @@ def _demand_outputs(outputs: Any, count: int, classes: int, where: str) -> None:
 
 
 def _demand_loss(outputs: torch.Tensor, labels: torch.Tensor, objective: Objective, where: str) -> None:
-    try:
-        loss: Any = objective.loss(outputs, labels, None)
-    except Exception as error:  # whatever somebody else's loss raises
-        raise ConfigError(f"{where} it fails ({reason(error)}); it has to take logits and class numbers") from error
+    remedy = "give one that takes logits and class numbers"
+    loss: Any = guarded(lambda: objective.loss(outputs, labels, None), where, remedy)
     if not isinstance(loss, torch.Tensor) or loss.ndim or not bool(torch.isfinite(loss)):
         several = isinstance(loss, torch.Tensor) and loss.ndim
         shown = f"shape {tuple(loss.shape)}" if several else f"{loss}"

@@ -23,6 +23,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import NOT_EVALUATED
 from fedlethe.history.history import History
 from fedlethe.history.succession import Succession
+from fedlethe.later import torch
 from fedlethe.learners.kept_bytes import bytes_for
 from fedlethe.learners.learner import EarlierParts
 from fedlethe.learning import Method
@@ -31,6 +32,7 @@ from fedlethe.progress import bar
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun, Prepared, demand_clients
+from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 from fedlethe.unlearning import Unlearned
 from fedlethe.unlearning.method import UnlearningMethod, method_name
@@ -87,9 +89,9 @@ class AveragingLearner:
         if config.learning.aggregator_name in AGGREGATORS.rows:  # which are tested, and a large model takes a while
             return
         clients = sample_clients(tuple(prepared.data.clients), config.federation.participation, config.seed, 1)
-        # Two models, and not one for each client, which would fill the memory; they differ a little, as clients' do.
-        moved = (before, before + 0.01)
-        models = {client: moved[index % 2] for index, client in enumerate(clients)}
+        # All different, as those of clients are: some aggregators divide by how far models lie apart.
+        generator = torch_generator(config.seed, "aggregator trial")
+        models = {one: before + 0.01 * torch.randn(before.shape, generator=generator) for one in clients}
         weights = shares(dict.fromkeys(clients, 1))
         demand_repeatable(config.learning.aggregator, prepared.layout, before, models, weights)
 

@@ -42,17 +42,13 @@ class GivenModel:
         """Copies of a network and a loss, so that what the program goes on doing with its own changes no training.
 
         Raises:
-            ConfigError: One of them is of another kind, cannot be copied, or has no weights to train.
+            ConfigError: One of them is of another kind, or cannot be copied.
         """
         for what, given, kind in (("model", network, "a torch.nn.Module"), ("loss", loss, "a function")):
             if isinstance(given, type):
                 raise ConfigError(f"{what}: the class {given.__name__} was given; give an instance, {given.__name__}()")
             if given is not None and not (isinstance(given, nn.Module) if what == "model" else callable(given)):
                 raise ConfigError(f"{what}: has a {type(given).__name__}; give {kind}, or a model's name")
-        if any(map(nn.parameter.is_lazy, [*network.parameters(), *network.buffers()])):
-            raise ConfigError("model: some weights have no shape yet (a Lazy module); call it with an example first")
-        if not any(parameter.requires_grad for parameter in network.parameters()):
-            raise ConfigError("model: none of its weights takes a gradient, so nothing can be trained")
         try:
             return cls(network=copy.deepcopy(network), loss=copy.deepcopy(loss))
         except Exception as error:

@@ -20,7 +20,7 @@ from fedlethe.erasing.patients import OfClients
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.plugins import GIVEN
-from fedlethe.runs.images_erased import applicable, erased_images
+from fedlethe.runs.images_erased import all_retained, applicable, erased_images
 from fedlethe.runs.preparing import divided, load_data
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run import OpenRun
@@ -43,11 +43,19 @@ class SourceOfRun:
     before: tuple[ErasedImages, ...]
 
     @classmethod
-    def of(cls, folder: RunFolder) -> SourceOfRun:
-        """The data of a run that another one began from."""
+    def of(cls, folder: RunFolder, run: OpenRun) -> SourceOfRun | None:
+        """The data of a run that `run` began from; None where only the program that handed them over has them."""
         config, before = config_of(folder.path), erased_images(folder)
+        if given := config.source_name == GIVEN:
+            if run.config.source_name != GIVEN:
+                return None
+            config = replace(config, source=run.config.source)
         images = load_data(config, before)
-        return cls(config, without(images, applicable(images, before)), before)
+        left = without(images, applicable(images, before))
+        known = read_run_document(folder.path)["run"]["data_fingerprint"]
+        if given and images.fingerprint != known and not all_retained(left, before):
+            return None  # what was handed over for this run is not what was handed over for that one
+        return cls(config, left, before)
 
     @classmethod
     def of_open(cls, run: OpenRun) -> SourceOfRun:
@@ -58,7 +66,7 @@ class SourceOfRun:
 
 
 def images_taken(
-    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], SourceOfRun]
+    folder: RunFolder, request: ErasureRequest, patients: OfClients, source: Callable[[RunFolder], SourceOfRun | None]
 ) -> ErasedImages:
     """The images that the purge of a request takes; none of a run on nodes, whose images were never here.
 
@@ -66,16 +74,17 @@ def images_taken(
         folder: The run folder.
         request: Whose clients are erased.
         patients: The names of those of clients that are erased in part.
-        source: The data of a run folder; it is not asked for a run on nodes.
+        source: The data of a run folder, None where they are not at hand; it is not asked for a run on nodes.
     """
     if REMOTE in read_run_document(folder.path)["run"]:
         return none_here(request.clients)
-    return _images_of(source(folder), request, patients)
+    held = source(folder)
+    return none_here(request.clients, OF_PROGRAM) if held is None else _images_of(held, request, patients)
 
 
-def none_here(clients: tuple[ClientId, ...]) -> ErasedImages:
-    """What a purge takes where the images were never on this machine."""
-    return ErasedImages(array=None, rows=(), clients=clients, not_reached=(OF_NODES,))
+def none_here(clients: tuple[ClientId, ...], where: str = OF_NODES) -> ErasedImages:
+    """What a purge takes where the images are not to be had here; `where` says where they are."""
+    return ErasedImages(array=None, rows=(), clients=clients, not_reached=(where,))
 
 
 def _images_of(source: SourceOfRun, request: ErasureRequest, patients: OfClients) -> ErasedImages:

@@ -74,7 +74,7 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
         for target in earlier:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run.history, request)):
-                images = images_taken(target.folder, request, patients, SourceOfRun.of)
+                images = images_taken(target.folder, request, patients, lambda folder: SourceOfRun.of(folder, run))
                 _condemn(target, request, abroad(run.history, request), None, images, [])
 
         # 4. Condemn in the run itself. From here on the purge is BEGUN: a crash leaves condemned files in their place.

@@ -170,7 +170,7 @@ def not_possible(config: RunConfig, methods: Sequence[str]) -> dict[str, str]:
 def _forgotten(backdoor: Backdoor | None, data: FederatedData, forget: Sequence[ClientId]) -> tuple[ClientId, ...]:
     gone = tuple(sorted(set(forget))) or (() if backdoor is None else (backdoor.client,))
     if not gone:
-        raise ConfigError("nobody is named to be erased; give --client, or a [backdoor] in the configuration")
+        raise ConfigError("nobody is named to be erased; name a client, or a [backdoor] in the configuration")
     for client in gone:
         if client not in data.clients:
             raise ConfigError(unknown_client(client, data.clients))

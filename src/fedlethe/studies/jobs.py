@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -153,6 +154,11 @@ def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[st
                 training.discard(job.run if job.kind == "training" else Path())
                 try:
                     future.result()
+                except BrokenProcessPool as error:
+                    raise FedletheError(
+                        "workers: one ended before its work was done; a script has to call compare below `if __name__ "
+                        "== '__main__':`, since each worker reads it again; else take fewer workers, or more memory"
+                    ) from error
                 except FedletheError as error:
                     if job.kind != "erasure":
                         raise

@@ -14,9 +14,11 @@ from torch.nn import functional
 from fedlethe.deferred import parameters
 from fedlethe.errors import FedletheError
 from fedlethe.models import Model, initialise
-from fedlethe.plugins import path_of
+from fedlethe.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
 from fedlethe.vector import Layout, load_vector, to_vector
+
+REMEDY = "give a network that fits the images and classes"
 
 
 def check_model(
@@ -44,7 +46,7 @@ def check_model(
     """
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
     name = path_of(model if isinstance(held, _Called) else type(model))
-    network, again = (initialise(held, image_shape[0], num_classes, seed=0) for _ in range(2))
+    network, again = (_built(held, image_shape[0], num_classes, name) for _ in range(2))
     if not isinstance(network, nn.Module):
         raise FedletheError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
     layout = Layout.of(network)
@@ -54,9 +56,13 @@ def check_model(
     if not torch.equal(first, to_vector(again, layout)):
         raise FedletheError(f"{name}: starts from other weights each time; draw them by torch's generator alone")
     images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_model")) * 2 - 1
-    _check_answers(network, images, num_classes, name)
-    _check_step(network, layout, images, name)
-    _check_state(network, again, layout, images, name)
+    guarded(lambda: _check_answers(network, images, num_classes, name), name, REMEDY)
+    guarded(lambda: _check_step(network, layout, images, name), name, REMEDY)
+    guarded(lambda: _check_state(network, again, layout, images, name), name, REMEDY)
+
+
+def _built(model: Model, in_channels: int, num_classes: int, name: str) -> nn.Module:
+    return guarded(lambda: initialise(model, in_channels, num_classes, seed=0), name, "correct it, or its options")
 
 
 @dataclass(frozen=True)

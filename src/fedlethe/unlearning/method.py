@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any, ClassVar, Protocol, get_args
 
 from fedlethe.errors import ConfigError
@@ -30,7 +31,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
 from fedlethe.later import torch
-from fedlethe.plugins import frozen_dataclass, lacking, path_of
+from fedlethe.plugins import frozen_dataclass, guarded, lacking, path_of
 from fedlethe.types import ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.vector import Layout
 
@@ -115,7 +116,8 @@ def unlearn(
     # Who may not be asked is not in it at all: a method that forgets to leave them out finds nobody.
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
     read = DeclaredHistory(history, method.needs, name)
-    unlearned = method.unlearn(took_part, read, declared(reachable, gone, method.needs, name))
+    asked = declared(reachable, gone, method.needs, name)
+    unlearned = guarded(lambda: method.unlearn(took_part, read, asked), name, "correct it, or its options")
     # A history hands out its own vectors: what is written to one is in everything that is read later.
     if (call := read.written_to()) is not None:
         raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
@@ -123,7 +125,8 @@ def unlearn(
     if retrains_from(method) is not None and (unlearned.guarantee is None or unlearned.guarantee.kind != "exact"):
         raise ConfigError(f"{name}: retrains_from says that it trains again, and its guarantee is not exact; leave one")
     # A copy: the method may hand back a vector of the history, and the floor is raised in place.
-    return replace(unlearned, model=history.layout.floor_variances(unlearned.model.clone(), final))
+    model = history.layout.floor_variances(unlearned.model.detach().clone(), final)
+    return replace(unlearned, model=model, influences={k: v.detach() for k, v in unlearned.influences.items()})
 
 
 def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
@@ -134,6 +137,15 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
     """
     if not isinstance(unlearned, Unlearned):
         raise ConfigError(f"{name}: gives a {type(unlearned).__name__}; return Unlearned(model=...)")
+    if not isinstance(unlearned.guarantee, (Guarantee, NoneType)):
+        kind = type(unlearned.guarantee).__name__
+        raise ConfigError(f"{name}: its guarantee is a {kind}; give None, or Guarantee('evidence', 'in words')")
+    for what, entries in {"influences": "client to vector", "found": "name to figure"}.items():
+        if not isinstance(given := getattr(unlearned, what), Mapping):
+            raise ConfigError(f"{name}: its '{what}' is a {type(given).__name__}; give {entries}, a dict")
+    if odd := next((key for key, one in unlearned.found.items() if not isinstance(one, (int, float))), None):
+        kind = type(unlearned.found[odd]).__name__
+        raise ConfigError(f"{name}: its figure '{odd}' is a {kind}; give a number")
     vectors = {"its model": unlearned.model, **{f"influences['{k}']": v for k, v in unlearned.influences.items()}}
     for what, vector in vectors.items():
         if not isinstance(vector, torch.Tensor):
