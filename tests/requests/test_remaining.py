@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import Artefact
 from fedlethe.requests.remaining import what_remains
 from fedlethe.runs.run_toml import opened_folder
-from tests.requests.acting import CLOSED, EXACT, GONE, PLAIN, certified, document, erased, predicate, trained
+from tests.requests.acting import CLOSED, EXACT, GONE, OTHER, PLAIN, certified, document, erased, predicate, trained
 
 
 def _said(run: Path, plan: ErasurePlan) -> tuple[list[str], list[str]]:
@@ -35,6 +36,21 @@ def test_influences_are_promised_where_the_purge_rebases_them(small: Path) -> No
         words
         == "influences of hospital-0, hospital-2, rebased on the model after, so that the next erasure can be made"
     )
+
+
+def test_an_influence_on_hold_is_rebased_on_the_model_that_it_was_made_for(run: Path) -> None:
+    erased(run, "hospital-0", plan=PLAIN)
+    erased(run, GONE, plan=replace(PLAIN, keep_for=30))
+    path = certified(erased(run, OTHER, plan=PLAIN))
+    first = predicate(path.with_name("certificate-before-purge.json"))["purge"]["runs"][0]["remains"]
+    said = predicate(path)["purge"]["runs"][0]["remains"]
+    assert _influences(said) == [
+        "influences of hospital-3, rebased on the model after, so that the next erasure can be made",
+        f"influences of {GONE}, rebased on the model of erasure 0001",
+    ]
+    assert _influences(first) == _influences(said)
+    with opened_folder(run) as (_, history):
+        assert history.store.holds(f"influence/{GONE}/R0001")
 
 
 def test_none_are_promised_where_the_training_went_back(tmp_path: Path) -> None:

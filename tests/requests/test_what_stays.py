@@ -21,7 +21,9 @@ import pytest
 import torch
 
 from fedlethe.config import resolve
+from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history.disk import RunFolder
 from fedlethe.learners.training import train_run
@@ -155,6 +157,18 @@ def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it(
     assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 1.0, "b": 0.0}
 
 
+def test_beside_a_client_that_only_repaired_those_who_repaired_carry_what_is_left_of_it() -> None:
+    """The rounds before are known from their models."""
+    from fedlethe.history.succession import Part, Succession
+    from fedlethe.requests.rebased import _shares
+    from tests.fakes import linear_federation, trained_history
+
+    history = trained_history(linear_federation(), [(1, "ab"), (2, "ab")])
+    repair = {"b": history.initial()}
+    part = Part(history=history, keep=history.keep, erased=frozenset("c"), repair=repair, trained=frozenset("bc"))
+    assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 0.0, "b": 1.0}
+
+
 def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(tmp_path: Path) -> None:
     """Round 1 is hospital-3's, round 2 that of hospital-2, who is erased; the others' influence is known to be zero."""
     config = document(rounds=2, federation={"rounds": 2, "participation": 0.25}, seed=12)
@@ -181,6 +195,41 @@ def test_a_client_that_came_late_where_everything_is_kept(tmp_path: Path) -> Non
     assert came[late] >= 1
     erased(run, late, plan=BARE)
     _demand_nothing_told([run], truth, {late})
+
+
+def test_a_client_that_only_repaired_leaves_no_influence_beside_a_model_that_tells_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Round 1 is hospital-4's alone: its model less the initial one would be the influence that carries the rest."""
+    drawn = {"rounds": 2, "participation": 0.2}
+    run = trained(tmp_path / "run", document(hospitals=5, federation=drawn, seed=6))
+    monkeypatch.setattr("fedlethe.erasing.repairing.drawn", lambda *_: ("hospital-3",))
+    with opened_run(run) as opened:
+        plan = replace(BARE, method="influence", options={"scale": 1.0}, repair={"rounds": 1, "clients": 1})
+        repaired = erase(opened, order_erasure(opened, ["hospital-1"], plan))
+        trained_in = [*(set(opened.history.weights(round)) for round in (1, 2)), set(repaired.cost.clients)]
+        assert trained_in == [{"hospital-4"}, {"hospital-1"}, {"hospital-3"}]
+    with opened_folder(run) as (_, history):
+        truth = {"hospital-3": history.repair(repaired.id)["hospital-3"].double().numpy()}
+        truth["hospital-4"] = history.influence("hospital-4").double().numpy()
+    asked = replace(BARE, method="influence", options={"scale": 0.75}, after=repaired.id)
+    erased(run, "hospital-3", plan=asked)
+    _demand_nothing_told([run], truth, {"hospital-3"})
+    assert [path.stem for path in (run / "global_checkpoints").iterdir()] == ["round_0000"]
+
+
+def test_a_client_that_came_in_a_later_run_takes_the_models_of_the_rounds_before_along(tmp_path: Path) -> None:
+    """They tell what the earlier run had of others, whose influences the later one keeps with a share of the rest."""
+    drawn = document(hospitals=5, federation={"rounds": 2, "participation": 0.2}, seed=6)
+    run = trained(tmp_path / "run", drawn)
+    erased(run, "hospital-0", plan=BARE)  # who took part in no round: all models of rounds stay
+    assert len(list((run / "global_checkpoints").iterdir())) == 3
+    second = trained_after(run, tmp_path / "second", {**drawn, "seed": 7}, {"hospital-0"})
+    with opened_folder(second) as (_, history):
+        came = history.contributors() - {"hospital-4", "hospital-1"}
+    erased(second, min(came), plan=replace(BARE, method="influence"))
+    for folder in (run, second):
+        assert [path.stem for path in (folder / "global_checkpoints").iterdir()] == ["round_0000"]
 
 
 def test_norms_and_first_deltas_are_refused_by_name_after_a_purge(tmp_path: Path) -> None:

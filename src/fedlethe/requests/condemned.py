@@ -2,7 +2,8 @@
 """What a purge condemns: which files and which keys, in the run and in those that it began from.
 
 What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
-round on, and where influences are kept all but the initial one; the models of other erasures); the retained clients'
+round on, and where influences are kept all but the initial one, also where the clients only trained in an erasure, or
+in a later run; the models of other erasures); the retained clients'
 deltas and norms; answers of audits; the erased clients' keys.
 
 What stays: the erasure's model, the initial one, models that never held the clients; files of clients whose own purge
@@ -23,7 +24,7 @@ from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
 from fedlethe.requests.purge_record import Departure
-from fedlethe.runs.lineage import held_by, models_holding
+from fedlethe.runs.lineage import held_by, models_holding, put_in, up_to
 from fedlethe.runs.past import Lineage
 from fedlethe.types import ClientId
 
@@ -60,14 +61,27 @@ def condemned(lineage: Lineage, request: Departure, base: str) -> list[Condemned
         request: Whose clients are erased.
         base: The erasure whose model stays.
     """
+    told = _told([*lineage.earlier, up_to(lineage.history, base)], request)
     found = []
     for number, folder in enumerate(lineage.folders[::-1]):
-        own = folder is lineage.history
-        found.append(condemned_in(folder, lineage.earlier[:number], request, base if own else None))
+        own, before = base if folder is lineage.history else None, lineage.earlier[:number]
+        files = _files(folder, before, request, own, told)
+        found.append(Condemned(folder, tuple(files), _keys(folder, request, own is not None)))
     return found[::-1]
 
 
-def condemned_in(folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None) -> Condemned:
+def _told(parts: Sequence[Part], request: Departure) -> bool:
+    """Whether the global models of these trainings would tell, beside the influences, what is left of the clients.
+
+    Such a model less the initial one is the influence of those who took part alone until then. That is kept rebased,
+    with a share of what is left of the clients in it, whether a round, an erasure or a later run put that there.
+    """
+    return any(has_influence(part.keep) for part in parts) and put_in(parts, frozenset(request.clients))
+
+
+def _files(
+    folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None, told: bool
+) -> Iterator[Artefact]:
     """What the purge of a request takes from one run folder.
 
     Args:
@@ -75,19 +89,14 @@ def condemned_in(folder: RunFolder, before: Sequence[Part], request: Departure, 
         before: The trainings and erasures that it began from.
         request: Whose clients are erased.
         base: The erasure whose model stays; None where it is in a later run, and the request, too.
+        told: See `_told`.
     """
-    return Condemned(folder, tuple(_files(folder, before, request, base)), _keys(folder, request, base is not None))
-
-
-def _files(folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None) -> Iterator[Artefact]:
     gone = frozenset(request.clients)
     holding = models_holding(folder, before, gone)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     # Where a run before this one held them, the model that this one began from does, too: its round 0.
     first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
-    came = first <= folder.rounds
-    # A model from before the client came less the initial one is the influence of those who took part alone until then.
-    since = min(first, 1) if came and has_influence(folder.keep) else first
+    since = min(first, 1) if told else first
     held = _on_hold(folder, None if base is None else request)
     beside = _made_without(folder, gone, base)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
@@ -101,7 +110,7 @@ def _files(folder: RunFolder, before: Sequence[Part], request: Departure, base: 
         elif kind is Kind.GLOBAL_CHECKPOINT:
             goes = artefact.round is not None and artefact.round >= since
         elif kind in OF_ALL:
-            goes = came
+            goes = (since if kind is Kind.SERVER_STATE else first) <= folder.rounds
         elif kind in MODELS:
             goes = name_of(artefact) not in kept and erasure_of(artefact) in holding | beside
         else:

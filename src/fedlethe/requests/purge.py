@@ -27,7 +27,7 @@ from fedlethe.history.paths import erased_images_of
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.store import JSON
-from fedlethe.requests.condemned import Condemned, condemned, condemned_in
+from fedlethe.requests.condemned import Condemned, condemned
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
@@ -35,7 +35,7 @@ from fedlethe.requests.purge_checks import demand_whole
 from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, is_purged
 from fedlethe.requests.rebased import rebased_influences
 from fedlethe.runs.images_erased import erased_images
-from fedlethe.runs.past import part_of
+from fedlethe.runs.past import Lineage, part_of
 from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId
@@ -107,7 +107,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
     """
     request = WithoutRequest(erasure=base, clients=tuple(clients))
     if not is_purged(history, request.id):
-        target = condemned_in(history, (), request, base)
+        target = condemned(Lineage(history), request, base)[0]
         demand_whole(target)
         made = rebased_influences(history, [part_of(history, base)], request, base)
         _condemn(target, request, request.id, base, none_here(request.clients), made)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from fedlethe.erasing.claims import first_round
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part, Succession
 from fedlethe.later import torch
 from fedlethe.requests.purge_record import Departure
+from fedlethe.runs.lineage import put_in
 from fedlethe.types import ClientId, Need, Vector
 
 
@@ -51,7 +51,7 @@ def _of_another_training(history: RunFolder, parts: Sequence[Part], request: Dep
 
     They would bring back what the others' updates took up from the erased, into a model that never held it.
     """
-    if parts[-1].anew or first_round(parts, request.clients) is None:
+    if parts[-1].anew or not put_in(parts, frozenset(request.clients)):
         return False
     if not history.store.holds(of_erasure(base, Kind.RECORD)):  # of an app of one's own: nothing is claimed of it
         return False
@@ -120,16 +120,33 @@ def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[Client
     n_k is the variance that updates independent of each other give to that part of I_k. In proportion to it, what is
     put on each client is as well covered by the client's own updates as on any other, and the sum tells all that can
     be told. Rounds before do not count: what a run held then can be known from its models, and covers nothing. Where
-    nobody who stays took part since, all rounds count. A client that took part in nothing carries nothing: its I_k is
-    known to be zero.
+    nobody who stays took part in a round since, those count who repaired since, each as much; where nobody did, all
+    rounds, then all repairs. A client that took part in nothing carries nothing: its I_k is known to be zero.
     """
-    since = _squares(past, first_round(past.parts, gone) or 1, patients)
-    squares = since if any(since.values()) else _squares(past, 1, patients)
-    if not any(squares.values()):
-        repairers = {client for part in past.parts for client in part.repair}
-        squares = {client: float(client in repairers or not repairers) for client in squares}
+    part, round = _came(past, frozenset(gone))
+    since = (_squares(past, round, patients), _repairers(past, part), _squares(past, 1, patients), _repairers(past, 0))
+    squares = next((found for found in since if any(found.values())), dict.fromkeys(past.clients, 1.0))
     total = sum(squares.values())
     return {client: square / total for client, square in squares.items()}
+
+
+def _came(past: Succession, gone: frozenset[ClientId]) -> tuple[int, int]:
+    """The part in which the erased first trained, and the first round that is not before, counted over all parts."""
+    number = 0
+    for index, part in enumerate(past.parts):
+        for round in range(1, part.history.rounds + 1):
+            number += 1
+            if gone & set(part.history.weights(round)):
+                return index, number
+        if gone & part.repaired():
+            return index, number + 1
+    return 0, 1
+
+
+def _repairers(past: Succession, first: int) -> dict[ClientId, float]:
+    """1 for each client whose repair of the part `first`, or of a later one, is in its influence; 0 for the others."""
+    repairers = {client for part in past.parts[first:] for client in part.repair}
+    return {client: float(client in repairers) for client in past.clients}
 
 
 def _squares(past: Succession, first: int, patients: Mapping[ClientId, object]) -> dict[ClientId, float]:

@@ -37,12 +37,12 @@ def what_remains(
         kinds[kind_of(artefact)].append(artefact)
     said = [_model(erasure_of(one), erasure, base) for one in kinds.pop(Kind.MODEL, ())]
     said += _global_models(kinds.pop(Kind.GLOBAL_CHECKPOINT, []))
-    influences = kinds.pop(Kind.INFLUENCE, [])
-    since = {one.path: one.client for one in influences if one.client is not None and not _is_of_round(one)}
-    if whose := sorted({*coming, *since.values()}):
-        of = "the model after" if base == erasure else f"the model of erasure {base}"
-        said.append(f"influences of {', '.join(whose)}, rebased on {of}, so that the next erasure can be made")
-    kinds[Kind.INFLUENCE] += [one for one in influences if one.path not in since]
+    bases, rebased = _bases(history, seq), {base: {*coming}}
+    for one in kinds[Kind.INFLUENCE]:
+        if one.client is not None and (on := bases.get(_named(one))) is not None:
+            rebased.setdefault(on, set()).add(one.client)
+    kinds[Kind.INFLUENCE] = [one for one in kinds[Kind.INFLUENCE] if _named(one) not in bases]
+    said += [_influences(whose, on, erasure, base) for on, whose in rebased.items() if whose]
     said += [_files(kind, kinds[kind]) for kind in Kind if kinds[kind]]
     if any(event.body["patients"] for event in history.ledger.events("request") if event.seq <= seq):
         said.append(
@@ -52,15 +52,27 @@ def what_remains(
     return [*said, "the ledger: who took part when, weights, losses, evaluations, requests, hashes"]
 
 
-def _is_of_round(influence: Artefact) -> bool:
-    """Whether an influence is the one that training kept, and not one that a purge rebased and named."""
-    return name_of(influence).rpartition("/")[2].startswith("round_")
+def _named(influence: Artefact) -> str:
+    """What an influence is named after: the round up to which training kept it, or the purge that rebased it."""
+    return name_of(influence).rpartition("/")[2]
+
+
+def _influences(clients: Iterable[ClientId], on: str | None, erasure: str | None, base: str | None) -> str:
+    """Of whom a purge rebased influences, and on which erasure's model: those on an earlier one than `base` wait."""
+    of = "the model after" if on == erasure else f"the model of erasure {on}"
+    use = ", so that the next erasure can be made" if on == base else ""
+    return f"influences of {', '.join(sorted(clients))}, rebased on {of}{use}"
 
 
 def base_at(history: RunFolder, seq: int) -> str | None:
     """The erasure whose model was the run's when this row of its ledger was the last: that of the last purge."""
-    purges = [event.body["erasure"] for event in history.ledger.events("purge") if event.seq <= seq]
-    return next((id for id in reversed(purges) if id is not None), None)
+    return next(reversed(_bases(history, seq).values()), None)
+
+
+def _bases(history: RunFolder, seq: int) -> dict[str, str]:
+    """Each purge of this run up to a row, by its request, to the erasure whose model is the run's since."""
+    purges = (event.body for event in history.ledger.events("purge") if event.seq <= seq)
+    return {purge["request"]: purge["erasure"] for purge in purges if purge["erasure"] is not None}
 
 
 def _model(id: str | None, erasure: str | None, base: str | None) -> str:

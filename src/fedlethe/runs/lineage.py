@@ -13,7 +13,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
-from fedlethe.runs.past import chain_of
+from fedlethe.runs.past import chain_of, who_trained
 from fedlethe.types import ClientId
 
 
@@ -39,8 +39,20 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
             if facts.get("guarantee") is not None or (facts["method"] == CLOSED_FORM and not spanned):
                 inside -= erased
             # Who trained in the erasure, to unlearn or to repair, put something in: also a client of no round.
-            inside |= back | (set(facts.get("cost", {}).get("clients", ())) - erased)
+            inside |= back | (who_trained(facts) - erased)
     return frozenset(inside)
+
+
+def put_in(parts: Sequence[Part], clients: frozenset[ClientId]) -> bool:
+    """Whether one of these clients entered a round of these trainings, or trained in an erasure between them.
+
+    What a client put into a model is found by what was made before and after: so it counts when it was erased since,
+    too.
+    """
+    rounds = ((part.history, round) for part in parts for round in range(1, part.history.rounds + 1))
+    if any(clients & set(history.weights(round)) for history, round in rounds):
+        return True
+    return any(clients & part.repaired() for part in parts)
 
 
 def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset[ClientId]) -> frozenset[str]:
@@ -57,4 +69,5 @@ def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset
 
 def up_to(folder: RunFolder, erasure: str | None) -> Part:
     """A run's training and the erasures up to one, without the vectors that a next erasure would need."""
-    return Part(history=folder, keep=folder.keep, erasure=erasure)
+    trained = frozenset().union(*(who_trained(facts) for _, facts in chain_of(folder, erasure)))
+    return Part(history=folder, keep=folder.keep, trained=trained, erasure=erasure)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,7 +62,6 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     repair: dict[ClientId, Vector] = {}
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
-    trained: set[ClientId] = set()
     anew = False
     chain = chain_of(history, after)
     # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
@@ -70,7 +69,6 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     for id, facts in chain:
         whole = set(facts["forget"]) - set(facts.get("patients", ()))
         erased = (erased | whole) - set(facts.get("joined", ()))
-        trained |= set(facts.get("cost", {}).get("clients", ()))
         if influences := history.anew(id):
             repair, anew = influences, True
         for client, vector in history.repair(id).items():
@@ -83,12 +81,17 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
         erased=frozenset(erased),
         repair=repair,
-        trained=frozenset(trained),
+        trained=frozenset().union(*(who_trained(facts) for _, facts in chain)),
         patients=patients,
         revised=revised,
         erasure=after,
         anew=anew,
     )
+
+
+def who_trained(erasure: Mapping[str, Any]) -> frozenset[ClientId]:
+    """Who trained in an erasure, to unlearn or to repair, by its record (what erasure.json holds)."""
+    return frozenset(erasure.get("cost", {}).get("clients", ()))
 
 
 def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
