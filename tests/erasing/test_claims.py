@@ -117,3 +117,21 @@ def test_a_patient_s_client_that_training_went_back_before_and_that_came_back_is
     assert made.kind == "guaranteed"
     assert made.statement.endswith("; then repaired 1, without the erased images: no longer a retraining")
     assert carried.request.purge == "done"
+
+
+def test_what_an_earlier_erasure_left_is_not_exact_because_the_next_one_had_nothing_to_do(tmp_path: Path) -> None:
+    """Who is drawn does not hang on patients, so that nothing else stands against 'exact'."""
+    names = ("north", "south", "west")
+    data = {"source": "table", "path": str(images_of_patients(tmp_path / "images", 1, names)), "size": 16}
+    tables = {"federation": {"rounds": 1, "participation": 0.6}, "local": {"epochs": 1}}
+    run = trained(tmp_path / "run", {"data": {**data, "channels": 1}, **tables})
+    nothing = ErasurePlan(method="influence", options={"scale": 0.75}, repair={"rounds": 0})
+    with opened_run(run) as opened:
+        came = opened.history.participants(1)
+        (idle,) = set(names) - set(came)
+        left = erase(opened, order_erasure(opened, [came[0]], nothing))
+        asked = open_request(opened, [idle], [f"{idle} 2"], "withdrew", "the tests")
+        made = carry_out(opened, asked.id, replace(nothing, repair={}, after=left.id), KEY).erasure
+        assert opened.history.erased_model(made.id).equal(opened.history.erased_model(left.id))
+        assert made.guarantee is not None
+        assert (made.guarantee.kind, strongest(made, opened.parts(made.id))) == ("guaranteed", "guaranteed")

@@ -22,6 +22,7 @@ from fedlethe.unlearning.influence import Influence
 from fedlethe.unlearning.method import UnlearningMethod, unlearn
 from fedlethe.unlearning.retrain import Retrain
 from fedlethe.unlearning.rollback import Rollback
+from fedlethe.unlearning.sifu import Sifu
 from fedlethe.vector import Layout
 from tests.fakes import LinearFederation, linear_federation, trained_history
 
@@ -78,6 +79,22 @@ def test_rounds_before_the_erased_joined_are_clean() -> None:
     first = trained_history(linear_federation(), [(1, ("a", "b")), (2, ALL)])
     assert Succession([part(first, "c")], first.final()).clean_rounds == 1
     assert Succession([part(first)], first.final()).clean_rounds == 2
+
+
+def test_a_round_that_ends_with_what_an_erasure_made_is_not_clean() -> None:
+    """'c' repaired in it, and took part in no round: going back to that would keep what it did."""
+    federation = linear_federation()
+    first = trained_history(federation, [(1, ("a", "b")), (2, ("a", "b"))])
+    made = replace(part(first, c=torch.ones(3)), trained=frozenset("abc"), erasure="0001")
+    succession = Succession([made], first.final() + 1)
+    assert succession.clean_rounds == 1
+    assert torch.equal(erased(Rollback(), "c", succession, "ab"), first.final())
+    second = trained_history(federation, [(1, ("a", "b"))], initial=first.final() + 1)
+    later = Succession([made, part(second)], second.final())
+    assert later.clean_rounds == 1
+    anew = trained_history(federation, [(round, ("a", "b")) for round in (1, 2, 3)])
+    assert torch.equal(erased(Rollback(), "c", later, "ab"), anew.final())
+    assert torch.equal(erased(Sifu(sigma=1e-9), "c", later, "ab"), anew.final())
 
 
 def test_influence_after_influence_is_both_at_once() -> None:

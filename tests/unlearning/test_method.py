@@ -12,6 +12,7 @@ import torch
 from fedlethe.errors import FedletheError
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History
+from fedlethe.history.succession import Part, Succession
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, Unlearned, unlearn
 from fedlethe.unlearning.method import method_name, retrains_from
@@ -97,3 +98,14 @@ def test_the_methods_that_train_again_say_from_where() -> None:
         "rollback": "the last round before theirs",
     }
     assert retrains_from(broken.Sound()) is None
+
+
+def test_of_who_took_part_in_nothing_the_model_of_an_earlier_erasure_is_none_that_training_leads_to() -> None:
+    history = trained_history(linear_federation(), [(1, ("a", "b"))])
+    part = Part(history=history, keep=history.keep, erased=frozenset("b"), erasure="0001")
+    for past, kind in ((history, "exact"), (Succession([part], history.final() - 1), "guaranteed")):
+        made = unlearn(METHODS["influence"](), ["c"], past, linear_federation())
+        assert torch.equal(made.model, past.final())
+        assert made.guarantee is not None
+        assert made.guarantee.kind == kind
+        assert made.guarantee.statement.startswith("no update of theirs entered any round")

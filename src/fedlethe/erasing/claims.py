@@ -64,8 +64,10 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
     went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
     if not (untouched or erasure.method in RETRAINS or went_back):
         return "evidence"
+    # Nothing was done: the model is that of the erasure before, whatever that left in it of others.
+    of_erasure = untouched and (erasure.after is not None or len(parts) > 1)
     # Who takes part is drawn among clients: without some patients of theirs the same are drawn.
-    return "guaranteed" if later or (whole and not all_took_part(parts)) else "exact"
+    return "guaranteed" if later or of_erasure or (whole and not all_took_part(parts)) else "exact"
 
 
 def _noisy(parts: Sequence[Part]) -> bool:

@@ -36,7 +36,10 @@ class History(Protocol):
 
     @property
     def clean_rounds(self) -> int:
-        """The last round whose global model, and all before it, nobody entered who was erased since; R where all."""
+        """The last round up to which each global model is the training's alone, without who was erased since; R if all.
+
+        No model that an erasure made is one, nor any that came of it.
+        """
         ...
 
     def contributors(self) -> frozenset[ClientId]:

@@ -114,10 +114,14 @@ class Succession:
     @property
     def clean_rounds(self) -> int:
         """See `History.clean_rounds`."""
-        for round in range(1, self.rounds + 1):
-            history, gone, own = self._of(round)
-            if gone & set(history.weights(own)):
-                return round - 1
+        passed = 0
+        for part, gone in zip(self.parts, self._gone, strict=True):
+            for round in range(1, part.history.rounds + 1):
+                if gone & set(part.history.weights(round)):
+                    return passed + round - 1
+            passed += part.history.rounds
+            if part.erasure is not None:  # `global_model` there is what the erasure made: by noise, by a repair
+                return passed - 1
         return self.rounds
 
     def contributors(self) -> frozenset[ClientId]:

@@ -90,7 +90,8 @@ def unlearn(
         Without FORGOTTEN_DATA the method cannot reach the forgotten clients' data. Running variances stay positive.
 
     Edge cases:
-        Clients whose updates entered no round are not in the model: it is handed back as it is, nobody trains.
+        Clients whose updates entered no round are not in the model: it is handed back as it is, nobody trains. That is
+        exact where a training alone led to it, and no earlier erasure.
 
     Args:
         method: The method.
@@ -112,7 +113,7 @@ def unlearn(
     took_part = gone & entered(history)
     final = history.final()
     if not took_part:
-        return Unlearned(model=final.clone(), guarantee=Guarantee("exact", "no update of theirs entered any round"))
+        return Unlearned(model=final.clone(), guarantee=_of_nothing(history))
     # Who may not be asked is not in it at all: a method that forgets to leave them out finds nobody.
     reachable = federation if Need.FORGOTTEN_DATA in method.needs else federation.without(gone)
     read = DeclaredHistory(history, method.needs, name)
@@ -127,6 +128,14 @@ def unlearn(
     # A copy: the method may hand back a vector of the history, and the floor is raised in place.
     model = history.layout.floor_variances(unlearned.model.detach().clone(), final)
     return replace(unlearned, model=model, influences={k: v.detach() for k, v in unlearned.influences.items()})
+
+
+def _of_nothing(history: History) -> Guarantee:
+    """What is certain of a model that no update of the forgotten clients entered."""
+    statement = "no update of theirs entered any round"
+    if history.clean_rounds == history.rounds:
+        return Guarantee("exact", statement)
+    return Guarantee("guaranteed", f"{statement}; the model is what an earlier erasure made, or came of that")
 
 
 def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
