@@ -101,6 +101,9 @@ def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     with pytest.raises(FedletheError, match=r"config\.toml: there is no such configuration file"):
         read_toml(path)
+    path.write_text("seed = 0\nseed = 1\n")
+    with pytest.raises(FedletheError, match=r"config\.toml: cannot be read as TOML \(Key \"seed\" already exists"):
+        read_toml(path)
     path.write_text("seed = 0\nrounds =\n")
     with pytest.raises(FedletheError, match=r"config\.toml: cannot be read as TOML \(.*line 2"):
         read_toml(path)

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import tomlkit
 import tomlkit.exceptions
@@ -60,7 +60,7 @@ def parse_toml(content: bytes, where: Path) -> Document:
     """
     try:
         return deepcopy(_tables(content))
-    except (UnicodeDecodeError, tomlkit.exceptions.ParseError) as error:
+    except (UnicodeDecodeError, tomlkit.exceptions.TOMLKitError) as error:
         raise ConfigError(f"{where}: cannot be read as TOML ({' '.join(str(error).split())})") from None
 
 
@@ -111,6 +111,13 @@ def layered(*layers: Document) -> Document:
     return result
 
 
+@runtime_checkable
+class _WithPaths(Protocol):
+    """A table whose rows can be named by an import path, too (see `plugins.Registry`)."""
+
+    def refuse_path(self, name: str) -> None: ...
+
+
 def entry(what: str, name: str, table: Mapping[str, T]) -> T:
     """The row of one of the tables (DATASETS, MODELS, METHODS) by its name.
 
@@ -118,6 +125,8 @@ def entry(what: str, name: str, table: Mapping[str, T]) -> T:
         FedletheError: There is no such row; the message lists them.
     """
     if name not in table:  # of a registry an import path is a key, and in no list
+        if isinstance(table, _WithPaths):
+            table.refuse_path(name)
         check_names(what, [name], table, "")
     return table[name]
 

@@ -69,12 +69,6 @@ class Registry(Mapping[str, T]):
         """
         if not isinstance(name, str):
             raise KeyError(name)
-        if name.endswith(".py"):
-            module = ".".join(part for part in Path(name).with_suffix("").parts if part not in ("..", "/"))
-            raise ConfigError(
-                f"{self.what} '{name}': is a file; name what is in it, {module}:NAME, as in mylab.nets:MyNet (the "
-                "current folder is looked into)"
-            )
         found = [] if ":" in name else self._entry_points(name)
         if name in self.rows:
             known: T = _attribute(self.rows[name], f"{self.what} '{name}'")
@@ -93,9 +87,23 @@ class Registry(Mapping[str, T]):
         return kind
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (
-            ":" in name or name.endswith(".py") or name in self.rows or bool(self._entry_points(name))
-        )
+        return isinstance(name, str) and (":" in name or name in self.rows or bool(self._entry_points(name)))
+
+    def refuse_path(self, name: str) -> None:
+        """Refuse a name that is none and was probably meant as an import path.
+
+        Raises:
+            ConfigError: It names a file, or has a dot where the colon belongs.
+        """
+        if name.endswith(".py"):
+            module = ".".join(part for part in Path(name).with_suffix("").parts if part not in ("..", "/"))
+            raise ConfigError(
+                f"{self.what} '{name}': is a file; name what is in it, {module}:NAME, as in mylab.nets:MyNet (the "
+                "current folder is looked into)"
+            )
+        module, dot, last = name.rpartition(".")
+        if dot and all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"{self.what} '{name}': is no name; as an import path it is {module}:{last}")
 
     def __iter__(self) -> Iterator[str]:
         yield from self.rows

@@ -148,6 +148,8 @@ def rewritten(run: Path, old: str, new: str) -> None:
         (["data", "--clients", "3", *TINY[:-2]], ["clients = 3", "name their sites", "leave it out"]),
         (["train", "--optimizer", "adam", "--momentum", "0.5"], ["momentum", "'adam'", "leave it out"]),
         (["train", "--model", "mylab/nets.py"], ["'mylab/nets.py': is a file", "mylab.nets:NAME", "mylab.nets:MyNet"]),
+        (["train", "--model", "mylab.nets.MyNet"], ["'mylab.nets.MyNet': is no name", "it is mylab.nets:MyNet"]),
+        (["train", "--aggregator", "mylab.Mine"], ["'mylab.Mine': is no name", "it is mylab:Mine"]),
         (["train", "--data", "./mylab/cohort.py"], ["is a file", "mylab.cohort:NAME"]),
         (["train", "--data", "table"], ["data source 'table'", "path: is not given; name the CSV file"]),
         (["train", "--partition", "iid", "--clients", "1", *TINY], ["'client-0'", "only one", "two or more"]),
@@ -432,7 +434,7 @@ def test_a_run_that_kept_too_little_or_is_not_finished(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
-    assert run(["train", *TINY, "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
+    assert run(["train", *TINY[:-2], "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
     refused(["trace", out, "--client", "hospital-1"], "--keep everything")
     refused(["erase", out, "--client", "hospital-1"], "--keep everything")
     rewritten(out, "rounds = 1", "rounds = 9")
@@ -462,14 +464,14 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode:
         pytest.skip("mounting a small tmpfs takes root")
     try:
-        process = _started(["train", *TINY, "--rounds", "8", "--keep", "everything", "--out", small / "run"])
+        process = _started(["train", *TINY[:-2], "--rounds", "8", "--keep", "everything", "--out", small / "run"])
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 2, errors
         assert errors.count("\n") == 1, errors
         assert "make room" in errors
         assert not list(small.rglob("*.part"))
         subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
-        process = _started(["train", *TINY, "--rounds", "8", "--keep", "everything", "--out", small / "run"])
+        process = _started(["train", *TINY[:-2], "--rounds", "8", "--keep", "everything", "--out", small / "run"])
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     finally:
@@ -477,7 +479,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_with_what_can_be_resumed(tmp_path: Path) -> None:
-    arguments: list[str | Path] = ["train", *TINY, "--rounds", "2000", "--out", tmp_path / "run"]
+    arguments: list[str | Path] = ["train", *TINY[:-2], "--rounds", "2000", "--out", tmp_path / "run"]
     process = _started(arguments)
     deadline = time.monotonic() + 60
     while not list((tmp_path / "run" / "influence").rglob("*.sealed")) and time.monotonic() < deadline:

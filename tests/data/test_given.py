@@ -101,7 +101,7 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({1: pair(), "1": pair()}, "two clients are called '1'"),
         ({"a": GivenSource}, r"client 'a': has the class GivenSource; give an instance, GivenSource\(...\)"),
         ({"a": {"x": X, "y": Y}}, "client 'a': has a dict; give a pair"),
-        ({"a": "north.npz"}, "client 'a': has a str; give a pair"),
+        ({"a": "north.npz"}, r"client 'a': has a str; give a pair .*as \{'source': NAME\}"),
         ({"a": torch.from_numpy(X)}, "client 'a': has a Tensor; give a pair"),
         ({"a": ([[1.0], [2.0, 3.0]], [0, 1])}, "client 'a': fails .ValueError"),
         ({"a": pair(np.full((4, 2), 1e300))}, "not finite in float32"),

@@ -106,7 +106,7 @@ def test_a_missing_column_is_named(tmp_path: Path, option: str) -> None:
 
 
 def test_what_is_no_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FedletheError, match=r"gone\.csv: cannot be read"):
+    with pytest.raises(FedletheError, match=r"gone\.csv: there is no such file; set path"):
         Table(path=tmp_path / "gone.csv").load()
     (tmp_path / "x.csv").write_bytes(b"path,label,client\n\xff\xfe,a,b")
     with pytest.raises(FedletheError, match=r"x\.csv: cannot be read as a CSV file in UTF-8"):

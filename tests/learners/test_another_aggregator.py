@@ -16,6 +16,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.learners.averaging import AveragingLearner
 from fedlethe.learners.training import train_run
 from fedlethe.runs.opening import opened_run
+from fedlethe.runs.preparing import aggregation
 from fedlethe.types import Need, Vector
 from tests.requests.acting import GONE, OTHER, document, erased, predicate, results, trained, verified
 
@@ -242,3 +243,10 @@ def test_one_that_divides_by_lengths_is_tried_on_models_that_have_some(tmp_path:
     monkeypatch.syspath_prepend(tmp_path)
     trained(tmp_path / "run", document(aggregator={"name": "normed_of_a_test:Normed"}, history={}))
     assert (tmp_path / "run" / "global_checkpoints").is_dir()
+
+
+def test_two_that_were_handed_over_are_told_apart_in_words() -> None:
+    given = {"aggregator": {"name": "given", "is_mean": False}}
+    one, other = (aggregation({**given, "run": {"given": {"aggregator": code}}}) for code in ("a", "b"))
+    assert one != other
+    assert one[0] == "an aggregator that was handed over from Python"

@@ -37,6 +37,11 @@ def test_it_starts_with_the_weights_that_a_run_began_from() -> None:
     assert GivenModel().starting_with(begun, layout).network is None
 
 
+def test_complex_weights_are_refused_since_no_client_exchanges_them() -> None:
+    with pytest.raises(ConfigError, match=r"^model: 'weight' holds complex numbers"):
+        Layout.of(nn.Linear(3, 2, dtype=torch.complex64))
+
+
 class Locked(nn.Linear):
     """A network that cannot be copied."""
 

@@ -58,7 +58,8 @@ def client_arrays(given: Any, where: str) -> ClientArrays:
     elif _is_dataset(given):
         x, y = _of_dataset(given, where)
     else:
-        raise DataError(f"{where}: has a {type(given).__name__}; {_FORMS}")
+        named = "; the name of a source stands alone, or as {'source': NAME}" if isinstance(given, str) else ""
+        raise DataError(f"{where}: has a {type(given).__name__}; {_FORMS}{named}")
     examples = _examples(x, where)
     return ClientArrays(examples, _labels(y, len(examples), where))
 

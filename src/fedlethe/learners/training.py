@@ -165,7 +165,8 @@ def _initial(network: nn.Module, layout: Layout, out: Path, after: str | None, d
         before, now = aggregation(read_run_document(history.path)), aggregation(document)
         if before != now:  # a retraining goes through the rounds of both, and makes all of them in one way
             raise HistoryError(
-                f"{history.path}: its rounds were made by {before[0]}, and these are to be made by {now[0]}, so that "
+                f"{history.path}: its rounds were made by {before[0]}, and these are to be made by "
+                f"{'one of other code' if before[0] == now[0] else now[0]}, so that "
                 "no retraining could make both again; give the same [aggregator], or begin a new run without --after"
             )
         return history.erased_model(id)

@@ -112,6 +112,8 @@ def aggregation(document: Document) -> tuple[str, ...]:
     options = ", ".join(f"{name} = {value}" for name, value in table.items() if name != "name")
     code = run.get(OUTSIDE, {}).get("aggregator", {}).get("sha256", "")
     words = f"the aggregator '{table['name']}'{f' with {options}' if options else ''}"
+    if table["name"] == GIVEN:
+        words = "an aggregator that was handed over from Python"
     return words, code, run.get(GIVEN, {}).get(FACT, "")
 
 

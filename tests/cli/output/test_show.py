@@ -18,6 +18,7 @@ from fedlethe.cli.output.show import (
     show,
     tables,
 )
+from fedlethe.history.request_log import ErasureRequest
 from fedlethe.types import Evaluation, Metrics
 
 FOUND = Evaluation(Metrics(10, 0.5, 0.25, 0.75), {"a": Metrics(6, 0.5, 0.5, None), "b": Metrics(4, 0.25, 0.5, 1.0)})
@@ -43,7 +44,8 @@ def test_every_file_shows_what_its_row_says_and_nothing_has_no_row() -> None:
             registry[kind].__module__ for registry in (lines_of.registry, object_of.registry) if kind in registry
         }
         assert shown_by == {f"fedlethe.cli.output.{FAMILIES[kind.__module__]}"}, kind
-    assert all(kind in lines_of.registry for kind in object_of.registry if kind is not object)
+    shown = {kind for kind in object_of.registry if kind is not object} - {ErasureRequest}  # which is a part of others
+    assert shown <= set(lines_of.registry)
 
 
 def test_every_row_names_a_module_that_is_there() -> None:

@@ -21,6 +21,7 @@ from fedlethe.text import shown
 from fedlethe.types import Evaluation, Metrics
 
 FAMILIES = {
+    "fedlethe.cli.output.requests": "requests",
     "fedlethe.catalogue": "looking",
     "fedlethe.cli.demo": "trainings",
     "fedlethe.erasing.record": "erasures",
