@@ -46,6 +46,9 @@ class Holding(Between):
     step: Callable[[Vector], Vector] = torch.clone
 
 
+THREE = ("a", "b", "c")
+
+
 def local(share: float = 0.5) -> Any:
     """Of a class that no path leads back to."""
 
@@ -77,15 +80,97 @@ def test_one_of_a_class_of_the_program_itself_has_none(monkeypatch: pytest.Monke
 
 def test_it_is_known_by_its_code_and_its_options() -> None:
     given = GivenAggregator.of(local(0.5))
-    given.demand(GivenAggregator.of(local(0.5)).facts(), "RUN")
+    given.demand(GivenAggregator.of(local(0.5)).facts(THREE), THREE, "RUN")
     assert aggregator_name(given).endswith("Local")
     with pytest.raises(ConfigError, match=r"^RUN: was trained with another aggregator; hand over the one"):
-        given.demand(GivenAggregator.of(local(0.25)).facts(), "RUN")
+        given.demand(GivenAggregator.of(local(0.25)).facts(THREE), THREE, "RUN")
     nothing = GivenAggregator(is_mean=False)
-    nothing.demand(given.facts(), "RUN")  # a run that is only read
-    assert nothing.facts() == {}
+    nothing.demand(given.facts(THREE), THREE, "RUN")  # a run that is only read
+    assert nothing.facts(THREE) == {}
     with pytest.raises(ConfigError, match=r"^the run's aggregator was handed over from Python"):
         nothing.aggregate(torch.zeros(1), {}, {})
+
+
+def combine(models: Vector) -> Vector:
+    return models.median(dim=0).values
+
+
+def half_of_the_mean(models: Vector) -> Vector:
+    return models.mean(dim=0) * 0.5
+
+
+def fails(models: Vector) -> Vector:
+    raise ValueError("never")
+
+
+def calling() -> Any:
+    """Of a class that calls a function: what it makes is in no source of its own."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Calling:
+        paper: ClassVar[str] = "a test"
+        is_mean: ClassVar[bool] = False
+
+        def aggregate(self, before: Vector, models: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
+            return combine(torch.stack(list(models.values())))
+
+    return Calling()
+
+
+@pytest.mark.parametrize("other", [half_of_the_mean, fails])
+def test_it_is_known_by_its_answers_too(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = GivenAggregator.of(calling()).facts(THREE)
+    assert set(known) == {"aggregator", "aggregator_answers"}
+    GivenAggregator.of(calling()).demand(known, THREE, "RUN")
+    monkeypatch.setitem(globals(), "combine", other)
+    now = GivenAggregator.of(calling())
+    assert now.facts(THREE)["aggregator"] == known["aggregator"]
+    with pytest.raises(ConfigError, match=r"^RUN: was trained with another aggregator"):
+        now.demand(known, THREE, "RUN")
+
+
+def test_one_that_gives_no_answers_or_has_no_source_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_: object) -> str:
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr("inspect.getsource", none)
+    monkeypatch.setitem(globals(), "combine", fails)
+    known = GivenAggregator.of(calling()).facts(THREE)
+    assert (known["aggregator_answers"], known["aggregator_source"]) == ("", "not found")
+
+
+def test_it_is_asked_about_the_clients_of_its_run() -> None:
+    given = GivenAggregator.of(trusting({"a": 0.5, "b": 0.5}))
+    assert given.facts(("b", "a"))["aggregator_answers"]
+    assert given.facts(("c",))["aggregator_answers"] == ""
+
+
+def trusting(trust: dict[str, float]) -> Any:
+    """Weighs clients by what is thought of them."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Trusting:
+        paper: ClassVar[str] = "a test"
+        is_mean: ClassVar[bool] = False
+
+        trust: dict[str, float]
+
+        def aggregate(self, before: Vector, models: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
+            return torch.stack([self.trust[client] * model for client, model in models.items()]).sum(dim=0)
+
+    return Trusting(trust=trust)
+
+
+def test_a_run_is_not_used_with_one_that_answers_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = train(tmp_path / "run", calling())
+    erasure = run.erase("west")
+    monkeypatch.setitem(globals(), "combine", half_of_the_mean)
+    line = "was trained with another aggregator"
+    with pytest.raises(ConfigError, match=line):
+        fedlethe.open_run(run.path, network(), clients(), aggregator=calling()).erase("east")
+    with pytest.raises(ConfigError, match=line):
+        train(tmp_path / "on", calling(), after=erasure.model.parent)
+    assert not (tmp_path / "on").exists()
 
 
 def test_what_the_program_does_with_its_own_changes_no_training() -> None:
@@ -128,8 +213,8 @@ def network() -> nn.Module:
     return nn.Linear(5, 2)
 
 
-def train(out: Path, aggregator: Any, data: Any = None) -> fedlethe.Run:
-    return fedlethe.train(network(), data or clients(), out=out, rounds=2, aggregator=aggregator)
+def train(out: Path, aggregator: Any, data: Any = None, **further: Any) -> fedlethe.Run:
+    return fedlethe.train(network(), data or clients(), out=out, rounds=2, aggregator=aggregator, **further)
 
 
 def weights(net: nn.Module) -> torch.Tensor:
@@ -156,6 +241,7 @@ def test_a_run_has_it_from_training_to_the_certificate(tmp_path: Path) -> None:
     assert carried.certificate is not None
     said = predicate(carried.certificate)["run"]["aggregator"]
     assert said.startswith("handed over by a Python program; known again by how it prints")
+    assert said.endswith("and by its answers to a few fixed questions; not by all that it can do")
     assert fedlethe.verify(carried.certificate, tmp_path / "key.pub", run.path).failed == ()
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import fedlethe
-from fedlethe.requests.run_facts import run_facts
+from fedlethe.requests.run_facts import known_again, run_facts
 from fedlethe.runs.run_toml import config_of, opened_folder, read_run_document
 from tests.requests.acting import PLAIN, document, predicate, trained
 
@@ -82,3 +82,9 @@ def test_a_named_source_s_clients_are_told_by_the_scheme(partition: dict[str, An
     with opened_folder(run) as (_, history):
         facts = run_facts(config_of(run), read_run_document(run)["run"], history)
     assert facts["identity"].endswith(f"one machine, {words}")
+
+
+def test_where_no_source_was_found_it_says_so() -> None:
+    said = known_again({"network": "0c7e", "network_answers": "", "network_source": "not found", "loss": ""})
+    assert "by its name, since Python found no source of it, or not of all of it, alone: it gave no answers" in said
+    assert "by its source" not in said

@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tomlkit
 
 from fedlethe.document import Document, construct, plain
 from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.aggregate import shares
 from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, aggregator_name, undeclared_aggregator
-from fedlethe.models.given import digest_of
+from fedlethe.later import torch
+from fedlethe.models.given import differing, facts_of
 from fedlethe.plugins import GIVEN, IN_PYTHON, path_of, reason
+from fedlethe.seeding import torch_generator
 from fedlethe.source_file import SourceFile
 from fedlethe.types import ClientId, Vector
 
 FACT = "aggregator"
 """What a run keeps to know it again, among what it keeps of a network and a loss that were handed over."""
+
+MADE_UP = 24
+"""Weights of each model of the rounds that it is asked about."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,24 +85,33 @@ class GivenAggregator:
         """
         return self._inner.aggregate(before, models, weights)
 
-    def facts(self) -> dict[str, str]:
-        """What a run keeps, to know it again: a digest of its class's code and of how it prints, options included."""
-        return {} if self.aggregator is None else {FACT: digest_of(self.aggregator)}
+    def facts(self, clients: Collection[ClientId]) -> dict[str, str]:
+        """What a run keeps, to know it again: a digest of its class's code and of how it prints, options included.
 
-    def demand(self, known: Mapping[str, str], where: str) -> None:
+        A function that its class calls is in neither, so it is asked, too: for the steps of made-up rounds.
+
+        Args:
+            clients: All of the run's, whose models are made up.
+        """
+        if self.aggregator is None:
+            return {}
+        return facts_of(FACT, self.aggregator, partial(_steps, self.aggregator, sorted(clients)))
+
+    def demand(self, known: Mapping[str, str], clients: Collection[ClientId], where: str) -> None:
         """Refuse another aggregator than a run was trained with; of a run that is read without it, nothing.
 
         Args:
             known: What the run keeps (see `facts`).
+            clients: All of the run's.
             where: Names the run.
 
         Raises:
-            ConfigError: Its code or its options differ.
+            ConfigError: Its code, its options or its answers differ.
         """
-        if any(known.get(name) != value for name, value in self.facts().items()):
+        if differing(self.facts(clients), known):
             raise ConfigError(
                 f"{where}: was trained with another aggregator; hand over the one that it was trained with, with its "
-                "options and its code as they were"
+                "options, its code and what that calls as they were"
             )
 
     @property
@@ -103,6 +119,20 @@ class GivenAggregator:
         if self.aggregator is None:
             raise ConfigError(f"the run's aggregator was {IN_PYTHON}")
         return self.aggregator
+
+
+def _steps(aggregator: Aggregator, clients: Collection[ClientId]) -> torch.Tensor:
+    """What it makes of models that lie near each other, apart and far apart, less the model before: shape (3, P)."""
+    asked, generator = copy.deepcopy(aggregator), torch_generator(0, "an aggregator's questions")
+    weights = shares({client: index + 1 for index, client in enumerate(clients)})
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for apart in (0.01, 1.0, 100.0):
+            before = torch.rand(MADE_UP, generator=generator)
+            models = {client: before + apart * torch.randn(MADE_UP, generator=generator) for client in clients}
+            found.append(asked.aggregate(before.clone(), models, dict(weights)) - before)
+    return torch.stack(found)
 
 
 def table_of(given: Aggregator) -> Document | None:

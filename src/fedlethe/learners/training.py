@@ -18,18 +18,17 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
-from fedlethe.later import nn
 from fedlethe.learners.which import learner_of
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.past import begun_after, begun_parts, earlier
-from fedlethe.runs.preparing import aggregation, demand_given, prepare, run_document
+from fedlethe.runs.preparing import aggregation, demand_given, demand_given_aggregator, prepare, run_document
 from fedlethe.runs.records import from_json
 from fedlethe.runs.run import Prepared
 from fedlethe.runs.run_toml import opened_folder, read_run_document, toml_text, without_unused
 from fedlethe.runs.where_to_begin import beginning, held_beginning
 from fedlethe.types import ClientId, Evaluation, Vector
-from fedlethe.vector import Layout, to_vector
+from fedlethe.vector import to_vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def train_prepared(
     held = read_run_document(out) if (out / "run.toml").is_file() else None
     begun = begun or held_beginning(out, None, ()) or Beginning()
     document = run_document(prepared, begun)
-    initial = _initial(prepared.network, prepared.layout, out, begun.after, document)
+    initial = _initial(prepared, out, begun.after, document)
     with ExitStack() as stack:
         learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
@@ -150,25 +149,29 @@ def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
         history.ledger.append([(BEGAN, begun.entry())])
 
 
-def _initial(network: nn.Module, layout: Layout, out: Path, after: str | None, document: Document) -> Vector:
+def _initial(prepared: Prepared, out: Path, after: str | None, document: Document) -> Vector:
     """The model to begin with, shape (P,): a fresh one, or what an erasure led to.
 
     Raises:
         HistoryError: The erasure is of another model, or of rounds by another aggregator than the document's.
+        ConfigError: It is of rounds by another aggregator that was handed over.
     """
+    layout = prepared.layout
     if after is None:
-        return to_vector(network, layout)
+        return to_vector(prepared.network, layout)
     with ExitStack() as stack:
         history, id = begun_after(out, after, stack)
         if difference := layout.difference(history.layout.shapes):
             raise HistoryError(f"{history.path}: holds a run of another model: {difference}")
-        before, now = aggregation(read_run_document(history.path)), aggregation(document)
+        held = read_run_document(history.path)
+        before, now = aggregation(held), aggregation(document)
         if before != now:  # a retraining goes through the rounds of both, and makes all of them in one way
             raise HistoryError(
                 f"{history.path}: its rounds were made by {before[0]}, and these are to be made by "
                 f"{'one of other code' if before[0] == now[0] else now[0]}, so that "
                 "no retraining could make both again; give the same [aggregator], or begin a new run without --after"
             )
+        demand_given_aggregator(prepared, held["run"], str(history.path))
         return history.erased_model(id)
 
 

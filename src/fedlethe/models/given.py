@@ -7,7 +7,7 @@ import copy
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -75,13 +75,14 @@ class GivenModel:
         if self.network is None:
             return {}
         kinds = {type(module) for module in self.network.modules()}
-        code = sorted(_code(kind) for kind in kinds if not kind.__module__.startswith("torch."))
+        own = [kind for kind in kinds if not kind.__module__.startswith("torch.")]
         facts = {
-            "network": _digest(repr(self.network), *code),
-            "loss": "" if self.loss is None else digest_of(self.loss),
-            "network_answers": _asked(partial(_answers, self.network, shape)),
+            "network": _digest(repr(self.network), *sorted(map(_code, own))),
+            **_answered("network", own, partial(_answers, self.network, shape)),
         }
-        return facts if self.loss is None else {**facts, "loss_answers": _asked(partial(_judged, self.loss, classes))}
+        if self.loss is None:
+            return {**facts, "loss": ""}
+        return facts | facts_of("loss", self.loss, partial(_judged, self.loss, classes))
 
     def demand(self, known: Mapping[str, str], shape: Sequence[int], classes: int, where: str) -> None:
         """Refuse another network or loss than a run was trained with; of a run that is read without them, nothing.
@@ -95,13 +96,11 @@ class GivenModel:
         Raises:
             ConfigError: The structure, the code or the answers differ.
         """
-        for name, value in self.facts(shape, classes).items():
-            # What could not be asked then is known by its code alone; what could be, and now cannot, is another.
-            could_not = name.endswith("_answers") and not known.get(name)
-            if name in known and not could_not and not _alike(value, known[name]):
-                what, lacking = name.partition("_")[0], name == "loss" and not value
-                hand = "hand it over: loss=..." if lacking else "hand over the one that it was trained with"
-                raise ConfigError(f"{where}: was trained with {'a' if lacking else 'another'} {what}; {hand}")
+        facts = self.facts(shape, classes)
+        for name in differing(facts, known):
+            what, lacking = name.partition("_")[0], name == "loss" and not facts[name]
+            hand = "hand it over: loss=..." if lacking else "hand over the one that it was trained with"
+            raise ConfigError(f"{where}: was trained with {'a' if lacking else 'another'} {what}; {hand}")
 
     def build(self, in_channels: int, num_classes: int) -> nn.Module:
         """A copy of the network.
@@ -114,19 +113,60 @@ class GivenModel:
         return copy.deepcopy(self.network)
 
 
-def digest_of(thing: object) -> str:
-    """Names a thing that was handed over by its class's code and by how it prints."""
-    return _digest(_code(thing))
+ANSWERS, SOURCE = "_answers", "_source"
+"""What the name of a part is followed by, in the names of what is known of it beside the digest of its code."""
+
+NOT_FOUND = "not found"
+"""What stands under SOURCE where Python finds no source of a part, or not of all of it; else nothing does."""
+
+
+def facts_of(part: str, thing: object, ask: Callable[[], torch.Tensor]) -> dict[str, str]:
+    """What a run keeps of a function, or an object, that was handed over, to know it again (see `GivenModel.facts`).
+
+    Args:
+        part: What it is: 'loss'.
+        thing: It.
+        ask: Asks it fixed questions; gives the answers, in any shape.
+    """
+    return {part: _digest(_code(thing)), **_answered(part, [_kind(thing)], ask)}
+
+
+def differing(facts: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """The names of facts that a run knows otherwise.
+
+    What could not be asked then is known by its code alone; what could be, and now cannot, is another.
+
+    Args:
+        facts: Of what is handed over now (see `facts_of`).
+        known: What the run keeps.
+    """
+    besides = (ANSWERS, SOURCE)  # a source that is found now, and was not, makes another digest
+    asked = {name for name in facts if known.get(name) or not name.endswith(besides)}
+    return [name for name in facts if name in asked and not _alike(facts[name], known.get(name, ""))]
+
+
+def _answered(part: str, kinds: Iterable[object], ask: Callable[[], torch.Tensor]) -> dict[str, str]:
+    """The answers of a part, and whether there is source of all that it is of."""
+    missing = {} if all(map(_has_source, kinds)) else {f"{part}{SOURCE}": NOT_FOUND}
+    return {f"{part}{ANSWERS}": _asked(ask), **missing}
+
+
+def _kind(thing: object) -> Any:
+    return thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
+
+
+def _has_source(kind: Any) -> bool:
+    try:
+        return bool(inspect.getsource(kind))
+    except (OSError, TypeError):
+        return False
 
 
 def _code(thing: object) -> str:
     """The source of a class or function as far as Python knows it; of an object its class's, and how it prints."""
-    kind = thing if isinstance(thing, type) or inspect.isroutine(thing) else type(thing)
+    kind = _kind(thing)
     shown = "" if kind is thing else re.sub(r" at 0x[0-9a-f]+", "", repr(thing))  # where it lies is no part of it
-    try:
-        return inspect.getsource(kind) + shown
-    except (OSError, TypeError):
-        return f"{kind.__module__}.{kind.__qualname__}{shown}"
+    return (inspect.getsource(kind) if _has_source(kind) else f"{kind.__module__}.{kind.__qualname__}") + shown
 
 
 def _digest(*parts: str) -> str:
@@ -171,7 +211,7 @@ def _asked(ask: Callable[[], torch.Tensor]) -> str:
 
 
 def _figures(values: torch.Tensor) -> str:
-    return " ".join(f"{value:.5g}" for value in values.tolist())
+    return " ".join(f"{value:.5g}" for value in values.flatten().tolist())
 
 
 def _alike(one: str, other: str) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 
 from fedlethe.config import RunConfig
 from fedlethe.document import Document
+from fedlethe.federation.given_aggregator import FACT
 from fedlethe.history.disk import RunFolder
+from fedlethe.models.given import ANSWERS, SOURCE
 from fedlethe.plugins import GIVEN
 from fedlethe.runs.remote import REMOTE
 
@@ -23,6 +25,7 @@ IN_PROCESS = "in one process: the clients are parts of the data on one machine"
 
 
 CODE = "by how it prints and by its source, as far as Python finds that"
+NAME = "by how it prints and by its name, since Python found no source of it, or not of all of it"
 
 
 def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[str, Any]:
@@ -33,12 +36,13 @@ def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[st
         facts: The table [run] of run.toml.
         history: The run folder.
     """
+    given: Mapping[str, str] = facts.get(GIVEN, {})
     return {
         "id": history.ledger.run_id,
         "seed": config.seed,
         "division_seed": config.division_seed,
-        "model": known_again(facts.get(GIVEN, {})) if config.model_name == GIVEN else config.model_name,
-        **({"aggregator": _aggregator(name)} if (name := config.learning.aggregator_name) else {}),
+        "model": known_again(given) if config.model_name == GIVEN else config.model_name,
+        **({"aggregator": _aggregator(name, given)} if (name := config.learning.aggregator_name) else {}),
         "rounds": history.rounds,
         "data": {
             "source": config.source_name,
@@ -79,14 +83,15 @@ def known_again(given: Mapping[str, str]) -> str:
     return f"{network}; {loss}; not by all that they can do"
 
 
-def _aggregator(name: str) -> str:
+def _aggregator(name: str, given: Mapping[str, str]) -> str:
     """An aggregator by its name, or how one that was handed over is known again."""
     if name != GIVEN:
         return name
-    return f"handed over by a Python program; known again {CODE}; not by all that it can do"
+    return f"handed over by a Python program; known again {_by(given, FACT)}; not by all that it can do"
 
 
 def _by(given: Mapping[str, str], part: str) -> str:
-    if given.get(f"{part}_answers"):
-        return f"{CODE}, and by its answers to a few fixed questions"
-    return f"{CODE}, alone: it gave no answers to fixed questions"
+    code = NAME if given.get(f"{part}{SOURCE}") else CODE
+    if given.get(f"{part}{ANSWERS}"):
+        return f"{code}, and by its answers to a few fixed questions"
+    return f"{code}, alone: it gave no answers to fixed questions"

@@ -99,15 +99,24 @@ def demand_given(prepared: Prepared, facts: Document, where: str) -> None:
     Raises:
         ConfigError: One of them is another.
     """
-    model, aggregator = prepared.config.model, prepared.config.learning.aggregator
+    model = prepared.config.model
     if isinstance(model, GivenModel):
         model.demand(facts.get(GIVEN, {}), prepared.data.image_shape, len(prepared.data.classes), where)
+    demand_given_aggregator(prepared, facts, where)
+
+
+def demand_given_aggregator(prepared: Prepared, facts: Document, where: str) -> None:
+    """The same of the aggregator alone: a run may go on with another network's weights, and by one aggregator only."""
+    aggregator = prepared.config.learning.aggregator
     if isinstance(aggregator, GivenAggregator):
-        aggregator.demand(facts.get(GIVEN, {}), where)
+        aggregator.demand(facts.get(GIVEN, {}), facts["clients"], where)
 
 
 def aggregation(document: Document) -> tuple[str, ...]:
-    """How a run's rounds are made, as its document has it: its aggregator in words, options included, and its code."""
+    """How a run's rounds are made, as its document has it: its aggregator in words, options included, and its code.
+
+    One that was handed over is asked besides (see `demand_given_aggregator`): the same code can call other functions.
+    """
     table, run = document.get("aggregator", {"name": MEAN}), document["run"]
     options = ", ".join(f"{name} = {value}" for name, value in table.items() if name != "name")
     code = run.get(OUTSIDE, {}).get("aggregator", {}).get("sha256", "")
@@ -123,7 +132,7 @@ def _given(prepared: Prepared) -> dict[str, str]:
     found: dict[str, str] = {}
     if isinstance(model, GivenModel):
         found |= model.facts(prepared.data.image_shape, len(prepared.data.classes))
-    return found | (aggregator.facts() if isinstance(aggregator, GivenAggregator) else {})
+    return found | (aggregator.facts(prepared.data.clients) if isinstance(aggregator, GivenAggregator) else {})
 
 
 def run_document(prepared: Prepared, begun: Beginning) -> Document:
