@@ -10,18 +10,22 @@ from typing import Any
 
 import pytest
 
+from fedlethe.config import resolve
 from fedlethe.errors import FedletheError
 from fedlethe.history.chain import canonical
+from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
 from fedlethe.requests.request import listed, open_request, withdraw
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import (
     GONE,
     KEY,
+    OTHER,
     PLAIN,
     carry,
     carry_out_alone,
     certified,
+    document,
     erased,
     of_table,
     request,
@@ -157,3 +161,20 @@ def test_withdrawn_requests_stay_on_record_and_are_not_carried_out(run: Path) ->
     assert request(run, GONE) == "R0002"
     assert [held.state for held in listed(run).requests] == ["withdrawn", "opened"]
     assert listed(run).requests[0].note == "a mistake"
+
+
+def test_where_the_model_went_with_a_later_run_s_purge_the_request_belongs_into_that_run(
+    run: Path, tmp_path: Path
+) -> None:
+    erased(run, GONE, plan=PLAIN)
+    train_run(resolve(document(rounds=1)), tmp_path / "later", after=run / "erasures/0001")
+    late = request(run, "hospital-3")
+    erased(tmp_path / "later", OTHER, plan=PLAIN)
+    words = r"was removed on .* \(purge of request R0001 of run .*\).*; go on in that run, which began from this one$"
+    with pytest.raises(FedletheError, match=words):
+        carry(run, late, PLAIN)
+    withdraw(run, late, "it belongs into the later run", "the tests")
+    with pytest.raises(FedletheError, match=words):
+        request(run, "hospital-3")
+    assert [one.id for one in listed(run).requests] == ["R0001", late]
+    assert carry(tmp_path / "later", request(tmp_path / "later", "hospital-3"), PLAIN).request.purge == "done"

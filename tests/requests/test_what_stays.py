@@ -180,6 +180,7 @@ def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(
     with opened_folder(run) as (_, history):
         assert not history.influence("hospital-0").any()
         assert not history.influence("hospital-1").any()
+        assert history.contributors() == {"hospital-3", "hospital-2"}  # so that their erasure has nothing to do
         released = (history.final() - history.initial()).double().numpy()
         torch.testing.assert_close(history.influence("hospital-3").double().numpy(), released, atol=1e-7, rtol=0)
     assert _residual([released], truth) > 0.05

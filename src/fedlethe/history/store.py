@@ -12,7 +12,7 @@ from typing import Any
 from fedlethe.errors import IntegrityError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, sync_folder
 from fedlethe.history import checkpoint
-from fedlethe.history.entries import REPLACED, Artefact, ArtefactKind
+from fedlethe.history.entries import OF_RUN, REPLACED, Artefact, ArtefactKind
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.rows import FOLDERS
@@ -110,7 +110,8 @@ class Store:
         for ending in ENDINGS:
             if (past := gone.get(name + ending)) is not None:
                 path = self.path / past.artefact.path
-                raise IntegrityError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back")
+                later = "; go on in that run, which began from this one" if OF_RUN in past.because else ""
+                raise IntegrityError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back{later}")
         raise IntegrityError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
 
     def load(self, artefact: Artefact, layout: Layout) -> Vector:

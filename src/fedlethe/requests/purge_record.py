@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import OF_RUN
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.types import ClientId
 
@@ -52,7 +53,7 @@ class WithoutRequest:
 
 def abroad(history: RunFolder, request: ErasureRequest) -> str:
     """What a request is called in the ledger of a run that this one began from."""
-    return f"{request.id} of run {history.ledger.run_id}"
+    return f"{request.id}{OF_RUN}{history.ledger.run_id}"
 
 
 def because_of(request: str) -> str:

@@ -28,11 +28,13 @@ def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Depar
     Returns:
         The files; none where influences are not kept, or are of another training than the model.
     """
-    if not whose_are_rebased(history, parts, request, base):
+    whose = whose_are_rebased(history, parts, request, base)
+    if not whose:
         return []
     return [
         history.store.save("influence", f"influence/{client}/{request.id}", client, vector, history.layout)
         for client, vector in rebased(history, parts, base, request.clients, request.patients)
+        if client in whose
     ]
 
 
@@ -43,7 +45,15 @@ def whose_are_rebased(history: RunFolder, parts: Sequence[Part], request: Depart
     kept = all(has_influence(part.keep) for part in parts[first:])
     if not kept or _of_another_training(history, parts, request, base):
         return ()
-    return Succession(parts, history.erased_model(base)).clients
+    return _who_carry(Succession(parts, history.erased_model(base)))
+
+
+def _who_carry(past: Succession) -> tuple[ClientId, ...]:
+    """Who took part in something; all clients where none did.
+
+    Of the others the influence is known to be zero, and a file would count them among those who took part.
+    """
+    return tuple(client for client in past.clients if client in past.contributors()) or past.clients
 
 
 def _of_another_training(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> bool:
@@ -125,7 +135,7 @@ def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[Client
     """
     part, round = _came(past, frozenset(gone))
     since = (_squares(past, round, patients), _repairers(past, part), _squares(past, 1, patients), _repairers(past, 0))
-    squares = next((found for found in since if any(found.values())), dict.fromkeys(past.clients, 1.0))
+    squares = next((found for found in since if any(found.values())), dict.fromkeys(_who_carry(past), 1.0))
     total = sum(squares.values())
     return {client: square / total for client, square in squares.items()}
 

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fedlethe.data.federated import FederatedData
 from fedlethe.entered import demand_said, demand_text
 from fedlethe.erasing.patients import long_names, refuse_known, refuse_named
 from fedlethe.errors import ConfigError, RequestError
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.ledger import Ledger
 from fedlethe.history.paths import CERTIFICATES, erasure_of, kind_of
 from fedlethe.history.request_log import (
     CLOSED,
@@ -65,7 +63,7 @@ def open_request(
 
     Raises:
         FedletheError: A client or patient is not there or gone already, no client would be left, or another open
-            request names it; or the clock is behind.
+            request names it; the run's model went with the purge of a later run; or the clock is behind.
     """
     for option, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
         demand_said(text, option)
@@ -82,7 +80,7 @@ def open_request(
         keys = run.history.store.keys
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
-        if (same := _demand_free(run.data, ledger, clients, pseudonyms)) is not None:
+        if (same := _demand_free(run, clients, pseudonyms)) is not None:
             said, before = (reason, by, legal_ground), (same.reason, same.by, same.legal_ground)
             if said != before or (deadline is not None and due != same.deadline):
                 raise RequestError(
@@ -126,17 +124,18 @@ def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[st
 
 
 def _demand_free(
-    data: FederatedData, ledger: Ledger, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
+    run: OpenRun, clients: Sequence[ClientId], patients: Mapping[ClientId, Sequence[str]]
 ) -> ErasureRequest | None:
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:
         raise RequestError("nobody is named to be erased; give --client")
-    known = requests_of(ledger).values()
+    run.history.final_path()  # where the model went with a later run's purge, the request belongs into that run
+    known = requests_of(run.history.ledger).values()
     for request in known:
         if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
             raise RequestError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
     if not patients:
-        data.without(clients)
+        run.data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
         raise RequestError(f"client '{twice}' is named twice; name each client once")
     for request in known:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import OF_RUN
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part, Succession
 from fedlethe.runs.run_toml import ERASURE_FOLDER, opened_folder, read_run_document
@@ -158,7 +159,7 @@ def _unless_purged_beside(part: Part, history: RunFolder, later: Collection[str 
         history: That run.
         later: The ids of the runs that began from it, up to the one that is opened.
     """
-    by = {event.body["request"].rpartition(" of run ")[2] for event in history.ledger.events("purge")
+    by = {event.body["request"].rpartition(OF_RUN)[2] for event in history.ledger.events("purge")
           if event.body["erasure"] is None}  # fmt: skip
     return part if by <= {*later} else replace(part, keep=part.keep - {Need.INFLUENCE, Need.DELTAS})
 
