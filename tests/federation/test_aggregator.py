@@ -62,6 +62,7 @@ def _divides(before: Vector, models: Mapping[str, Vector]) -> Any:
         (lambda before, models: before * torch.nan, "gives NaN or infinite values; look at what it divides by"),
         (lambda before, models: models["b"].add_(1), r"writes to models\['b'\], which is not its own; clone\(\) it"),
         (lambda before, models: before.mul_(2), "writes to before, which is not its own"),
+        (lambda before, models: models["a"].numpy().fill(0), r"writes to models\['a'\], which is not its own"),
     ],
 )
 def test_a_mistake_ends_in_one_line_with_its_name(step: Step, words: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,6 +76,23 @@ class ByNumpy(Plain):
         return mean
 
 
+class ClipsBefore(Plain):
+    """Writes to the model before, where torch does not see it."""
+
+    def aggregate(self, before: Vector, models: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
+        np.clip(before.numpy(), 0.0, 0.1, out=before.numpy())
+        return super().aggregate(before, models, weights)
+
+
+class ClippedMean(TrueMean):
+    """The mean of models that it has made smaller."""
+
+    def aggregate(self, before: Vector, models: Mapping[str, Vector], weights: Mapping[str, float]) -> Vector:
+        for model in models.values():
+            np.clip(model.numpy(), 0.0, 0.2, out=model.numpy())
+        return aggregate(before, models, weights)
+
+
 class Lonely(Plain):
     """Needs two."""
 
@@ -93,7 +111,9 @@ class Unsaid(Plain):
     [
         (Noisy(), "Noisy': makes another model of the same models the next time; draw nothing by chance"),
         (Remembers(), "Remembers': makes another model of the same models the next time; draw nothing"),
-        (ByNumpy(), r"ByNumpy': writes to the models that it is given; clone\(\) them before"),
+        (ByNumpy(), r"ByNumpy': writes to models\['client-0'\], which is not its own; clone\(\) it before"),
+        (ClipsBefore(), r"ClipsBefore': writes to before, which is not its own; clone\(\) it before"),
+        (ClippedMean(), r"ClippedMean': writes to models\['client-0'\], which is not its own"),
         (Lonely(), "Lonely': fails .*IndexError.*; correct it, or its options"),
         (Unsaid(), "Unsaid': its 'paper' says nothing; write: paper: ClassVar"),
     ],

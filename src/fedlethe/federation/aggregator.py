@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Protocol
 
 from fedlethe.deferred import Outside
@@ -167,15 +168,16 @@ def aggregated(
         return aggregate.aggregate(before, models, weights)
     name = f"aggregator '{aggregator_name(aggregator)}'"
     given = {"before": before, **{f"models['{client}']": model for client, model in models.items()}}
-    versions = {what: vector._version for what, vector in given.items()}
+    bytes_before = {what: _digest(vector) for what, vector in given.items()}
+    right = aggregate.aggregate(before, models, weights) if aggregator.is_mean else None
     after = guarded(
         lambda: aggregator.aggregate(before, dict(models), dict(weights)), name, "correct it, or its options"
     )
-    if changed := next((what for what, vector in given.items() if vector._version != versions[what]), None):
+    if changed := next((what for what, vector in given.items() if _digest(vector) != bytes_before[what]), None):
         raise ConfigError(f"{name}: writes to {changed}, which is not its own; clone() it before")
     if (problem := _no_model(after, before)) is not None:
         raise ConfigError(f"{name}: {problem}")
-    if aggregator.is_mean and not torch.equal(after, aggregate.aggregate(before, models, weights)):
+    if right is not None and not torch.equal(after, right):
         raise ConfigError(
             f"{name}: says that it is the weighted mean, and gives another model; write: is_mean: ClassVar[bool] = "
             "False, or return fedlethe.federation.aggregate.aggregate(before, models, weights)"
@@ -212,6 +214,11 @@ def demand_repeatable(
             f"aggregator '{aggregator_name(aggregator)}': makes another model of the same models the next time; draw "
             "nothing by chance and keep nothing between rounds, or a retraining is none"
         )
+
+
+def _digest(vector: Vector) -> bytes:
+    """Of its bytes: what is written through numpy() moves no counter of torch's, and a copy is as large as a model."""
+    return sha256(vector.detach().numpy().data).digest()
 
 
 def _no_model(after: Any, before: Vector) -> str | None:
