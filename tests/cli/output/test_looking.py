@@ -6,11 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fedlethe import catalogue
-from fedlethe.pages.report import Report
 from fedlethe.runs.inspection import DataOverview, Evaluated, HistoryCheck, Kept, Overview
 from fedlethe.types import Evaluation, Metrics
-from fedlethe.unlearning import METHODS
 
 OVERVIEW = Overview(
     Path("RUN"), 2, 3, ("a",), ("influence", "norms"), (Kept("model", 2, 1500), Kept("norms", 1, 500)), None
@@ -45,15 +42,6 @@ def test_an_evaluated_model_is_named_with_its_split(
     assert as_json(found)["balanced_accuracy"] == 0.25
 
 
-def test_the_lists_hold_every_method_with_what_it_needs(
-    printed: Callable[[Any], str], as_json: Callable[[Any], Any]
-) -> None:
-    listed = catalogue.methods()
-    text = printed(listed)
-    assert all(f"│ {name} │" in text for name in METHODS)
-    assert {row["name"] for row in as_json(listed)["rows"]} >= set(METHODS)
-
-
 def test_who_holds_what_is_a_row_for_each_client(printed: Callable[[Any], str]) -> None:
     counts = {"train": {"a": {"no": 3, "yes": 1}}, "test": {"a": {"no": 2, "yes": 0}}}
     found = DataOverview("table", "f1", ("no", "yes"), (1, 16, 16), counts, {"too dark": 2}, (Path("p.png"),))
@@ -61,7 +49,3 @@ def test_who_holds_what_is_a_row_for_each_client(printed: Callable[[Any], str]) 
     assert "│ client │ train no │ train yes │ test no │ test yes │".replace("│", "┃") in text
     assert "│ a │ 3 │ 1 │ 2 │ 0 │" in text
     assert text.splitlines()[-3:] == ["left out: 2 too dark", "fingerprint: f1", "picture: p.png"]
-
-
-def test_a_report_says_what_to_open(printed: Callable[[Any], str]) -> None:
-    assert printed(Report(Path("RUN"), Path("/x/index.html"), 3)) == "Open: /x/index.html"

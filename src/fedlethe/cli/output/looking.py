@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was looked at: models, histories, data, methods, audits, pages."""
+"""What was looked at: models, histories, data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.table import Table
 
-from fedlethe.catalogue import Catalogue
 from fedlethe.cli.output.show import (
     evaluation_object,
     evaluations_table,
@@ -17,7 +16,6 @@ from fedlethe.cli.output.show import (
     lines_of,
     object_of,
 )
-from fedlethe.pages.report import Report
 from fedlethe.runs.inspection import DataOverview, Evaluated, Overview
 
 
@@ -30,15 +28,6 @@ def _(result: Evaluated) -> dict[str, Any]:
 def _(result: Evaluated) -> Iterable[Table | str]:
     yield evaluations_table(f"{result.split.capitalize()} images", {"": result.evaluation})
     yield f"model: {result.model}"
-
-
-@lines_of.register
-def _(result: Catalogue) -> Iterable[Table | str]:
-    table = Table("name", "what it does", "paper", "needs", "defaults", title=result.title, show_lines=True)
-    for row in result.rows:
-        defaults = ", ".join(f"{name} = {value}" for name, value in row.defaults.items())
-        table.add_row(row.name, row.what, row.paper, "; ".join(row.needs) or "nothing", defaults or "none")
-    yield table
 
 
 @lines_of.register
@@ -69,8 +58,3 @@ def _(result: DataOverview) -> Iterable[Table | str]:
     yield from left_out_lines(result.left_out)
     yield f"fingerprint: {result.fingerprint}"
     yield from (f"picture: {picture}" for picture in result.pictures)
-
-
-@lines_of.register
-def _(result: Report) -> Iterable[Table | str]:
-    yield f"Open: {result.page.absolute()}"

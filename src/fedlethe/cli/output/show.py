@@ -22,12 +22,12 @@ from fedlethe.types import Evaluation, Metrics
 
 FAMILIES = {
     "fedlethe.cli.output.requests": "requests",
-    "fedlethe.catalogue": "looking",
+    "fedlethe.catalogue": "listed",
     "fedlethe.cli.demo": "trainings",
     "fedlethe.erasing.record": "erasures",
     "fedlethe.history.request_log": "requests",
     "fedlethe.learners.training": "trainings",
-    "fedlethe.pages.report": "looking",
+    "fedlethe.pages.report": "written",
     "fedlethe.requests.carry_out": "requests",
     "fedlethe.requests.request": "requests",
     "fedlethe.requests.signing": "requests",
