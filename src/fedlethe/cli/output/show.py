@@ -28,7 +28,7 @@ FAMILIES = {
     "fedlethe.history.request_log": "requests",
     "fedlethe.learners.training": "trainings",
     "fedlethe.pages.report": "written",
-    "fedlethe.requests.carry_out": "requests",
+    "fedlethe.requests.carry_out": "carried",
     "fedlethe.requests.request": "requests",
     "fedlethe.requests.signing": "requests",
     "fedlethe.requests.verify": "requests",
