@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError, RequestError
+from fedlethe.learners.training import train_run
 from fedlethe.requests.request import listed
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import (
@@ -18,6 +20,7 @@ from tests.requests.acting import (
     PLAIN,
     RECOMMENDED,
     carry,
+    document,
     request,
 )
 
@@ -68,3 +71,21 @@ def test_one_after_the_other_and_not_across(run: Path, monkeypatch: pytest.Monke
         carry(run, first, RECOMMENDED)
     carry(run, first)
     assert carry(run, second, PLAIN).erasure.after == "0001"
+
+
+def test_a_retraining_beside_in_a_run_that_this_one_began_from_is_refused_too(short: Path, tmp_path: Path) -> None:
+    made = _plainly(short, GONE)
+    with opened_run(short) as opened:
+        other = erase(opened, order_erasure(opened, ["hospital-2"], SUBTRACT)).id
+    later = tmp_path / "later"
+    train_run(resolve(document(rounds=1)), later, after=short / "erasures" / other)
+    asked = request(later, GONE)
+    with pytest.raises(RequestError, match=rf"/erasures/{made}/model.safetensors was made without {GONE}, and stays"):
+        carry(later, asked, SUBTRACT)
+    assert carry(later, asked, RETRAIN).request.purge == "done"
+
+
+def test_a_retraining_that_a_client_came_back_after_tells_nothing_of_it(short: Path, tmp_path: Path) -> None:
+    made, later = _plainly(short, GONE), tmp_path / "later"
+    train_run(resolve(document(rounds=1)), later, after=short / "erasures" / made, take_back=[GONE])
+    assert carry(later, request(later, GONE), SUBTRACT).request.purge == "done"

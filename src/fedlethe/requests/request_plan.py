@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fedlethe.erasing.auditing import demand_references
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import demand_trained_on, names_of
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.record import erasures, recorded
+from fedlethe.erasing.record import Erasure, erasures, recorded
 from fedlethe.errors import RequestError
+from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import ErasureRequest, findings_about, moved, requests_of
+from fedlethe.history.succession import Part
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.lineage import held_by, models_holding, up_to
-from fedlethe.runs.past import Lineage
+from fedlethe.runs.past import Lineage, chain_of
 from fedlethe.runs.run import OpenRun
 from fedlethe.unlearning.method import retrains_from
 
@@ -110,25 +113,37 @@ def _demand_no_retraining_beside(lineage: Lineage, request: ErasureRequest, orde
     The two share what the retained clients did, so their difference would tell what is left of the erased ones.
 
     Raises:
-        RequestError: There is such a model; it can be the request's result.
+        RequestError: There is such a model, in the run or in one that it began from; the run's own can be the request's
+            result.
     """
     if request.patients or retrains_from(order.method) is not None:
         return
-    asked = frozenset(request.clients)
-    holding = models_holding(lineage.history, lineage.earlier, asked)
-    free = [
-        one
-        for one in erasures(lineage.history)
-        if asked <= set(one.forget) and one.id not in holding and one.model.exists()
-    ]
-    if free:
+    would = f"beside it the model of '{order.method_name}' would tell what that leaves of them"
+    for number, folder in enumerate(lineage.folders[:0:-1]):
+        passed = {id for id, _ in chain_of(folder, lineage.earlier[number].erasure)}  # its rounds are none of theirs
+        beside = _made_without(folder, lineage.earlier[:number], request)
+        if free := [one for one in beside if one.id not in passed]:
+            raise RequestError(
+                f"request {request.id}: {free[-1].model} was made without {request.subject}, and stays; {would}: train "
+                "again: --method retrain"
+            )
+    if free := _made_without(lineage.history, lineage.earlier, request):
+        asked = set(request.clients)
         same = next((one.id for one in reversed(free) if set(one.forget) == asked and one.after == order.after), None)
         take = "" if same is None else f"take it as the result: --result {same}, or "
         raise RequestError(
             f"request {request.id}: the model of erasure {same or free[-1].id} was made without {request.subject}, and "
-            f"stays; beside it the model of '{order.method_name}' would tell what that leaves of them: {take}train "
-            "again: --method retrain"
+            f"stays; {would}: {take}train again: --method retrain"
         )
+
+
+def _made_without(folder: RunFolder, before: Sequence[Part], request: ErasureRequest) -> list[Erasure]:
+    """The erasures of a run whose models are there, and were made without the request's clients."""
+    asked = frozenset(request.clients)
+    holding = models_holding(folder, before, asked)
+    return [
+        one for one in erasures(folder) if asked <= set(one.forget) and one.id not in holding and one.model.exists()
+    ]
 
 
 def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
