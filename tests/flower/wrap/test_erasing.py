@@ -16,6 +16,7 @@ from fedlethe.flower import Erasing, Recording
 from fedlethe.flower.nodes.recorded_folder import Recorded
 from fedlethe.requests import superlink_state
 from fedlethe.requests.verify import verify_ledger
+from fedlethe.runs.lineage import held_by, up_to
 from tests.flower.wrap.halfway import grid, initial, plain, weight
 from tests.requests.traces import kept_of
 
@@ -85,6 +86,20 @@ def test_what_is_kept_of_who_was_erased_is_purged_and_the_next_is_erased_from_th
         Erasing(run=run, forget=["b"]).arrays()
     with pytest.raises(FedletheError, match="cannot go on"):
         Recording(plain(), run=run, keep="everything").start(grid(), initial(), num_rounds=3)
+
+
+def test_who_only_repaired_is_in_the_model_and_is_not_said_to_be_in_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Recording(plain(), run=run, keep="everything").start(grid(clients="ab"), initial(), num_rounds=2)
+    erasing = Erasing(run=run, forget=["b"])
+    retained = erasing.grid(grid(clients="abc"))
+    result = plain().start(retained, initial_arrays=erasing.arrays(), num_rounds=1)
+    erasing.enter(result.arrays, retained)
+    with Recorded.of(run).opened() as history:
+        assert held_by([up_to(history, "0001")]) == {"a", "b", "c"}
+    erasing.purge()
+    with pytest.raises(FedletheError, match=r"'c' trained in the repair of an erasure alone.*train again without it"):
+        Erasing(run=run, forget=["c"]).arrays()
 
 
 def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flwr.app import ArrayRecord
+from flwr.app import ArrayRecord, MessageType
 from flwr.serverapp import Grid
 
 from fedlethe import unlearning
@@ -83,6 +83,11 @@ class Erasing:
         with self.recorded.opened() as history:
             past = _past(history)
             for client in self.forget:
+                if client not in past.clients and client in past.contributors():
+                    raise FedletheError(
+                        f"client '{client}' trained in the repair of an erasure alone, and what it put into the model "
+                        "is not kept; train again without it"
+                    )
                 if client not in past.clients:
                     there = ", ".join(past.clients)
                     raise FedletheError(f"client '{client}' took part in no round of {history.path}; those are {there}")
@@ -128,6 +133,9 @@ class Erasing:
             store, place = history.store, folder.as_posix()
             facts = {"id": id, "forget": self.forget, "method": self.name, "request": request, "guarantee": None}
             facts["after"] = history.base
+            # Flower's types of messages that clients train at are 'train' and 'train.NAME'.
+            trained = {client for client, kind in grid.sent if kind.partition(".")[0] == MessageType.TRAIN}
+            facts["cost"] = {"clients": sorted(trained)}
             whole = [name.partition(":")[2] for name in rest]
             beside = pack(rest, {"whole": whole, "names": named.names})
             added = [
