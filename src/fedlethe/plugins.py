@@ -204,7 +204,7 @@ def guarded(call: Callable[[], T], where: str, remedy: str, kind: type[FedletheE
         return call()
     except FedletheError:
         raise
-    except Exception as error:  # there is no telling what it raises
+    except (Exception, SystemExit) as error:  # there is no telling what it raises
         raise kind(f"{where}: fails ({reason(error)}); {remedy}") from error
 
 

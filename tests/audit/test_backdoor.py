@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from fedlethe.audit import Answers
 from fedlethe.audit.backdoor import BackdoorSuccess
-from fedlethe.audit.evidence import judge
+from fedlethe.audit.judging import judge
 from tests.audit.answering import answers, evidence, log_probabilities, task
 
 

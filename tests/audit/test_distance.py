@@ -6,7 +6,7 @@ import pytest
 
 from fedlethe.audit import Answers
 from fedlethe.audit.distance import Distance
-from fedlethe.audit.evidence import judge
+from fedlethe.audit.judging import judge
 from fedlethe.audit.scores import divergence
 from tests.audit.answering import answers, evidence, log_probabilities, task
 

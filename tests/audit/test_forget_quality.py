@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fedlethe.audit import Answers
-from fedlethe.audit.evidence import judge
 from fedlethe.audit.forget_quality import ForgetQuality, privacy_degrees
+from fedlethe.audit.judging import judge
 from tests.audit.answering import answers, evidence, log_probabilities, task
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fedlethe.audit import Answers
-from fedlethe.audit.evidence import Finding, Measured, judge
+from fedlethe.audit.evidence import Finding, Measured
+from fedlethe.audit.judging import judge
 from fedlethe.audit.membership import Membership, _variance
 from tests.audit.answering import answers, evidence, log_probabilities, task
 

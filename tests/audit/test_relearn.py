@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fedlethe.audit import Answers
-from fedlethe.audit.evidence import judge
+from fedlethe.audit.judging import judge
 from fedlethe.audit.relearn import Relearn, steps_until
 from tests.audit.answering import answers, evidence, task
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fedlethe.audit import Answers
-from fedlethe.audit.evidence import judge
+from fedlethe.audit.judging import judge
 from fedlethe.audit.utility import Utility, balanced_accuracy
 from tests.audit.answering import answers, evidence, log_probabilities, task
 

@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from fedlethe.audit import AUDITS, Evidence
 from fedlethe.erasing.auditing import attested
 from fedlethe.erasing.plan import ErasurePlan
+from fedlethe.erasing.record import erasures
 from fedlethe.errors import FedletheError
+from fedlethe.history.request_log import find
 from fedlethe.requests.request import listed
 from fedlethe.runs.opening import opened_run
 from tests.requests.acting import (
     GONE,
+    OTHER,
     PLAIN,
     carry,
+    document,
     request,
+    trained,
 )
 
 
@@ -65,3 +73,41 @@ def test_figures_of_audits_are_kept_to_three_digits(short: Path) -> None:
     ]
     assert len(figures) > 5
     assert all(value == float(f"{value:.2e}") for value in figures)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An audit of a package that gives nothing."""
+
+    paper: ClassVar[str] = "a test"
+    figure: ClassVar[str] = "nothing"
+    worse: ClassVar[str] = "large"
+    words: ClassVar[tuple[str, str]] = ("gone", "still there")
+    gated: ClassVar[bool] = True
+    tolerance: float = 0.0
+
+    def measure(self, evidence: Evidence) -> None:
+        return None
+
+
+def test_where_an_audit_fails_the_request_is_failed_and_goes_on_in_any_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained(tmp_path / "run", document(hospitals=3, rounds=1))
+    id = request(run, GONE)
+    monkeypatch.setitem(AUDITS.rows, "mine", f"{__name__}:Broken")
+    plan = replace(PLAIN, references=3)
+    for given in (plan, None):
+        with pytest.raises(FedletheError, match=r"^audit 'mine': gives a NoneType; return a Measured"):
+            carry(run, id, given)
+        with opened_run(run) as opened:
+            assert find(opened.history.ledger, id).state == "failed"
+            assert len(erasures(opened.history)) == 1  # it is found again, and not made twice
+    monkeypatch.delitem(AUDITS.rows, "mine")
+    assert carry(run, id, plan).audit is not None
+    other = request(run, OTHER)
+    monkeypatch.setitem(AUDITS.rows, "mine", f"{__name__}:Broken")
+    with pytest.raises(FedletheError, match=r"^audit 'mine': gives"):
+        carry(run, other, plan)
+    monkeypatch.delitem(AUDITS.rows, "mine")
+    assert carry(run, other, replace(plan, method="retrain", options={})).request.purge == "done"

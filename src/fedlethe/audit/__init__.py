@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedlethe.audit.evidence import Answers, Audit, Evidence, Finding, Measured, Task, Verdict, judge, overall
-from fedlethe.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.audit.evidence import Answers, Audit, Evidence, Finding, Measured, Task, Verdict
+from fedlethe.audit.judging import judge, overall
+from fedlethe.audit.owed import wrong_part
+from fedlethe.plugins import Registry, frozen_dataclass, guarded, lacking
 
 __all__ = [
     "AUDITS",
@@ -37,7 +39,7 @@ _PARTS = {
 def _problem(kind: Any) -> str | None:
     if not frozen_dataclass(kind):
         return "is no audit; make it a frozen dataclass as `Audit` describes"
-    return lacking(kind, _PARTS)
+    return lacking(kind, _PARTS) or wrong_part(kind)
 
 
 AUDITS: Registry[type[Audit]] = Registry(
@@ -61,5 +63,12 @@ def figure_of(finding: Finding) -> str:
 
 
 def audit(evidence: Evidence) -> list[Finding]:
-    """Every audit of AUDITS on the evidence, in their order."""
-    return [judge(name, kind(), evidence) for name, kind in AUDITS.items()]
+    """Every audit of AUDITS on the evidence, in their order.
+
+    Raises:
+        ConfigError: One that an installed package brings cannot be used; the message names it.
+    """
+    built = {
+        name: guarded(kind, f"audit '{name}'", "give each of its options a default") for name, kind in AUDITS.items()
+    }
+    return [judge(name, one, evidence) for name, one in built.items()]

@@ -45,7 +45,7 @@ from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_l
 from fedlethe.requests.purge_facts import not_in_ledger
 from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.request import demand_who_and_why
-from fedlethe.requests.request_erasure import erasure_of_request
+from fedlethe.requests.request_erasure import audited, erasure_of_request
 from fedlethe.requests.request_plan import as_begun, begun, current, demand_none_under_way, order_of_request
 from fedlethe.requests.signing import SigningKey, signing_key
 from fedlethe.runs.past import Lineage
@@ -222,8 +222,9 @@ def _until_audited(
     erasure = erasure_of_request(run, request, order, plan)
 
     # 4. Audit. A crash leaves the request at `running` and the erasure in the ledger; answers of retrainings that were
-    #    written are read again, and the rest is made.
-    audit(run, erasure, replace(order, after=erasure.after), plan.references)
+    #    written are read again, and the rest is made. So they are after an error, which leaves it at `failed`.
+    asked = replace(order, after=erasure.after)
+    audited(run.history, run.images, request, lambda: audit(run, erasure, asked, plan.references))
     found = attested(run.history, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
     return moved(ledger, id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)

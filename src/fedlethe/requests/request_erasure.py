@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The erasure that carries a request out: the one that is named, the one that is there already, or a new one."""
+"""The erasure that carries a request out, named, there already, or new, and its audit; what fails is entered."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from fedlethe.config import RunConfig
+from fedlethe.data.federated import FederatedData
 from fedlethe.erasing.erase import erase_locked
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import unnamed
@@ -37,12 +39,35 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         erasure = chosen or done(run.history, order) or erase_locked(run, order)
     except FedletheError as caught:
         error = _with_a_way_out(run.config, run.history, request, order, caught)
-        with suppress(FedletheError):  # on a full disk not even that can be written
-            note = unnamed(run.images, run.history.store.keys, request.patients, str(error))
-            moved(run.history.ledger, request.id, "failed", note=note)
+        _enter_failed(run.history, run.images, request, error)
         raise error from None
     _demand_another_model(run.lineage, request, erasure)
     return erasure
+
+
+def audited(history: RunFolder, images: FederatedData, request: ErasureRequest, audit: Callable[[], None]) -> None:
+    """Audit a request's erasure, which stays in the run, and is found again, where that cannot be done.
+
+    Args:
+        history: The run folder, locked.
+        images: The run's.
+        request: The request, which is running.
+        audit: Audits it.
+
+    Raises:
+        FedletheError: It cannot be audited; the request is then failed, and can be carried out in another way.
+    """
+    try:
+        audit()
+    except FedletheError as error:
+        _enter_failed(history, images, request, error)
+        raise
+
+
+def _enter_failed(history: RunFolder, images: FederatedData, request: ErasureRequest, error: FedletheError) -> None:
+    with suppress(FedletheError):  # on a full disk not even that can be written
+        note = unnamed(images, history.store.keys, request.patients, str(error))
+        moved(history.ledger, request.id, "failed", note=note)
 
 
 def _with_a_way_out(

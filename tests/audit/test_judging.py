@@ -8,10 +8,9 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from fedlethe.audit.evidence import Evidence, Finding, Measured, Verdict, judge, overall
-from tests.audit.answering import evidence, task
-
-NONE = evidence(task(), [], [], [])
+from fedlethe.audit.evidence import Evidence, Finding, Measured, Verdict
+from fedlethe.audit.judging import judge, overall
+from tests.audit.answering import answers, evidence, task
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,17 @@ class Ungated(Given):
     gated = False
 
 
+def judged(audit: Given) -> Finding:
+    """Of as many models as there are figures."""
+    made = audit.measured
+    counts = (1, 1, 1) if isinstance(made, str) else map(len, (made.candidates, made.untouched, made.references))
+    return judge("given", audit, evidence(task(), *([answers()] * count for count in counts)))
+
+
 def found(
     candidates: list[float], untouched: list[float], references: list[float], kind: type[Given] = Given
 ) -> Finding:
-    return judge("given", kind(Measured(tuple(candidates), tuple(untouched), tuple(references))), NONE)
+    return judged(kind(Measured(tuple(candidates), tuple(untouched), tuple(references))))
 
 
 def test_gone_is_every_candidate_in_the_retrainings_range() -> None:
@@ -71,14 +77,22 @@ def test_nothing_is_shown_where_the_untouched_model_looks_like_a_retraining() ->
 
 
 def test_what_was_not_measured_shows_nothing() -> None:
-    finding = judge("given", Given("there is no backdoor"), NONE)
+    finding = judged(Given("there is no backdoor"))
     assert (finding.verdict, finding.statement, finding.measured) == ("cannot be shown", "there is no backdoor", None)
+
+
+def test_what_is_not_a_number_shows_nothing() -> None:
+    finding = found([0.1], [0.9], [float("nan"), 0.2])
+    assert (finding.verdict, finding.statement) == (
+        "cannot be shown",
+        "figure: is not a number for some of the models",
+    )
 
 
 def test_a_floor_is_to_be_exceeded_by_candidates_and_by_retrainings() -> None:
     def of(candidates: tuple[float, ...], references: tuple[float, ...]) -> Verdict:
         measured = Measured(candidates, (0.9,), references, floor=0.7)
-        return judge("given", Small(measured), NONE).verdict
+        return judged(Small(measured)).verdict
 
     assert of((0.8,), (0.8, 0.75)) == "gone"
     assert of((0.7,), (0.8, 0.75)) == "still there"  # within the tolerance, but it is guessing
@@ -88,17 +102,17 @@ def test_a_floor_is_to_be_exceeded_by_candidates_and_by_retrainings() -> None:
 def test_a_figure_s_name_with_brackets_stands_in_no_others() -> None:
     figure = "AUC (not every retraining is above chance)"
     weak = Measured((0.8,), (0.9,), (0.6, 0.7), floor=0.7, figure=figure)
-    assert judge("given", Small(weak), NONE).statement == f"retrainings do not exceed 0.700: {figure} 0.600 to 0.700"
+    assert judged(Small(weak)).statement == f"retrainings do not exceed 0.700: {figure} 0.600 to 0.700"
     alike = Measured((0.1,), (0.2,), (0.2, 0.5), figure=figure)
-    said = judge("given", Given(alike), NONE).statement
+    said = judged(Given(alike)).statement
     assert said == f"the untouched model looks like a retraining, too: {figure} 0.200"
 
 
 def test_power_is_judged_by_the_untouched_models_own_references() -> None:
     measured = Measured((0.5,), (0.7,), (0.9,), power=(0.5,))
-    assert judge("given", Given(measured), NONE).verdict == "gone"
+    assert judged(Given(measured)).verdict == "gone"
     measured = Measured((0.5,), (0.7,), (0.3,), power=(0.9,))
-    assert judge("given", Given(measured), NONE).verdict == "cannot be shown"
+    assert judged(Given(measured)).verdict == "cannot be shown"
 
 
 @pytest.mark.parametrize(
