@@ -207,6 +207,7 @@ def test_a_client_that_only_repaired_leaves_no_influence_beside_a_model_that_tel
     monkeypatch.setattr("fedlethe.erasing.repairing.drawn", lambda *_: ("hospital-3",))
     with opened_run(run) as opened:
         plan = replace(BARE, method="influence", options={"scale": 1.0}, repair={"rounds": 1, "clients": 1})
+        earlier = erase(opened, order_erasure(opened, ["hospital-1"], replace(BARE, method="influence")))
         repaired = erase(opened, order_erasure(opened, ["hospital-1"], plan))
         trained_in = [*(set(opened.history.weights(round)) for round in (1, 2)), set(repaired.cost.clients)]
         assert trained_in == [{"hospital-4"}, {"hospital-1"}, {"hospital-3"}]
@@ -214,7 +215,8 @@ def test_a_client_that_only_repaired_leaves_no_influence_beside_a_model_that_tel
         truth = {"hospital-3": history.repair(repaired.id)["hospital-3"].double().numpy()}
         truth["hospital-4"] = history.influence("hospital-4").double().numpy()
     asked = replace(BARE, method="influence", options={"scale": 0.75}, after=repaired.id)
-    erased(run, "hospital-3", plan=asked)
+    assert erased(run, "hospital-3", plan=asked).erasure.model.exists()
+    assert not earlier.model.exists()  # made before hospital-3 came: what was left is the step from there
     _demand_nothing_told([run], truth, {"hospital-3"})
     assert [path.stem for path in (run / "global_checkpoints").iterdir()] == ["round_0000"]
 

@@ -3,11 +3,11 @@
 
 What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
 round on, and where influences are kept all but the initial one, also where the clients only trained in an erasure, or
-in a later run; the models of other erasures); the retained clients'
-deltas and norms; answers of audits; the erased clients' keys.
+in a later run; the models of other erasures); the retained clients' deltas and norms; answers of audits; the erased
+clients' keys.
 
-What stays: the erasure's model, the initial one, models that never held the clients; files of clients whose own purge
-is still to come; records, certificates, pictures and studies.
+What stays: the erasure's model, the initial one; models that never held the clients, where nothing of the clients is
+in the erasure's; files of clients whose own purge is still to come; records, certificates, pictures and studies.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _files(
     first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
     since = min(first, 1) if told else first
     held = _on_hold(folder, None if base is None else request)
-    beside = _made_without(folder, gone, base)
+    beside = _beside(folder, base)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
     revised = _revised(request)
     for artefact in folder.ledger.artefacts().values():
@@ -119,18 +119,19 @@ def _files(
             yield artefact
 
 
-def _made_without(folder: RunFolder, gone: frozenset[ClientId], base: str | None) -> frozenset[str]:
-    """Erasures whose models were made without these clients, where the model that stays was not.
+def _beside(folder: RunFolder, base: str | None) -> frozenset[str]:
+    """The other erasures of a run, where the model that stays may hold something of the clients.
 
-    The two share what the retained clients did, so their difference is what is left of the erased ones. A request is
-    refused where such a model is there already; what is made later, before the purge, goes with it.
+    Their models share with it what the retained clients did, so the difference would tell what is left of the erased
+    ones: also a model that was made without them, or before they came. A request is refused where one without them is
+    there already; what is made later, before the purge, goes with it.
     """
     if base is None or not folder.store.holds(of_erasure(base, Kind.RECORD)):
         return frozenset()
-    records = {id: json.loads(folder.erasure_record(id)) for id in folder.ledger.erasures().values()}
-    if records[base].get("guarantee") is not None or records[base]["method"] == CLOSED_FORM:
+    facts = json.loads(folder.erasure_record(base))
+    if facts.get("guarantee") is not None or facts["method"] == CLOSED_FORM:
         return frozenset()
-    return frozenset(id for id, facts in records.items() if gone <= set(facts["forget"]) and id != base)
+    return frozenset(folder.ledger.erasures().values()) - {base}
 
 
 def _revised(request: Departure) -> set[str]:

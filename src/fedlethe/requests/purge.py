@@ -5,8 +5,8 @@ What goes of the run folder's files and keys, `condemned` says; besides, pages w
 decoded images and features in the cache. Tombstones with the files' hashes stay in the ledger, as do the numbers: who
 took part when, with which weight and loss, and evaluations.
 
-What stays: the erasure's model, the initial one, models that never held the clients; and of each retained client
-its influence, rebased on the erasure's model (see `rebased`). The next erasure begins from there.
+What stays: the erasure's model, the initial one, and what else `condemned` leaves; and of each retained client that
+took part in something its influence, rebased on the erasure's model (see `rebased`). The next erasure begins from there.
 """
 
 from __future__ import annotations
