@@ -28,7 +28,8 @@ class Erasure:
         guarantee: What is certain of it; None where there is evidence only.
         stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
         cost: Of all stages together.
-        retraining_examples: The examples that retraining without the clients takes, from the record of the rounds.
+        retraining_examples: The examples that retraining without the clients takes, by the record of the rounds. Where
+            patients leave it is at most so many: the rounds do not tell their images from the others.
         after: The erasure that it began from; None for the trained model.
         patients: Client to what stands for its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
