@@ -6,8 +6,9 @@ round on, and where influences are kept all but the initial one, also where the 
 in a later run; the models of other erasures); the retained clients' deltas and norms; answers of audits; the erased
 clients' keys.
 
-What stays: the erasure's model, the initial one; models that never held the clients, where nothing of the clients is
-in the erasure's; files of clients whose own purge is still to come; records, certificates, pictures and studies.
+What stays: the erasure's model, the initial one; models that never held the clients, in the runs before, or where
+nothing of the clients is in the erasure's; files of clients whose own purge is still to come; records, certificates,
+pictures and studies.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ decoded images and features in the cache. Tombstones with the files' hashes stay
 took part when, with which weight and loss, and evaluations.
 
 What stays: the erasure's model, the initial one, and what else `condemned` leaves; and of each retained client that
-took part in something its influence, rebased on the erasure's model (see `rebased`). The next erasure begins from there.
+took part in something its influence, rebased on the erasure's model (see `rebased`). The next erasure begins there.
 """
 
 from __future__ import annotations
