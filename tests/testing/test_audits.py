@@ -88,6 +88,24 @@ class Raises(Confidence):
         raise ZeroDivisionError("of nothing")
 
 
+@dataclass(frozen=True)
+class NeedsABackdoor(Confidence):
+    def figures(self, models: Sequence[Answers]) -> tuple[float, ...]:
+        return tuple(float(model.triggered.mean()) for model in models)  # type: ignore[union-attr]
+
+
+@dataclass(frozen=True)
+class WritesAnswers(Confidence):
+    def measure(self, evidence: Evidence) -> Measured | str:
+        evidence.candidates[0].test[:] = 0
+        return super().measure(evidence)
+
+
+@dataclass(frozen=True)
+class Gated(Confidence):
+    gated: ClassVar[Any] = "yes"
+
+
 class NotFrozen:
     """No dataclass."""
 
@@ -117,6 +135,9 @@ def test_one_of_somebody_elses_passes() -> None:
         (Partial, "Partial: finds retrainings at fault"),
         (Silent, "Silent: measures nothing and does not say why"),
         (Raises, r"Raises: fails \(ZeroDivisionError: of nothing, test_audits.py line .*\); correct it"),
+        (NeedsABackdoor, r"NeedsABackdoor: fails \(AttributeError"),
+        (WritesAnswers, r"WritesAnswers: fails \(ValueError: assignment destination is read-only"),
+        (Gated, "Gated: its gated must be True or False, not 'yes'"),
         (NotFrozen, "NotFrozen: is no audit; make it a frozen dataclass"),
         (NoFigure, "NoFigure: has no 'figure'; write: figure: ClassVar"),
     ],

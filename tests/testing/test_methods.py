@@ -21,6 +21,9 @@ def test_a_sound_method_passes(method: Any) -> None:
     ("method", "words"),
     [
         (broken.NoNeeds, "NoNeeds: has no 'needs'"),
+        (broken.Exits, r"Exits: fails \(SystemExit: 3, broken_methods.py line \d+\); correct it, or its options"),
+        (broken.Raises, r"Raises: fails \(KeyError"),
+        (broken.TakesLess, r"TakesLess: fails \(TypeError"),
         (broken.Shorter, "Shorter: its model has shape"),
         (broken.Writes, "Writes: changes the history"),
         (broken.WritesByNumpy, "WritesByNumpy: changes the history: it writes to a vector of it"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,23 @@ class Lazy(Net):
         self.more = nn.LazyLinear(3)
 
 
+class Half(Net):
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.half()
+
+
+class Double(Net):
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__(in_channels, num_classes)
+        self.double()
+
+
+class Exits(Net):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise SystemExit(4)
+
+
 def made(num_classes: int) -> nn.Module:
     """A function that does not ask for the channels."""
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
@@ -124,7 +142,15 @@ def test_a_class_and_a_function_pass() -> None:
         (Frozen, "Frozen: none of its weights takes a gradient"),
         (Narrow, r"Narrow: fails \(RuntimeError: .*\); give a network that fits the images and classes"),
         (Raises, r"Raises: fails \(OSError: no weights, .*\); correct it, or its options"),
-        (Lazy, r"some weights have no shape yet \(a Lazy module\)"),
+        (Lazy, r"^tests.testing.test_models:Lazy: some weights have no shape yet \(a Lazy module\)"),
+        (Half, r"Half: has weights in torch.float16; make them float32: network.float\(\)"),
+        (Double, "Double: has weights in torch.float64; make them float32"),
+        (Exits, r"Exits: fails \(SystemExit: 4, .*\); give a network"),
+        (nn.Linear(64, 2), "^check_model: a network was given; give its class, or a function that makes one$"),
+        (None, r"^check_model: None was given; give an instance, such as MODELS\['small-cnn'\]\(\), or a torch"),
+        ("small-cnn", "^check_model: the str 'small-cnn' was given; give an instance, such as MODELS"),
+        (5, "^check_model: the int 5 was given"),
+        (partial(Net, depth=3), r"functools:partial: fails \(TypeError"),  # type: ignore[call-arg]
         (nn.Identity, "Identity: has no weights"),
         (dict, "dict: gives a dict; return a torch.nn.Module"),
     ],
@@ -133,3 +159,8 @@ def test_what_is_wrong_is_found(model: Any, words: str) -> None:
     with pytest.raises(FedletheError, match=words) as raised:
         check_model(model, image_shape=(1, 8, 8))
     assert "\n" not in str(raised.value)
+
+
+def test_a_shape_that_is_none_is_told() -> None:
+    with pytest.raises(FedletheError, match=r"^check_model: image_shape \(8, 8\): give \(channels, height, width\)$"):
+        check_model(Net, image_shape=(8, 8))  # type: ignore[arg-type]

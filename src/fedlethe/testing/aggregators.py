@@ -16,6 +16,7 @@ from fedlethe.federation.aggregator import (
     undeclared_aggregator,
 )
 from fedlethe.seeding import torch_generator
+from fedlethe.testing.instances import demand_instance
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
@@ -43,6 +44,9 @@ def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) 
         >>> from fedlethe.federation.aggregator import AGGREGATORS
         >>> check_aggregator(AGGREGATORS["median"]())
     """
+    demand_instance("check_aggregator", aggregator, "AGGREGATORS['median']()")
+    if not all(isinstance(count, int) and count > 0 for count in counts):
+        raise FedletheError(f"check_aggregator: counts {counts}: give whole numbers of clients, 1 at least")
     name = f"aggregator '{aggregator_name(aggregator)}'"
     if (problem := undeclared_aggregator(type(aggregator))) is not None:
         raise FedletheError(f"{name}: {problem}")

@@ -16,6 +16,7 @@ from fedlethe.audit.scores import Floats
 from fedlethe.errors import FedletheError
 from fedlethe.plugins import path_of
 from fedlethe.seeding import numpy_generator
+from fedlethe.testing.instances import demand_instance
 
 IMAGES = 200
 """In each set of them."""
@@ -39,6 +40,7 @@ def check_audit(audit: Audit) -> None:
         >>> from fedlethe.audit import AUDITS
         >>> check_audit(AUDITS["membership"]())
     """
+    demand_instance("check_audit", audit, "AUDITS['membership']()")
     name = path_of(type(audit))
     if (problem := AUDITS.problem(type(audit))) is not None:
         raise FedletheError(f"{name}: {problem}")

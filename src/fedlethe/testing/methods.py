@@ -10,6 +10,7 @@ import torch
 
 from fedlethe.errors import FedletheError
 from fedlethe.history.history import History, InMemoryHistory
+from fedlethe.testing.instances import demand_instance
 from fedlethe.testing.network import CLIENTS, SCHEDULES, closed, federation, images, kept_history, trained
 from fedlethe.types import ClientId, Need, RoundRecord, Update, Vector
 from fedlethe.unlearning.method import UnlearningMethod, method_name, undeclared, unlearn
@@ -39,6 +40,7 @@ def check_method(method: UnlearningMethod) -> None:
         >>> from fedlethe.unlearning import METHODS
         >>> check_method(METHODS["fed_accum"]())
     """
+    demand_instance("check_method", method, "METHODS['fed_accum']()")
     if (problem := undeclared(type(method))) is not None:
         raise FedletheError(f"{method_name(method)}: {problem}")
     for check in CHECKS:

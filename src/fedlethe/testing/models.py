@@ -16,6 +16,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.models import Model, initialise
 from fedlethe.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
+from fedlethe.testing.instances import demand_instance
 from fedlethe.vector import Layout, load_vector, to_vector
 
 REMEDY = "give a network that fits the images and classes"
@@ -44,12 +45,19 @@ def check_model(
         >>> from fedlethe.models import MODELS
         >>> check_model(MODELS["small-cnn"]())
     """
+    if isinstance(model, nn.Module):
+        raise FedletheError("check_model: a network was given; give its class, or a function that makes one")
+    if not callable(model) and not hasattr(model, "build"):
+        demand_instance("check_model", model, "MODELS['small-cnn'](), or a torch.nn.Module's class")
+    if len(image_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in image_shape):
+        raise FedletheError(f"check_model: image_shape {image_shape}: give (channels, height, width)")
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
-    name = path_of(model if isinstance(held, _Called) else type(model))
+    own = isinstance(held, _Called) and hasattr(model, "__qualname__")  # a partial, say, has no name
+    name = path_of(model if own else type(model))
     network, again = (_built(held, image_shape[0], num_classes, name) for _ in range(2))
     if not isinstance(network, nn.Module):
         raise FedletheError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
-    layout = Layout.of(network)
+    layout = _layout(network, name)
     if not layout.size:
         raise FedletheError(f"{name}: has no weights; register them as parameters")
     first = to_vector(network, layout)
@@ -63,6 +71,17 @@ def check_model(
 
 def _built(model: Model, in_channels: int, num_classes: int, name: str) -> nn.Module:
     return guarded(lambda: initialise(model, in_channels, num_classes, seed=0), name, "correct it, or its options")
+
+
+def _layout(network: nn.Module, name: str) -> Layout:
+    try:
+        layout = Layout.of(network)
+    except FedletheError as error:
+        raise FedletheError(f"{name}: {str(error).removeprefix('model: ')}") from None
+    odd = next((one.dtype for one in network.parameters() if one.dtype != torch.float32), None)
+    if odd is not None:
+        raise FedletheError(f"{name}: has weights in {odd}; make them float32: network.float()")
+    return layout
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Each check says in one line what it was given in place of an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fedlethe.audit import AUDITS
+from fedlethe.errors import FedletheError
+from fedlethe.testing import check_aggregator, check_audit, check_method
+
+
+@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("influence", "the str 'influence' was given; give an instance, such as [A-Z]"),
+        (None, "None was given; give an instance, such as [A-Z]"),
+        ({"a": 1}, "the dict {'a': 1} was given; give an instance"),
+        (AUDITS["membership"], r"the class Membership was given; give an instance, Membership\(\)"),
+        (Exception, r"the class Exception was given; give an instance"),
+        (pytest, "the module <module 'pytest'.* was given; give an instance"),
+    ],
+)
+def test_what_is_no_instance_is_told(check: Callable[[Any], None], given: Any, words: str) -> None:
+    with pytest.raises(FedletheError, match=f"^{check.__name__}: {words}") as told:
+        check(given)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator])
+def test_an_object_of_another_kind_is_told(check: Callable[[Any], None]) -> None:
+    class Other:
+        pass
+
+    with pytest.raises(FedletheError, match=r"Other'?: is no "):
+        check(Other())
+
+
+def test_no_number_of_clients_is_told() -> None:
+    from fedlethe.federation.median import Median
+
+    with pytest.raises(FedletheError, match=r"^check_aggregator: counts \(0,\): give whole numbers"):
+        check_aggregator(Median(), counts=(0,))
