@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import pytest
 
-from fedlethe.audit import Finding
+from fedlethe.audit import AUDITS, Finding
 from fedlethe.audit.evidence import Measured
+from fedlethe.audit.utility import Utility
 from fedlethe.erasing.auditing import Attested, attest, attested, demand_references, enter
 from fedlethe.erasing.planning import order_of
-from fedlethe.errors import RequestError
+from fedlethe.errors import ConfigError, RequestError
 from fedlethe.learners.references import reference_seeds
 from fedlethe.runs.run import OpenRun
 from tests.erasing.hiding import NO_REPAIR, erased
@@ -60,3 +62,21 @@ def test_an_audit_is_made_once_and_again_for_more_retrainings(run: OpenRun) -> N
     second = attested(run.history, erasure.id)
     assert second is not None
     assert second.references == 4
+
+
+@dataclass(frozen=True)
+class NeedsAnOption(Utility):
+    """An audit of a package, which cannot be built from its name."""
+
+    option: int = field(kw_only=True)
+
+
+def test_one_that_cannot_be_used_is_told_before_anything_is_retrained(
+    run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasure = erased(run, repair=NO_REPAIR)
+    monkeypatch.setitem(AUDITS.rows, "mine", f"{__name__}:NeedsAnOption")
+    rows = len(run.history.ledger.artefacts())
+    with run.history.locked(), pytest.raises(ConfigError, match=r"^audit 'mine': fails .*; give each of its options a"):
+        attest(run, erasure, order_of(run, erasure), 3)
+    assert len(run.history.ledger.artefacts()) == rows

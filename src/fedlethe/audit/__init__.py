@@ -20,6 +20,7 @@ __all__ = [
     "Task",
     "Verdict",
     "audit",
+    "built_audits",
     "figure_of",
     "overall",
 ]
@@ -62,13 +63,20 @@ def figure_of(finding: Finding) -> str:
     return AUDITS[finding.audit].figure if finding.audit in AUDITS else finding.audit
 
 
-def audit(evidence: Evidence) -> list[Finding]:
-    """Every audit of AUDITS on the evidence, in their order.
+def built_audits() -> dict[str, Audit]:
+    """Every audit of AUDITS, built, in their order.
 
     Raises:
         ConfigError: One that an installed package brings cannot be used; the message names it.
     """
-    built = {
-        name: guarded(kind, f"audit '{name}'", "give each of its options a default") for name, kind in AUDITS.items()
-    }
-    return [judge(name, one, evidence) for name, one in built.items()]
+    remedy = "give each of its options a default"
+    return {name: guarded(kind, f"audit '{name}'", remedy) for name, kind in AUDITS.items()}
+
+
+def audit(evidence: Evidence) -> list[Finding]:
+    """Every audit of AUDITS on the evidence, in their order.
+
+    Raises:
+        ConfigError: See `built_audits` and `judge`.
+    """
+    return [judge(name, one, evidence) for name, one in built_audits().items()]

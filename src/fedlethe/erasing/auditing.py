@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, overall
+from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, built_audits, overall
 from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import OfClients, less
@@ -90,6 +90,7 @@ def attest(run: OpenRun, erasure: Erasure, request: ErasureOrder, references: in
     store = run.history.store
     if not references or _is_entered(run.history, erasure.id, references):
         return
+    built_audits()  # one that cannot be used is told before anything is retrained
     past = run.past(request.after)
     patients = request.patients or learner_of(run.config).patients_taken(run, request.method, past)
     gone = tuple(sorted({*request.forget, *patients}))
