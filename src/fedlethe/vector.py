@@ -42,7 +42,8 @@ class Layout:
         """
         if any(map(torch.nn.parameter.is_lazy, network.state_dict().values())):
             raise ConfigError("model: some weights have no shape yet (a Lazy module); call it with an example first")
-        if odd := next((name for name, tensor in network.state_dict().items() if tensor.is_complex()), None):
+        # A constant of the network's own may be complex, as it may be an integer; what is trained may not.
+        if odd := next((name for name, weight in network.named_parameters() if weight.is_complex()), None):
             raise ConfigError(f"model: '{odd}' holds complex numbers, which clients do not exchange; use two real ones")
         return cls({name: tuple(tensor.shape) for name, tensor in _float_state(network)})
 

@@ -40,6 +40,9 @@ def test_it_starts_with_the_weights_that_a_run_began_from() -> None:
 def test_complex_weights_are_refused_since_no_client_exchanges_them() -> None:
     with pytest.raises(ConfigError, match=r"^model: 'weight' holds complex numbers"):
         Layout.of(nn.Linear(3, 2, dtype=torch.complex64))
+    network = nn.Linear(3, 2)
+    network.register_buffer("twiddle", torch.exp(2j * torch.arange(3)))  # a constant, which nobody has to send
+    assert Layout.of(network).size == 8
 
 
 class Locked(nn.Linear):
