@@ -23,7 +23,7 @@ from fedlethe.requests.request import listed
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
-from tests.requests.acting import KEY, carry, certified, document, request, trained
+from tests.requests.acting import KEY, carry, certified, document, request, results, trained, verified
 
 GONE = "hospital-1"
 PLAIN = ErasurePlan(method="influence", options={"scale": 1.0}, mask={}, repair={"rounds": 0})
@@ -133,9 +133,14 @@ def test_a_key_that_is_said_to_be_lost_is_certified_as_that(run: Path) -> None:
     facts = _keys(run)
     assert facts["keys_destroyed"] == {}
     assert facts["keys_not_found"]["said to be lost"] == {GONE: [path.name.split(".")[-2]]}
-    path.write_bytes(kept)  # found after all
-    path.chmod(0o600)
-    assert verify_ledger(run).failed
+    (certificate,) = run.glob("erasures/*/certificate.json")
+    assert not verified(run, certificate).failed
+    for name in ("zz.txt", path.name):  # found after all
+        path.with_name(name).write_bytes(kept)
+        path.with_name(name).chmod(0o600)
+        assert results(verified(run, certificate))["purge"] == "failed"
+        assert verify_ledger(run).failed
+        path.with_name("zz.txt").unlink(missing_ok=True)
     with opened_folder(run) as (_, history), history.locked():
         assert not path.exists()
 

@@ -12,6 +12,7 @@ from fedlethe.requests.checks import Problem, Unchecked
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge_facts import images_of, purge_row, purged_folder
 from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, Statement, held_until
+from fedlethe.types import ClientId
 
 
 def purge_problem(statement: Statement, path: Path, history: RunFolder) -> Problem:
@@ -31,11 +32,15 @@ def purge_problem(statement: Statement, path: Path, history: RunFolder) -> Probl
     for what in ("keys_destroyed", "keys_not_found"):
         if said.facts[what] != known.facts[what]:
             return f"the ledger says otherwise of its {what.replace('_', ' ')}"
-    keys, destroyed = history.store.keys, known.facts["keys_destroyed"]
-    for client, ids in destroyed.items():
-        if left := set(ids) - set(keys.missing(client, ids)):
-            return f"{client}.{min(left)}.key: this key is there"
-    return next(keys.copies_of_destroyed(destroyed), None)
+    keys = history.store.keys
+    clients: set[ClientId] = set()
+    # Also those that were not found when they were to go, or were said to be lost: they can come back from a backup.
+    for gone in (known.facts["keys_destroyed"], *known.facts["keys_not_found"].values()):
+        for client, ids in gone.items():
+            if left := set(ids) - set(keys.missing(client, ids)):
+                return f"{client}.{min(left)}.key: this key is there"
+        clients |= {*gone}
+    return next(keys.copies_of_destroyed(clients), None)
 
 
 def problem_of_what_stays(statement: Statement, path: Path, history: RunFolder) -> Problem:
