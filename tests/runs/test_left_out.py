@@ -316,3 +316,23 @@ def test_a_patient_of_who_came_back_under_another_name_is_left_out_alone(images:
     last = _next(done.run / "erasures/0001", table, tmp_path / "third")
     assert [(left.client, left.images) for left in last.left_out_erased] == [("new", 5)]
     assert len(_holds(last.run)["new"]) == 25
+
+
+def test_a_tenth_is_of_equal_images_alone_and_by_all_erasures_of_the_owner(images: Images, tmp_path: Path) -> None:
+    """One image of an erased patient makes its new patient's others stay out, and not the hospital."""
+    first = _began(images, tmp_path / "first", patients=("s0",))
+    held = images.held
+    mixed = images.table("one", images.owners(north=[*held["north"][:36], held["south"][0]]))
+    path = Path(mixed["data"]["path"])
+    path.write_text(path.read_text().replace("north,s0", "north,n0"))  # it comes as an image of north's patient n0
+    (left,) = _next(first, mixed, tmp_path / "patient").left_out_erased
+    assert (left.client, left.images) == ("north", 6)
+    assert left.because.startswith("the same as images of a patient of south, erased by erasure 0001 of ")
+    assert left.because.endswith(" (1), or of the patient here who has such an image (5)")
+    erased(first.parent.parent, "south", plan=FULL)
+    after = first.parent / "0002"
+    (left,) = _next(after, mixed, tmp_path / "whole").left_out_erased
+    assert (left.client, left.images) == ("north", 6)
+    renamed = images.table("all30", {"north": held["north"], "west": held["west"], "new": held["south"]})
+    (left,) = _next(after, renamed, tmp_path / "renamed").left_out_erased
+    assert left.because.startswith("30 of its 30 images are those of south, erased by erasure 0002")

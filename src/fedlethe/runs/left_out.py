@@ -8,6 +8,7 @@ comes, by its keyed fingerprint (see `data.prints`), of which an erasure keeps t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,23 @@ TRAINABLE = 2
 
 ChosenRows = Mapping[Split, npt.NDArray[np.bool_]]
 """Split to one truth value for each of its examples, shape (n,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Same:
+    """The images of a client that are the same as images that one erasure took out.
+
+    Args:
+        owner: The erased client, or the one whose patients were erased.
+        where: The erasure.
+        whole: Whether the client was erased, and not patients of it.
+        rows: The images.
+    """
+
+    owner: ClientId
+    where: str
+    whole: bool
+    rows: ChosenRows
 
 
 def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: tuple[ClientId, ...]) -> Beginning:
@@ -121,13 +139,14 @@ def _reason(
         return f"{because}; it comes back by --take-back {client}", None
     gone = _none_of(held)
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
-    for owner, where, count in _mark_images(held, erased, usable, gone, leave):
+    same = _same(held, erased, usable, leave)
+    for owner, count in _counts(same, gone).items():
         total = _size(gone)
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
         if count >= SHARE * total and owner in erased.clients and not named:
-            because = f"{count} of its {total} images are those of {owner}, erased by {where}"
+            because = f"{count} of its {total} images are those of {owner}, {erased.clients[owner]}"
             return f"{because}; it comes back by --take-back {client}", None
-        reasons.append(f"the same as images of {owner}, erased by {where}")
+    reasons += [words for one in same if (words := _mark_same(held, one, gone))]
     if not reasons:
         return None
     if int((~gone["train"]).sum()) < TRAINABLE:
@@ -137,10 +156,10 @@ def _reason(
 
 def _whose(held: ClientData, erased: ErasedBefore, usable: Sequence[Prints]) -> frozenset[ClientId]:
     """The erased clients of whose images these are: of so many that it was renamed; else of any at all."""
-    gone = _none_of(held)
-    counts = [(owner, count) for owner, _, count in _mark_images(held, erased, usable, gone, ())]
-    most = frozenset(owner for owner, count in counts if count >= SHARE * _size(gone))
-    return most or frozenset(owner for owner, _ in counts)
+    none = _none_of(held)
+    counts = _counts(_same(held, erased, usable, ()), none)
+    most = frozenset(owner for owner, count in counts.items() if count >= SHARE * _size(none))
+    return most or frozenset(counts)
 
 
 def _none_of(held: ClientData) -> ChosenRows:
@@ -177,38 +196,59 @@ def _stands_for(folder: RunFolder, client: ClientId, name: str, among: frozenset
     return name in among or (bool(keys.living(PATIENTS)) and keys.pseudonym(client, name) in among)
 
 
-def _mark_images(
-    held: ClientData,
-    erased: ErasedBefore,
-    usable: Sequence[Prints],
-    gone: ChosenRows,
-    leave: Collection[ClientId],
-) -> Iterator[tuple[ClientId, str, int]]:
-    """Mark the images whose fingerprints were kept: whose they were, by which erasure, and how many.
+def _same(held: ClientData, erased: ErasedBefore, usable: Sequence[Prints], leave: Collection[ClientId]) -> list[_Same]:
+    """The images of a client whose fingerprints were kept, by whose they were and by which erasure.
 
-    Of a patient that has one image of an erased patient the others are marked, too: it is the same one. The images of
-    `leave` are in this client because the user said so.
+    The images of `leave` are in this client because the user said so.
     """
     # Prints are made once for each key, since all erasures of one run share it and making them reads every image.
     made: dict[str, dict[Split, npt.NDArray[np.str_]]] = {}
+    found = []
     for one in usable:
         assert one.key is not None
         if one.key.id not in made:
             made[one.key.id] = {s: np.array(prints(one.key.secret, held.split(s)), dtype=np.str_) for s in SPLITS}
-        mine = made[one.key.id]
         for owners, known, whole in (
             (one.clients, erased.clients, True),
             (one.patients, erased.patients, False),
         ):
             for owner in sorted({*owners} & {*known} - {*leave}):
-                hits = {split: np.isin(mine[split], list(owners[owner])) & ~gone[split] for split in SPLITS}
-                if not whole:  # a client that was erased as a whole may share a patient with one that stays
-                    hits = _same_patients(held, hits)
-                count = sum(int(mask.sum()) for mask in hits.values())
-                for split, mask in gone.items():
-                    mask |= hits[split]
-                if count:
-                    yield owner, one.where, count
+                rows = {split: np.isin(mine, list(owners[owner])) for split, mine in made[one.key.id].items()}
+                found.append(_Same(owner=owner, where=one.where, whole=whole, rows=rows))
+    return found
+
+
+def _counts(same: Sequence[_Same], gone: ChosenRows) -> dict[ClientId, int]:
+    """Owner to how many images are the same as one of its, by all erasures together, without those that are gone."""
+    together: dict[ClientId, ChosenRows] = {}
+    for one in same:
+        before = together.get(one.owner, one.rows)
+        together[one.owner] = {split: mask | before[split] for split, mask in one.rows.items()}
+    counts = {owner: _marked(rows, gone) for owner, rows in together.items()}
+    return {owner: count for owner, count in counts.items() if count}
+
+
+def _marked(rows: ChosenRows, gone: ChosenRows) -> int:
+    return sum(int((mask & ~gone[split]).sum()) for split, mask in rows.items())
+
+
+def _mark_same(held: ClientData, same: _Same, gone: ChosenRows) -> str:
+    """Mark images that are the same as an erased one, in words; "" where none is that was not marked before.
+
+    Of a patient that has one image of an erased patient the others are marked, too: it is the same one.
+    """
+    rows: ChosenRows = {split: mask & ~gone[split] for split, mask in same.rows.items()}
+    equal = _marked(rows, gone)
+    if not same.whole:  # a client that was erased as a whole may share a patient with one that stays
+        rows = _same_patients(held, rows)
+    more = _marked(rows, gone) - equal
+    for split, mask in gone.items():
+        mask |= rows[split]
+    if not equal:
+        return ""
+    whose = same.owner if same.whole else f"a patient of {same.owner}"
+    words = f"the same as images of {whose}, erased by {same.where}"
+    return f"{words} ({equal}), or of the patient here who has such an image ({more})" if more else words
 
 
 def _same_patients(held: ClientData, hits: Mapping[Split, npt.NDArray[np.bool_]]) -> dict[Split, npt.NDArray[np.bool_]]:
