@@ -33,6 +33,8 @@ from tests.requests.acting import (
     later,
     predicate,
     request,
+    results,
+    verified,
 )
 from tests.requests.rechaining import rechained
 
@@ -71,6 +73,32 @@ def test_a_ledger_that_was_made_anew_after_the_first_certificate(small: Path, mo
         purge_due(opened, KEY)
     assert not (small / "erasures/0001/certificate.json").exists()
     assert list((small / "influence").glob(f"{GONE}/*"))
+
+
+def test_a_purge_before_the_date_that_was_signed_is_refused_and_told(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = request(small, GONE)
+    carry_out_alone(small, id, replace(PLAIN, keep_for=1))
+    first = small / "erasures/0001/certificate-before-purge.json"
+    assert not verified(small, first).failed
+    today = chain.clock()[:10]
+
+    def earlier(kind: str, body: dict[str, Any]) -> None:
+        if kind == "state" and "purge" in body:
+            body["purge"] = today
+
+    rechained(small, earlier)
+    assert results(verified(small, first))["purge"] == "failed"
+    with opened_run(small) as opened:
+        with pytest.raises(FedletheError, match=rf"first certificate keeps the traces until .*, the ledger.*{today}"):
+            purge_due(opened, KEY)
+        assert list((small / "influence").glob(f"{GONE}/*"))
+        # Somebody whose program does not look purges all the same.
+        monkeypatch.setattr("fedlethe.requests.carry_out.demand_as_certified", lambda *_: None)
+        (carried,) = purge_due(opened, KEY).carried
+    for certificate in (first, certified(carried)):
+        assert results(verified(small, certificate))["purge"] == "failed"
 
 
 def test_another_signing_key_for_the_second_certificate_is_told(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:

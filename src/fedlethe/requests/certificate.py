@@ -23,6 +23,7 @@ from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.store import JSON
 from fedlethe.requests.certificate_facts import statement_of
 from fedlethe.requests.folder_checks import demand_sound
+from fedlethe.requests.signed_purge_checks import signed_until
 from fedlethe.requests.signing import SigningKey, key_id_of, opened, signed, unchecked
 from fedlethe.requests.statement import Statement
 from fedlethe.runs.past import Lineage
@@ -90,6 +91,13 @@ def demand_as_certified(lineage: Lineage, config: RunConfig, request: ErasureReq
     for folder in lineage.folders:
         demand_sound(folder)
     _demand_same(lineage.history, request, statement_of(lineage, config, request, False, None), key)
+    assert request.erasure is not None
+    # The ledger's date was entered after that certificate, so its head does not stand for it.
+    if (until := signed_until(lineage.history, request.erasure)) != request.held_until:
+        raise RequestError(
+            f"request {request.id}: its first certificate keeps the traces until {until}, the ledger until "
+            f"{request.held_until}; nothing is purged. Restore the run from a backup"
+        )
 
 
 def _demand_same(history: RunFolder, request: ErasureRequest, said: Statement, key: SigningKey) -> str:

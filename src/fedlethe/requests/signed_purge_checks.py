@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from fedlethe.history.chain import Event
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.requests.checks import Problem, Unchecked
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge_facts import images_of, purge_row, purged_folder
+from fedlethe.requests.signing import unchecked
 from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, Statement, held_until
 from fedlethe.types import ClientId
 
 
 def purge_problem(statement: Statement, path: Path, history: RunFolder) -> Problem:
-    """Hold the files and keys of a purge against the ledger, and see that they are gone."""
+    """Hold the date, files and keys of a purge against the ledger, and see that they are gone."""
+    if problem := _date_problem(statement, history):
+        return problem
     if (row := _row(statement, history)) is None or isinstance(row, (str, Unchecked)):
         return row
     if statement.purge.facts["at"] != row.at:
@@ -64,6 +69,31 @@ def problem_elsewhere(statement: Statement, path: Path, history: RunFolder) -> P
     # What runs that this one began from did not reach is in it, too, and stands in their folders.
     left_out = {*missed, *images.not_reached} - {*facts["not_reached"]}
     return f"it leaves out what was not reached: {min(left_out)}" if left_out else None
+
+
+def signed_until(history: RunFolder, erasure: str) -> str | None:
+    """The date until which the first certificate of an erasure says that the traces are kept; None if they go at once.
+
+    Its signature is not checked here.
+    """
+    held = history.store.find(of_erasure(erasure, Kind.FIRST_CERTIFICATE))
+    said = json.loads(unchecked(history.store.content(held), history.path / held.path))
+    until: str | None = said["predicate"]["purge"]["until"]
+    return until
+
+
+def _date_problem(statement: Statement, history: RunFolder) -> str | None:
+    """Hold the ledger's dates of the purge against the one that was signed before it: the ledger's came after it."""
+    id, purge = statement.request["id"], statement.purge
+    until = signed_until(history, statement.erasure["id"]) if purge.state == PURGED else purge.facts.get("until")
+    for event in history.ledger.events("state", "purge"):
+        if event.body["request"] != id:
+            continue
+        if event.kind == "purge" and until is not None and event.at[:10] < until:
+            return f"the traces were to be kept until {until}, and the purge was made at {event.at}"
+        if event.kind == "state" and event.body.get("purge") not in (None, "done", until):
+            return f"the traces were to be kept until {until}; the ledger says {event.body['purge']}"
+    return None
 
 
 def _row(statement: Statement, history: RunFolder) -> Event | str | Unchecked:
