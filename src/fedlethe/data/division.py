@@ -183,7 +183,8 @@ def _problem(clients: Mapping[ClientId, ClientData], classes: Sequence[str], par
             return f"client '{name}' has no test images; {remedy}"
         if len(set(data.train.labels.tolist())) < 2 and not partition.allow_one_class:
             only = classes[data.train.labels[0]]
-            return f"client '{name}' has training images of one class only ({only}); {remedy}, or set allow_one_class"
+            remedy += ", or set partition.allow_one_class"
+            return f"client '{name}' has training images of one class only ({only}); {remedy}"
     return ""
 
 
