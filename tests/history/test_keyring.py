@@ -92,6 +92,18 @@ def test_the_environment_says_where_the_keys_are(
     again.close()
 
 
+def test_a_missing_key_is_looked_for_where_the_ledger_says_that_keys_lie(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDLETHE_KEYS", str(tmp_path / "vault"))
+    folder.store.keys.renewed("a")
+    monkeypatch.delenv("FEDLETHE_KEYS")
+    (path,) = (tmp_path / "vault" / folder.ledger.run_id).iterdir()
+    path.unlink()
+    with pytest.raises(FedletheError, match=f"^{path}: this key of a is missing"):
+        folder.store.keys.demand("a", folder.store.keys.living("a"))
+
+
 def test_a_ledger_that_names_a_folder_of_others_for_keys_is_refused(folder: RunFolder, tmp_path: Path) -> None:
     folder.ledger.append([("keys", {"place": str(tmp_path)})])
     with pytest.raises(FedletheError, match="no folder for this run's"):

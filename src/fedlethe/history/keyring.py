@@ -233,7 +233,7 @@ class Keyring:
             FedletheError: A key file is missing, a link, has a second name, or is not the key that it should be.
         """
         for id in ids:
-            for keys in [keys for keys in self.places if keys.has(client, id)] or self.places[:1]:
+            for keys in [keys for keys in self.places if keys.has(client, id)] or [self.holder(client, id)]:
                 try:
                     keys.read(client, id)
                 except FedletheError as error:
@@ -300,8 +300,10 @@ class Keyring:
                     self.files.destroy(client, [id])
 
     def holder(self, client: ClientId, id: str) -> Keys:
-        """The folder that has a key, or that should have it."""
-        return next((keys for keys in self.places if keys.has(client, id)), self.files)
+        """The folder that has a key, or that should have it: the one set, else the last in the ledger."""
+        named = [self._keys_in(event.body["place"]) for event in self._ledger.events("keys")]
+        should = named[-1] if named and self.files.folder == self._path / "keys" else self.files
+        return next((keys for keys in self.places if keys.has(client, id)), should)
 
     def _key(self, client: ClientId, id: str) -> Key:
         if id not in self._held:
