@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history.chain import canonical
 from fedlethe.learners.training import train_run
@@ -178,3 +180,17 @@ def test_where_the_model_went_with_a_later_run_s_purge_the_request_belongs_into_
         request(run, "hospital-3")
     assert [one.id for one in listed(run).requests] == ["R0001", late]
     assert carry(tmp_path / "later", request(tmp_path / "later", "hospital-3"), PLAIN).request.purge == "done"
+
+
+def test_where_the_rounds_models_went_with_a_later_run_s_purge_the_request_belongs_there(tmp_path: Path) -> None:
+    """Also where nobody of the earlier run asked: an erasure without a request led to the later one."""
+    run, later = trained(tmp_path / "run", document(rounds=1)), tmp_path / "later"
+    with opened_run(run) as opened:
+        erase(opened, order_erasure(opened, [GONE], PLAIN))
+    train_run(resolve(document(rounds=1)), later, after=run / "erasures/0001")
+    erased(later, OTHER, plan=PLAIN)
+    with pytest.raises(
+        FedletheError, match=r"round_0001.* was removed on .*; go on in that run, which began from this"
+    ):
+        request(run, "hospital-3")
+    assert not listed(run).requests

@@ -32,10 +32,10 @@ ArtefactKind: TypeAlias = Literal[
 BEGAN, ELSEWHERE = "began", "elsewhere"
 
 REPLACED = "replaced by a later one"
+"""Why a file is gone that a later round made superfluous."""
 
 OF_RUN = " of run "
 """Between a request and the id of its run, in the ledger of a run that this one began from."""
-"""Why a file is gone that a later round made superfluous."""
 
 
 @dataclass(frozen=True, slots=True)
