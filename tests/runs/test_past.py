@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from fedlethe.errors import HistoryError
+from fedlethe.runs.lineage import up_to
 from fedlethe.runs.past import begun_after, begun_parts, chain_of, part_of
 from fedlethe.types import Need
 
@@ -46,6 +47,17 @@ def test_a_chain_is_followed_back_and_told_from_its_start() -> None:
 def test_a_chain_that_does_not_go_back_is_refused(after: object) -> None:
     with pytest.raises(HistoryError, match="erasure 0001 cannot come after"):
         chain_of(folder({**THREE, "0001": {"forget": [], "after": after}}), "0001")
+
+
+@pytest.mark.parametrize(
+    "forged", [{"hidden": 1}, {"cost": 1}, {"cost": {"clients": 1}}, {"patients": []}, {"joined": 7}, {"forget": None}]
+)
+def test_a_record_that_cannot_be_read_is_named_in_one_line(forged: dict[str, Any]) -> None:
+    broken = folder({**THREE, "0001": {**THREE["0001"], **forged}})
+    for reader in (part_of, up_to):
+        with pytest.raises(HistoryError, match=r"^run/erasures/0001/erasure\.json: .*; restore the run") as error:
+            reader(broken, "0003")
+        assert "\n" not in str(error.value)
 
 
 def test_who_is_erased_who_came_back_and_whose_patients_are_gone() -> None:

@@ -13,7 +13,6 @@ pictures and studies.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +25,7 @@ from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import held_by, models_holding, put_in, up_to
-from fedlethe.runs.past import Lineage
+from fedlethe.runs.past import Lineage, made_in
 from fedlethe.types import ClientId
 
 REBASED = frozenset({Kind.CLIENT_DELTA, Kind.NORMS, Kind.INFLUENCE, Kind.INFLUENCE_ANEW, Kind.REPAIR})
@@ -129,8 +128,8 @@ def _beside(folder: RunFolder, base: str | None) -> frozenset[str]:
     """
     if base is None or not folder.store.holds(of_erasure(base, Kind.RECORD)):
         return frozenset()
-    facts = json.loads(folder.erasure_record(base))
-    if facts.get("guarantee") is not None or facts["method"] == CLOSED_FORM:
+    made = made_in(folder, base)
+    if made.guarantee is not None or made.method == CLOSED_FORM:
         return frozenset()
     return frozenset(folder.ledger.erasures().values()) - {base}
 

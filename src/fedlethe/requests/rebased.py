@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from fedlethe.history.disk import RunFolder, has_influence
@@ -13,6 +12,7 @@ from fedlethe.history.succession import Part, Succession
 from fedlethe.later import torch
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import put_in
+from fedlethe.runs.past import made_in
 from fedlethe.types import ClientId, Need, Vector
 
 
@@ -65,7 +65,7 @@ def _of_another_training(history: RunFolder, parts: Sequence[Part], request: Dep
         return False
     if not history.store.holds(of_erasure(base, Kind.RECORD)):  # of an app of one's own: nothing is claimed of it
         return False
-    return json.loads(history.erasure_record(base)).get("guarantee") is not None
+    return made_in(history, base).guarantee is not None
 
 
 def rebased(

@@ -68,10 +68,10 @@ class ErasedBefore:
                 client: f"a purge of {folder.path}" for client in one.clients if client not in self.clients
             }
         # 4. The erasures on the way, in their order, since a later one may have had a client join again.
-        for id, facts in chain_of(folder, last):
+        for id, made in chain_of(folder, last):
             ids.append(id)
-            self._enter(folder, id, facts["forget"], facts.get("patients", {}))
-            self.taken_back(facts.get("joined", ()))
+            self._enter(folder, id, made.forget, made.patients)
+            self.taken_back(made.joined)
         self.prints += kept_prints(folder, list(dict.fromkeys(ids)))
 
     def _enter(

@@ -13,7 +13,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
 from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
-from fedlethe.runs.past import chain_of, who_trained
+from fedlethe.runs.past import chain_of
 from fedlethe.types import ClientId
 
 
@@ -32,14 +32,15 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
         inside |= entered
         erased -= entered
         assert isinstance(part.history, RunFolder)
-        for _, facts in chain_of(part.history, part.erasure):
-            back = set(facts.get("joined", ()))
-            erased = (erased | (set(facts["forget"]) - set(facts.get("patients", ())))) - back
-            spanned = (facts.get("hidden") or {}).get("by") in SPANNED  # noise of models that held the erased
-            if facts.get("guarantee") is not None or (facts["method"] == CLOSED_FORM and not spanned):
+        for _, made in chain_of(part.history, part.erasure):
+            back = set(made.joined)
+            erased = (erased | made.whole) - back
+            # Noise of models that held the erased.
+            spanned = made.hidden is not None and made.hidden.by in SPANNED
+            if made.guarantee is not None or (made.method == CLOSED_FORM and not spanned):
                 inside -= erased
             # Who trained in the erasure, to unlearn or to repair, put something in: also a client of no round.
-            inside |= back | (who_trained(facts) - erased)
+            inside |= back | (set(made.cost.clients) - erased)
     return frozenset(inside)
 
 
@@ -69,5 +70,5 @@ def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset
 
 def up_to(folder: RunFolder, erasure: str | None) -> Part:
     """A run's training and the erasures up to one, without the vectors that a next erasure would need."""
-    trained = frozenset().union(*(who_trained(facts) for _, facts in chain_of(folder, erasure)))
+    trained = frozenset().union(*(made.cost.clients for _, made in chain_of(folder, erasure)))
     return Part(history=folder, keep=folder.keep, trained=trained, erasure=erasure)

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,34 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import OF_RUN
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part, Succession
+from fedlethe.privacy.hiding import Hidden
+from fedlethe.runs.records import from_json
 from fedlethe.runs.run_toml import ERASURE_FOLDER, opened_folder, read_run_document
-from fedlethe.types import ClientId, Need, Vector
+from fedlethe.types import ClientId, Cost, Guarantee, Need, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the chain of erasures needs of an erasure's record, `erasing.record.Erasure`, whose names these are.
+
+    Attributes:
+        cost: Its `clients` are those who trained, to unlearn or to repair.
+        after: As it was written: `chain_of` looks.
+    """
+
+    forget: tuple[ClientId, ...]
+    method: str = ""
+    guarantee: Guarantee | None = None
+    cost: Cost = field(default_factory=Cost)
+    after: Any = None
+    patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
+    joined: tuple[ClientId, ...] = ()
+    hidden: Hidden | None = None
+
+    @property
+    def whole(self) -> frozenset[ClientId]:
+        """The clients that were erased as a whole."""
+        return frozenset(self.forget) - frozenset(self.patients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +71,8 @@ class Lineage:
         after = after or self.history.base
         if not self.earlier and after is None:
             return self.history
-        for id, facts in chain_of(self.history, after):
-            if set(facts["forget"]) & set(facts.get("patients", ())) and id > (self.history.base or ""):
+        for id, made in chain_of(self.history, after):
+            if set(made.forget) & set(made.patients) and id > (self.history.base or ""):
                 raise HistoryError(f"erasure {id} took patients out; finish its request first, with its purge")
         final = self.history.final() if after is None else self.history.erased_model(after)
         return Succession(self.parts(after), final)
@@ -67,14 +92,13 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     chain = chain_of(history, after)
     # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
     of_another = history.base is not None and history.base not in {id for id, _ in chain}
-    for id, facts in chain:
-        whole = set(facts["forget"]) - set(facts.get("patients", ()))
-        erased = (erased | whole) - set(facts.get("joined", ()))
+    for id, made in chain:
+        erased = (erased | made.whole) - set(made.joined)
         if influences := history.anew(id):
             repair, anew = influences, True
         for client, vector in history.repair(id).items():
             repair[client] = repair[client] + vector if client in repair else vector
-        for client, names in facts.get("patients", {}).items():
+        for client, names in made.patients.items():
             patients[client] = patients.get(client, frozenset()) | set(names)
             revised[client] = of_erasure(id, Kind.REVISED_STATISTICS, client)
     return Part(
@@ -82,7 +106,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
         keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
         erased=frozenset(erased),
         repair=repair,
-        trained=frozenset().union(*(who_trained(facts) for _, facts in chain)),
+        trained=frozenset().union(*(made.cost.clients for _, made in chain)),
         patients=patients,
         revised=revised,
         erasure=after,
@@ -90,19 +114,31 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     )
 
 
-def who_trained(erasure: Mapping[str, Any]) -> frozenset[ClientId]:
-    """Who trained in an erasure, to unlearn or to repair, by its record (what erasure.json holds)."""
-    return frozenset(erasure.get("cost", {}).get("clients", ()))
+def made_in(history: RunFolder, id: str) -> Made:
+    """What the record of an erasure says.
+
+    Raises:
+        FedletheError: There is no such erasure, or its record cannot be read.
+    """
+    content = history.erasure_record(id)
+    try:
+        return from_json(content, Made)
+    except HistoryError as error:
+        raise HistoryError(f"{history.path / 'erasures' / id / 'erasure.json'}: {error}") from None
 
 
-def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, dict[str, Any]]]:
-    """The erasures that led to an erasure, itself the last: id and what erasure.json holds."""
-    chain: list[tuple[str, dict[str, Any]]] = []
+def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, Made]]:
+    """The erasures that led to an erasure, itself the last: id and what erasure.json holds.
+
+    Raises:
+        FedletheError: There is no such erasure, or a record on the way cannot be read.
+    """
+    chain: list[tuple[str, Made]] = []
     while after is not None:
         history.demand_erasure(after)
-        facts = json.loads(history.erasure_record(after))
-        chain.append((after, facts))
-        after = facts.get("after")
+        made = made_in(history, after)
+        chain.append((after, made))
+        after = made.after
         if after is not None and not (isinstance(after, str) and after < chain[-1][0]):
             raise HistoryError(
                 f"{history.path}: erasure {chain[-1][0]} cannot come after '{str(after)[:40]}'; restore the run from a "
