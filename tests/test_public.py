@@ -439,6 +439,26 @@ def test_a_purge_names_the_program_that_holds_the_data(clients: dict[str, Any], 
     assert any("the Python program that handed the data over" in words for words in _not_reached(carried.certificate))
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"after": 3}, {"decoys": True}, {"keep_for": True}, {"keep_for": 1.5}, {"references": "3"}, {"method": 3}]
+)
+def test_a_plan_of_other_types_enters_no_ledger(wrong: Any, clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    key = fedlethe.new_key(tmp_path / "key")
+    asked = run.request("east", reason="withdrew", by="the tests")
+    plan = fedlethe.ErasurePlan(**{"method": "retrain", **wrong})
+    for act in (lambda: run.carry_out(asked.id, key.private, plan), lambda: run.erase("west", plan=plan)):
+        with pytest.raises(FedletheError, match=next(iter(wrong))):
+            act()
+    assert run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain")).request.purge == "done"
+    assert run.verify().failed == ()
+
+
+def test_a_network_without_sizes_is_named_with_the_mend(clients: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^model: some weights have no shape yet \(a Lazy module\); call it with"):
+        fedlethe.train(nn.LazyLinear(2), clients, out=tmp_path / "run")
+
+
 @pytest.mark.parametrize("leaves", ["south", "north"])
 def test_who_left_one_run_is_purged_from_the_one_before_it_with_the_data_at_hand(
     leaves: str, clients: dict[str, Any], tmp_path: Path

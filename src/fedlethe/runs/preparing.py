@@ -71,11 +71,11 @@ def prepare_with(
     """
     data = config.learning.inputs(images)
     network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
+    layout = Layout.of(network)
     try:
         execution = config.execution.resolve(network)
     except ValueError as error:
         raise HistoryError(str(error)) from None
-    layout = Layout.of(network)
     resolved = RunConfig(**{**vars(config), "execution": execution})
     return Prepared(
         config=resolved,
