@@ -18,12 +18,12 @@ from fedlethe.closed_form.scattering import Scattering
 from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
 from fedlethe.deferred import Outside
-from fedlethe.errors import DataError
+from fedlethe.errors import ConfigError, DataError
 from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
 from fedlethe.plugins import Registry, frozen_dataclass, lacking
-from fedlethe.seeding import numpy_generator
+from fedlethe.seeding import numpy_generator, torch_generator
 from fedlethe.source_file import SourceFile
 
 Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
@@ -182,9 +182,39 @@ class OutsideFeatures:
 
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
-        built = self.outside.built()
-        transform: Transform = self.outside.guarded(lambda: built.prepare(shape))
-        return transform
+        asked = torch.rand((3, *shape), generator=torch_generator(0, "feature map")) * 2 - 1
+        first, again = (
+            self._held_to(self.outside.guarded(lambda: self.outside.built().prepare(shape))) for _ in range(2)
+        )
+        # The cache holds what was made once: a map that draws by chance would be another one without it.
+        if not torch.equal(first(asked), again(asked)) or not torch.equal(first(asked), again(asked)):
+            raise ConfigError(
+                f"{self.outside.where}: makes other features of the same images the next time; draw nothing by chance, "
+                "or an erasure is of other features than the training"
+            )
+        return first
+
+    def _held_to(self, transform: Any) -> Transform:
+        """A transform of its author's, whose every answer is looked at.
+
+        Raises:
+            ConfigError: It cannot be called; or, when it is, it fails or gives what are no features.
+        """
+        if not callable(transform):
+            kind = type(transform).__name__
+            raise ConfigError(f"{self.outside.where}: prepare gives a {kind}; return a function of images")
+
+        def held(images: torch.Tensor) -> torch.Tensor:
+            features = self.outside.guarded(lambda: transform(images))
+            wanted = f"a float tensor ({len(images)}, d)"
+            if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
+                shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
+                raise ConfigError(f"{self.outside.where}: gives {shape} for {len(images)} images; return {wanted}")
+            if not features.is_floating_point() or not bool(torch.isfinite(features).all()):
+                raise ConfigError(f"{self.outside.where}: gives features that are not finite floats; return {wanted}")
+            return features.detach().float()
+
+        return held
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

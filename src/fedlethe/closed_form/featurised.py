@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fedlethe.closed_form.features import FeatureMap, ImageShape, Transform
 from fedlethe.data.cache import cache_place, cached_array, digest, origins
 from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
+from fedlethe.errors import DataError
 from fedlethe.later import torch
 from fedlethe.progress import bar
 
@@ -38,6 +39,11 @@ def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
     Raises:
         FedletheError: The map does not take these images, or the cache folder cannot be written.
     """
+    if len(data.image_shape) != 3:
+        raise DataError(
+            f"learner 'closed-form': takes images (C, H, W), and an example has shape {data.image_shape}; train a "
+            "network (learner 'fedavg'), or give the inputs as images"
+        )
     key, transform = feature_map.key(), feature_map.prepare(data.image_shape)
     size = transform(torch.zeros(1, *data.image_shape)).shape[1]
     total = sum(len(held.split(split)) for held in data.clients.values() for split in SPLITS)

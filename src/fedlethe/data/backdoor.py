@@ -59,8 +59,10 @@ class Backdoor:
         """The federation with the trigger in the client's training images; nobody else's are touched.
 
         Raises:
-            FedletheError: There is no such client or class.
+            FedletheError: There is no such client or class, or the data are no images.
         """
+        if len(data.image_shape) != 3:
+            raise DataError(f"backdoor: is drawn into images (C, H, W), and an example has shape {data.image_shape}")
         if self.client not in data.clients:
             raise DataError(f"backdoor: {unknown_client(self.client, data.clients)}")
         if self.target >= len(data.classes):
