@@ -34,7 +34,7 @@ def _trained(folder: Path) -> dict[str, Any]:
 def _run_of_the_examples(
     request: pytest.FixtureRequest, doctest_namespace: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    if not (isinstance(request.node, pytest.DoctestItem) and request.node.name.startswith("fedlethe.public_")):
+    if not (isinstance(request.node, pytest.DoctestItem) and request.node.name.startswith("fedlethe.public.run_")):
         return
     import fedlethe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fedlethe.audit import AUDITS
 from fedlethe.catalogue import audits, methods
-from fedlethe.learning import CLOSED_FORM, RECIPES
+from fedlethe.config.learning import CLOSED_FORM, RECIPES
 from fedlethe.unlearning import METHODS
 from fedlethe.unlearning.influence import Influence
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from fedlethe.errors import RequestError as RequestError
     from fedlethe.federation.aggregator import AGGREGATORS as AGGREGATORS
     from fedlethe.models import MODELS as MODELS
-    from fedlethe.public import compare as compare
-    from fedlethe.public import new_key as new_key
-    from fedlethe.public import open_run as open_run
-    from fedlethe.public import train as train
-    from fedlethe.public import verify as verify
-    from fedlethe.public_run import Run as Run
+    from fedlethe.public.functions import compare as compare
+    from fedlethe.public.functions import new_key as new_key
+    from fedlethe.public.functions import open_run as open_run
+    from fedlethe.public.functions import train as train
+    from fedlethe.public.functions import verify as verify
+    from fedlethe.public.run_handle import Run as Run
     from fedlethe.unlearning import METHODS as METHODS
     from fedlethe.version import VERSION
 
@@ -46,12 +46,12 @@ _PLACES = {
     "METHODS": "unlearning",
     "MODELS": "models",
     "RequestError": "errors",
-    "Run": "public_run",
-    "compare": "public",
-    "new_key": "public",
-    "open_run": "public",
-    "train": "public",
-    "verify": "public",
+    "Run": "public.run_handle",
+    "compare": "public.functions",
+    "new_key": "public.functions",
+    "open_run": "public.functions",
+    "train": "public.functions",
+    "verify": "public.functions",
 }
 
 __all__ = [*_PLACES]

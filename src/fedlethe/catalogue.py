@@ -10,8 +10,8 @@ from typing import Any
 
 from fedlethe.audit import AUDITS
 from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config.learning import CLOSED_FORM, RECIPES
 from fedlethe.document import toml_value
-from fedlethe.learning import CLOSED_FORM, RECIPES
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedlethe.cli import demo as story
-from fedlethe.presets import PRESETS
+from fedlethe.config.presets import PRESETS
 
 
 @pytest.fixture

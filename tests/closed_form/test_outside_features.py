@@ -16,8 +16,8 @@ from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.division import divide
 from fedlethe.data.given import of_clients
 from fedlethe.data.partition import Partition
-from fedlethe.deferred import Outside
 from fedlethe.errors import ConfigError, DataError
+from fedlethe.outside.deferred import Outside
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,11 +23,11 @@ from fedlethe.data.federated import LabelledImages, Source
 from fedlethe.data.images import read_image
 from fedlethe.data.isic2019 import Isic2019
 from fedlethe.data.medmnist import MedMnist
-from fedlethe.data.outside import OutsideSource
+from fedlethe.data.outside_source import OutsideSource
 from fedlethe.data.phantom import Phantom
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.table import Table
-from fedlethe.deferred import Outside
+from fedlethe.outside.deferred import Outside
 from tests.data.pictures import SCANS, blocks, images_of, png
 from tests.data.test_isic2019 import write_images, write_tables
 from tests.data.test_medmnist import write as write_medmnist

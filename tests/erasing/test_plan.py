@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from fedlethe.config.learning import Recipe
 from fedlethe.erasing.plan import OF_ACT, ErasurePlan
 from fedlethe.errors import FedletheError
-from fedlethe.learning import Recipe
 
 FULL = ErasurePlan(
     method="influence", options={"scale": 1.0}, mask={"sigma": 0.1}, repair={"rounds": 2}, after="0001", references=5

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from fedlethe.config.parts import aggregator_of
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.aggregate import add_contributions, aggregate
 from fedlethe.federation.aggregator import AGGREGATORS, OutsideAggregator, aggregated, undeclared_aggregator
 from fedlethe.federation.train import train
 from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
-from fedlethe.parts import aggregator_of
 from fedlethe.types import Vector
 from fedlethe.vector import VARIANCE_FLOOR, Layout
 from tests.fakes import linear_federation

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.config.learning import Recipe
 from fedlethe.errors import ConfigError, FedletheError
-from fedlethe.learning import Recipe
 from fedlethe.studies import jobs
 from fedlethe.studies.jobs import Job, document_with_seed, work_off
 

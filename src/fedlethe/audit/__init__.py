@@ -8,7 +8,7 @@ from typing import Any
 from fedlethe.audit.evidence import Answers, Audit, Evidence, Finding, Measured, Task, Verdict
 from fedlethe.audit.judging import judge, overall
 from fedlethe.audit.owed import wrong_part
-from fedlethe.plugins import Registry, frozen_dataclass, guarded, lacking
+from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded, lacking
 
 __all__ = [
     "AUDITS",

@@ -14,7 +14,7 @@ import numpy as np
 
 from fedlethe.audit.evidence import Answers, Audit, Evidence, Measured, Task, Verdict
 from fedlethe.errors import ConfigError
-from fedlethe.plugins import guarded
+from fedlethe.outside.plugins import guarded
 
 T = TypeVar("T", Answers, Task)
 

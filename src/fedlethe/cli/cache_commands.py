@@ -107,7 +107,7 @@ def _source(run: Path | None, typed: Mapping[str, Any]) -> RunConfig | None:
     """The configuration that says whose images are whose; None where nothing was given."""
     from fedlethe.cli import flags
     from fedlethe.config import resolve
-    from fedlethe.presets import from_layers
+    from fedlethe.config.presets import from_layers
     from fedlethe.runs.cached_images import config_of_run
 
     given = any(option is not None for option in typed.values())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe.config import resolve
+from fedlethe.config.presets import PRESETS
 from fedlethe.document import layered
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import order_for
@@ -14,7 +15,6 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import Erasure, done
 from fedlethe.learners.training import Trained, train_run
 from fedlethe.pages.report import report
-from fedlethe.presets import PRESETS
 from fedlethe.runs.opening import opened_run
 from fedlethe.studies.sweep import SIGMAS, sweep
 from fedlethe.studies.trace import trace

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedlethe.config.presets import given
 from fedlethe.document import assignments
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
-from fedlethe.presets import given
 
 
 def demand_somebody(clients: Sequence[str], patients: Sequence[str]) -> None:

@@ -75,7 +75,7 @@ def data(
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
     from fedlethe.config import resolve
-    from fedlethe.presets import from_layers
+    from fedlethe.config.presets import from_layers
     from fedlethe.runs.inspection import data_overview
 
     tables = flags.tables_of(typed, flags.OF_DATA)

@@ -40,7 +40,7 @@ def compare(
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.presets import from_layers
+    from fedlethe.config.presets import from_layers
 
     tables = {"data": {"root": root}}
     document = from_layers(config=config, preset=None, settings=set_ or [], tables=tables)
@@ -95,8 +95,8 @@ def frontier(
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
+    from fedlethe.config.presets import given
     from fedlethe.document import assignments
-    from fedlethe.presets import given
 
     options = assignments(set_ or [])
     clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]

@@ -8,8 +8,8 @@ from typing import Any
 
 import fedlethe
 from fedlethe.cli import flags
+from fedlethe.config.presets import from_layers
 from fedlethe.errors import ConfigError
-from fedlethe.presets import from_layers
 
 TABLES = {
     **flags.OF_DATA,

@@ -17,14 +17,14 @@ import numpy as np
 from fedlethe.closed_form.scattering import Scattering
 from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
-from fedlethe.deferred import Outside
 from fedlethe.errors import ConfigError, DataError
 from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
-from fedlethe.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.outside.deferred import Outside
+from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.outside.source_file import SourceFile
 from fedlethe.seeding import numpy_generator, torch_generator
-from fedlethe.source_file import SourceFile
 
 Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 """From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""

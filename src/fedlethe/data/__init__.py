@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from fedlethe.data.federated import Source
-from fedlethe.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking
 
 __all__ = ["DATASETS"]
 

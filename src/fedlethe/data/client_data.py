@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fedlethe.data.federated import SPLITS, LabelledImages, Labels, Names
 from fedlethe.errors import DataError
-from fedlethe.plugins import guarded
+from fedlethe.outside.plugins import guarded
 
 T = TypeVar("T")
 

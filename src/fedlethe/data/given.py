@@ -15,7 +15,7 @@ from fedlethe.data.client_data import MOST_CLASSES, ClientArrays, client_arrays
 from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
-from fedlethe.plugins import IN_PYTHON
+from fedlethe.outside.plugins import IN_PYTHON
 from fedlethe.types import ClientId
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 
 from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config.learning import Method
 from fedlethe.errors import RequestError
 from fedlethe.history.history import History
 from fedlethe.learners.which import learner_of
-from fedlethe.learning import Method
 from fedlethe.privacy.span import Span
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Need, Vector

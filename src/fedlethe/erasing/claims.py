@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from fedlethe.closed_form.sums import LIMIT, RESIDUAL
+from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.erasing.record import Erasure
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part, all_took_part
-from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
 from fedlethe.runs.run_toml import config_of
 from fedlethe.types import ClientId, Guarantee

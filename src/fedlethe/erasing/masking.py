@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from fedlethe.config.learning import Method
 from fedlethe.erasing.candidates import Clients, candidate_sets, erasable, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.history import History
 from fedlethe.later import torch
-from fedlethe.learning import Method
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.hiding import DELTA, Hidden, Masking, MaskKind, hidden_by, hidden_together, rounded_up
 from fedlethe.privacy.mask import IsotropicMask, Mask, SpanMask, shaped, subspace

@@ -12,12 +12,12 @@ from typing import Any
 
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import RunConfig
+from fedlethe.config.learning import Method
 from fedlethe.document import construct
 from fedlethe.erasing.masking import demand_candidates
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 from fedlethe.federation.repair import Repair
-from fedlethe.learning import Method
 from fedlethe.privacy.hiding import Masking
 from fedlethe.types import START, ClientId, Need
 from fedlethe.unlearning.method import retrains_from

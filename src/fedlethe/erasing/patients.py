@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config.learning import Method
 from fedlethe.data.federated import SPLITS, FederatedData
 from fedlethe.errors import FedletheError, RequestError
 from fedlethe.federation.federation import Federation
@@ -19,7 +20,6 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.history.keyring import Keyring, folded
-from fedlethe.learning import Method
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fedlethe.config.learning import RECOMMENDED, Recipe
 from fedlethe.document import construct
-from fedlethe.learning import RECOMMENDED, Recipe
 
 OF_ACT = ("references", "keep_for", "result")
 """What belongs to an erasure request, and to no erasure without one."""

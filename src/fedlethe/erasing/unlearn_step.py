@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fedlethe.config.learning import Method
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.patients import retrained_without_patients, who_trains_on
 from fedlethe.federation.metered import Meter, metered
 from fedlethe.history.history import History
 from fedlethe.learners.which import learner_of
-from fedlethe.learning import Method
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import START, ClientId
 from fedlethe.unlearning import Unlearned

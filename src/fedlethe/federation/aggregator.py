@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
-from fedlethe.deferred import Outside
 from fedlethe.errors import ConfigError
 from fedlethe.federation import aggregate
 from fedlethe.later import torch
-from fedlethe.plugins import Registry, frozen_dataclass, guarded, lacking, path_of
+from fedlethe.outside.deferred import Outside
+from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded, lacking, path_of
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 

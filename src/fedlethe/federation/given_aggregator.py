@@ -17,9 +17,9 @@ from fedlethe.federation.aggregate import shares
 from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, aggregator_name, undeclared_aggregator
 from fedlethe.later import torch
 from fedlethe.models.given import differing, facts_of
-from fedlethe.plugins import GIVEN, IN_PYTHON, path_of, reason
+from fedlethe.outside.plugins import GIVEN, IN_PYTHON, path_of, reason
+from fedlethe.outside.source_file import SourceFile
 from fedlethe.seeding import torch_generator
-from fedlethe.source_file import SourceFile
 from fedlethe.types import ClientId, Vector
 
 FACT = "aggregator"

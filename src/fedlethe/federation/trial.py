@@ -14,7 +14,7 @@ from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import Objective
 from fedlethe.later import nn, torch
-from fedlethe.plugins import guarded, reason
+from fedlethe.outside.plugins import guarded, reason
 
 MOST = 4
 """Images to try on: enough for batch norm, and little work for a large network."""

@@ -11,6 +11,7 @@ from fedlethe import unlearning
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import RunConfig
+from fedlethe.config.learning import Method
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import RequestError
 from fedlethe.federation.aggregate import shares
@@ -26,7 +27,6 @@ from fedlethe.history.succession import Succession
 from fedlethe.later import torch
 from fedlethe.learners.kept_bytes import bytes_for
 from fedlethe.learners.learner import EarlierParts
-from fedlethe.learning import Method
 from fedlethe.models import initialise
 from fedlethe.progress import bar
 from fedlethe.runs.past import Lineage

@@ -12,6 +12,7 @@ import numpy as np
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.choices import decide
 from fedlethe.closed_form.settings import Subtraction
+from fedlethe.config.learning import CLOSED_FORM, Method
 from fedlethe.data.federated import FederatedData
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
@@ -19,7 +20,6 @@ from fedlethe.history.history import History
 from fedlethe.learners import patients_out, statistics_training, subtracting
 from fedlethe.learners.learner import EarlierParts
 from fedlethe.learners.sums_left import sums_of
-from fedlethe.learning import CLOSED_FORM, Method
 from fedlethe.privacy.accounting import Array
 from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.types import ClientId, Vector

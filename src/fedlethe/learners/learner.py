@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from fedlethe.closed_form.by_class import ByClass
+from fedlethe.config.learning import Method
 from fedlethe.data.federated import FederatedData
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import History
 from fedlethe.history.succession import Part
-from fedlethe.learning import Method
 from fedlethe.privacy.accounting import Array
 from fedlethe.runs.run import OpenRun, Prepared
 from fedlethe.types import ClientId, Vector

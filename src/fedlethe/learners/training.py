@@ -19,7 +19,7 @@ from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
 from fedlethe.learners.which import learner_of
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
 from fedlethe.runs.past import begun_after, begun_parts, earlier
 from fedlethe.runs.preparing import aggregation, demand_given, demand_given_aggregator, prepare, run_document

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fedlethe.config import RunConfig
+from fedlethe.config.learning import LearnerName
 from fedlethe.learners.averaging import AveragingLearner
 from fedlethe.learners.closed_form import ClosedFormLearner
 from fedlethe.learners.learner import Learner
-from fedlethe.learning import LearnerName
 
 LEARNERS: Mapping[LearnerName, Learner] = {"fedavg": AveragingLearner(), "closed-form": ClosedFormLearner()}
 """Each learner by its name in the configuration."""

@@ -7,10 +7,10 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fedlethe.deferred import Outside
 from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
-from fedlethe.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.outside.deferred import Outside
+from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking
 from fedlethe.seeding import derive
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
-from fedlethe.plugins import IN_PYTHON, reason
+from fedlethe.outside.plugins import IN_PYTHON, reason
 from fedlethe.types import Vector
 from fedlethe.vector import Layout, load_vector
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.erasing.secret import MASKS
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
 from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
-from fedlethe.learning import CLOSED_FORM
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import held_by, models_holding, put_in, up_to
 from fedlethe.runs.past import Lineage, made_in

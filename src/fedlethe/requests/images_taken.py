@@ -19,7 +19,7 @@ from fedlethe.data.holdings import beyond_reach
 from fedlethe.erasing.patients import OfClients
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.images_erased import all_retained, applicable, erased_images
 from fedlethe.runs.preparing import divided, load_data
 from fedlethe.runs.remote import REMOTE

@@ -14,7 +14,7 @@ from fedlethe.document import Document
 from fedlethe.federation.given_aggregator import FACT
 from fedlethe.history.disk import RunFolder
 from fedlethe.models.given import ANSWERS, SOURCE
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.remote import REMOTE
 
 ON_NODES = "on Flower nodes; how each was known, and what it was sent in this erasure, stands under 'nodes'"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
-from fedlethe.learning import CLOSED_FORM
 from fedlethe.privacy.hiding import SPANNED
 from fedlethe.runs.past import chain_of
 from fedlethe.types import ClientId

@@ -13,7 +13,7 @@ from fedlethe.data.given import GivenSource
 from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.federation.given_aggregator import GivenAggregator
 from fedlethe.models.given import GivenModel
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.images_erased import all_retained, erased_images
 from fedlethe.runs.past import earlier
 from fedlethe.runs.preparing import demand_given, prepare, prepare_with

@@ -15,7 +15,7 @@ from fedlethe.federation.aggregator import MEAN
 from fedlethe.federation.given_aggregator import FACT, GivenAggregator
 from fedlethe.models import initialise
 from fedlethe.models.given import GivenModel
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.beginning import BEGINNING, Beginning
 from fedlethe.runs.images_erased import applicable
 from fedlethe.runs.remote import REMOTE, Remote

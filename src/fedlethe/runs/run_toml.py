@@ -12,14 +12,14 @@ import tomlkit
 
 from fedlethe import files
 from fedlethe.config import RunConfig, resolve
+from fedlethe.config.parts import is_code
 from fedlethe.data.partition import CLIENTS, TEST_FRACTION
 from fedlethe.document import OF_CHOICE, Document, parse_toml, unused
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import demand_as_entered
 from fedlethe.names import demand_client_name
-from fedlethe.parts import is_code
-from fedlethe.plugins import GIVEN
+from fedlethe.outside.plugins import GIVEN
 
 OUTSIDE = "outside"
 """The table of [run] that says what code from outside the training used."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from fedlethe.audit import Evidence, Finding, audit, overall
 from fedlethe.config import RunConfig
+from fedlethe.config.learning import Recipe
+from fedlethe.config.parts import code_digest, without_mean
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.erasing import examination
@@ -20,8 +22,6 @@ from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
 from fedlethe.learners.references import reference_seeds
-from fedlethe.learning import Recipe
-from fedlethe.parts import code_digest, without_mean
 from fedlethe.runs.preparing import prepare
 from fedlethe.runs.records import from_json
 from fedlethe.studies.jobs import Job, JobKind, Outcome, document_with_seed, finals, work_off

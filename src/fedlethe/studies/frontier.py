@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fedlethe.audit.attackers import guesses, outsider
+from fedlethe.config.learning import Method
 from fedlethe.document import entry
 from fedlethe.erasing.candidates import candidate_sets, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
@@ -24,7 +25,6 @@ from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.study_files import enter_study, study_content
-from fedlethe.learning import Method
 from fedlethe.plots import mask_frontier as pictures
 from fedlethe.plots import style
 from fedlethe.privacy.accounting import Array, gaussian_epsilon, gaussian_sigma, top_guess

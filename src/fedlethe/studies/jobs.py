@@ -21,6 +21,7 @@ from typing import Literal
 from fedlethe import files
 from fedlethe.audit import Answers
 from fedlethe.config import RunConfig, resolve
+from fedlethe.config.learning import Recipe
 from fedlethe.document import Document
 from fedlethe.erasing import examination
 from fedlethe.erasing.erase import stages_of
@@ -33,7 +34,6 @@ from fedlethe.errors import FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
 from fedlethe.learners.which import learner_of
-from fedlethe.learning import Recipe
 from fedlethe.privacy.noise import SECRET_BYTES
 from fedlethe.progress import bar
 from fedlethe.runs.opening import opened_run

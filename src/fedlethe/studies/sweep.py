@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedlethe.config.learning import Method
 from fedlethe.erasing.masking import finished
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.study_files import enter_study, study_content
-from fedlethe.learning import Method
 from fedlethe.plots import noise_sweep, style
 from fedlethe.privacy.mask import IsotropicMask
 from fedlethe.progress import track

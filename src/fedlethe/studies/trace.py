@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedlethe.config.learning import Method
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
 from fedlethe.federation.metered import Meter
@@ -14,7 +15,6 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.history import InMemoryHistory
 from fedlethe.history.study_files import enter_study, study_content, study_names
 from fedlethe.learners.which import learner_of
-from fedlethe.learning import Method
 from fedlethe.plots import round_traces, style
 from fedlethe.progress import track
 from fedlethe.runs.records import from_json, to_json

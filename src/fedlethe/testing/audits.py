@@ -14,7 +14,7 @@ from fedlethe.audit.judging import judge
 from fedlethe.audit.owed import measured_by
 from fedlethe.audit.scores import Floats
 from fedlethe.errors import FedletheError
-from fedlethe.plugins import path_of
+from fedlethe.outside.plugins import path_of
 from fedlethe.seeding import numpy_generator
 from fedlethe.testing.instances import demand_instance
 

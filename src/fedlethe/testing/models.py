@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedlethe.deferred import parameters
 from fedlethe.errors import FedletheError
 from fedlethe.models import Model, initialise
-from fedlethe.plugins import guarded, path_of
+from fedlethe.outside.deferred import parameters
+from fedlethe.outside.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
 from fedlethe.testing.instances import demand_instance
 from fedlethe.vector import Layout, load_vector, to_vector

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from fedlethe.plugins import Registry
+from fedlethe.outside.plugins import Registry
 from fedlethe.unlearning.method import Unlearned, UnlearningMethod, undeclared, unlearn
 
 __all__ = ["METHODS", "Unlearned", "UnlearningMethod", "unlearn"]

@@ -31,7 +31,7 @@ from fedlethe.federation.federation import Federation
 from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
 from fedlethe.later import torch
-from fedlethe.plugins import frozen_dataclass, guarded, lacking, path_of
+from fedlethe.outside.plugins import frozen_dataclass, guarded, lacking, path_of
 from fedlethe.types import ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.vector import Layout
 

@@ -17,6 +17,8 @@ from flwr.clientapp import ClientApp
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import rows
+from fedlethe.config.learning import OF_LEARNER, LearnerName
+from fedlethe.config.presets import from_layers
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document, entry
@@ -27,8 +29,6 @@ from fedlethe.flower.nodes import messages
 from fedlethe.flower.nodes.messages import Counts, NodeRequest
 from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.nodes.site import Site, own_name, site
-from fedlethe.learning import OF_LEARNER, LearnerName
-from fedlethe.presets import from_layers
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import load_vector
 

@@ -10,6 +10,7 @@ from typing import Any
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from fedlethe.config.learning import LearnerName
 from fedlethe.document import construct
 from fedlethe.errors import FedletheError
 from fedlethe.flower.app.client_app import app_document
@@ -17,7 +18,6 @@ from fedlethe.flower.app.mode_audit import audit_mode
 from fedlethe.flower.app.mode_erase import erase_mode, retrain_mode
 from fedlethe.flower.app.mode_train import train_mode
 from fedlethe.flower.app.session import LOG, Options, Session
-from fedlethe.learning import LearnerName
 
 MODES: dict[str, Callable[[Session], None]] = {
     "train": train_mode,

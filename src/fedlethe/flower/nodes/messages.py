@@ -16,6 +16,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedlethe.closed_form.by_class import ByClass
+from fedlethe.config.learning import LearnerName
 from fedlethe.errors import FedletheError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.objective import (
@@ -28,7 +29,6 @@ from fedlethe.federation.objective import (
     UnlearningCrossEntropy,
 )
 from fedlethe.later import torch
-from fedlethe.learning import LearnerName
 from fedlethe.types import ClientId, Metrics, Update, Vector
 
 TRAIN = "train.fedlethe"

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from fedlethe.config import RunConfig, resolve
+from fedlethe.config.learning import Learning
 from fedlethe.data.division import divide
 from fedlethe.data.federated import FederatedData, unknown_client
 from fedlethe.document import Document, layered, read_toml
@@ -27,7 +28,6 @@ from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.messages import Computing
 from fedlethe.flower.nodes.release import keyed
 from fedlethe.later import torch
-from fedlethe.learning import Learning
 from fedlethe.models import initialise
 from fedlethe.types import ClientId
 from fedlethe.vector import Layout

@@ -23,6 +23,7 @@ from flwr.app import ArrayRecord, MessageType
 from flwr.serverapp import Grid
 
 from fedlethe import unlearning
+from fedlethe.config.parts import build_method
 from fedlethe.errors import FedletheError
 from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
@@ -39,7 +40,6 @@ from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import JSON
 from fedlethe.history.succession import Succession
 from fedlethe.later import torch
-from fedlethe.parts import build_method
 from fedlethe.requests.copies import reached
 from fedlethe.requests.purge import purge_recorded
 from fedlethe.runs.past import part_of

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlethe.arguments import checked_methods
-from fedlethe.public_folder import RunInFolder
+from fedlethe.outside.arguments import checked_methods
+from fedlethe.public.run_in_folder import RunInFolder
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class RunStudies(RunInFolder):
             >>> found.points[-1].epsilon
             2.0
         """
-        from fedlethe.presets import given
+        from fedlethe.config.presets import given
         from fedlethe.studies.frontier import frontier
         from fedlethe.studies.sweep import SIGMAS
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fedlethe.errors import FedletheError
-from fedlethe.source_file import SourceFile
+from fedlethe.outside.source_file import SourceFile
 
 
 def here() -> None:

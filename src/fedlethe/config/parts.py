@@ -15,8 +15,7 @@ from fedlethe.closed_form.features import FEATURES, FeatureMap, OutsideFeatures
 from fedlethe.data import DATASETS
 from fedlethe.data.federated import Source
 from fedlethe.data.given import GivenSource
-from fedlethe.data.outside import OutsideSource
-from fedlethe.deferred import FromOutside, Outside, options_of
+from fedlethe.data.outside_source import OutsideSource
 from fedlethe.document import Document, check_names, checked, construct, entry
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import AGGREGATORS, Aggregator, OutsideAggregator
@@ -24,8 +23,9 @@ from fedlethe.federation.given_aggregator import GivenAggregator
 from fedlethe.files import sha256_of
 from fedlethe.models import MODELS, Model, OutsideModel
 from fedlethe.models.given import GivenModel
-from fedlethe.plugins import GIVEN, Registry
-from fedlethe.source_file import SourceFile
+from fedlethe.outside.deferred import FromOutside, Outside, options_of
+from fedlethe.outside.plugins import GIVEN, Registry
+from fedlethe.outside.source_file import SourceFile
 from fedlethe.types import Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 from fedlethe.unlearning.method import on_mean, rests_on_mean

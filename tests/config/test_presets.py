@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.config.presets import PRESETS, from_layers, given
 from fedlethe.errors import ConfigError
-from fedlethe.presets import PRESETS, from_layers, given
 
 
 def test_layers_lie_preset_file_flags_set(tmp_path: Path) -> None:

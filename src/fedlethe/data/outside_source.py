@@ -11,8 +11,8 @@ from fedlethe.data.erased import arrays_there, held_to
 from fedlethe.data.federated import LabelledImages, Source
 from fedlethe.data.given import of_clients
 from fedlethe.data.reading import EVERYTHING, Reading
-from fedlethe.deferred import Outside, parameters
-from fedlethe.plugins import frozen_dataclass
+from fedlethe.outside.deferred import Outside, parameters
+from fedlethe.outside.plugins import frozen_dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ import pytest
 from fedlethe.closed_form.features import Centred
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import resolve
+from fedlethe.config.learning import CLOSED_FORM, RECIPES, Averaging, ClosedForm, Recipe, learning_of
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import ConfigError, FedletheError
-from fedlethe.learning import CLOSED_FORM, RECIPES, Averaging, ClosedForm, Recipe, learning_of
 from fedlethe.models.small_cnn import SmallCnn
 from fedlethe.runs.preparing import divided
 from fedlethe.unlearning import METHODS

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_type_hints, runtime_chec
 
 from fedlethe.document import check_names, checked, construct, plain, toml_value
 from fedlethe.errors import ConfigError
-from fedlethe.plugins import Registry, frozen_dataclass, guarded
+from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded
 
 T = TypeVar("T")
 

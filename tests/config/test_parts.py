@@ -12,10 +12,10 @@ import pytest
 from torch import nn
 
 from fedlethe.config import resolve
+from fedlethe.config.parts import code_digest, demand_code, is_code, map_of, model_of, needs_of, source_of
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models import OutsideModel, initialise
 from fedlethe.models.small_cnn import SmallCnn
-from fedlethe.parts import code_digest, demand_code, is_code, map_of, model_of, needs_of, source_of
 from fedlethe.types import Need
 from fedlethe.unlearning import Unlearned
 

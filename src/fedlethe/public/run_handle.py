@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlethe.arguments import checked_methods
-from fedlethe.public_requests import RunRequests
-from fedlethe.public_studies import RunStudies
+from fedlethe.outside.arguments import checked_methods
+from fedlethe.public.run_requests import RunRequests
+from fedlethe.public.run_studies import RunStudies
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fedlethe.errors import FedletheError
-from fedlethe.plugins import Registry, frozen_dataclass, lacking, path_of
+from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking, path_of
 
 CODE = """
 from dataclasses import dataclass
@@ -175,7 +175,7 @@ def test_the_current_folder_comes_last(
 
 
 def test_an_import_path_leads_back_to_its_class() -> None:
-    assert path_of(Registry) == "fedlethe.plugins:Registry"
+    assert path_of(Registry) == "fedlethe.outside.plugins:Registry"
 
 
 def test_only_a_frozen_dataclass_has_options_as_its_fields() -> None:

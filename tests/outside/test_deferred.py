@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fedlethe.deferred import FromOutside, Outside, options_of, parameters
 from fedlethe.errors import FedletheError
 from fedlethe.models import OutsideModel
 from fedlethe.models.small_cnn import SmallCnn
-from fedlethe.plugins import Registry
+from fedlethe.outside.deferred import FromOutside, Outside, options_of, parameters
+from fedlethe.outside.plugins import Registry
 
 
 @dataclass(frozen=True)

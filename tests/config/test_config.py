@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.config.presets import PRESETS
 from fedlethe.data.medmnist import MedMnist
 from fedlethe.document import Document, assignments, layered, read_toml
 from fedlethe.errors import FedletheError
 from fedlethe.models.resnet import ResNet50
-from fedlethe.presets import PRESETS
 from fedlethe.runs.run_toml import toml_text
 from fedlethe.types import EVERYTHING, Need
 

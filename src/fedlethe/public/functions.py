@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlethe.arguments import checked_arguments
 from fedlethe.document import Document, layered, read_toml
 from fedlethe.errors import ConfigError, HistoryError
+from fedlethe.outside.arguments import checked_arguments
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fedlethe.federation.aggregator import Aggregator
     from fedlethe.later import nn
     from fedlethe.models.given import Loss
-    from fedlethe.public_run import Run
+    from fedlethe.public.run_handle import Run
     from fedlethe.requests.signing import NewKey
     from fedlethe.requests.verify import Verified
     from fedlethe.runs.opening import Given
@@ -87,7 +87,7 @@ def train(
         'west'
     """
     from fedlethe.learners.training import train_run
-    from fedlethe.public_run import Run
+    from fedlethe.public.run_handle import Run
 
     named, own = _aggregator(aggregator)
     given = given_parts(_unnamed(model, "name"), _unnamed(data, "source"), loss, own)
@@ -107,7 +107,7 @@ def _resolved(document: Document, given: Given, out: Path) -> RunConfig:
 
 def _layers(model: Any, data: Any, rounds: int | None, seed: int | None) -> Document:
     """The tables that `train`'s own arguments stand for."""
-    from fedlethe.plugins import GIVEN
+    from fedlethe.outside.plugins import GIVEN
 
     layers: Document = {} if seed is None else {"seed": seed}
     if model is not None:
@@ -146,7 +146,7 @@ def open_run(
         ...
         fedlethe.errors.HistoryError: nowhere: there is no such run folder; make one with: fedlethe train --out nowhere
     """
-    from fedlethe.public_run import Run
+    from fedlethe.public.run_handle import Run
     from fedlethe.runs.run_toml import read_run_document
 
     read_run_document(Path(path))
@@ -281,7 +281,7 @@ def _unnamed(part: Any, key: str) -> Any:
 def _aggregator(part: Any) -> tuple[Document, Any]:
     """The table that names an aggregator, and the aggregator itself where no table could make it again."""
     from fedlethe.federation.given_aggregator import GivenAggregator, table_of
-    from fedlethe.plugins import GIVEN
+    from fedlethe.outside.plugins import GIVEN
 
     own = None
     if part is not None and (table := _table(part, "name")) is None:

@@ -28,7 +28,7 @@ FACE = {
     *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "RequestError"),
     *("ErasurePlan", "Run", "compare", "new_key", "open_run", "train", "verify"),
 }
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from fedlethe.data import DATASETS
 from fedlethe.data.given import of_clients
-from fedlethe.data.outside import OutsideSource
+from fedlethe.data.outside_source import OutsideSource
 from fedlethe.data.phantom import Phantom
-from fedlethe.deferred import Outside
 from fedlethe.errors import FedletheError
+from fedlethe.outside.deferred import Outside
 
 ONES = np.ones((4, 8, 8), np.uint8)
 LABELS = np.array([0, 1, 2, 1], np.uint8)

@@ -14,15 +14,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from fedlethe.closed_form.features import Centred, FeatureMap, ImageShape, Projected
 from fedlethe.closed_form.featurised import features_of, featurise
 from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
+from fedlethe.config.parts import aggregator_of, build_method, demand_goes, map_of
 from fedlethe.data.federated import Examples, FederatedData
-from fedlethe.deferred import options_of
 from fedlethe.document import Document, checked, construct, entry, name_and_options, plain
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import MEAN, Aggregator
 from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
-from fedlethe.parts import aggregator_of, build_method, demand_goes, map_of
+from fedlethe.outside.deferred import options_of
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 LearnerName: TypeAlias = Literal["fedavg", "closed-form"]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from fedlethe.arguments import checked_arguments, checked_methods
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import ConfigError
+from fedlethe.outside.arguments import checked_arguments, checked_methods
 
 if TYPE_CHECKING:
     from fedlethe.later import nn

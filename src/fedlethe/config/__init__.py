@@ -11,17 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from fedlethe.data.backdoor import Backdoor
-from fedlethe.data.federated import Source
-from fedlethe.data.partition import Partition
-from fedlethe.deferred import options_of
-from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
-from fedlethe.entered import demand_texts
-from fedlethe.errors import ConfigError, FedletheError
-from fedlethe.federation.client import LocalTraining
-from fedlethe.federation.execution import Execution
-from fedlethe.federation.repair import Repair
-from fedlethe.learning import (
+from fedlethe.config.learning import (
     OF_LEARNER,
     RECIPES,
     RECOMMENDED,
@@ -32,8 +22,18 @@ from fedlethe.learning import (
     Recipe,
     learning_of,
 )
+from fedlethe.config.parts import check_options, code_of, demand_code, demand_goes, model_of, needs_of, source_of
+from fedlethe.data.backdoor import Backdoor
+from fedlethe.data.federated import Source
+from fedlethe.data.partition import Partition
+from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
+from fedlethe.entered import demand_texts
+from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.client import LocalTraining
+from fedlethe.federation.execution import Execution
+from fedlethe.federation.repair import Repair
 from fedlethe.models import Model
-from fedlethe.parts import check_options, code_of, demand_code, demand_goes, model_of, needs_of, source_of
+from fedlethe.outside.deferred import options_of
 from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlethe.arguments import checked_methods
-from fedlethe.public_folder import RunInFolder
+from fedlethe.outside.arguments import checked_methods
+from fedlethe.public.run_in_folder import RunInFolder
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
