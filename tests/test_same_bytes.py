@@ -85,20 +85,39 @@ def test_models_of_the_phantom(learner: str, tmp_path: Path) -> None:
     assert not _alike(other, _figures(models["trained"]))
 
 
+def _unlike(real_data: Path) -> dict[str, Any]:
+    """Three clients of real images, whose classes are mixed unlike each other."""
+    source = {"source": "medmnist", "flag": "pneumoniamnist", "root": str(real_data / "pneumoniamnist")}
+    return {"data": source, "partition": {"scheme": "dirichlet", "clients": 3, "alpha": 0.3, "max_examples": 60}}
+
+
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_models_of_unlike_hospitals_on_real_images(learner: str, real_data: Path, tmp_path: Path) -> None:
-    source = {"source": "medmnist", "flag": "pneumoniamnist", "root": str(real_data / "pneumoniamnist")}
-    partition = {"scheme": "dirichlet", "clients": 3, "alpha": 0.3, "max_examples": 60}
-    arguments = {"data": source, "partition": partition, **LEARNERS[learner]}
+    arguments = {**_unlike(real_data), **LEARNERS[learner]}
     _hold(f"pneumoniamnist {learner}", _models(tmp_path / "run", "client-1", **arguments))
 
 
-def test_the_answers_in_a_comparison(tmp_path: Path) -> None:
-    document = {"seed": 7, "data": PHANTOM, "federation": {"rounds": 1}}
+COMPARED: dict[str, tuple[str, dict[str, Any]]] = {
+    "fedavg": ("influence", {"federation": {"rounds": 1}}),
+    "closed-form": ("closed-form", LEARNERS["closed-form"]),
+}
+"""The method that a comparison holds against retrainings, and its tables, for each learner."""
 
-    out = tmp_path / "out"
-    fedlethe.compare(document, ["influence"], out=out, seeds=[7], forget=["hospital-1"], references=3)
+
+def _hold_comparison(what: str, out: Path, client: str, learner: str, document: dict[str, Any]) -> None:
+    method, tables = COMPARED[learner]
+    fedlethe.compare({**document, **tables}, [method], out=out, seeds=[7], forget=[client], references=3)
     answers = sorted(out.glob("jobs/*.safetensors"))
     hashes = "".join(f"{one}\n" for one in sorted(map(_hash, answers)))
     figures = np.sum([_figures(path) for path in answers], axis=0).tolist()
-    _demand_held("compare", {"answers": sha256(hashes.encode()).hexdigest()}, {"answers": figures})
+    _demand_held(f"compare {what} {learner}", {"answers": sha256(hashes.encode()).hexdigest()}, {"answers": figures})
+
+
+@pytest.mark.parametrize("learner", COMPARED)
+def test_the_answers_in_a_comparison(learner: str, tmp_path: Path) -> None:
+    _hold_comparison("phantom", tmp_path / "out", "hospital-1", learner, {"seed": 7, "data": PHANTOM})
+
+
+@pytest.mark.parametrize("learner", COMPARED)
+def test_the_answers_in_a_comparison_of_unlike_hospitals(learner: str, real_data: Path, tmp_path: Path) -> None:
+    _hold_comparison("pneumoniamnist", tmp_path / "out", "client-1", learner, {"seed": 7, **_unlike(real_data)})
