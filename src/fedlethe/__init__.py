@@ -2,13 +2,15 @@
 """fedlethe: train one medical-imaging model across hospitals, and take a hospital back out of it.
 
 What is named here is the public face, and stays; everything else may change at any time. Names are imported when they
-are asked for. See `fedlethe.testing` for who writes a method, a model or an audit.
+are asked for. What its functions return is listed in `fedlethe.results`. See `fedlethe.testing` for who writes a
+method, a model or an audit.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fedlethe.later import names_from
 
 if TYPE_CHECKING:
     from fedlethe.audit import AUDITS as AUDITS
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
     from fedlethe.public.functions import verify as verify
     from fedlethe.public.run_handle import Run as Run
     from fedlethe.unlearning import METHODS as METHODS
-    from fedlethe.version import VERSION
-
-    __version__ = VERSION
+    from fedlethe.version import __version__ as __version__
 
 _PLACES = {
     "AGGREGATORS": "federation.aggregator",
@@ -57,13 +57,7 @@ _PLACES = {
 __all__ = [*_PLACES]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
-    if name == "__version__":
-        return import_module(f"{__name__}.version").VERSION
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+__getattr__ = names_from(__name__, {**_PLACES, "__version__": "version"})
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch, imported when it is first used: it takes a second, and most commands compute nothing.
+"""What is imported when it is first used: PyTorch, which takes a second, and the names of the public modules.
 
 A module of this package says `from fedlethe.later import torch` and goes on as if it had imported it. Annotations stay
 text, and import nothing.
@@ -7,8 +7,26 @@ text, and import nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+
+def names_from(module: str, places: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__` by which its names are imported when they are asked for.
+
+    Args:
+        module: Its name.
+        places: Name to the module that has it, below 'fedlethe.'.
+    """
+
+    def asked(name: str) -> Any:
+        if name not in places:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return getattr(import_module(f"fedlethe.{places[name]}"), name)
+
+    return asked
+
 
 if TYPE_CHECKING:
     import torch as torch

@@ -137,7 +137,12 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model on every client's images: pooled, and client by client."""
+    """A model on every client's images: pooled, and client by client.
+
+    Attributes:
+        overall: On all of them.
+        clients: On each client's.
+    """
 
     overall: Metrics
     clients: Mapping[ClientId, Metrics]
@@ -220,10 +225,12 @@ class HidingPoint:
         stage: 'unlearned', 'masked', 'repaired 1', ...
         sigma: Standard deviation of the noise; None where there is none.
         epsilon: What it buys at `delta`; None where nothing is guaranteed.
+        delta: In (0, 1).
         bound: The best attacker's chance, guaranteed; None where nothing is.
         chance: Of a blind guess.
         models: How many models the figures below are taken over.
         accuracy: On all clients' test images, as the next two.
+        balanced_accuracy: Mean over the classes.
         auc: None where it is not defined.
         attack_success: Of the backdoor, where its client is erased; None where there is none.
         membership: How well the erased client's training images are told from unseen ones by the model's confidence

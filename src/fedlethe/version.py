@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: MIT
 """The version, apart from the public face, so that a module can say it without reaching up."""
 
-VERSION = "0.1.0"
+VERSION = __version__ = "0.1.0"

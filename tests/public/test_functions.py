@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import fedlethe
+from fedlethe import results
 from fedlethe.data.given import of_clients
 from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, RequestError
 
@@ -65,9 +68,25 @@ def test_no_name_of_the_face_is_a_module_in_any_order_of_imports(name: str) -> N
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_face_loads_nothing_before_it_is_asked() -> None:
+def test_what_the_face_returns_is_listed_with_each_field_told() -> None:
+    """A type that a function returns and `fedlethe.results` does not list has a name that nobody can rely on."""
+    returned = {"Trained"}  # an attribute of Run
+    for _, function in _documented():
+        returned |= set(re.findall(r"[A-Z]\w+", str(inspect.signature(function).return_annotation)))
+    elsewhere = {"Path", "Run", "Module", "ClientId"}
+    assert returned - elsewhere <= set(results.__all__) == set(dir(results))
+    for name in results.__all__:
+        kind = getattr(results, name)
+        told = re.findall(r"^ +(\w+): ", (kind.__doc__ or "").partition("Attributes:")[2], re.MULTILINE)
+        assert {one.name for one in dataclasses.fields(kind)} <= set(told), name
+    with pytest.raises(AttributeError):
+        _ = results.Nothing
+
+
+@pytest.mark.parametrize("module", ["fedlethe", "fedlethe.results"])
+def test_the_face_loads_nothing_before_it_is_asked(module: str) -> None:
     heavy = ("torch", "numpy", "pydantic", "matplotlib", "rich")
-    program = f"import sys, fedlethe; print([name for name in {heavy!r} if name in sys.modules])"
+    program = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "[]"
 

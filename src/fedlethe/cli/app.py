@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
+import fedlethe
 from fedlethe.cli import erase_commands, look_commands, request_commands, study_commands, train_commands
 from fedlethe.cli.cache_commands import caches
 from fedlethe.cli.flower_commands import flower
 from fedlethe.cli.request_commands import keys, ledgers
-from fedlethe.version import VERSION
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"fedlethe {VERSION}")
+        typer.echo(f"fedlethe {fedlethe.__version__}")
         raise typer.Exit
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import click
 import typer
 
+from fedlethe import ConfigError, FedletheError
 from fedlethe.cli.app import app
-from fedlethe.entered import demand_text
-from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.entered import demand_text  # the same characters are refused here and in whatever is read
 
 INTERRUPTED = 130
 """As Typer answers an interrupt."""

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from fedlethe import ConfigError
 from fedlethe.cli.options import ByFlag, IdArgument, JsonFlag, KeyFlag, LostKeysFlag, RunArgument, SaidByFlag
-from fedlethe.errors import ConfigError
 
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Keys that sign certificates.")

@@ -25,6 +25,8 @@ class Erasure:
         id: Names it within the run.
         model: Its model file.
         request: The canonical request.
+        forget: Who was erased.
+        method: How, by its name in METHODS.
         guarantee: What is certain of it; None where there is evidence only.
         stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
         cost: Of all stages together.

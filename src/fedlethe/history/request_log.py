@@ -101,6 +101,16 @@ class ErasureRequest:
         return None if self.purge in (None, BEGUN, "done") else self.purge
 
     @property
+    def purge_due(self) -> bool:
+        """Whether that date has come, and its purge was not made."""
+        return self.held_until is not None and self.held_until <= chain.clock()[:10]
+
+    @property
+    def purge_cut_off(self) -> bool:
+        """Whether its purge began and did not come to its end."""
+        return self.purge == BEGUN
+
+    @property
     def overdue(self) -> bool:
         """Whether its deadline has passed and it is still to be carried out."""
         return self.state not in CLOSED and chain.clock()[:10] > self.deadline

@@ -39,6 +39,7 @@ class Trained:
         run: The run folder.
         model: The final global checkpoint.
         evaluation: Of the final model on the test images.
+        rounds: How many there are.
         examples: Images that went through a gradient step, over all rounds.
         seconds: Wall time of the rounds, recording included.
         recording_share: Share of that time spent on recording.

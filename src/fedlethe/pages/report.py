@@ -29,7 +29,13 @@ from fedlethe.types import Cost, Evaluation, Stage
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page that was written, and the pictures in it."""
+    """The page that was written, and the pictures in it.
+
+    Attributes:
+        run: The run folder.
+        page: The page's file.
+        pictures: How many there are on it.
+    """
 
     run: Path
     page: Path

@@ -10,7 +10,7 @@ from typing import Any
 from fedlethe.audit import Finding, figure_of
 from fedlethe.erasing.auditing import attested
 from fedlethe.history.disk import RunFolder
-from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
+from fedlethe.history.request_log import ErasureRequest, requests_of
 from fedlethe.pages.page import PageTable, Picture, Section
 from fedlethe.plots.audit_verdicts import Audited, audits, sentence
 from fedlethe.plots.style import Plot
@@ -63,7 +63,7 @@ def _story(request: ErasureRequest) -> str:
             if request.held_until is not None
             else "The purge is made: the certificate lists what went, and what stays."
         )
-    if request.purge == BEGUN:
+    if request.purge_cut_off:
         purge = "Its purge was cut off: what was kept of the erased images may still be there. Run fedlethe purge."
     verdict = "" if request.verdict is None else f"The audits say: {request.verdict}. "
     if request.accepted is not None:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 from fedlethe.errors import RequestError
 from fedlethe.history.keyring import LOST
-from fedlethe.history.request_log import BEGUN, ErasureRequest, requests_of
+from fedlethe.history.request_log import ErasureRequest, requests_of
 from fedlethe.requests.condemned import Condemned, condemned
 from fedlethe.requests.purge_record import is_purged
 from fedlethe.runs.past import Lineage
@@ -44,7 +44,7 @@ def demand_finished(lineage: Lineage, request: ErasureRequest) -> None:
         if other.state in ("running", "audited"):
             raise RequestError(f"{folder.path}: its request {other.id} is {other.state}; finish it first")
         if other.purge not in (None, "done"):
-            until = "has a purge that was cut off" if other.purge == BEGUN else f"keeps its traces until {other.purge}"
+            until = "has a purge that was cut off" if other.purge_cut_off else f"keeps its traces until {other.purge}"
             raise RequestError(
                 f"{folder.path}: its request {other.id} {until}; purge it first, when it is due: "
                 f"fedlethe purge {folder.path}"

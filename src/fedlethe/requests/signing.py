@@ -198,7 +198,13 @@ def _encoded(payload: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A signing key that was made: its files, and its id."""
+    """A signing key that was made: its files, and its id.
+
+    Attributes:
+        private: The file that signs, its owner's alone.
+        public: The file for who checks certificates.
+        id: SHA-256 of the public key, hexadecimal.
+    """
 
     private: Path
     public: Path

@@ -36,7 +36,12 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class CacheContent:
-    """What the cache holds."""
+    """What the cache holds.
+
+    Attributes:
+        folder: The cache.
+        entries: The arrays and lists of names in it.
+    """
 
     folder: Path
     entries: tuple[Cached, ...]

@@ -29,7 +29,14 @@ IMAGES_SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A model of a run, or one that fits it, on one split."""
+    """A model of a run, or one that fits it, on one split.
+
+    Attributes:
+        run: The run folder.
+        model: The model's file.
+        split: 'test', 'validation' or 'train'.
+        evaluation: `overall`, and by client in `clients`.
+    """
 
     run: Path
     model: Path
@@ -103,7 +110,17 @@ class HistoryCheck:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a run's history holds."""
+    """What a run's history holds.
+
+    Attributes:
+        run: The run folder.
+        rounds: That are recorded.
+        planned_rounds: Of the configuration.
+        clients: Who was trained with.
+        keeps: What is kept, in words.
+        kept: Files and bytes of each kind.
+        check: What the check found; None where none was asked for.
+    """
 
     run: Path
     rounds: int
@@ -217,7 +234,17 @@ def _influence_residual(history: RunFolder) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class DataOverview:
-    """What the data hold: split to client to class to number of images."""
+    """What the data hold: split to client to class to number of images.
+
+    Attributes:
+        source: The data source's name.
+        fingerprint: Of all images, labels and their division.
+        classes: In the order of their labels.
+        image_shape: (C, H, W), or the shape of a row.
+        counts: Split to client to class to number of images; splits that nobody has images in are left out.
+        left_out: Reason to the number of images that the source did not take.
+        pictures: Files that were drawn.
+    """
 
     source: str
     fingerprint: str

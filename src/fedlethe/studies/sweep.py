@@ -28,7 +28,14 @@ SIGMAS = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03)
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Every client erased in turn, at every sigma, in several draws of the noise."""
+    """Every client erased in turn, at every sigma, in several draws of the noise.
+
+    Attributes:
+        run: The run folder.
+        method: How clients were erased.
+        untouched: The trained model's evaluation.
+        points: One for each client, sigma and draw.
+    """
 
     run: Path
     method: str

@@ -27,7 +27,14 @@ TRACE = "trace-"
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """At each round's global model, the erasure of one client up to that round."""
+    """At each round's global model, the erasure of one client up to that round.
+
+    Attributes:
+        run: The run folder.
+        method: How the client was erased.
+        client: Who was erased.
+        points: One for each round; 0 is the initial model.
+    """
 
     run: Path
     method: str

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Column, Table
 
 from fedlethe.cli.output.show import lines_of, object_of
-from fedlethe.runs.cached_images import CacheCleared, CacheContent, Cached
+from fedlethe.results import CacheCleared, CacheContent, Cached
 
 
 @object_of.register

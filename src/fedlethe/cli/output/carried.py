@@ -13,9 +13,7 @@ from rich.table import Table
 
 from fedlethe.cli.output.requests import erase_command, purge_command, requests_listed
 from fedlethe.cli.output.show import as_object, lines_of, object_of, tables
-from fedlethe.history import chain
-from fedlethe.history.request_log import ErasureRequest
-from fedlethe.requests.carry_out import Carried, Purged
+from fedlethe.results import Carried, ErasureRequest, Purged
 
 
 @object_of.register
@@ -73,9 +71,9 @@ def _first_line(request: ErasureRequest) -> str:
 
 def _purge(request: ErasureRequest, run: Path) -> str:
     """How far the purge is, and the command that carries it out where it is due."""
-    if request.held_until is None or request.held_until > chain.clock()[:10]:
-        return request.purge or "-"
-    return f"due since {request.held_until}, and not made: {purge_command(run)}"
+    if request.purge_due:
+        return f"due since {request.held_until}, and not made: {purge_command(run)}"
+    return request.purge or "-"
 
 
 def _unnamed(found: Iterable[str]) -> Iterable[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from fedlethe.cli.output.show import evaluation_object, evaluations_table, fields_of, lines_of, object_of
-from fedlethe.erasing.record import Erasure
+from fedlethe.results import Erasure
 
 
 @object_of.register

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from fedlethe.catalogue import Catalogue
+from fedlethe.catalogue import Catalogue  # the list is for people; a program reads fedlethe.METHODS and AUDITS
 from fedlethe.cli.output.show import lines_of
 
 

@@ -16,7 +16,7 @@ from fedlethe.cli.output.show import (
     lines_of,
     object_of,
 )
-from fedlethe.runs.inspection import DataOverview, Evaluated, Overview
+from fedlethe.results import DataOverview, Evaluated, Overview
 
 
 @object_of.register

@@ -12,12 +12,9 @@ from typing import Any
 
 from rich.table import Column, Table
 
+from fedlethe import FedletheError
 from fedlethe.cli.output.show import as_object, lines_of, object_of, show
-from fedlethe.errors import FedletheError
-from fedlethe.history import chain
-from fedlethe.history.request_log import BEGUN, ErasureRequest, Requests
-from fedlethe.requests.signing import NewKey
-from fedlethe.requests.verify import Verified
+from fedlethe.results import ErasureRequest, NewKey, Requests, Verified
 
 KEY = "erasure.key"
 """The signing key's file in the commands that are told: the one that the examples make."""
@@ -121,15 +118,15 @@ def requests_listed(title: str, requests: Sequence[ErasureRequest], run: Path) -
     names = ("id", "clients", "state", "deadline", "erasure", "audit", "purge")
     table = Table(*(Column(name, overflow="fold", no_wrap=name != "clients") for name in names), title=title)
     for request in requests:
-        purge = f"{BEGUN}: was cut off" if request.purge == BEGUN else request.purge or "-"
+        purge = f"{request.purge}: was cut off" if request.purge_cut_off else request.purge or "-"
         done = (request.erasure or "-", request.verdict or "-", purge)
         table.add_row(request.id, request.subject, request.state, request.deadline, *done)
     yield table
     for request in requests:
         late = ["overdue"] if request.overdue else []
-        if request.purge == BEGUN:
+        if request.purge_cut_off:
             late.append("its purge was cut off, and files of the erased may be there: " + purge_command(run))
-        elif request.held_until is not None and request.held_until <= chain.clock()[:10]:
+        elif request.purge_due:
             late.append(f"its purge is due since {request.held_until}: {purge_command(run)}")
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"

@@ -17,30 +17,34 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fedlethe.text import shown
-from fedlethe.types import Evaluation, Metrics
+from fedlethe.results import Evaluation, Metrics
+from fedlethe.text import shown  # what others wrote is printed as letters, as in every file and page
 
 FAMILIES = {
-    "fedlethe.cli.output.requests": "requests",
-    "fedlethe.catalogue": "listed",
-    "fedlethe.cli.demo": "trainings",
-    "fedlethe.erasing.record": "erasures",
-    "fedlethe.history.request_log": "requests",
-    "fedlethe.learners.training": "trainings",
-    "fedlethe.pages.report": "written",
-    "fedlethe.requests.carry_out": "carried",
-    "fedlethe.requests.request": "requests",
-    "fedlethe.requests.signing": "requests",
-    "fedlethe.requests.verify": "requests",
-    "fedlethe.runs.cached_images": "cached",
-    "fedlethe.runs.inspection": "looking",
-    "fedlethe.studies.compare": "studies",
-    "fedlethe.studies.frontier": "studies",
-    "fedlethe.studies.sweep": "studies",
-    "fedlethe.studies.trace": "studies",
-    "fedlethe.studies.who_left": "studies",
+    "CacheCleared": "cached",
+    "CacheContent": "cached",
+    "Carried": "carried",
+    "Catalogue": "listed",
+    "Comparison": "studies",
+    "DataOverview": "looking",
+    "Demo": "trainings",
+    "Erasure": "erasures",
+    "ErasureRequest": "requests",
+    "Evaluated": "looking",
+    "Frontier": "studies",
+    "NewKey": "requests",
+    "OfRun": "requests",
+    "Overview": "looking",
+    "Purged": "carried",
+    "Report": "written",
+    "Requests": "requests",
+    "Sweep": "studies",
+    "Trace": "studies",
+    "Trained": "trainings",
+    "Verified": "requests",
+    "WhoLeft": "studies",
 }
-"""Where a result comes from, to the file that shows it."""
+"""A kind of result, to the file that shows it."""
 
 
 def show(result: Any, as_json: bool) -> None:
@@ -67,7 +71,7 @@ def tables(result: Any) -> Iterable[Table | str]:
 
 def _family(result: Any) -> None:
     """Import the file that shows such results."""
-    if (family := FAMILIES.get(type(result).__module__)) is not None:
+    if (family := FAMILIES.get(type(result).__name__)) is not None:
         import_module(f"fedlethe.cli.output.{family}")
 
 

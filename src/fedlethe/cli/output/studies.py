@@ -9,15 +9,12 @@ from typing import Any
 
 from rich.table import Table
 
-from fedlethe.audit.attackers import ATTACKERS
 from fedlethe.cli.output.show import evaluation_object, fields_of, lines_of, object_of
-from fedlethe.pages.comparison_table import HEADER, cells
-from fedlethe.studies.compare import Comparison
-from fedlethe.studies.frontier import Frontier
-from fedlethe.studies.sweep import Sweep
-from fedlethe.studies.trace import Trace
-from fedlethe.studies.who_left import WhoLeft
-from fedlethe.types import HidingPoint
+from fedlethe.pages.comparison_table import HEADER, cells  # one table, on the page and in the terminal
+from fedlethe.results import Comparison, Frontier, HidingPoint, Sweep, Trace, WhoLeft
+
+ATTACKERS = {"server view": "server", "outsider": "outsider", "full knowledge": "full"}
+"""An attacker's name in a result, to the heading of its column."""
 
 NAMED = "server, outsider, full: how often attackers with the server's view, proxy data, full knowledge name the client"
 
@@ -127,7 +124,7 @@ def _(result: Trace) -> Iterable[Table | str]:
 
 def _hiding_table(title: str, points: Sequence[HidingPoint], rows: Callable[[HidingPoint], str]) -> Table:
     """A row for each way of hiding; an attacker's column is the share of its guesses that named the client."""
-    columns = ("epsilon", "bound", "blind", "accuracy", "AUC", "backdoor", "server", "outsider", "full")
+    columns = ("epsilon", "bound", "blind", "accuracy", "AUC", "backdoor", *ATTACKERS.values())
     table = Table("", *columns, title=title)
     for point in points:
         figures = (point.accuracy, point.auc, point.attack_success)

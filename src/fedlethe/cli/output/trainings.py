@@ -19,7 +19,7 @@ from fedlethe.cli.output.show import (
     object_of,
     tables,
 )
-from fedlethe.learners.training import Trained
+from fedlethe.results import Trained
 
 
 @object_of.register

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from fedlethe.cli.output.show import lines_of
-from fedlethe.pages.report import Report
+from fedlethe.results import Report
 
 
 @lines_of.register
