@@ -10,9 +10,9 @@ import pytest
 
 import fedlethe
 from fedlethe import errors
-from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, RequestError
+from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, NodeError, RequestError
 
-KINDS = [ConfigError, DataError, HistoryError, IntegrityError, RequestError]
+KINDS = [ConfigError, DataError, HistoryError, IntegrityError, NodeError, RequestError]
 
 
 @pytest.mark.parametrize("kind", KINDS)

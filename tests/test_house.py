@@ -172,6 +172,17 @@ def test_benchmarks_and_examples_say_why_they_go_below_the_public_face() -> None
     assert silent == []
 
 
+def test_every_error_is_raised_as_one_of_the_kinds() -> None:
+    """A caller catches a kind: the family itself says nothing about what went wrong."""
+    bare = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path, text in FILES.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and names_in(node.func) & {"FedletheError"}
+    ]
+    assert bare == []
+
+
 def test_no_two_functions_share_a_name_for_different_things() -> None:
     functions: dict[str, list[str]] = defaultdict(list)
     for path, text in FILES.items():

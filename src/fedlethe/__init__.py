@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fedlethe.errors import FedletheError as FedletheError
     from fedlethe.errors import HistoryError as HistoryError
     from fedlethe.errors import IntegrityError as IntegrityError
+    from fedlethe.errors import NodeError as NodeError
     from fedlethe.errors import RequestError as RequestError
     from fedlethe.federation.aggregator import AGGREGATORS as AGGREGATORS
     from fedlethe.models import MODELS as MODELS
@@ -45,6 +46,7 @@ _PLACES = {
     "IntegrityError": "errors",
     "METHODS": "unlearning",
     "MODELS": "models",
+    "NodeError": "errors",
     "RequestError": "errors",
     "Run": "public.run_handle",
     "compare": "public.functions",

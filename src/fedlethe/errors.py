@@ -29,7 +29,7 @@ class FedletheError(Exception):
 
 
 class ConfigError(FedletheError):
-    """A configuration, an option or a name is wrong, or code that it names is missing."""
+    """A configuration, an option or a name is wrong, or code that it names is missing or breaks a rule."""
 
 
 class DataError(FedletheError):
@@ -38,6 +38,10 @@ class DataError(FedletheError):
 
 class HistoryError(FedletheError):
     """A run folder is not there, or does not hold what is asked of it."""
+
+
+class NodeError(FedletheError):
+    """A client's node does not answer, or answers what cannot be used; the same command can go well later."""
 
 
 class IntegrityError(FedletheError):

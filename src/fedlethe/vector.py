@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.later import torch
 from fedlethe.types import Vector
 
@@ -130,10 +130,10 @@ def load_vector(network: torch.nn.Module, layout: Layout, vector: Vector) -> Non
     """Copy a vector of shape (P,) into a network, wherever the network lies.
 
     Raises:
-        FedletheError: The vector has another length.
+        ConfigError: The vector has another length.
     """
     if vector.shape != (layout.size,):
-        raise FedletheError(f"a model of {vector.numel()} floats does not fit a network of {layout.size}")
+        raise ConfigError(f"a model of {vector.numel()} floats does not fit a network of {layout.size}")
     views = layout.tensors(vector)
     with torch.no_grad():
         for name, tensor in _float_state(network):

@@ -24,11 +24,11 @@ from torch.utils.data import TensorDataset
 import fedlethe
 from fedlethe import results
 from fedlethe.data.given import of_clients
-from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, RequestError
+from fedlethe.errors import ConfigError, DataError, FedletheError, HistoryError, IntegrityError, NodeError, RequestError
 
 FACE = {
     *("AGGREGATORS", "AUDITS", "DATASETS", "METHODS", "MODELS"),
-    *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "RequestError"),
+    *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "NodeError", "RequestError"),
     *("ErasurePlan", "Run", "compare", "new_key", "open_run", "train", "verify"),
 }
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -110,7 +110,7 @@ def test_whoever_reads_the_face_finds_arguments_errors_and_an_example(name: str,
     ] == []
 
 
-@pytest.mark.parametrize("kind", [ConfigError, DataError, HistoryError, IntegrityError, RequestError])
+@pytest.mark.parametrize("kind", [ConfigError, DataError, HistoryError, IntegrityError, NodeError, RequestError])
 def test_every_error_is_of_the_family(kind: type[Exception]) -> None:
     assert issubclass(kind, FedletheError)
 

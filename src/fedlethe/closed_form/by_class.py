@@ -22,7 +22,7 @@ import safetensors.numpy
 
 from fedlethe import tensors
 from fedlethe.closed_form.statistics import Array, Statistics, packed
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, IntegrityError
 from fedlethe.privacy.accounting import gaussian_sigma
 from fedlethe.privacy.noise import Noise
 
@@ -89,15 +89,15 @@ class ByClass:
         """Refuse sums that no rows can have; `where` says whose they are.
 
         Raises:
-            FedletheError: See `Statistics.check`.
+            DataError: See `Statistics.check`.
         """
         shapes = self.rows.ndim == 1 and self.sums.ndim == 2 and self.gram.ndim == 2
         if not shapes or not len(self.rows) == len(self.sums) == len(self.gram):
-            raise FedletheError(f"{where}: the statistics' shapes do not fit together; make them again")
+            raise DataError(f"{where}: the statistics' shapes do not fit together; make them again")
         for label in range(len(self.rows)):
             self._single(label).check(where)
             if not self.rows[label] and (self.sums[label].any() or self.gram[label].any()):
-                raise FedletheError(f"{where}: the statistics have sums of a class without rows; make them again")
+                raise DataError(f"{where}: the statistics have sums of a class without rows; make them again")
 
     def _single(self, label: int) -> Statistics:
         rows = self.rows[label : label + 1]
@@ -112,17 +112,17 @@ class ByClass:
         """What `content` gave; `where` names the file in messages. From elsewhere it is to be held against `check`.
 
         Raises:
-            FedletheError: The file is not whole, or holds something else.
+            IntegrityError: The file is not whole, or holds something else.
         """
         arrays, _ = tensors.read_arrays(content, where)
         if set(arrays) != {field.name for field in fields(cls)}:
             held = ", ".join(arrays)[:200]
-            raise FedletheError(
+            raise IntegrityError(
                 f"{where}: holds no statistics by class (it holds {held or 'nothing'}); statistics of an earlier "
                 "version cannot be read: train again"
             )
         if any(array.dtype != np.float64 for array in arrays.values()):
-            raise FedletheError(f"{where}: its statistics are not float64; make it again")
+            raise IntegrityError(f"{where}: its statistics are not float64; make it again")
         return cls(**arrays)
 
     def noisy(self, epsilon: float, delta: float, radius: float, noise: Noise) -> ByClass:

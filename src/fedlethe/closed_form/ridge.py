@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedlethe.closed_form.statistics import Array, Statistics
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, DataError
 from fedlethe.later import torch
 from fedlethe.seeding import numpy_generator
 
@@ -115,7 +115,7 @@ class _Standardised:
     @classmethod
     def of(cls, statistics: Statistics) -> _Standardised:
         if (statistics.weights > 0).sum() < 2:
-            raise FedletheError("the statistics hold rows of one class only; a model needs two")
+            raise DataError("the statistics hold rows of one class only; a model needs two")
         n = float(statistics.weights.sum())
         mean = statistics.sums / n
         second = statistics.diagonal() / n
@@ -136,7 +136,7 @@ class _Standardised:
         system.diagonal().add_(ridge)
         factor, info = torch.linalg.cholesky_ex(system, upper=True)
         if info.item():
-            raise FedletheError("the statistics are not positive definite with this penalty; choose a larger one")
+            raise ConfigError("the statistics are not positive definite with this penalty; choose a larger one")
         probes = numpy_generator(0, "probes", d).choice([-1.0, 1.0], (d, PROBES))
         sides = torch.from_numpy(np.concatenate([self.targets, probes], axis=1))
         solved = torch.cholesky_solve(sides, factor, upper=True).numpy()

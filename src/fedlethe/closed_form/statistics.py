@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 Array = npt.NDArray[np.float64]
 
@@ -96,20 +96,20 @@ class Statistics:
             where: Whose they are, for the message.
 
         Raises:
-            FedletheError: They are not finite, counts are no whole numbers of rows, shapes do not fit, or the second
+            DataError: They are not finite, counts are no whole numbers of rows, shapes do not fit, or the second
                 moments are not positive semi-definite.
         """
         d, c = len(self.sums), len(self.rows)
         if (self.gram.shape, self.cross.shape, self.weights.shape) != ((d * (d + 1) // 2,), (d, c), (c,)):
-            raise FedletheError(f"{where}: the statistics' shapes do not fit together; make them again")
+            raise DataError(f"{where}: the statistics' shapes do not fit together; make them again")
         if not all(bool(np.isfinite(array).all()) for array in self._arrays()):
-            raise FedletheError(f"{where}: the statistics hold NaN or infinite values; make them again")
+            raise DataError(f"{where}: the statistics hold NaN or infinite values; make them again")
         if (self.rows < 0).any() or (self.rows != np.round(self.rows)).any() or (self.weights < 0).any():
-            raise FedletheError(f"{where}: the statistics count {self.rows.tolist()} rows; make them again")
+            raise DataError(f"{where}: the statistics count {self.rows.tolist()} rows; make them again")
         if ((self.weights > 0) != (self.rows > 0)).any():
-            raise FedletheError(f"{where}: the statistics' weights do not fit their numbers of rows; make them again")
+            raise DataError(f"{where}: the statistics' weights do not fit their numbers of rows; make them again")
         if (error := float(np.abs(self.cross.sum(axis=1) - self.sums).max(initial=0.0))) > self._tolerance():
-            raise FedletheError(f"{where}: the sums by class do not add up (by {error:.1e}); make the statistics again")
+            raise DataError(f"{where}: the sums by class do not add up (by {error:.1e}); make the statistics again")
         self._check_definite(where)
 
     def _tolerance(self) -> float:
@@ -126,7 +126,7 @@ class Statistics:
             whole[i + 1, i + 1 :] = row
         whole[np.diag_indices(d + 1)] += self._tolerance()
         if torch.linalg.cholesky_ex(torch.from_numpy(whole), upper=True).info.item():
-            raise FedletheError(
+            raise DataError(
                 f"{where}: the second moments are not positive semi-definite, so they are not those of any images; "
                 "make the statistics again"
             )

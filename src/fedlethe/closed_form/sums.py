@@ -18,7 +18,7 @@ from fedlethe.closed_form.choices import Choice, decide
 from fedlethe.closed_form.ridge import RidgeHead, solve
 from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Array
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 
 LIMIT = 1e-8
 """The most that a head may differ, relatively, from one fitted from scratch."""
@@ -61,11 +61,11 @@ class Sums:
         """A client or patient leaves.
 
         Raises:
-            FedletheError: The sums hold fewer rows of a class than it would take away.
+            DataError: The sums hold fewer rows of a class than it would take away.
         """
         self._demand_fit(part)
         if (part.rows > self.total.rows).any():
-            raise FedletheError(
+            raise DataError(
                 f"the sums hold {self.total.rows.tolist()} rows by class, fewer than the {part.rows.tolist()} to be "
                 "taken away; those rows were never in them"
             )
@@ -73,7 +73,7 @@ class Sums:
 
     def _demand_fit(self, part: ByClass) -> None:
         if not self.total.fits(part):
-            raise FedletheError(f"statistics of {part.size} features do not fit sums of {self.total.size}")
+            raise DataError(f"statistics of {part.size} features do not fit sums of {self.total.size}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ import numpy as np
 
 from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.erasing.coordinates import Frame
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.federation.evaluation import predict
 from fedlethe.privacy.accounting import Array
 from fedlethe.privacy.span import Span
@@ -74,9 +74,7 @@ def _images(images: FederatedData, where: Path) -> tuple[list[Examples], str]:
         name = "validation" if any(len(data.validation) for data in held) else "test"
         parts = [data.validation if name == "validation" else data.test for data in held]
     if not any(map(len, parts)):
-        raise FedletheError(
-            f"{where}: no images lie here, which the shaped mask's curvature takes; use --mask subspace"
-        )
+        raise DataError(f"{where}: no images lie here, which the shaped mask's curvature takes; use --mask subspace")
     step = max(1, -(-sum(map(len, parts)) // IMAGES))
     thinned = [part.only(np.arange(len(part)) % step == 0) for part in parts if len(part)]
     return thinned, f"{sum(map(len, thinned)):,} {name} images"

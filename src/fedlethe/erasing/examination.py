@@ -16,7 +16,7 @@ from fedlethe.audit.membership import RETAINED
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.audit.scores import Floats
 from fedlethe.data.federated import Examples, FederatedData
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.federation.evaluation import log_probabilities
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.run import Prepared
@@ -127,13 +127,13 @@ def answers_from_bytes(content: bytes, path: Path) -> Answers:
     """What `answers_to_bytes` made; `path` names the file in messages.
 
     Raises:
-        FedletheError: It is not whole.
+        IntegrityError: It is not whole.
     """
     arrays, _ = tensors.read_arrays(content, path)
     try:
         return Answers(**arrays)
     except TypeError:
         held = ", ".join(arrays)[:200]
-        raise FedletheError(
+        raise IntegrityError(
             f"{path}: holds no answers of a model (it holds {held or 'nothing'}); remove it and run the command again"
         ) from None

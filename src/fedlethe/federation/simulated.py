@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from fedlethe.data.federated import Examples, FederatedData, unknown_client
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining, train_locally
 from fedlethe.federation.execution import Execution
@@ -63,7 +63,7 @@ class SimulatedFederation:
         """See `Federation.train`."""
         for client in clients:
             if client not in self.data.clients:
-                raise FedletheError(unknown_client(client, self.clients))
+                raise DataError(unknown_client(client, self.clients))
             yield self._update(model, client, self.data.clients[client].train, round, settings, objective)
 
     def train_on_public(
@@ -71,7 +71,7 @@ class SimulatedFederation:
     ) -> Update:
         """See `Federation.train_on_public`."""
         if self.data.public is None:
-            raise FedletheError("there are no public images; train with --set partition.public_fraction=0.1")
+            raise DataError("there are no public images; train with --set partition.public_fraction=0.1")
         return self._update(model, PUBLIC, self.data.public, round, settings, objective)
 
     def _update(

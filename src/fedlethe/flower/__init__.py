@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.later import names_from
 
 try:
     import flwr  # noqa: F401
 except ImportError:
-    raise FedletheError("Flower is not installed; install it with: pip install 'fedlethe[flower]'") from None
+    raise ConfigError("Flower is not installed; install it with: pip install 'fedlethe[flower]'") from None
 
 if TYPE_CHECKING:
     from fedlethe.flower.app.client_app import client_app as client_app

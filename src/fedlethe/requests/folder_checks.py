@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fedlethe.errors import FedletheError, IntegrityError
 from fedlethe.files import sha256_of
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.entries import Artefact
 from fedlethe.history.keyring import LOST, Keyring
 from fedlethe.history.paths import CERTIFICATES, kind_of
 from fedlethe.history.sealing import is_sealed, key_id
@@ -104,12 +105,26 @@ def _unopened(history: RunFolder) -> Iterator[str]:
     lost = {id for ids in history.store.keys.confirmed(LOST).values() for id in ids}
     for artefact in history.ledger.artefacts().values():
         path = history.path / artefact.path
-        if is_sealed(artefact.path) and path.is_file() and sha256_of(path) == artefact.sha256:
-            try:
-                if key_id(checkpoint.read(path), path) not in lost:
-                    history.store.content(artefact)
-            except FedletheError as error:
-                yield str(error) if str(error).startswith(f"{path}: ") else f"{path}: cannot be opened: {error}"
+        as_entered = is_sealed(artefact.path) and path.is_file() and sha256_of(path) == artefact.sha256
+        if as_entered and (problem := _not_opened(history.store.keys, artefact, path, lost)) is not None:
+            yield problem
+
+
+def _not_opened(keys: Keyring, artefact: Artefact, path: Path, lost: Collection[str]) -> str | None:
+    try:
+        if key_id(checkpoint.read(path), path) in lost:
+            return None
+    except FedletheError as error:
+        return str(error)
+    try:
+        seal = keys.opens(artefact)
+    except FedletheError as error:  # of the key, so it does not name the file
+        return f"{path}: cannot be opened: {error}"
+    try:
+        checkpoint.read(path, seal=seal)
+    except FedletheError as error:
+        return str(error)
+    return None
 
 
 def foreign_heads(history: RunFolder) -> Iterator[str]:

@@ -16,7 +16,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 
 STATE = "FEDLETHE_FLOWER_STATE"
 """In the environment: the file, or several with ':' between; deploy/superlink.sh sets it."""
@@ -66,7 +66,7 @@ def clear_messages(path: Path, own_run: int | None = None) -> Swept:
         What the drive keeps of blocks that the file had before is another matter.
 
     Raises:
-        FedletheError: It is no file of Flower's, or the SuperLink holds it for longer than PATIENCE.
+        RequestError: It is no file of Flower's, or the SuperLink holds it for longer than PATIENCE.
     """
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)) as db:
@@ -80,14 +80,14 @@ def clear_messages(path: Path, own_run: int | None = None) -> Swept:
             _empty_log(db, path)
         return Swept(path, removed, _own(path), kept)
     except (sqlite3.Error, OSError) as error:
-        raise FedletheError(f"{path}: cannot be rid of past messages ({error})") from None
+        raise RequestError(f"{path}: cannot be rid of past messages ({error})") from None
 
 
 def _deleted(db: sqlite3.Connection, path: Path, own: int | None) -> tuple[int, tuple[int, ...]]:
     """Rows that were deleted, and the runs that are under way."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"task", "objects", "run_objects"} <= tables:
-        raise FedletheError(f"{path}: is no record of a SuperLink that fedlethe knows")
+        raise RequestError(f"{path}: is no record of a SuperLink that fedlethe knows")
     before = db.total_changes
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -118,7 +118,7 @@ def _empty_log(db: sqlite3.Connection, path: Path) -> None:
     end = time.monotonic() + PATIENCE
     while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         if time.monotonic() > end:
-            raise FedletheError(f"{path}: its write-ahead log is in use; stop the SuperLink and purge again")
+            raise RequestError(f"{path}: its write-ahead log is in use; stop the SuperLink and purge again")
         time.sleep(0.2)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from fedlethe.data.erased import ErasedImages, Positions
 from fedlethe.document import adapter_of
-from fedlethe.errors import FedletheError
+from fedlethe.errors import IntegrityError
 from fedlethe.types import ClientId
 
 BEGINNING = "beginning"
@@ -93,7 +93,7 @@ class Beginning:
         """What run.toml's table [run] says.
 
         Raises:
-            FedletheError: It says something that cannot be.
+            IntegrityError: It says something that cannot be.
         """
         try:
             begun: Beginning = adapter_of(cls).validate_python(facts.get(BEGINNING, {}))
@@ -101,6 +101,6 @@ class Beginning:
         except ValidationError as errors:
             first = errors.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))[:200]
-            raise FedletheError(
+            raise IntegrityError(
                 f"run.toml: [run.{BEGINNING}] {place}: {first['msg'][:200]}; restore the file from a backup"
             ) from None

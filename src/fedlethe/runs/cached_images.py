@@ -15,7 +15,7 @@ from fedlethe.data.division import divide
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
 from fedlethe.data.reading import Reading
 from fedlethe.document import Document
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run_toml import config_of, read_run_document
 from fedlethe.types import ClientId
@@ -80,10 +80,10 @@ def config_of_run(path: Path) -> RunConfig:
     """The configuration of a run whose images are on this machine.
 
     Raises:
-        FedletheError: They are on Flower nodes.
+        DataError: They are on Flower nodes.
     """
     if REMOTE in read_run_document(path)["run"]:
-        raise FedletheError(f"{path}: its images are on the clients' machines; run the command there, with --data")
+        raise DataError(f"{path}: its images are on the clients' machines; run the command there, with --data")
     return config_of(path)
 
 
@@ -130,7 +130,7 @@ def _owned(config: RunConfig, clients: Sequence[ClientId], patients: Sequence[st
     read = config.source.load(Reading(only_named=True))
     named = origins(read.images, np.arange(len(read.images)))
     if UNKNOWN in named:
-        raise FedletheError(f"data source '{config.source_name}' keeps nothing in the cache")
+        raise DataError(f"data source '{config.source_name}' keeps nothing in the cache")
     data = divide(read, config.partition, config.division_seed)
     everybody = [] if data.owners is None else sorted(set(data.owners.tolist()) - {""})
     found: dict[ClientId, frozenset[str]] = {}
@@ -140,5 +140,5 @@ def _owned(config: RunConfig, clients: Sequence[ClientId], patients: Sequence[st
             continue
         found[client] = frozenset(named[row] for row in data.rows_of(client, there or None).tolist())
     if patients and not found:
-        raise FedletheError(f"patient '{patients[0]}' has no image at {', '.join(everybody)}; nothing was done")
+        raise DataError(f"patient '{patients[0]}' has no image at {', '.join(everybody)}; nothing was done")
     return found

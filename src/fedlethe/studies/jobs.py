@@ -30,7 +30,7 @@ from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.record import retraining_examples
 from fedlethe.erasing.unlearn_step import unlearned_by
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.training import train_run
 from fedlethe.learners.which import learner_of
@@ -155,7 +155,7 @@ def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[st
                 try:
                     future.result()
                 except BrokenProcessPool as error:
-                    raise FedletheError(
+                    raise ConfigError(
                         "workers: one ended before its work was done; a script has to call compare below `if __name__ "
                         "== '__main__':`, since each worker reads it again; else take fewer workers, or more memory"
                     ) from error

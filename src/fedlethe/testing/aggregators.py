@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregate import shares
 from fedlethe.federation.aggregator import (
     Aggregator,
@@ -38,7 +38,7 @@ def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) 
             not drawn or do not answer.
 
     Raises:
-        FedletheError: It breaks one of these; one line names it and says what to do.
+        ConfigError: It breaks one of these; one line names it and says what to do.
 
     Example:
         >>> from fedlethe.federation.aggregator import AGGREGATORS
@@ -46,10 +46,10 @@ def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) 
     """
     demand_instance("check_aggregator", aggregator, "AGGREGATORS['median']()")
     if not all(isinstance(count, int) and count > 0 for count in counts):
-        raise FedletheError(f"check_aggregator: counts {counts}: give whole numbers of clients, 1 at least")
+        raise ConfigError(f"check_aggregator: counts {counts}: give whole numbers of clients, 1 at least")
     name = f"aggregator '{aggregator_name(aggregator)}'"
     if (problem := undeclared_aggregator(type(aggregator))) is not None:
-        raise FedletheError(f"{name}: {problem}")
+        raise ConfigError(f"{name}: {problem}")
     for count in counts:
         models = _models(count)
         before = models["client-0"] * 0.5

@@ -13,7 +13,7 @@ from fedlethe.audit.evidence import Labels
 from fedlethe.audit.judging import judge
 from fedlethe.audit.owed import measured_by
 from fedlethe.audit.scores import Floats
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.outside.plugins import path_of
 from fedlethe.seeding import numpy_generator
 from fedlethe.testing.instances import demand_instance
@@ -34,7 +34,7 @@ def check_audit(audit: Audit) -> None:
         audit: The audit.
 
     Raises:
-        FedletheError: It breaks one of these; one line names it and says what to do.
+        ConfigError: It breaks one of these; one line names it and says what to do.
 
     Example:
         >>> from fedlethe.audit import AUDITS
@@ -43,17 +43,17 @@ def check_audit(audit: Audit) -> None:
     demand_instance("check_audit", audit, "AUDITS['membership']()")
     name = path_of(type(audit))
     if (problem := AUDITS.problem(type(audit))) is not None:
-        raise FedletheError(f"{name}: {problem}")
+        raise ConfigError(f"{name}: {problem}")
     whole = evidence()
     for given in (whole, without_backdoor_and_relearning(whole)):
         _check_measured(audit, given, name)
     retrained = judge(name, audit, replace(whole, candidates=whole.references))
     if retrained.verdict == audit.words[1]:
-        raise FedletheError(f"{name}: finds retrainings at fault ({retrained.statement}); measure all models alike")
+        raise ConfigError(f"{name}: finds retrainings at fault ({retrained.statement}); measure all models alike")
     if audit.words == ("gone", "still there"):
         untouched = judge(name, audit, replace(whole, candidates=whole.untouched))
         if untouched.verdict == "gone":
-            raise FedletheError(
+            raise ConfigError(
                 f"{name}: calls models 'gone' to which nothing was done ({untouched.statement}); set gated = True"
             )
 
@@ -61,11 +61,11 @@ def check_audit(audit: Audit) -> None:
 def _check_measured(audit: Audit, given: Evidence, name: str) -> None:
     measured, again = (measured_by(audit, given, name) for _ in range(2))
     if measured != again:
-        raise FedletheError(f"{name}: measures something else each time; draw by seeding.numpy_generator(seed, ...)")
+        raise ConfigError(f"{name}: measures something else each time; draw by seeding.numpy_generator(seed, ...)")
     for which in () if isinstance(measured, str) else ("candidates", "untouched", "references"):
         figures = getattr(measured, which)
         if not np.isfinite(figures).all():
-            raise FedletheError(f"{name}: has the figures {figures} for {which}; give one finite figure for each model")
+            raise ConfigError(f"{name}: has the figures {figures} for {which}; give one finite figure for each model")
 
 
 def evidence() -> Evidence:

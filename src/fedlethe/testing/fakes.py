@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fedlethe.data.federated import unknown_client
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError
 from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
@@ -64,7 +64,7 @@ class LinearFederation:
         """See `Federation.train`."""
         for client in clients:
             if client not in self.targets:
-                raise FedletheError(unknown_client(client, self.clients))
+                raise DataError(unknown_client(client, self.clients))
             self.asked.append((round, client))
             examples = self.num_examples[client]
             self.settings_asked.append(settings)

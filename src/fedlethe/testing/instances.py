@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 
 
 def demand_instance(check: str, given: Any, example: str) -> None:
@@ -17,16 +17,16 @@ def demand_instance(check: str, given: Any, example: str) -> None:
         example: What it could be given.
 
     Raises:
-        FedletheError: It is a class, or a value of Python's own.
+        ConfigError: It is a class, or a value of Python's own.
 
     Example:
         >>> demand_instance("check_method", "influence", "...")
         Traceback (most recent call last):
         ...
-        fedlethe.errors.FedletheError: check_method: the str 'influence' was given; give an instance, such as ...
+        fedlethe.errors.ConfigError: check_method: the str 'influence' was given; give an instance, such as ...
     """
     if isinstance(given, type):
-        raise FedletheError(f"{check}: the class {given.__name__} was given; give an instance, {given.__name__}()")
+        raise ConfigError(f"{check}: the class {given.__name__} was given; give an instance, {given.__name__}()")
     if given is None or type(given).__module__ == "builtins":
         shown = "None" if given is None else f"the {type(given).__name__} {' '.join(repr(given).split())[:60]}"
-        raise FedletheError(f"{check}: {shown} was given; give an instance, such as {example}")
+        raise ConfigError(f"{check}: {shown} was given; give an instance, such as {example}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.history.history import History, InMemoryHistory
 from fedlethe.testing.instances import demand_instance
 from fedlethe.testing.network import CLIENTS, SCHEDULES, closed, federation, images, kept_history, trained
@@ -34,7 +34,7 @@ def check_method(method: UnlearningMethod) -> None:
         method: The method, with options that are mild enough for a tiny network.
 
     Raises:
-        FedletheError: It breaks one of these; one line names it and says what to do.
+        ConfigError: It breaks one of these; one line names it and says what to do.
 
     Example:
         >>> from fedlethe.unlearning import METHODS
@@ -42,7 +42,7 @@ def check_method(method: UnlearningMethod) -> None:
     """
     demand_instance("check_method", method, "METHODS['fed_accum']()")
     if (problem := undeclared(type(method))) is not None:
-        raise FedletheError(f"{method_name(method)}: {problem}")
+        raise ConfigError(f"{method_name(method)}: {problem}")
     for check in CHECKS:
         check(method)
 
@@ -159,5 +159,5 @@ def _bytes(history: InMemoryHistory) -> list[bytes]:
     return [vector.numpy().tobytes() for vector in vectors]
 
 
-def _broken(method: UnlearningMethod, what: str) -> FedletheError:
-    return FedletheError(f"{method_name(method)}: {what}")
+def _broken(method: UnlearningMethod, what: str) -> ConfigError:
+    return ConfigError(f"{method_name(method)}: {what}")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models import Model, initialise
 from fedlethe.outside.deferred import parameters
 from fedlethe.outside.plugins import guarded, path_of
@@ -39,30 +39,30 @@ def check_model(
         num_classes: How many classes.
 
     Raises:
-        FedletheError: It breaks one of these; one line names it and says what to do.
+        ConfigError: It breaks one of these; one line names it and says what to do.
 
     Example:
         >>> from fedlethe.models import MODELS
         >>> check_model(MODELS["small-cnn"]())
     """
     if isinstance(model, nn.Module):
-        raise FedletheError("check_model: a network was given; give its class, or a function that makes one")
+        raise ConfigError("check_model: a network was given; give its class, or a function that makes one")
     if not callable(model) and not hasattr(model, "build"):
         demand_instance("check_model", model, "MODELS['small-cnn'](), or a torch.nn.Module's class")
     if len(image_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in image_shape):
-        raise FedletheError(f"check_model: image_shape {image_shape}: give (channels, height, width)")
+        raise ConfigError(f"check_model: image_shape {image_shape}: give (channels, height, width)")
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
     own = isinstance(held, _Called) and hasattr(model, "__qualname__")  # a partial, say, has no name
     name = path_of(model if own else type(model))
     network, again = (_built(held, image_shape[0], num_classes, name) for _ in range(2))
     if not isinstance(network, nn.Module):
-        raise FedletheError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
+        raise ConfigError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
     layout = _layout(network, name)
     if not layout.size:
-        raise FedletheError(f"{name}: has no weights; register them as parameters")
+        raise ConfigError(f"{name}: has no weights; register them as parameters")
     first = to_vector(network, layout)
     if not torch.equal(first, to_vector(again, layout)):
-        raise FedletheError(f"{name}: starts from other weights each time; draw them by torch's generator alone")
+        raise ConfigError(f"{name}: starts from other weights each time; draw them by torch's generator alone")
     images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_model")) * 2 - 1
     guarded(lambda: _check_answers(network, images, num_classes, name), name, REMEDY)
     guarded(lambda: _check_step(network, layout, images, name), name, REMEDY)
@@ -77,10 +77,10 @@ def _layout(network: nn.Module, name: str) -> Layout:
     try:
         layout = Layout.of(network)
     except FedletheError as error:
-        raise FedletheError(f"{name}: {str(error).removeprefix('model: ')}") from None
+        raise ConfigError(f"{name}: {str(error).removeprefix('model: ')}") from None
     odd = next((one.dtype for one in network.parameters() if one.dtype != torch.float32), None)
     if odd is not None:
-        raise FedletheError(f"{name}: has weights in {odd}; make them float32: network.float()")
+        raise ConfigError(f"{name}: has weights in {odd}; make them float32: network.float()")
     return layout
 
 
@@ -110,14 +110,14 @@ def _check_answers(network: nn.Module, images: torch.Tensor, num_classes: int, n
     answers = _answers(network, images)
     if not isinstance(answers, torch.Tensor) or answers.shape != (len(images), num_classes):
         shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
-        raise FedletheError(f"{name}: answers with {shape}; give logits of shape ({len(images)}, {num_classes})")
+        raise ConfigError(f"{name}: answers with {shape}; give logits of shape ({len(images)}, {num_classes})")
     if not answers.is_floating_point() or not bool(torch.isfinite(answers).all()):
-        raise FedletheError(f"{name}: its answers are not all finite floats; give logits, not classes")
+        raise ConfigError(f"{name}: its answers are not all finite floats; give logits, not classes")
     if not torch.equal(images, before):
-        raise FedletheError(f"{name}: writes to the images that it is given; clone() them, or leave inplace out")
+        raise ConfigError(f"{name}: writes to the images that it is given; clone() them, or leave inplace out")
     alone = torch.cat([_answers(network, image[None]) for image in images])
     if not torch.allclose(alone, answers, atol=1e-4, rtol=1e-4):
-        raise FedletheError(
+        raise ConfigError(
             f"{name}: in eval mode its answer to an image depends on chance, or on the other images; use "
             "batch norm and dropout as torch.nn has them"
         )
@@ -129,19 +129,19 @@ def _check_step(network: nn.Module, layout: Layout, images: torch.Tensor, name: 
     labels = torch.zeros(len(images), dtype=torch.int64)
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trainable:
-        raise FedletheError(f"{name}: none of its weights takes a gradient; leave requires_grad as it is")
+        raise ConfigError(f"{name}: none of its weights takes a gradient; leave requires_grad as it is")
     loss = functional.cross_entropy(network(images), labels)
     if loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.optim.SGD(trainable, lr=0.1).step()
     if torch.equal(to_vector(network, layout), before):
-        raise FedletheError(f"{name}: a gradient step does not move it; do not detach() on the way to the answers")
+        raise ConfigError(f"{name}: a gradient step does not move it; do not detach() on the way to the answers")
 
 
 def _check_state(network: nn.Module, other: nn.Module, layout: Layout, images: torch.Tensor, name: str) -> None:
     """What clients exchange is the vector: a network that it is loaded into must answer alike."""
     load_vector(other, layout, to_vector(network, layout))
     if not torch.allclose(_answers(other, images), _answers(network, images), atol=1e-5, rtol=1e-5):
-        raise FedletheError(
+        raise ConfigError(
             f"{name}: has state that is in no parameter and no float buffer; register it, or clients cannot exchange it"
         )

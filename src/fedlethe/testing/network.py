@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from fedlethe.data.federated import ClientData, Examples, FederatedData
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.simulated import SimulatedFederation
@@ -64,9 +64,9 @@ class Closed(Examples):
         """Refused.
 
         Raises:
-            FedletheError: Always.
+            ConfigError: Always.
         """
-        raise FedletheError("opens the images of a client that it did not declare")
+        raise ConfigError("opens the images of a client that it did not declare")
 
 
 def images() -> FederatedData:

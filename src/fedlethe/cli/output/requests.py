@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from fedlethe import FedletheError
+from fedlethe import IntegrityError
 from fedlethe.cli.output.show import as_object, lines_of, object_of, show
 from fedlethe.results import ErasureRequest, NewKey, Requests, Verified
 
@@ -34,7 +34,7 @@ def show_verified(result: Verified, as_json: bool) -> None:
     if result.failed:
         first, *others = result.failed
         more = f" (and {len(others)} more)" if others else ""
-        raise FedletheError(f"{result.subject}: {first.what}: {first.words}{more}")
+        raise IntegrityError(f"{result.subject}: {first.what}: {first.words}{more}")
 
 
 @object_of.register

@@ -20,7 +20,7 @@ from flwr.app import Message
 from fedlethe.audit import Answers, Evidence, Task, audit, overall
 from fedlethe.audit.membership import RETAINED
 from fedlethe.erasing.auditing import Attested
-from fedlethe.errors import FedletheError
+from fedlethe.errors import NodeError
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import problem_of
 from fedlethe.flower.nodes.messages import ANSWER, Computing, NodeRequest
@@ -57,7 +57,7 @@ class Examiner:
             relearn: Train the models on them, too.
 
         Raises:
-            FedletheError: One does not answer, or may not.
+            NodeError: One does not answer, or may not.
         """
         options = {"step": step, "relearn": relearn, "seed": str(self.seed)}
         contents = {
@@ -68,7 +68,7 @@ class Examiner:
         for client, answer in self.exchange.ask(contents, ANSWER, "audit").items():
             problem = problem_of(client, answer, self.fingerprints)
             if problem is not None or not isinstance(answer, Message):
-                raise FedletheError(f"{client}: {problem}")
+                raise NodeError(f"{client}: {problem}")
             found[client] = {name: array.numpy() for name, array in answer.content.array_records["answers"].items()}
         return found
 

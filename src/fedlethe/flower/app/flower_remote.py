@@ -14,7 +14,7 @@ from fedlethe.closed_form.by_class import ByClass
 from fedlethe.config import RunConfig, resolve
 from fedlethe.data.federated import Examples, FederatedData, Split
 from fedlethe.document import Document, read_toml
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, NodeError
 from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes.exchange import Exchange
 from fedlethe.flower.nodes.flower_federation import FlowerFederation, problem_of
@@ -74,7 +74,7 @@ class FlowerRemote:
         first = next(iter(found))
         for client, held in found.items():
             if not held.fits(found[first]):
-                raise FedletheError(f"{client}: its statistics are of other features or classes than those of {first}")
+                raise DataError(f"{client}: its statistics are of other features or classes than those of {first}")
         return found
 
     def _asked(self, config: RunConfig, type: str, options: Mapping[str, Any]) -> dict[ClientId, Message]:
@@ -89,7 +89,7 @@ class FlowerRemote:
             client: problem_of(client, answer, self.known["fingerprints"]) for client, answer in answers.items()
         }
         if bad := [f"{client}: {problem}" for client, problem in problems.items() if problem is not None]:
-            raise FedletheError(f"{'; '.join(bad)}; see to it and run again, since nobody may be missing here")
+            raise NodeError(f"{'; '.join(bad)}; see to it and run again, since nobody may be missing here")
         return {client: answer for client, answer in answers.items() if isinstance(answer, Message)}
 
     def computing(self, config: RunConfig) -> Computing:
@@ -121,7 +121,7 @@ class FlowerRemote:
             public=Examples.unlabelled(images.images),
         )
         if images.images.shape[1:] != everything.image_shape:
-            raise FedletheError(f"{self.public}: its images are not of the shape {everything.image_shape}")
+            raise DataError(f"{self.public}: its images are not of the shape {everything.image_shape}")
         prepared = prepare_with(config, everything)
         return SimulatedFederation(
             network=prepared.network,

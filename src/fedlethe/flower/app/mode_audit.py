@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from fedlethe.config import RunConfig
 from fedlethe.erasing.auditing import AUDIT, Attested, demand_references, enter
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, RequestError
 from fedlethe.flower.app import examiner
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
@@ -22,7 +22,7 @@ def audit_mode(session: Session) -> None:
     """Hold an erasure's model against retrainings, on the images of the nodes."""
     options, path = session.options, session.options.folder
     if not options.references:
-        raise FedletheError("run config: references = 0: an audit takes retrainings; give some")
+        raise ConfigError("run config: references = 0: an audit takes retrainings; give some")
     demand_references(options.references)
     facts = erasure_facts(path, options.erasure)
     known = known_nodes(path)
@@ -31,7 +31,7 @@ def audit_mode(session: Session) -> None:
     with opened_run(path, remote) as run, run.history.locked():
         place = path / "erasures" / options.erasure / f"{AUDIT}{JSON}"
         if place.is_file():
-            raise FedletheError(f"{place}: is there already; this erasure was audited")
+            raise RequestError(f"{place}: is there already; this erasure was audited")
         attest_over_nodes(run, remote, options.erasure, options.references, options.ask_erased)
     LOG.info("fedlethe: the audits of erasure %s: %s", options.erasure, place)
 
@@ -62,7 +62,7 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
 def demand_network(config: RunConfig) -> None:
     """Refuse to audit an erasure in closed form."""
     if not learner_of(config).by_steps:
-        raise FedletheError(
+        raise RequestError(
             "audits over nodes are of networks; erasure.json says how far this erasure is from a model fitted anew"
         )
 

@@ -14,7 +14,7 @@ from fedlethe.erasing.order import ErasureOrder
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.erasing.record import Erasure
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.mode_audit import attest_over_nodes, demand_network
 from fedlethe.flower.app.session import LOG, Session, earlier_erased, known_nodes
@@ -37,7 +37,7 @@ def erase_mode(session: Session) -> None:
         _carry_out(session, plain, repair, mask)
         return
     if options.key or options.keep_for:
-        raise FedletheError("run config: key and keep-for belong to a request: fedlethe request RUN --client C")
+        raise ConfigError("run config: key and keep-for belong to a request: fedlethe request RUN --client C")
     done = _erased(session, options.method, plain, repair, mask)
     LOG.info("fedlethe: erased %s by %s: %s", ", ".join(done.forget), done.method, done.model)
 
@@ -54,7 +54,7 @@ def _erased(
     path = session.options.folder
     forget = tuple(name for name in session.options.erase.replace(" ", "").split(",") if name)
     if not forget:
-        raise FedletheError('run config: erase names nobody; give it a client, such as erase="hospital-1"')
+        raise ConfigError('run config: erase names nobody; give it a client, such as erase="hospital-1"')
     after = session.options.after or None
     remote = _reached(session, forget, after, method, options)
     with opened_run(path, remote) as run:
@@ -68,7 +68,7 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
     """Carry an erasure request out, certificate and purge included where there is a key to sign with."""
     options, path = session.options, session.options.folder
     if options.erase:
-        raise FedletheError("run config: the request says who is erased; leave erase away")
+        raise ConfigError("run config: the request says who is erased; leave erase away")
     signer = signing_key(Path(options.key)) if options.key else None
     plan = ErasurePlan(
         method=options.method,
@@ -139,6 +139,6 @@ def _method_options(text: str) -> tuple[dict[str, Any], dict[str, Any], dict[str
     for name, value in assignments(shlex.split(text)).items():
         table, dot, key = name.partition(".")
         if dot and table not in ("repair", "mask"):
-            raise FedletheError(f"options: '{name}' is neither the method's nor of repair. or mask.")
+            raise ConfigError(f"options: '{name}' is neither the method's nor of repair. or mask.")
         parts[0 if not dot else 1 if table == "repair" else 2][key or name] = value
     return parts

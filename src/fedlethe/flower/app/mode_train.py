@@ -13,7 +13,7 @@ from flwr.app import Message
 
 from fedlethe.config import resolve
 from fedlethe.document import Document
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, NodeError
 from fedlethe.flower.app.flower_remote import FlowerRemote
 from fedlethe.flower.app.session import LOG, Session, known_nodes
 from fedlethe.flower.nodes.exchange import Exchange
@@ -81,7 +81,8 @@ def described(session: Session, exchange: Exchange, returning: Returning) -> Doc
     away.
 
     Raises:
-        FedletheError: Too few are left, or they do not agree on the classes or the shape of the images.
+        NodeError: Too few are left.
+        DataError: They do not agree on the classes or the shape of the images.
     """
     wait_for(exchange, session.options.clients)
     roster, grid = exchange.grid.roster, exchange.grid
@@ -104,13 +105,13 @@ def described(session: Session, exchange: Exchange, returning: Returning) -> Doc
     facts = {client: one for client, one in facts.items() if client not in grid.forget}
     if not facts or len(facts) + len(returning.left_out) < session.options.clients:
         turned = "; ".join([*roster.turned_away.values(), *map(str, returning.left_out.values())])
-        raise FedletheError(f"{len(facts)} of {session.options.clients} clients can begin; {turned}")
+        raise NodeError(f"{len(facts)} of {session.options.clients} clients can begin; {turned}")
     first = min(facts)
     for client in sorted(facts):
         for name in ("classes", "image_shape"):
             if facts[client][name] != facts[first][name]:
                 mine, theirs = list(facts[client][name]), list(facts[first][name])
-                raise FedletheError(f"{client}: its {name} are {mine}, those of {first} are {theirs}; make them alike")
+                raise DataError(f"{client}: its {name} are {mine}, those of {first} are {theirs}; make them alike")
     return {
         "classes": list(facts[first]["classes"]),
         "image_shape": [int(side) for side in facts[first]["image_shape"]],
@@ -127,7 +128,7 @@ def wait_for(exchange: Exchange, count: int) -> None:
     while len(roster.nodes) < count or not roster.settled:
         if time.monotonic() > end:
             turned = "".join(f"; {reason}" for reason in roster.turned_away.values())
-            raise FedletheError(f"{len(roster.nodes)} of {count} clients are connected{turned}; start their SuperNodes")
+            raise NodeError(f"{len(roster.nodes)} of {count} clients are connected{turned}; start their SuperNodes")
         if time.monotonic() - said > SAY_EVERY:
             LOG.info("fedlethe: %d of %d clients are connected; waiting", len(roster.nodes), count)
             said = time.monotonic()

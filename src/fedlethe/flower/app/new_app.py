@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ def new_app(folder: Path) -> NewApp:
     """Write the template to a folder that is not there, or is empty.
 
     Raises:
-        FedletheError: The folder is taken, or cannot be written.
+        ConfigError: The folder is taken, or cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FedletheError(f"{folder}: is taken; choose another folder for the app")
+        raise ConfigError(f"{folder}: is taken; choose another folder for the app")
     try:
         with as_file(files("fedlethe.flower.app") / "template") as template:
             shutil.copytree(template, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     except OSError as error:
-        raise FedletheError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from None
     return NewApp(folder, tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())))

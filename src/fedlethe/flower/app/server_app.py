@@ -12,7 +12,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedlethe.config.learning import LearnerName
 from fedlethe.document import construct
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.flower.app.client_app import app_document
 from fedlethe.flower.app.mode_audit import audit_mode
 from fedlethe.flower.app.mode_erase import erase_mode, retrain_mode
@@ -44,7 +44,7 @@ def server_app(config: Path) -> ServerApp:
         try:
             options = construct(Options, _underscored(context.run_config), "run config")
             if options.mode not in MODES:
-                raise FedletheError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
+                raise ConfigError(f"run config: no mode '{options.mode}'; there is {', '.join(MODES)}")
             learner: LearnerName | None = "closed-form" if options.mode == "closed-form" else None
             document = app_document(config, context.run_config, learner)
             session = Session(grid=grid, options=options, document=document, flower_run=context.run_id)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from flwr.app import Message, RecordDict
 
 from fedlethe.data.federated import Split, unknown_client
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, NodeError
 from fedlethe.federation.aggregate import refusal
 from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
@@ -100,7 +100,7 @@ class FlowerFederation:
     ) -> Update:
         """See `Federation.train_on_public`."""
         if self.server is None:
-            raise FedletheError("the server has no public images; name some with the run config's key 'public'")
+            raise DataError("the server has no public images; name some with the run config's key 'public'")
         return self.server.train_on_public(model, round=round, objective=objective, settings=settings)
 
     def without(self, forget: Iterable[ClientId]) -> FlowerFederation:
@@ -110,7 +110,7 @@ class FlowerFederation:
             self._demand(client)
         kept = tuple(client for client in self.clients if client not in gone)
         if not kept:
-            raise FedletheError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
+            raise DataError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
         return replace(self, exchange=self.exchange.without(gone), clients=kept)
 
     def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
@@ -152,7 +152,7 @@ class FlowerFederation:
 
     def _demand(self, client: ClientId) -> None:
         if client not in self.clients:
-            raise FedletheError(unknown_client(client, self.clients))
+            raise DataError(unknown_client(client, self.clients))
 
     def _demand_enough(self, updates: Sequence[Update], model: Vector) -> None:
         problems = {update.client: refusal(update, model) for update in updates}
@@ -165,7 +165,7 @@ class FlowerFederation:
         if problems and (self.strict or usable < least):
             listed = "; ".join(f"{client}: {problem}" for client, problem in sorted(problems.items()))
             hint = "see to it and run again: what is recorded is whole, and the run goes on where it was"
-            raise FedletheError(f"{listed}; {hint}")
+            raise NodeError(f"{listed}; {hint}")
 
 
 def problem_of(client: ClientId, answer: Message | str, fingerprints: Mapping[ClientId, str]) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.flower.nodes.roster import Roster
 from fedlethe.types import ClientId
 
@@ -85,7 +85,7 @@ class RetainedGrid(Grid):
             client = self.client(message.metadata.dst_node_id)
             if client is None or client in self.forget:
                 who = f"node {message.metadata.dst_node_id}" if client is None else client
-                raise FedletheError(f"{who}: is forgotten or not known, so no message goes there; none was sent")
+                raise ConfigError(f"{who}: is forgotten or not known, so no message goes there; none was sent")
         for message in due:
             self.sent[self.client(message.metadata.dst_node_id) or "", message.metadata.message_type] += 1
         return due

@@ -17,7 +17,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.config.learning import LearnerName
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, NodeError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.objective import (
     Ascent,
@@ -122,7 +122,7 @@ def training(
     """The request to train, as the content of a message (see `Federation.train`)."""
     models, plain = {"model": model}, {"objective": type(objective).__name__}
     if plain["objective"] not in OBJECTIVES:
-        raise FedletheError(
+        raise ConfigError(
             f"objective {plain['objective']} cannot travel; add it to OBJECTIVES in flower/nodes/messages.py"
         )
     # As text: a record holds signed numbers of 64 bits, and a seed may be larger.
@@ -211,15 +211,15 @@ def statistics_in(client: ClientId, content: RecordDict) -> ByClass:
     """The statistics in a reply, held against what any rows can have.
 
     Raises:
-        FedletheError: It holds none, or they cannot be those of any images.
+        NodeError: It holds none, or they cannot be those of any images.
     """
     try:
         record = content.array_records["statistics"]
         held = {field.name: record[field.name].numpy() for field in dataclasses.fields(ByClass)}
     except (KeyError, ValueError) as error:
-        raise FedletheError(f"{client}: its answer holds no statistics ({type(error).__name__}: {error})") from None
+        raise NodeError(f"{client}: its answer holds no statistics ({type(error).__name__}: {error})") from None
     if wrong := next((name for name, array in held.items() if array.dtype != np.float64), None):
-        raise FedletheError(f"{client}: its statistics are not float64 ('{wrong}' is {held[wrong].dtype})")
+        raise NodeError(f"{client}: its statistics are not float64 ('{wrong}' is {held[wrong].dtype})")
     # A client could send any sums; those that no images have would spoil the model for all.
     found = ByClass(**held)
     found.check(client)

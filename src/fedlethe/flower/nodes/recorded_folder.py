@@ -14,7 +14,7 @@ import tomlkit
 from fedlethe import files
 from fedlethe.config import HistorySettings
 from fedlethe.document import Document, construct, parse_toml
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
@@ -48,10 +48,10 @@ class Recorded:
         """A folder to record in, there or not.
 
         Raises:
-            FedletheError: The path is not absolute, or a value is wrong.
+            ConfigError: The path is not absolute, or a value is wrong.
         """
         if not path.is_absolute():
-            raise FedletheError(f"{path}: a run folder of Flower must be an absolute path")
+            raise ConfigError(f"{path}: a run folder of Flower must be an absolute path")
         settings = construct(HistorySettings, {"keep": keep, "methods": list(methods)}, "Recording")
         settings.needs()
         return cls(path, strategy, settings)
@@ -61,10 +61,10 @@ class Recorded:
         """The folder that was recorded in.
 
         Raises:
-            FedletheError: It is none.
+            HistoryError: It is none.
         """
         if not (path / PLACE).is_file():
-            raise FedletheError(f"{path}: holds no recording (it has no {PLACE})")
+            raise HistoryError(f"{path}: holds no recording (it has no {PLACE})")
         document = _document(path)
         return cls.named(path, document["strategy"], document["keep"], document["methods"])
 
@@ -73,14 +73,14 @@ class Recorded:
         """The history in the folder.
 
         Raises:
-            FedletheError: It is the record of another strategy, or keeps something else.
+            HistoryError: It is the record of another strategy, or keeps something else.
         """
         document = {"strategy": self.strategy, "keep": self.settings.keep, "methods": list(self.settings.methods)}
         if (self.path / PLACE).is_file():
             held = _document(self.path)
             for name, value in document.items():
                 if held.get(name) != value:
-                    raise FedletheError(
+                    raise HistoryError(
                         f"{self.path}: holds another recording: its {name} is {held.get(name)}, not {value}; "
                         "choose another folder"
                     )

@@ -25,7 +25,7 @@ from fedlethe.closed_form.sent import noise_of, rows
 from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.data.cache import cache_folder, digest, private_place
 from fedlethe.data.federated import FederatedData
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, DataError
 from fedlethe.files import ASIDE
 from fedlethe.types import ClientId
 
@@ -55,23 +55,22 @@ def released(
         settings: What is asked for.
 
     Raises:
-        FedletheError: It sent others before, the server would know the noise, or the file cannot be used.
+        DataError: It sent others before.
+        ConfigError: The server would know the noise, or the file cannot be used.
     """
     if settings.epsilon is None or settings.noise_seed is not None:
-        raise FedletheError(
-            "closed_form.noise_seed: noise from a seed that the server knows hides nothing; leave it out"
-        )
+        raise ConfigError("closed_form.noise_seed: noise from a seed that the server knows hides nothing; leave it out")
     (client,) = data.clients
     own = rows(data.clients[client].train, settings, len(data.classes))
     made_of = {"rows": hashlib.sha256(own.content()).hexdigest(), "features": data.fingerprint, **_noise(settings)}
     made = digest(json.dumps(made_of, sort_keys=True))
     place = _release(simulated)
     if (old := next((cache_folder() / "releases").glob("*.release"), None)) is not None:
-        raise FedletheError(f"{old}: this node's release lies in the cache, which may be emptied; move it to {place}")
+        raise ConfigError(f"{old}: this node's release lies in the cache, which may be emptied; move it to {place}")
     if place.is_file():
         return _kept(place, made)
     if (plain := _plain(simulated)).is_file():
-        raise FedletheError(
+        raise DataError(
             f"{plain}: this node sent statistics of its images without noise before, so noise would hide nothing from "
             "whoever has them; where the hospital accepts that, it removes this file"
         )
@@ -89,14 +88,14 @@ def demand_as_released(simulated: ClientId | None, images: FederatedData, noisy:
         noisy: Whether this is the closed form with noise.
 
     Raises:
-        FedletheError: Noisy statistics were sent, and something else is asked for: no noise, a network's training, or
+        DataError: Noisy statistics were sent, and something else is asked for: no noise, a network's training, or
             the same images divided otherwise, so that what was trained on is tested on.
     """
     place = _release(simulated)
     if not place.is_file() or (noisy and place.read_bytes()[32:64] == _divided(images)):
         return
     what = "with other images, or the same divided otherwise" if noisy else "without noise"
-    raise FedletheError(
+    raise DataError(
         f"{place}: this node sent statistics with noise before, and is asked {what}; where the hospital accepts that, "
         "it moves this file away"
     )
@@ -132,7 +131,7 @@ def _noise(settings: ClosedFormSettings) -> dict[str, object]:
 def _kept(place: Path, made: str) -> ByClass:
     content = place.read_bytes()
     if content[:32].hex() != made:
-        raise FedletheError(
+        raise DataError(
             f"{place}: this node released statistics of other images, settings or under another name before, and a "
             "further release adds to what is told of each image; where the hospital accepts that, it moves this "
             f"file away (each hospital's node has a {STATE} of its own)"
@@ -163,6 +162,6 @@ def _once(place: Path, content: bytes) -> None:
         with suppress(FileExistsError):
             os.link(aside, place)
     except OSError as error:
-        raise FedletheError(f"{place}: cannot be written ({error.strerror}); set {STATE} to another") from None
+        raise ConfigError(f"{place}: cannot be written ({error.strerror}); set {STATE} to another") from None
     finally:
         aside.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlethe.data.prints import SHARE, shared, sketch
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.recorded_folder import PLACE, Recorded, known_identities
 from fedlethe.flower.nodes.roster import NodeIdentity
@@ -183,14 +183,14 @@ def recorded_parts(path: Path, after: str, stack: ExitStack) -> tuple[Part, ...]
     """As `run.begun_parts`, for what an app of your own recorded.
 
     Raises:
-        FedletheError: The folder is no erasure's.
+        HistoryError: The folder is no erasure's.
     """
     folder = (path / after).resolve()
     run = folder.parent.parent
     if folder.parent.name != "erasures" or not (run / PLACE).is_file():
         if (run / "run.toml").is_file():
             return begun_parts(path, after, stack)
-        raise FedletheError(f"{folder}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
+        raise HistoryError(f"{folder}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
     history = stack.enter_context(Recorded.of(run).opened())
     began = [event.body["after"] for event in history.ledger.events(BEGAN)]
     before = recorded_parts(run, began[0], stack) if began else ()

@@ -23,7 +23,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
 from fedlethe.entered import demand_texts
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, NodeError
 from fedlethe.flower.nodes.messages import WHO
 from fedlethe.names import demand_apart, demand_client_name
 from fedlethe.text import shown
@@ -155,7 +155,7 @@ class Roster:
     def _introduced(self, reply: Message, id: int, key: str | None) -> NodeIdentity:
         if reply.has_error():
             if self.strict or UNHANDLED not in str(reply.error.reason):
-                raise FedletheError(f"node {id} cannot say who it is: {one_line(reply.error.reason)}")
+                raise NodeError(f"node {id} cannot say who it is: {one_line(reply.error.reason)}")
             return NodeIdentity(f"node-{id}", "node id", key)
         said = reply.content.config_records["reply"]
         kind: IdentityKind = "partition-id" if said["kind"] == "partition-id" else "client-uid"
@@ -191,7 +191,7 @@ class Roster:
                 self.turned_away[id] = f"node {id} says that it is {client}, which is another node's registered key"
             return registered[0]
         if len(ids) > 1 and (registered or not set(ids) & set(self.nodes)):
-            raise FedletheError(
+            raise NodeError(
                 f"{client}: two nodes are connected under this name (by {found[ids[0]].kind}); stop one of them or "
                 "name it otherwise (one that was restarted is listed a minute longer: try again then)"
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import HistoryError
 from fedlethe.flower.nodes.grid import RetainedGrid, settle
 from fedlethe.flower.nodes.recorded_folder import Recorded, known_identities
 from fedlethe.flower.nodes.returning import Returning, lines, recorded_parts
@@ -31,16 +31,16 @@ def arrays_after(after: Path, named: ModelArrays) -> ArrayRecord:
     """The model that an erasure led to, as the app sends models.
 
     Raises:
-        FedletheError: The folder is not that of an erasure that `Erasing` entered, or its model is another.
+        HistoryError: The folder is not that of an erasure that `Erasing` entered, or its model is another.
     """
     if after.parent.name != "erasures":
-        raise FedletheError(f"{after}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
+        raise HistoryError(f"{after}: is not an erasure's folder; name one such as /srv/run/erasures/0001")
     with Recorded.of(after.parent.parent).opened() as history:
         model = history.erased_model(after.name)
         beside = history.store.find(of_erasure(after.name, Kind.BESIDE))
         held, plain = unpack(history.store.content(beside), history.path / beside.path)
         if difference := history.layout.difference(named.layout.shapes):
-            raise FedletheError(f"{after}: holds another model: {difference}")
+            raise HistoryError(f"{after}: holds another model: {difference}")
         return named.arrays(model, {name: held[f"whole:{name}"] for name in plain["whole"]})
 
 
@@ -60,14 +60,14 @@ def begun_grid(history: RunFolder, after: Path | None, take_back: Sequence[Clien
         grid: Flower's, or one on which others are forgotten already.
 
     Raises:
-        FedletheError: The record began elsewhere, or a client to take back was not erased.
+        HistoryError: The record began elsewhere, or a client to take back was not erased.
     """
     began = history.ledger.events(BEGAN)
     relative = relative_to(history.path, after)
     if began or history.rounds:
         was = began[0].body if began else {"after": None, "take_back": []}
         if after is not None and (relative, list(take_back)) != (was["after"], was["take_back"]):
-            raise FedletheError(
+            raise HistoryError(
                 f"{history.path}: holds another recording: it began after {was['after']}; choose another"
             )
         relative, take_back = was["after"], was["take_back"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.flower.nodes.site import own_name
 
 
@@ -23,7 +23,7 @@ def named(app: ClientApp) -> ClientApp:
     def who(message: Message, context: Context) -> Message:
         said = own_name(context.node_config)
         if said is None:
-            raise FedletheError("set client-uid in its --node-config, or register its key with --name")
+            raise ConfigError("set client-uid in its --node-config, or register its key with --name")
         kind, name = said
         client = f"partition-{name}" if kind == "partition-id" else name
         return Message(RecordDict({"reply": ConfigRecord({"client": client, "kind": kind})}), reply_to=message)

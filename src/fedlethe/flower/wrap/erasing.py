@@ -24,7 +24,7 @@ from flwr.serverapp import Grid
 
 from fedlethe import unlearning
 from fedlethe.config.parts import build_method
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, HistoryError, RequestError
 from fedlethe.federation.aggregator import Aggregator
 from fedlethe.federation.client import CROSS_ENTROPY, LocalTraining
 from fedlethe.federation.objective import Objective
@@ -78,19 +78,19 @@ class Erasing:
         """The model without the forgotten clients, as the app sends models.
 
         Raises:
-            FedletheError: The history does not hold what the method needs, or the method needs clients to train.
+            RequestError: The history does not hold what the method needs, or the method needs clients to train.
         """
         with self.recorded.opened() as history:
             past = _past(history)
             for client in self.forget:
                 if client not in past.clients and client in past.contributors():
-                    raise FedletheError(
+                    raise RequestError(
                         f"client '{client}' trained in the repair of an erasure alone, and what it put into the model "
                         "is not kept; train again without it"
                     )
                 if client not in past.clients:
                     there = ", ".join(past.clients)
-                    raise FedletheError(f"client '{client}' took part in no round of {history.path}; those are {there}")
+                    raise RequestError(f"client '{client}' took part in no round of {history.path}; those are {there}")
             for need in sorted(self.method.needs, key=lambda need: need.name):
                 if need.of_history and need not in history.keep:
                     raise history.lacks(need)
@@ -128,7 +128,7 @@ class Erasing:
             model, rest = named.vector(arrays), {f"whole:{name}": held for name, held in named.rest(arrays).items()}
             # Nothing is written before this: a model that cannot be used must not stand in the ledger as an erasure.
             if not bool(torch.isfinite(model).all()):
-                raise FedletheError("the repaired model is not finite; choose milder options")
+                raise ConfigError("the repaired model is not finite; choose milder options")
             request = {"forget": self.forget, "method": {"name": self.name, **self.options}, "id": id}
             store, place = history.store, folder.as_posix()
             facts = {"id": id, "forget": self.forget, "method": self.name, "request": request, "guarantee": None}
@@ -154,13 +154,13 @@ class Erasing:
         training cannot go on, since every global model that holds them is gone.
 
         Raises:
-            FedletheError: The erasure is not entered.
+            RequestError: The erasure is not entered.
         """
         with self.recorded.opened() as history, history.locked():
             entered = history.ledger.erasures()
             own = [id for request, id in entered.items() if json.loads(request)["forget"] == list(self.forget)]
             if not own:
-                raise FedletheError(f"{history.path}: enter the erasure of {', '.join(self.forget)} first, then purge")
+                raise RequestError(f"{history.path}: enter the erasure of {', '.join(self.forget)} first, then purge")
             purge_recorded(history, self.forget, max(own), self._flower_run)
             for missed in reached(history, f"erasure-{max(own)}")[1]:
                 LOG.warning("fedlethe: not reached by the purge: %s", missed)
@@ -177,7 +177,7 @@ def _beside_the_model(history: RunFolder) -> tuple[dict[str, Any], dict[str, Any
     if history.base is None:
         content = history.server_state()
         if content is None:
-            raise FedletheError(f"{history.path}: no round is recorded; train first")
+            raise HistoryError(f"{history.path}: no round is recorded; train first")
     else:
         content = history.store.content(history.store.find(of_erasure(history.base, Kind.BESIDE)))
     held, plain = unpack(content, history.path)
@@ -225,7 +225,7 @@ class NobodyTrains:
         return NobodyTrains(self.layout, tuple(client for client in self.clients if client not in gone))
 
     @staticmethod
-    def _error() -> FedletheError:
-        return FedletheError(
+    def _error() -> ConfigError:
+        return ConfigError(
             "this method asks clients to train in its own way, which only fedlethe's app can: fedlethe flower new DIR"
         )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.flower.nodes.messages import no_update
 from fedlethe.later import torch
 from fedlethe.types import ClientId, Update, Vector
@@ -38,14 +38,14 @@ class ModelArrays:
         """Of a model that an app sends.
 
         Raises:
-            FedletheError: An array is of another float type, or none is of float32.
+            ConfigError: An array is of another float type, or none is of float32.
         """
         floats = {name: array for name, array in record.items() if _floats(array)}
         for name, array in floats.items():
             if array.dtype != "float32":
-                raise FedletheError(f"array '{name}' is {array.dtype}; fedlethe records float32: send the model so")
+                raise ConfigError(f"array '{name}' is {array.dtype}; fedlethe records float32: send the model so")
         if not floats:
-            raise FedletheError("the model has no float32 array; send its parameters as an ArrayRecord")
+            raise ConfigError("the model has no float32 array; send its parameters as an ArrayRecord")
         # The vector is in the order of the names, whatever order the app sends in: a client's may be another.
         return cls(tuple(record), Layout({name: tuple(floats[name].shape) for name in sorted(floats)}))
 

@@ -20,7 +20,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDic
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, HistoryError, IntegrityError
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.recorded_folder import Recorded
 from fedlethe.flower.wrap.begin_after import arrays_after, begun_grid
@@ -72,7 +72,7 @@ class Recording(Strategy):
         take_back: Sequence[ClientId] = (),
     ) -> None:
         if not isinstance(inner, Strategy):
-            raise FedletheError(
+            raise ConfigError(
                 f"{type(inner).__name__}: is no strategy of flwr.serverapp.strategy; {NO_SECURE_AGGREGATION}"
             )
         self.inner = inner
@@ -137,7 +137,7 @@ class Recording(Strategy):
             try:
                 history.begin(self._named.vector(initial), self._named.layout)
                 if difference := history.layout.difference(self._named.layout.shapes):
-                    raise FedletheError(f"{history.path}: holds the rounds of another model: {difference}")
+                    raise HistoryError(f"{history.path}: holds the rounds of another model: {difference}")
                 self._done = history.rounds
                 yield self._resumed(history) if self._done else initial
             finally:
@@ -147,13 +147,13 @@ class Recording(Strategy):
         LOG.info("fedlethe: going on after round %d of %s", self._done, history.path)
         content = history.server_state()
         if content is None:
-            raise FedletheError(f"{history.path}: holds no state of the strategy, so it cannot go on; begin a new run")
+            raise HistoryError(f"{history.path}: holds no state of the strategy, so it cannot go on; begin a new run")
         arrays, plain = unpack(content, history.path / "server_state")
         try:
             whole = {name: arrays.pop(f"whole:{name}") for name in plain.pop("whole")}
             plain.pop("names")
         except (KeyError, TypeError):
-            raise FedletheError(f"{history.path}: its server_state is no recording's; restore it") from None
+            raise IntegrityError(f"{history.path}: its server_state is no recording's; restore it") from None
         restore(self.inner, arrays, plain)
         return self._of.arrays(history.final(), whole)
 
@@ -168,7 +168,7 @@ class Recording(Strategy):
         self._messages = list(self.inner.configure_train(server_round + self._done, arrays, config, grid))
         # Before a message is sent: what comes back masked can neither be recorded nor be taken back.
         if any(SECURE_AGGREGATION in message.content for message in self._messages):
-            raise FedletheError(NO_SECURE_AGGREGATION)
+            raise ConfigError(NO_SECURE_AGGREGATION)
         return self._messages
 
     def aggregate_train(
@@ -212,7 +212,7 @@ class Recording(Strategy):
 
     def initialize_parameters(self, client_manager: Any) -> None:
         """Refuse: this is the way in of workflows such as SecAgg+'s."""
-        raise FedletheError(NO_SECURE_AGGREGATION)
+        raise ConfigError(NO_SECURE_AGGREGATION)
 
     def _record(
         self,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from flwr.app import Array, Message, RecordDict
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregate import refusal
 from fedlethe.flower.nodes.messages import no_update
 from fedlethe.flower.nodes.roster import one_line
@@ -98,4 +98,4 @@ def _arrays_in(reply: Message) -> list[Array]:
 
 def _refuse_secure_aggregation(reply: Message) -> None:
     if SECURE_AGGREGATION in str(reply.error.reason):
-        raise FedletheError(NO_SECURE_AGGREGATION)
+        raise ConfigError(NO_SECURE_AGGREGATION)

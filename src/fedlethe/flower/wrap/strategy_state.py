@@ -20,7 +20,7 @@ from flwr.app import Array, ArrayRecord
 from flwr.serverapp.strategy import Strategy
 
 from fedlethe import tensors
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, IntegrityError
 
 PLAIN = (bool, int, float, str, type(None))
 ARRAYS = (np.ndarray, np.generic)
@@ -41,7 +41,7 @@ def unpack(content: bytes, where: Path) -> tuple[Arrays, dict[str, Any]]:
     """What `pack` made; `where` names the file in messages.
 
     Raises:
-        FedletheError: It is not whole, or holds something else.
+        IntegrityError: It is not whole, or holds something else.
     """
     arrays, metadata = tensors.read_arrays(content, where)
     try:
@@ -49,7 +49,7 @@ def unpack(content: bytes, where: Path) -> tuple[Arrays, dict[str, Any]]:
     except (KeyError, ValueError, RecursionError):
         plain = None
     if not isinstance(plain, dict):
-        raise FedletheError(f"{where}: holds no state of a strategy; restore this file from a backup")
+        raise IntegrityError(f"{where}: holds no state of a strategy; restore this file from a backup")
     return arrays, plain
 
 
@@ -98,13 +98,13 @@ def restore(strategy: Strategy, arrays: Mapping[str, npt.NDArray[Any]], plain: M
     """Give a fresh strategy the state that `state` took from one like it.
 
     Raises:
-        FedletheError: It is another strategy, or one whose privacy budget would start anew.
+        ConfigError: It is another strategy, or one whose privacy budget would start anew.
     """
     places = dict(strategies(strategy))
     for one in places.values():
         # Before anything is set: a strategy that is refused stays as it was.
         if getattr(one, "accountant", None) is not None:
-            raise FedletheError(
+            raise ConfigError(
                 f"{type(one).__name__}: its privacy accountant keeps no record on disk, so a resumed run would count "
                 "from zero; begin a new run, or train without an accountant and account for all rounds together"
             )
@@ -112,7 +112,7 @@ def restore(strategy: Strategy, arrays: Mapping[str, npt.NDArray[Any]], plain: M
         place, _, attribute = name.rpartition(SEPARATOR)
         holder = places.get(place + SEPARATOR if place else "")
         if holder is None or not hasattr(holder, attribute):
-            raise FedletheError(
+            raise ConfigError(
                 f"{type(strategy).__name__}: the record is of another strategy (it has {name}); use the same again"
             )
         setattr(holder, attribute, _whole(name, value, arrays) if isinstance(value, dict) else value)
@@ -144,7 +144,7 @@ def _whole(name: str, value: Mapping[str, Any], arrays: Mapping[str, npt.NDArray
         if form == "array":
             return held[""]
     except (KeyError, TypeError):
-        raise FedletheError(f"the record's state lacks the arrays of '{name}'; use another record") from None
+        raise IntegrityError(f"the record's state lacks the arrays of '{name}'; use another record") from None
     if form == "record":
         return ArrayRecord({key: Array(array) for key, array in held.items()})
     return list(held.values()) if form == "list" else held
