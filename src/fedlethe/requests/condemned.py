@@ -2,9 +2,9 @@
 """What a purge condemns: which files and which keys, in the run and in those that it began from.
 
 What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
-round on, and where influences are kept all but the initial one, also where the clients only trained in an erasure, or
-in a later run; the models of other erasures); the retained clients' deltas and norms; answers of audits; the erased
-clients' keys.
+round on, or from where only the erased trained; where influences are kept all but the initial one, also where the
+clients only trained in an erasure, or in a later run; the models of other erasures); the retained clients' deltas and
+norms; answers of audits; the erased clients' keys.
 
 What stays: the erasure's model, the initial one; models that never held the clients, in the runs before, or where
 nothing of the clients is in the erasure's; files of clients whose own purge is still to come; records, certificates,
@@ -16,16 +16,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.erasing.secret import MASKS
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
 from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
+from fedlethe.requests.alone import alone_since, leaves_something
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import held_by, models_holding, put_in, up_to
-from fedlethe.runs.past import Lineage, made_in
+from fedlethe.runs.past import Lineage
 from fedlethe.types import ClientId
 
 REBASED = frozenset({Kind.CLIENT_DELTA, Kind.NORMS, Kind.INFLUENCE, Kind.INFLUENCE_ANEW, Kind.REPAIR})
@@ -61,11 +61,14 @@ def condemned(lineage: Lineage, request: Departure, base: str) -> list[Condemned
         request: Whose clients are erased.
         base: The erasure whose model stays.
     """
-    told = _told([*lineage.earlier, up_to(lineage.history, base)], request)
+    parts = [*lineage.earlier, up_to(lineage.history, base)]
+    told = _told(parts, request)
+    since = alone_since(parts, request) if leaves_something(lineage.history, base) else None
     found = []
     for number, folder in enumerate(lineage.folders[::-1]):
         own, before = base if folder is lineage.history else None, lineage.earlier[:number]
-        files = _files(folder, before, request, own, told)
+        alone = None if since is None or since.part != number else max(1, since.step)
+        files = _files(folder, before, request, own, 1 if told else alone)
         found.append(Condemned(folder, tuple(files), _keys(folder, request, own is not None)))
     return found[::-1]
 
@@ -80,7 +83,7 @@ def _told(parts: Sequence[Part], request: Departure) -> bool:
 
 
 def _files(
-    folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None, told: bool
+    folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None, from_round: int | None
 ) -> Iterator[Artefact]:
     """What the purge of a request takes from one run folder.
 
@@ -89,14 +92,15 @@ def _files(
         before: The trainings and erasures that it began from.
         request: Whose clients are erased.
         base: The erasure whose model stays; None where it is in a later run, and the request, too.
-        told: See `_told`.
+        from_round: The first round whose global model would tell something, without holding the clients: see `_told`
+            and `alone_since`; None where there is none.
     """
     gone = frozenset(request.clients)
     holding = models_holding(folder, before, gone)
     rounds = (round for round in range(1, folder.rounds + 1) if gone & set(folder.weights(round)))
     # Where a run before this one held them, the model that this one began from does, too: its round 0.
     first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
-    since = min(first, 1) if told else first
+    since = first if from_round is None else min(first, from_round)
     held = _on_hold(folder, None if base is None else request)
     beside = _beside(folder, base)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
@@ -126,10 +130,7 @@ def _beside(folder: RunFolder, base: str | None) -> frozenset[str]:
     ones: also a model that was made without them, or before they came. A request is refused where one without them is
     there already; what is made later, before the purge, goes with it.
     """
-    if base is None or not folder.store.holds(of_erasure(base, Kind.RECORD)):
-        return frozenset()
-    made = made_in(folder, base)
-    if made.guarantee is not None or made.method == CLOSED_FORM:
+    if base is None or not leaves_something(folder, base):
         return frozenset()
     return frozenset(folder.ledger.erasures().values()) - {base}
 

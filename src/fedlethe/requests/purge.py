@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from fedlethe.data.erased import ErasedImages, scrub
 from fedlethe.erasing.patients import names_of
 from fedlethe.erasing.secret import demand_no_former
+from fedlethe.errors import RequestError
 from fedlethe.files import removing
 from fedlethe.history.chain import Body
 from fedlethe.history.disk import RunFolder
@@ -27,6 +28,7 @@ from fedlethe.history.paths import erased_images_of
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.store import JSON
+from fedlethe.requests.alone import model_that_tells
 from fedlethe.requests.condemned import Condemned, condemned
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
@@ -104,12 +106,21 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
         clients: Who was erased.
         base: The erasure; it is in the ledger.
         flower_run: See `copies.reach`.
+
+    Raises:
+        FedletheError: Nobody who stays trained since the initial model, or what `purge` raises.
     """
     request = WithoutRequest(erasure=base, clients=tuple(clients))
     if not is_purged(history, request.id):
+        parts = [part_of(history, base)]
+        if (model := model_that_tells(parts, request)) is not None:
+            raise RequestError(
+                f"erasure {base}: nobody who stays trained since {model}, which stays: the model after less that one "
+                f"would tell what {', '.join(clients)} put in; repair it with those who stay, enter that, then purge"
+            )
         target = condemned(Lineage(history), request, base)[0]
         demand_whole(target)
-        made = rebased_influences(history, [part_of(history, base)], request, base)
+        made = rebased_influences(history, parts, request, base)
         _condemn(target, request, request.id, base, none_here(request.clients), made)
     _finish(history)
     reach([history], request.id, request.clients, flower_run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import FederatedData
@@ -18,6 +19,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
+from fedlethe.requests.alone import INITIAL, model_that_tells
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 
@@ -42,6 +44,7 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
         _enter_failed(run.history, run.images, request, error)
         raise error from None
     _demand_another_model(run.lineage, request, erasure)
+    _demand_others_in(run.lineage, request, erasure)
     return erasure
 
 
@@ -90,6 +93,20 @@ def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Er
     if torch.equal(lineage.past(erasure.after).final(), lineage.history.erased_model(erasure.id)):
         error = (
             f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
+        )
+        moved(lineage.history.ledger, request.id, "failed", note=error)
+        raise RequestError(error)
+
+
+def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
+    """Refuse an erasure whose model, less one that stays, is what is left of the erased alone (see `alone`)."""
+    tells = model_that_tells(lineage.parts(erasure.id), replace(request, erasure=erasure.id))
+    if tells is not None:
+        # Where nobody else took part in any round, there is nothing to train again.
+        retrain = "" if tells == INITIAL else ", or train again: --method retrain"
+        error = (
+            f"erasure {erasure.id}: nobody who stays trained since {tells}, which stays, so the model after less that "
+            f"one would tell what {request.subject} put in; have it repaired: --repair-rounds 1{retrain}"
         )
         moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)

@@ -13,7 +13,7 @@ from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part
 from fedlethe.privacy.hiding import SPANNED
-from fedlethe.runs.past import chain_of
+from fedlethe.runs.past import chain_of, erased_in
 from fedlethe.types import ClientId
 
 
@@ -70,5 +70,6 @@ def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset
 
 def up_to(folder: RunFolder, erasure: str | None) -> Part:
     """A run's training and the erasures up to one, without the vectors that a next erasure would need."""
-    trained = frozenset().union(*(made.cost.clients for _, made in chain_of(folder, erasure)))
-    return Part(history=folder, keep=folder.keep, trained=trained, erasure=erasure)
+    chain = chain_of(folder, erasure)
+    trained = frozenset().union(*(made.cost.clients for _, made in chain))
+    return Part(history=folder, keep=folder.keep, erased=erased_in(chain), trained=trained, erasure=erasure)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,7 +84,6 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     Raises:
         FedletheError: There is no such erasure.
     """
-    erased: set[ClientId] = set()
     repair: dict[ClientId, Vector] = {}
     patients: dict[ClientId, frozenset[str]] = {}
     revised: dict[ClientId, str] = {}
@@ -93,7 +92,6 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     # A purge after an erasure that is not among these rebased the influences on that one's model: they are not of ours.
     of_another = history.base is not None and history.base not in {id for id, _ in chain}
     for id, made in chain:
-        erased = (erased | made.whole) - set(made.joined)
         if influences := history.anew(id):
             repair, anew = influences, True
         for client, vector in history.repair(id).items():
@@ -104,7 +102,7 @@ def part_of(history: RunFolder, after: str | None) -> Part:
     return Part(
         history=history,
         keep=history.keep - {Need.INFLUENCE} if of_another else history.keep,
-        erased=frozenset(erased),
+        erased=erased_in(chain),
         repair=repair,
         trained=frozenset().union(*(made.cost.clients for _, made in chain)),
         patients=patients,
@@ -145,6 +143,14 @@ def chain_of(history: RunFolder, after: str | None) -> list[tuple[str, Made]]:
                 "backup"
             )
     return chain[::-1]
+
+
+def erased_in(chain: Iterable[tuple[str, Made]]) -> frozenset[ClientId]:
+    """Who was erased as a whole by erasures that follow each other, and not taken back in by a later one."""
+    erased = frozenset[ClientId]()
+    for _, made in chain:
+        erased = (erased | made.whole) - set(made.joined)
+    return erased
 
 
 def begun_after(path: Path, after: str, stack: ExitStack) -> tuple[RunFolder, str]:

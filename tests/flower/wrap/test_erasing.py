@@ -102,6 +102,21 @@ def test_who_only_repaired_is_in_the_model_and_is_not_said_to_be_in_nothing(tmp_
         Erasing(run=run, forget=["c"]).arrays()
 
 
+def test_where_nobody_else_trained_those_who_stay_repair_before_the_purge(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Recording(plain(), run=run).start(grid(clients="ab"), initial(), num_rounds=1)
+    erasing = Erasing(run=run, forget=["a", "b"], options={"scale": 0.5})
+    erasing.enter(erasing.arrays(), erasing.grid(grid()))
+    with pytest.raises(FedletheError, match="nobody who stays trained since the initial model"):
+        erasing.purge()
+    retained = erasing.grid(grid(clients="abcd"))
+    result = plain().start(retained, initial_arrays=erasing.arrays(), num_rounds=1)
+    erasing.enter(result.arrays, retained)
+    erasing.purge()
+    assert verify_ledger(run).failed == ()
+    assert not (run / "erasures/0001/model.safetensors").exists()
+
+
 def test_what_cannot_be_erased_is_said(tmp_path: Path) -> None:
     run = tmp_path / "run"
     Recording(plain(), run=run).start(grid(), initial(), num_rounds=1)
