@@ -34,9 +34,6 @@ from fedlethe.types import ClientId, Vector
 FOLDER = "audits"
 """Of what models answered, in the run folder."""
 
-AUDIT = "audit"
-"""The file of the findings, beside the erasure's model."""
-
 
 @dataclass(frozen=True, slots=True)
 class Attested:

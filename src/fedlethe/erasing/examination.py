@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.audit.scores import Floats
 from fedlethe.data.federated import Examples, FederatedData
 from fedlethe.errors import IntegrityError
+from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.evaluation import log_probabilities
+from fedlethe.federation.federation import Federation
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.run import Prepared
 from fedlethe.seeding import derive
@@ -70,27 +73,40 @@ class Examination:
     def ask(self, prepared: Prepared, model: Vector, relearn: bool) -> Answers:
         """What a model, shape (P,), answers; `relearn` trains it on the forgotten images (a network, that is)."""
         by_steps = learner_of(prepared.config).by_steps
-        answers = {name: self._answer(prepared, model, parts) for name, parts in self.sets.items()}
-        return Answers(**answers, relearn=self._relearn(prepared, model) if relearn and by_steps else None)
-
-    def _answer(self, prepared: Prepared, model: Vector, parts: Sequence[Examples]) -> Floats:
-        return log_probabilities(prepared.network, prepared.layout, prepared.execution, model, parts)
-
-    def _relearn(self, prepared: Prepared, model: Vector) -> Floats:
-        """The mean loss on the forgotten images, before and after each of some short trainings on them."""
-        times, epochs = SHORT_TRAININGS
-        labels = self.task.forgotten
+        answer = partial(log_probabilities, prepared.network, prepared.layout, prepared.execution)
+        answers = {name: answer(model, parts) for name, parts in self.sets.items()}
+        if not relearn or not by_steps:
+            return Answers(**answers)
         federation = prepared.federation(seed=derive(prepared.config.seed, "relearn"))
-        settings = replace(prepared.config.local, epochs=epochs)
-        losses = []
-        for time in range(times + 1):
-            answers = self._answer(prepared, model, self.sets["forgotten"])
-            losses.append(-float(answers[np.arange(len(labels)), labels].mean()))
-            if time < times:
-                for client in self.forget:
-                    (update,) = federation.train(model, (client,), round=time, settings=settings)
-                    model = update.model
-        return np.array(losses)
+        forgotten = dict(zip(self.forget, self.sets["forgotten"], strict=True))
+        return Answers(**answers, relearn=relearning(federation, prepared.config.local, forgotten, answer, model))
+
+
+def relearning(
+    federation: Federation,
+    settings: LocalTraining,
+    forgotten: Mapping[ClientId, Examples],
+    answer: Callable[[Vector, Sequence[Examples]], Floats],
+    model: Vector,
+) -> Floats:
+    """The mean loss on the forgotten images, before and after each of some short trainings on them.
+
+    Args:
+        federation: Asks the forgotten clients, and them alone, to train.
+        settings: How they train in a round; the epochs are those of `SHORT_TRAININGS`.
+        forgotten: The images that the loss is of.
+        answer: A model's log-probabilities on some images, shape (images, classes).
+        model: Is trained, shape (P,).
+    """
+    times, epochs = SHORT_TRAININGS
+    parts, losses = list(forgotten.values()), []
+    labels = np.concatenate([part.labels for part in parts])
+    for time in range(times + 1):
+        losses.append(-float(answer(model, parts)[np.arange(len(labels)), labels].mean()))
+        for client in forgotten if time < times else ():
+            (update,) = federation.train(model, (client,), round=time, settings=replace(settings, epochs=epochs))
+            model = update.model
+    return np.array(losses)
 
 
 def _thinned(data: FederatedData, clients: Sequence[ClientId]) -> list[Examples]:

@@ -42,7 +42,7 @@ def mask_secret(history: RunFolder) -> bytes:
     living = keys.living(MASKS)
     if not living:
         return keys.renewed(MASKS).secret
-    if not any(living[-1] in path.name for path in keys.files.files(MASKS)):
+    if not keys.files.has(MASKS, living[-1]):
         raise RequestError(
             f"{keys.files.folder}: the secret {living[-1]} of an erasure that was cut off is not there; set "
             "FEDLETHE_KEYS to the folder that holds it, or put it back"

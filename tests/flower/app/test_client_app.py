@@ -15,7 +15,7 @@ from flwr.app import Message
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.config import resolve
 from fedlethe.document import read_toml
-from fedlethe.flower.app.client_app import app_document, counts, relearning
+from fedlethe.flower.app.client_app import answers, app_document, counts
 from fedlethe.flower.nodes.local import LocalNode
 from fedlethe.flower.nodes.messages import STATISTICS, Computing, NodeRequest
 from fedlethe.flower.nodes.site import site
@@ -185,9 +185,10 @@ def test_counts_of_right_answers_are_by_class_and_none_of_a_split_without_images
 def test_short_trainings_on_its_images_lower_a_model_s_loss(app: App) -> None:
     document = app_document(app.config, {})
     here = site(document, {"partition-id": 0}, None)
-    federation = here.computing(Computing(), 0)
-    model = to_vector(initialise(resolve(document).model, 1, 2, 0), federation.layout)
-    losses = relearning(federation, here.client, model)
+    model = to_vector(initialise(resolve(document).model, 1, 2, 0), here.computing(Computing(), 0).layout)
+    options = {"seed": 0, "step": 1, "relearn": True}
+    asked = NodeRequest(client=here.client, computing=Computing(), models={"m": model}, options=options)
+    losses, again = (answers(here, asked)["m/relearn"].numpy() for _ in range(2))
     assert losses.shape == (SHORT_TRAININGS[0] + 1,)
     assert losses.min() < losses[0]
-    np.testing.assert_array_equal(losses, relearning(federation, here.client, model))  # all nodes draw alike
+    np.testing.assert_array_equal(losses, again)  # all nodes draw alike

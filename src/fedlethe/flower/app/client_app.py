@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import rows
 from fedlethe.config.learning import OF_LEARNER, LearnerName
@@ -22,14 +22,14 @@ from fedlethe.config.presets import from_layers
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
 from fedlethe.document import Document, entry
+from fedlethe.erasing.examination import relearning
 from fedlethe.errors import ConfigError
 from fedlethe.federation.evaluation import log_probabilities, metrics, predict
-from fedlethe.federation.simulated import SimulatedFederation
 from fedlethe.flower.nodes import messages
 from fedlethe.flower.nodes.messages import Counts, NodeRequest
 from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.nodes.site import Site, own_name, site
-from fedlethe.types import ClientId, Vector
+from fedlethe.types import Vector
 from fedlethe.vector import load_vector
 
 
@@ -160,28 +160,14 @@ def answers(here: Site, request: NodeRequest) -> ArrayRecord:
     data = federation.data.clients[here.client]
     sets = {"test": data.test, "train": data.train.only(np.arange(len(data.train)) % int(request.options["step"]) == 0)}
     held: dict[str, npt.NDArray[Any]] = {f"labels/{name}": examples.labels for name, examples in sets.items()}
-    place = (federation.network, federation.layout, federation.execution)
+    answer = partial(log_probabilities, federation.network, federation.layout, federation.execution)
     for name, model in request.models.items():
         for which, examples in sets.items():
-            held[f"{name}/{which}"] = log_probabilities(*place, model, [examples])
+            held[f"{name}/{which}"] = answer(model, [examples])
         if request.options["relearn"]:
-            held[f"{name}/relearn"] = relearning(federation, here.client, model)
+            train = {here.client: data.train}
+            held[f"{name}/relearn"] = relearning(federation, federation.settings, train, answer, model)
     return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in held.items()})
-
-
-def relearning(federation: SimulatedFederation, client: ClientId, model: Vector) -> npt.NDArray[np.float64]:
-    """The mean loss on the client's training images, before and after each of some short trainings on them."""
-    times, epochs = SHORT_TRAININGS
-    train, losses = federation.data.clients[client].train, []
-    settings = replace(federation.settings, epochs=epochs)
-    for time in range(times + 1):
-        place = (federation.network, federation.layout, federation.execution)
-        answered = log_probabilities(*place, model, [train])
-        losses.append(-float(answered[np.arange(len(train)), train.labels].mean()))
-        if time < times:
-            (update,) = federation.train(model, (client,), round=time, settings=settings)
-            model = update.model
-    return np.array(losses)
 
 
 def statistics(here: Site, request: NodeRequest) -> ByClass:

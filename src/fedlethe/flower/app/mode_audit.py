@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 from fedlethe.config import RunConfig
-from fedlethe.erasing.auditing import AUDIT, Attested, demand_references, enter
+from fedlethe.erasing.auditing import Attested, demand_references, enter
 from fedlethe.errors import ConfigError, RequestError
 from fedlethe.flower.app import examiner
 from fedlethe.flower.app.flower_remote import FlowerRemote
-from fedlethe.flower.app.session import LOG, Session, earlier_erased, erasure_facts, known_nodes
+from fedlethe.flower.app.session import LOG, Session, earlier_erased, known_nodes
 from fedlethe.flower.nodes.recorded_folder import known_identities
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import JSON
 from fedlethe.learners.references import reference_seeds
 from fedlethe.learners.which import learner_of
 from fedlethe.runs.opening import opened_run
+from fedlethe.runs.past import made_in
 from fedlethe.runs.run import OpenRun
 from fedlethe.seeding import derive
 
@@ -24,13 +26,12 @@ def audit_mode(session: Session) -> None:
     if not options.references:
         raise ConfigError("run config: references = 0: an audit takes retrainings; give some")
     demand_references(options.references)
-    facts = erasure_facts(path, options.erasure)
-    known = known_nodes(path)
-    gone = frozenset(facts["forget"]) | earlier_erased(path, facts.get("after"))
+    known, gone = known_nodes(path), earlier_erased(path, options.erasure)
     remote = session.remote(session.exchange(known_identities(path), gone), known, gone)
     with opened_run(path, remote) as run, run.history.locked():
-        place = path / "erasures" / options.erasure / f"{AUDIT}{JSON}"
-        if place.is_file():
+        found = of_erasure(options.erasure, Kind.AUDIT)
+        place = path / f"{found}{JSON}"
+        if run.history.store.holds(found):
             raise RequestError(f"{place}: is there already; this erasure was audited")
         attest_over_nodes(run, remote, options.erasure, options.references, options.ask_erased)
     LOG.info("fedlethe: the audits of erasure %s: %s", options.erasure, place)
@@ -49,7 +50,7 @@ def attest_over_nodes(run: OpenRun, remote: FlowerRemote, id: str, references: i
     Raises:
         FedletheError: A client does not answer or may not, or the run is in closed form.
     """
-    if not references or run.history.store.holds(f"erasures/{id}/{AUDIT}"):
+    if not references or run.history.store.holds(of_erasure(id, Kind.AUDIT)):
         return
     demand_network(run.config)
     found = _found(run, remote, id, references, ask_erased)
@@ -68,10 +69,9 @@ def demand_network(config: RunConfig) -> None:
 
 
 def _found(run: OpenRun, remote: FlowerRemote, id: str, references: int, ask_erased: bool) -> Attested:
-    facts = erasure_facts(run.path, id)
-    forget, after = frozenset(facts["forget"]), facts.get("after")
-    gone = forget | earlier_erased(run.path, after)
-    past, seeds = run.past(after), reference_seeds(run.config, references)
+    made, gone = made_in(run.history, id), earlier_erased(run.path, id)
+    forget = frozenset(made.forget)
+    past, seeds = run.past(made.after), reference_seeds(run.config, references)
     retained = [client for client in past.clients if client not in gone]
     models = {"candidate": run.history.erased_model(id), "untouched": past.final()}
     for number, seed in enumerate(seeds, 1):

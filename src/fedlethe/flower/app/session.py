@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fedlethe.flower.nodes.exchange import Exchange, Patience
 from fedlethe.flower.nodes.grid import RetainedGrid
 from fedlethe.flower.nodes.roster import NodeIdentity, Roster
 from fedlethe.runs.beginning import Beginning
+from fedlethe.runs.past import chain_of
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run_toml import opened_folder, read_run_document
 from fedlethe.types import ClientId
@@ -144,23 +144,15 @@ def known_nodes(path: Path) -> Document:
     return known
 
 
-def erasure_facts(path: Path, id: str) -> Document:
-    """What erasure.json holds, checked against the ledger.
+def earlier_erased(path: Path, after: str | None) -> frozenset[ClientId]:
+    """Who was erased in an erasure and those before it, and in what the run began from; not who was taken back since.
 
     Raises:
-        FedletheError: There is no such erasure, or its file is not the one that was entered.
+        FedletheError: There is no such erasure, or a record on the way is not the one that was entered.
     """
-    with opened_folder(path) as (_, history):
-        facts: Document = json.loads(history.erasure_record(id))
-    return facts
-
-
-def earlier_erased(path: Path, after: str | None) -> frozenset[ClientId]:
-    """Who was erased in an erasure and those before it, and in what the run began from."""
     begun = Beginning.of(read_run_document(path)["run"])
     gone = {one.client for one in begun.left_out if one.images is None}
-    while after is not None:
-        facts = erasure_facts(path, after)
-        gone |= set(facts["forget"])
-        after = facts.get("after")
+    with opened_folder(path) as (_, history):
+        for _, made in chain_of(history, after):
+            gone = (gone | set(made.forget)) - set(made.joined)
     return frozenset(gone)

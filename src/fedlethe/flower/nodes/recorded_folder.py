@@ -20,6 +20,7 @@ from fedlethe.flower.nodes.roster import NodeIdentity
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import Artefact, ArtefactKind
 from fedlethe.history.ledger import demand_as_entered
+from fedlethe.history.paths import Kind, kind_of
 from fedlethe.history.store import JSON, Store
 from fedlethe.requests.superlink_state import told
 from fedlethe.types import ClientId
@@ -143,11 +144,7 @@ def known_identities(path: Path) -> dict[str, NodeIdentity]:
         return known
     history = RunFolder(path, (), frozenset())
     try:
-        held = [
-            one
-            for one in history.ledger.artefacts().values()
-            if one.path.endswith(f"nodes{JSON}") or one.kind == "nodes"
-        ]
+        held = [one for one in history.ledger.artefacts().values() if kind_of(one) is Kind.NODES]
         contents = [history.store.content(one) for one in held]
     finally:
         history.close()

@@ -120,32 +120,31 @@ class Erasing:
         Returns:
             The model's file.
         """
-        path = self.recorded.path
         with self.recorded.opened() as history, history.locked():
             id = f"{len(history.ledger.erasures()) + 1:04d}"
-            folder = Path("erasures") / id
             named = ModelArrays(tuple(arrays), history.layout)
             model, rest = named.vector(arrays), {f"whole:{name}": held for name, held in named.rest(arrays).items()}
             # Nothing is written before this: a model that cannot be used must not stand in the ledger as an erasure.
             if not bool(torch.isfinite(model).all()):
                 raise ConfigError("the repaired model is not finite; choose milder options")
             request = {"forget": self.forget, "method": {"name": self.name, **self.options}, "id": id}
-            store, place = history.store, folder.as_posix()
+            store = history.store
             facts = {"id": id, "forget": self.forget, "method": self.name, "request": request, "guarantee": None}
             facts["after"] = history.base
             # Flower's types of messages that clients train at are 'train' and 'train.NAME'.
             trained = {client for client, kind in grid.sent if kind.partition(".")[0] == MessageType.TRAIN}
             facts["cost"] = {"clients": sorted(trained)}
             whole = [name.partition(":")[2] for name in rest]
+            record = json.dumps(facts, indent=1).encode()
             beside = pack(rest, {"whole": whole, "names": named.names})
             added = [
                 store.write("erasure", of_erasure(id, Kind.BESIDE), None, [beside]),
-                store.save("erasure", f"{place}/model", None, model, history.layout),
-                store.write("erasure", f"{place}/erasure", None, [json.dumps(facts, indent=1).encode()], ending=JSON),
-                write_nodes(store, "erasure", f"{place}/nodes", grid),
+                store.save("erasure", of_erasure(id, Kind.MODEL), None, model, history.layout),
+                store.write("erasure", of_erasure(id, Kind.RECORD), None, [record], ending=JSON),
+                write_nodes(store, "erasure", of_erasure(id, Kind.NODES), grid),
             ]
             history.ledger.add_erasure(id, json.dumps(request, sort_keys=True), added)
-        return path / folder / "model.safetensors"
+            return history.path / store.find(of_erasure(id, Kind.MODEL)).path
 
     def purge(self) -> None:
         """Purge what is kept of the forgotten clients, once the erasure is entered; after a kill, again.
