@@ -25,12 +25,12 @@ import torch
 import fedlethe
 from fedlethe.audit import Answers, Evidence, audit, overall  # of all who were erased up to then
 from fedlethe.config import RunConfig, resolve  # what the jobs of `compare` take
+from fedlethe.config.learning import RECOMMENDED, Recipe  # a recipe by its name
 from fedlethe.document import read_toml  # a configuration that is changed before it is used
 from fedlethe.erasing.examination import Examination  # asks the models of all erased up to then
 from fedlethe.erasing.record import Erasure  # for its type
 from fedlethe.learners.kept_bytes import bytes_for  # as in the table of `compare`
 from fedlethe.learners.references import reference_seeds  # the retrainings of `compare`
-from fedlethe.config.learning import RECOMMENDED, Recipe  # a recipe by its name
 from fedlethe.pages.comparison_table import HEADER, cells  # the table of `compare`
 from fedlethe.progress import bar  # a benchmark of an hour says how far it is
 from fedlethe.runs.opening import opened_run  # the model as a vector, to be asked

@@ -18,8 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 import fedlethe
-from fedlethe.config import resolve  # what `train_run` takes
-from fedlethe.learners.training import train_run  # takes a finished run as it is, which `fedlethe.train` refuses
 from fedlethe.privacy.shape import cheapest  # the expected loss is worked out, and no study tells it
 from fedlethe.runs.opening import opened_run  # opens what `setting_of` takes
 from fedlethe.studies.frontier import setting_of  # the candidates that `cheapest` shapes
@@ -71,8 +69,7 @@ def cases(data: Path, ham: Path | None) -> dict[str, Tables]:
 def rows(name: str, document: Tables, out: Path) -> list[tuple[str, ...]]:
     """A case's rows: no mask, and each mask."""
     folder = out / name.replace(" ", "-").replace(",", "")
-    train_run(resolve(document), folder, finished_too=True)
-    run = fedlethe.open_run(folder)
+    run = fedlethe.train(config=document, out=folder, finished_too=True)
     found = run.frontier("closed-form", epsilons=EPSILONS, masks=MASKS, sigmas=(), draws=DRAWS)
     with opened_run(folder) as opened:
         setting = setting_of(opened, "closed-form", opened.config.method("closed-form", {}), found.clients)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from fedlethe.errors import RequestError as RequestError
     from fedlethe.federation.aggregator import AGGREGATORS as AGGREGATORS
     from fedlethe.models import MODELS as MODELS
+    from fedlethe.public.data_functions import cache_content as cache_content
+    from fedlethe.public.data_functions import clear_cache as clear_cache
+    from fedlethe.public.data_functions import inspect_data as inspect_data
     from fedlethe.public.functions import compare as compare
     from fedlethe.public.functions import new_key as new_key
     from fedlethe.public.functions import open_run as open_run
@@ -49,7 +52,10 @@ _PLACES = {
     "NodeError": "errors",
     "RequestError": "errors",
     "Run": "public.run_handle",
+    "cache_content": "public.data_functions",
+    "clear_cache": "public.data_functions",
     "compare": "public.functions",
+    "inspect_data": "public.data_functions",
     "new_key": "public.functions",
     "open_run": "public.functions",
     "train": "public.functions",

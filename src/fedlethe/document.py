@@ -261,6 +261,23 @@ def toml_value(item: Any) -> Any:
     return [toml_value(part) for part in item] if isinstance(item, (list, tuple)) else item
 
 
+def in_tables(values: Mapping[str, Any]) -> Document:
+    """Values in the tables that their keys name.
+
+    Example:
+        >>> in_tables({"seed": 3, "local.epochs": 2, "local.optimizer": "adam"})
+        {'seed': 3, 'local': {'epochs': 2, 'optimizer': 'adam'}}
+    """
+    found: Document = {}
+    for path, value in values.items():
+        *parents, key = path.split(".")
+        nested: Document = {key: value}
+        for parent in reversed(parents):
+            nested = {parent: nested}
+        found = layered(found, nested)
+    return found
+
+
 def assignments(settings: Sequence[str]) -> dict[str, Any]:
     """`KEY=VALUE` texts as a dictionary; a value that TOML cannot read is taken as a string.
 
@@ -275,7 +292,7 @@ def assignments(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set {setting}: must be KEY=VALUE, such as --set scale=0.5")
+            raise ConfigError(f"'{setting}': must be KEY=VALUE, such as scale=0.5")
         try:
             values[key.strip()] = tomlkit.parse(f"value = {text}").unwrap()["value"]
         except tomlkit.exceptions.ParseError:

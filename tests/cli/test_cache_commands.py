@@ -13,11 +13,11 @@ from fedlethe.cli.entry import run
     ("arguments", "words"),
     [
         (["list", "--client", "a"], "say of which data"),
-        (["list", "--run", "RUN", "--data", "phantom"], "the run says what its data are"),
+        (["list", "--run", "RUN", "--data", "phantom"], "RUN: the run says what its data are"),
         (["clear"], "say whose images go"),
         (["clear", "--all", "--client", "a"], "say whose images go"),
         (["clear", "--client", "a"], "say of which data"),
-        (["clear", "--all", "--data", "phantom"], "--all: takes out everything"),
+        (["clear", "--all", "--data", "phantom"], "everybody's images go, whatever the data"),
     ],
 )
 def test_what_is_not_clear_is_refused_before_anything_is_removed(

@@ -19,7 +19,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         "local": {**PRESETS["demo"]["local"], "epochs": 1.0},
     }
     monkeypatch.setitem(PRESETS, "demo", {**PRESETS["demo"], **tables})
-    monkeypatch.setattr(story, "SIGMAS", (0.0, 0.01))
+    monkeypatch.setattr("fedlethe.studies.sweep.SIGMAS", (0.0, 0.01))
     monkeypatch.setattr(story, "DRAWS", 1)
 
 

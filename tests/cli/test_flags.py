@@ -111,3 +111,14 @@ def test_whole_numbers_and_ranges() -> None:
     for text in ("", "1-", "-1", "0.5", "a-b", "1,,2"):
         with pytest.raises(ConfigError, match="must be whole numbers and ranges"):
             flags.whole_numbers(text, "--seeds")
+
+
+def test_what_is_not_given_is_left_out() -> None:
+    assert flags.given({"a": None, "b": 0, "c": ""}) == {"b": 0, "c": ""}
+
+
+def test_what_is_of_a_training_is_refused_where_its_data_are_read_alone() -> None:
+    flags.refuse_of_training(["data.size=16", "partition.scheme=iid", "seed=3"])
+    for setting in ("federation.rounds=3", "local.epochs=2", "learner=closed-form"):
+        with pytest.raises(ConfigError, match=f"--set {setting.partition('=')[0]}: is of a training"):
+            flags.refuse_of_training(["data.size=16", setting])

@@ -13,7 +13,7 @@ from fedlethe.cli.app import app
 from fedlethe.cli.flags import KEYS
 from fedlethe.cli.train_tables import TABLES, train_as_typed
 from fedlethe.config import RunConfig, resolve
-from fedlethe.errors import ConfigError
+from fedlethe.config.presets import from_layers
 
 
 def options_of_train() -> list[str]:
@@ -67,7 +67,7 @@ def test_every_key_that_an_option_sets_is_known(told: list[dict[str, Any]], tmp_
         "size": 16,
     }
     assert train_as_typed(typed(**given, out=tmp_path)) == "trained"
-    config: RunConfig = resolve(told[0]["config"])
+    config: RunConfig = resolve(from_layers(told[0]["config"], told[0]["preset"]))
     assert (config.seed, config.federation.rounds, config.federation.participation) == (9, 4, 0.5)
     assert (config.local.epochs, config.local.optimizer) == (1.5, "adam")
     assert (config.partition.scheme, config.partition.clients) == ("iid", 3)
@@ -81,23 +81,17 @@ def test_names_that_differ_are_those_of_options_that_exist() -> None:
     assert set(KEYS) <= set(options_of_train())
 
 
-def test_after_an_erasure_its_run_s_configuration_lies_below_unless_data_are_named(
-    told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    held = {"seed": 5, "federation": {"rounds": 7}, "data": {"source": "phantom", "size": 24}}
-    monkeypatch.setattr("fedlethe.runs.cached_images.document_of_run", lambda _: held)
-    after = Path("RUN/erasures/0001")
-    train_as_typed(typed(after=after, rounds=2, out="o"))
-    train_as_typed(typed(after=after, data="phantom", out="o"))
-    assert told[0]["config"]["federation"]["rounds"] == 2
-    assert (told[0]["config"]["seed"], told[0]["config"]["data"]["size"]) == (5, 24)
-    assert "size" not in told[1]["config"].get("data", {}) or told[1]["config"]["data"]["size"] != 24
-    assert told[1]["config"].get("seed") != 5
+def test_the_file_lies_below_the_options_and_these_below_what_is_set(told: list[dict[str, Any]]) -> None:
+    given = {"config": Path("c.toml"), "rounds": 2, "seed": 5, "set_": ["federation.rounds=3", "data.size=24"]}
+    train_as_typed(typed(**given, after=Path("RUN/erasures/0001"), preset="demo", out="o"))
+    file, options, settings = told[0]["config"]
+    assert file == Path("c.toml")
+    assert options == {"seed": 5, "federation": {"rounds": 2}}
+    assert settings == {"federation": {"rounds": 3}, "data": {"size": 24}}
+    assert (told[0]["preset"], told[0]["after"]) == ("demo", Path("RUN/erasures/0001"))
 
 
-def test_after_an_erasure_the_learner_stays(told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedlethe.runs.cached_images.document_of_run", lambda _: {"learner": "closed-form"})
-    after = Path("RUN/erasures/0001")
-    train_as_typed(typed(after=after, learner="closed-form", out="o"))
-    with pytest.raises(ConfigError, match="--learner fedavg: RUN/erasures/0001 is a model of learner 'closed-form'"):
-        train_as_typed(typed(after=after, learner="fedavg", out="o"))
+def test_nothing_typed_is_no_layer_with_anything_in_it(told: list[dict[str, Any]]) -> None:
+    """An empty configuration resumes the run that the folder holds."""
+    train_as_typed(typed(out="o"))
+    assert from_layers(told[0]["config"], None) == {}

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tomlkit
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -30,6 +31,7 @@ FACE = {
     *("AGGREGATORS", "AUDITS", "DATASETS", "METHODS", "MODELS"),
     *("ConfigError", "DataError", "FedletheError", "HistoryError", "IntegrityError", "NodeError", "RequestError"),
     *("ErasurePlan", "Run", "compare", "new_key", "open_run", "train", "verify"),
+    *("cache_content", "clear_cache", "inspect_data"),
 }
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -92,8 +94,9 @@ def test_the_face_loads_nothing_before_it_is_asked(module: str) -> None:
 
 
 def _documented() -> Iterator[tuple[str, Any]]:
-    for name in ("train", "open_run", "compare", "verify", "new_key"):
-        yield name, getattr(fedlethe, name)
+    for name in fedlethe.__all__:
+        if inspect.isfunction(function := getattr(fedlethe, name)):
+            yield name, function
     for name, method in inspect.getmembers(fedlethe.Run, inspect.isfunction):
         if not name.startswith("_"):
             yield f"Run.{name}", method
@@ -102,7 +105,7 @@ def _documented() -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize(("name", "function"), list(_documented()))
 def test_whoever_reads_the_face_finds_arguments_errors_and_an_example(name: str, function: Any) -> None:
     text = inspect.getdoc(function) or ""
-    parts = ["Raises:", "Example:", *(["Returns:"] if name != "open_run" else [])]
+    parts = ["Returns:", "Raises:", "Example:"]
     taken = [one for one in inspect.signature(function).parameters if one != "self"]
     assert [part for part in (*parts, *(["Args:"] if taken else [])) if f"\n{part}\n" not in text] == []
     assert [
@@ -552,3 +555,77 @@ def test_the_certificate_says_how_a_network_was_known_again(clients: dict[str, A
     assert carried.certificate is not None
     said = json.loads(unchecked(carried.certificate.read_bytes(), carried.certificate))["predicate"]["run"]["model"]
     assert "not by all that they can do" in said
+
+
+PHANTOM = {"source": "phantom", "size": 16, "hospitals": 3, "images_per_hospital": 20}
+
+
+def test_a_training_from_an_erasure_has_its_run_s_configuration_unless_data_are_named(tmp_path: Path) -> None:
+    held = {"seed": 5, "local": {"batch_size": 4}, "history": {"methods": ["influence"]}}
+    run = fedlethe.train(data=PHANTOM, out=tmp_path / "run", rounds=1, config=held)
+    after = tmp_path / "run" / "erasures" / run.erase("hospital-2", repair={"rounds": 0}).id
+    fedlethe.train(out=tmp_path / "on", after=after, rounds=2)
+    on = tomlkit.parse((tmp_path / "on" / "run.toml").read_text()).unwrap()
+    assert (on["seed"], on["local"]["batch_size"], on["data"]["size"]) == (5, 4, 16)
+    assert on["federation"]["rounds"] == 2
+    fedlethe.train(data=PHANTOM, out=tmp_path / "anew", after=after, rounds=1, seed=6)
+    anew = tomlkit.parse((tmp_path / "anew" / "run.toml").read_text()).unwrap()
+    assert anew["local"]["batch_size"] != 4
+    with pytest.raises(
+        ConfigError, match=r"learner 'closed-form': .*0001 is a model of learner 'fedavg'; leave it out"
+    ):
+        fedlethe.train(out=tmp_path / "other", after=after, learner="closed-form")
+
+
+def test_configurations_lie_one_over_the_other_and_over_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[federation]\nrounds = 4\n[local]\nbatch_size = 5\n")
+    layers: list[Any] = [file, {"data": PHANTOM, "local": {"batch_size": 6}}]
+    run = fedlethe.train(config=layers, preset="demo", rounds=1, out=tmp_path / "run")
+    held = tomlkit.parse((run.path / "run.toml").read_text()).unwrap()
+    assert (held["federation"]["rounds"], held["local"]["batch_size"], held["local"]["optimizer"]) == (1, 6, "adam")
+    with pytest.raises(ConfigError, match="no preset 'papr'; did you mean 'paper'"):
+        fedlethe.train(preset="papr", out=tmp_path / "no")
+    with pytest.raises(HistoryError, match="is trained already"):
+        fedlethe.train(config=layers, preset="demo", rounds=1, out=run.path)
+    again = fedlethe.train(config=layers, preset="demo", rounds=1, out=run.path, finished_too=True)
+    assert again.trained is not None
+    assert again.trained.resumed_after == 1
+
+
+def test_data_of_ones_own_are_looked_at_before_a_training(clients: dict[str, Any], tmp_path: Path) -> None:
+    held = fedlethe.inspect_data(clients, partition={"test_fraction": 0.5})
+    assert (list(held.counts["test"]), held.image_shape, held.pictures) == (["east", "south", "west"], (5,), ())
+    assert sum(sum(mix.values()) for mix in held.counts["test"].values()) == 60
+    drawn = fedlethe.inspect_data(PHANTOM, seed=3, out=tmp_path / "pictures")
+    assert all(picture.is_file() for picture in drawn.pictures)
+    with pytest.raises(ConfigError, match="no option 'flags'"):
+        fedlethe.inspect_data({"source": "medmnist", "flags": "pneumoniamnist"})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": {"norm": "group"}}, r"^model: 'name' is missing; say which one, as in \{'name': 'resnet18'\}$"),
+        ({"aggregator": {"trim": 0.1}}, "^aggregator: 'name' is missing; say which one"),
+        (
+            {"data": {"flag": "pneumoniamnist"}},
+            "^data: 'source' is missing; say which one.*or give each client",
+        ),
+    ],
+)
+def test_a_table_of_options_without_a_name_says_what_is_missing(given: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        fedlethe.train(**given, out=tmp_path / "run")
+
+
+def test_whose_images_go_is_said_in_one_way() -> None:
+    with pytest.raises(ConfigError, match="say of which data"):
+        fedlethe.cache_content(clients=["east"])
+    for wrong in ({}, {"clients": ["a"], "everything": True}, {"run": "RUN"}):
+        with pytest.raises(ConfigError, match="say whose images go"):
+            fedlethe.clear_cache(**wrong)
+    with pytest.raises(ConfigError, match="whatever the data"):
+        fedlethe.clear_cache(run="RUN", everything=True)
+    with pytest.raises(ConfigError, match="RUN: the run says what its data are"):
+        fedlethe.cache_content("RUN", config={"data": PHANTOM})

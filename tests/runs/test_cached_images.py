@@ -152,7 +152,7 @@ def test_a_patient_with_test_images_alone_goes_and_its_name_is_nowhere(commands:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("clear",), "say whose images go: --client or --patient, or --all"),
+        (("clear",), "say whose images go: name a client or patient, or say that all go"),
         (("clear", "--all", "--client", "north"), "one of the two"),
         (("clear", "--client", "north"), "say of which data"),
         (("list", "--patient", "p"), "say of which data"),

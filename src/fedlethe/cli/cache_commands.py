@@ -5,15 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from fedlethe.cli.options import JsonFlag, takes
-from fedlethe.errors import ConfigError
-
-if TYPE_CHECKING:
-    from fedlethe.config import RunConfig
 
 caches = typer.Typer(no_args_is_help=True, help="The cache of decoded images, features and lists of files.")
 
@@ -61,13 +57,10 @@ def list_cache(
     **typed: Any,
 ) -> None:
     """Show what the cache holds; and of whom, where --run or the data say whose images are whose. Names nobody."""
+    import fedlethe
     from fedlethe.cli.output.show import show
-    from fedlethe.runs import cached_images
 
-    source = _source(run, typed)
-    if source is None and (client or patient):
-        raise ConfigError("--client and --patient: say of which data, with --run RUN or the options of train")
-    show(cached_images.cache_content(source, client or (), patient or ()), json)
+    show(fedlethe.cache_content(run, config=_data(typed), clients=client or (), patients=patient or ()), json)
 
 
 @caches.command("clear", epilog="Example: fedlethe cache clear --run RUN --client hospital-1")
@@ -84,18 +77,12 @@ def clear_cache(
 
     Images of others that lie in the same arrays are decoded again when they are needed. What was not reached is said.
     """
+    import fedlethe
     from fedlethe.cli.output.show import show
-    from fedlethe.runs import cached_images
 
-    source = _source(run, typed)
-    named = bool(client or patient)
-    if everything == named:
-        raise ConfigError("say whose images go: --client or --patient, or --all for everybody's; one of the two")
-    if named and source is None:
-        raise ConfigError("--client and --patient: say of which data, with --run RUN or the options of train")
-    if everything and source is not None:
-        raise ConfigError("--all: takes out everything, whatever the data; leave the options of data out")
-    show(cached_images.clear_cache(source, client or (), patient or ()), json)
+    whose, patients = _data(typed), patient or ()
+    done = fedlethe.clear_cache(run, config=whose, clients=client or (), patients=patients, everything=everything)
+    show(done, json)
 
 
 @caches.callback()
@@ -103,20 +90,11 @@ def _caches() -> None:
     """The cache of decoded images, features and lists of files."""
 
 
-def _source(run: Path | None, typed: Mapping[str, Any]) -> RunConfig | None:
-    """The configuration that says whose images are whose; None where nothing was given."""
+def _data(typed: Mapping[str, Any]) -> list[Any] | None:
+    """The layers that say whose images are whose; None where nothing was given."""
     from fedlethe.cli import flags
-    from fedlethe.config import resolve
-    from fedlethe.config.presets import from_layers
-    from fedlethe.runs.cached_images import config_of_run
 
-    given = any(option is not None for option in typed.values())
-    if run is not None:
-        if given:
-            raise ConfigError("--run: the run says what its data are; leave the other options of data out")
-        return config_of_run(run)
-    if not given:
+    if all(option is None for option in typed.values()):
         return None
     options = {table: [name for name in names if name in typed] for table, names in flags.OF_DATA.items()}
-    tables = flags.tables_of(typed, options)
-    return resolve(from_layers(config=typed["config"], preset=None, settings=typed["set_"] or [], tables=tables))
+    return flags.layers(typed, options)

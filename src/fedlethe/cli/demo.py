@@ -6,20 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedlethe.config import resolve
-from fedlethe.config.presets import PRESETS
-from fedlethe.document import layered
-from fedlethe.erasing.erase import erase
-from fedlethe.erasing.order import order_for
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.record import Erasure, done
-from fedlethe.learners.training import Trained, train_run
-from fedlethe.pages.report import report
-from fedlethe.runs.opening import opened_run
-from fedlethe.studies.sweep import SIGMAS, sweep
-from fedlethe.studies.trace import trace
-from fedlethe.types import ClientId
-from fedlethe.unlearning import METHODS
+import fedlethe
+from fedlethe.results import Erasure, Trained
 
 DRAWS = 3
 METHOD = "influence"
@@ -42,12 +30,11 @@ def demo(out: Path, seed: int) -> Demo:
     Raises:
         FedletheError: The folder is taken.
     """
-    trained = train_run(resolve(layered(PRESETS["demo"], {"seed": seed})), out, finished_too=True)
-    with opened_run(out) as run:
-        client: ClientId = sorted(run.data.clients)[2]
-        method = METHODS[METHOD]()
-        request = order_for(run.config, (client,), ErasurePlan())
-        erasure = done(run.history, request) or erase(run, request)
-        sweep(run, METHOD, method, SIGMAS, DRAWS, ())
-        trace(run, METHOD, method, client)
-        return Demo(trained, erasure, report(run).page)
+    run = fedlethe.train(preset="demo", seed=seed, out=out, finished_too=True)
+    assert run.trained is not None  # it is None of a run that was opened alone
+    client = run.clients[2]
+    earlier = (one for one in run.erasures() if one.forget == (client,) and one.method == METHOD)
+    erasure = next(earlier, None) or run.erase(client)
+    run.sweep(draws=DRAWS, method=METHOD)
+    run.trace(client, METHOD)
+    return Demo(run.trained, erasure, run.report().page)

@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedlethe.config.presets import given
-from fedlethe.document import assignments
-from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.errors import ConfigError
+from fedlethe import ConfigError, ErasurePlan
+from fedlethe.document import assignments, in_tables  # KEY=VALUE is read as a Flower app's run config reads it
 
 
 def demand_somebody(clients: Sequence[str], patients: Sequence[str]) -> None:
@@ -35,7 +33,7 @@ def plan(typed: Mapping[str, Any], others: Sequence[str] = ()) -> ErasurePlan:
     """
     noise, rounds = ("sigma", "epsilon", "delta", "max_guess"), ("rounds", "epochs", "learning_rate", "clients")
     return ErasurePlan(
-        options=given({"scale": typed["scale"], "clip": typed["clip"], **assignments(typed["set_"] or [])}),
+        options=given({"scale": typed["scale"], "clip": typed["clip"], **settings(typed["set_"])}),
         mask=given({"kind": typed["mask"], **{name: typed[name] for name in noise}}),
         repair=given({name: typed[f"repair_{name}"] for name in rounds}),
         **given({name: typed[name] for name in ("method", "decoys", *others)}),
@@ -90,14 +88,39 @@ KEYS = {
 """Options whose name is not that of the key that they set."""
 
 
-def tables_of(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
-    """The tables of a configuration that options stand for.
+def refuse_of_training(typed: Sequence[str] | None) -> None:
+    """Refuse what --set says of a training where only its data are read: it would be ignored in silence.
+
+    Raises:
+        FedletheError: A key is of another table than the data's.
+    """
+    for key in settings(typed):
+        if key.partition(".")[0] not in (*OF_DATA[""], *OF_DATA):
+            raise ConfigError(f"--set {key}: is of a training, and here its data are read alone; leave it out")
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def layers(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]], **more: Any) -> list[Any]:
+    """The layers of a configuration, as `fedlethe.train` takes them: the file, the options over it, --set over both.
 
     Args:
         typed: The options of a command, by their names.
         options: Each table, '' for the top level, and the options that set its keys.
+        **more: Further tables, None for what is not given in them.
     """
-    return {table: {KEYS.get(name, name): typed[name] for name in names} for table, names in options.items()}
+    tables = {table: {KEYS.get(name, name): typed[name] for name in names} for table, names in options.items()}
+    kept = {table: held for table, values in {**tables, **more}.items() if (held := given(values))}
+    flat = {**kept.pop("", {}), **kept}
+    return [*([] if typed["config"] is None else [typed["config"]]), flat, in_tables(settings(typed["set_"]))]
+
+
+def settings(typed: Sequence[str] | None) -> dict[str, Any]:
+    """What --set says, each by its key."""
+    return assignments(typed or [])
 
 
 def said(why: str | None, by: str | None) -> dict[str, str] | None:

@@ -22,8 +22,8 @@ def new(
 ) -> None:
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
     from fedlethe.cli.output.show import show
-    from fedlethe.flower.app.new_app import new_app
-    from fedlethe.text import shown
+    from fedlethe.flower.app.new_app import new_app  # `fedlethe.flower` is for apps; this writes one
+    from fedlethe.text import shown  # as in output/show.py
 
     made = new_app(folder)
     if json:

@@ -25,7 +25,7 @@ def methods(json: JsonFlag = False) -> None:
 @commands.command(epilog="Example: fedlethe audits")
 def audits(json: JsonFlag = False) -> None:
     """List the audits: paper, what each measures, its options and their defaults."""
-    from fedlethe import catalogue
+    from fedlethe import catalogue  # as above
     from fedlethe.cli.output.show import show
 
     show(catalogue.audits(), json)
@@ -71,17 +71,12 @@ def data(
     **typed: Any,
 ) -> None:
     """Read a data set as a training would, and show who holds what."""
-    # No run is there yet that the public face could open: the data are looked at as `train` would read them.
+    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.config import resolve
-    from fedlethe.config.presets import from_layers
-    from fedlethe.runs.inspection import data_overview
 
-    tables = flags.tables_of(typed, flags.OF_DATA)
-    layers = {"config": typed["config"], "preset": typed["preset"], "settings": typed["set_"] or []}
-    document = from_layers(**layers, tables=tables)
-    show(data_overview(resolve(document), out), json)
+    flags.refuse_of_training(typed["set_"])
+    show(fedlethe.inspect_data(config=flags.layers(typed, flags.OF_DATA), preset=typed["preset"], out=out), json)
 
 
 @commands.command(epilog="Example: fedlethe report RUN, then open RUN/report/index.html")

@@ -32,9 +32,8 @@ def request(
     from fedlethe.cli import flags
     from fedlethe.cli.output.requests import OfRun
     from fedlethe.cli.output.show import show
-    from fedlethe.config.presets import given
 
-    told = given({"legal_ground": legal_ground, "deadline": deadline})
+    told = flags.given({"legal_ground": legal_ground, "deadline": deadline})
     opened = fedlethe.open_run(run).request(*client, patients=patient or (), reason=reason, by=flags.user(by), **told)
     show(OfRun(run, opened), json)
 

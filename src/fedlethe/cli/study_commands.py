@@ -40,12 +40,9 @@ def compare(
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.config.presets import from_layers
 
-    tables = {"data": {"root": root}}
-    document = from_layers(config=config, preset=None, settings=set_ or [], tables=tables)
     result = fedlethe.compare(
-        document,
+        flags.layers({"config": config, "root": root, "set_": set_}, {"data": ("root",)}),
         methods.split(","),
         out=out,
         seeds=flags.whole_numbers(seeds, "--seeds"),
@@ -70,10 +67,9 @@ def sweep(
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.document import assignments
 
     levels = None if sigmas is None else flags.numbers(sigmas, "--sigmas")
-    show(fedlethe.open_run(run).sweep(levels, draws, client or (), method, assignments(set_ or [])), json)
+    show(fedlethe.open_run(run).sweep(levels, draws, client or (), method, flags.settings(set_)), json)
 
 
 @commands.command(epilog="Example: fedlethe frontier RUN --clips 0.25,0.5,1 --epsilons 1,3,8")
@@ -95,10 +91,8 @@ def frontier(
     import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.config.presets import given
-    from fedlethe.document import assignments
 
-    options = assignments(set_ or [])
+    options = flags.settings(set_)
     clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]
     fields = {
         "epsilons": None if epsilons is None else flags.numbers(epsilons, "--epsilons"),
@@ -106,7 +100,8 @@ def frontier(
         "delta": delta,
     }
     sets = {name: {**options, **clip} for name, clip in clipped}
-    show(fedlethe.open_run(run).frontier(method, sets, masks=masks.split(","), draws=draws, **given(fields)), json)
+    found = fedlethe.open_run(run).frontier(method, sets, masks=masks.split(","), draws=draws, **flags.given(fields))
+    show(found, json)
 
 
 @commands.command(epilog="Example: fedlethe identity RUN --epsilon 3 --repair-clients 2")
@@ -136,7 +131,7 @@ def trace(
 ) -> None:
     """Erase a client at each round's global model, and draw both models by round."""
     import fedlethe
+    from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
-    from fedlethe.document import assignments
 
-    show(fedlethe.open_run(run).trace(client, method, assignments(set_ or [])), json)
+    show(fedlethe.open_run(run).trace(client, method, flags.settings(set_)), json)

@@ -8,8 +8,6 @@ from typing import Any
 
 import fedlethe
 from fedlethe.cli import flags
-from fedlethe.config.presets import from_layers
-from fedlethe.errors import ConfigError
 
 TABLES = {
     **flags.OF_DATA,
@@ -32,22 +30,15 @@ def train_as_typed(typed: Mapping[str, Any]) -> Any:
         typed: Each option of `train`, by its name.
 
     Returns:
-        What became of it, a `learners.training.Trained`.
+        What became of it, a `results.Trained`.
     """
-    from fedlethe.runs.cached_images import document_of_run
-
-    after, methods = typed["after"], typed["methods"]
-    tables = flags.tables_of(typed, TABLES)
-    tables["history"] = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
-    new = any(typed[name] is not None for name in ("config", "preset", "data"))
-    below = {} if after is None or new else document_of_run(after)
-    if below and typed["learner"] not in (None, learner := below.get("learner", "fedavg")):
-        raise ConfigError(f"--learner {typed['learner']}: {after} is a model of learner '{learner}'; leave it out")
-    document = from_layers(
-        config=typed["config"],
+    methods = typed["methods"]
+    history = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
+    run = fedlethe.train(
+        config=flags.layers(typed, TABLES, history=history),
         preset=typed["preset"],
-        below=below,
-        settings=typed["set_"] or [],
-        tables=tables,
+        out=typed["out"],
+        after=typed["after"],
+        take_back=typed["take_back"] or (),
     )
-    return fedlethe.train(config=document, out=typed["out"], after=after, take_back=typed["take_back"] or ()).trained
+    return run.trained

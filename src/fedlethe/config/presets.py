@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Whole configurations by name, and the layers that lie over them: a TOML file, then what was typed."""
+"""Whole configurations by name, and the layers that lie over them: TOML files, and what they would hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
-from fedlethe.document import Document, assignments, entry, layered, read_toml
+from fedlethe.document import Document, entry, layered, read_toml
 
 PRESETS: dict[str, Document] = {
     "paper": {
@@ -28,40 +28,22 @@ PRESETS: dict[str, Document] = {
 }
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags that were given: those that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
+Layer: TypeAlias = Document | Path | str
+"""A TOML file, or what it would hold."""
 
 
-def from_layers(
-    *,
-    config: Path | None,
-    preset: str | None,
-    settings: Sequence[str],
-    tables: Mapping[str, Mapping[str, Any]],
-    below: Document | None = None,
-) -> Document:
-    """Preset, TOML file, flags and `--set` assignments, one over the other.
+def from_layers(config: Layer | Sequence[Layer] | None, preset: str | None, below: Document | None = None) -> Document:
+    """A preset and configurations, one over the other.
 
     Args:
-        config: A TOML file.
+        config: One, or several, the last on top.
         preset: A row of PRESETS.
-        settings: `TABLE.KEY=VALUE`, the value as TOML writes it.
-        tables: Table to the values of its flags; None for a flag that is not given. '' stands for the top level.
         below: What all of it lies over; None for nothing.
 
     Raises:
-        FedletheError: The file cannot be read, or a name is not there.
+        FedletheError: A file cannot be read, or a name is not there.
     """
-    flags: Document = {}
-    for name, values in tables.items():
-        if kept := given(values):
-            flags.update(kept if name == "" else {name: kept})
-    for path, value in assignments(settings).items():
-        *parents, key = path.split(".")
-        nested: Document = {key: value}
-        for parent in reversed(parents):
-            nested = {parent: nested}
-        flags = layered(flags, nested)
     base = {} if preset is None else entry("preset", preset, PRESETS)
-    return layered(below or {}, base, {} if config is None else read_toml(config), flags)
+    several = [config] if isinstance(config, (dict, Path, str)) else config or []
+    over = (read_toml(Path(one)) if isinstance(one, (Path, str)) else one for one in several)
+    return layered(below or {}, base, *over)

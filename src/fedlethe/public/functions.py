@@ -15,24 +15,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlethe.document import Document, layered, read_toml
+from fedlethe.document import Document, layered
 from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.outside.arguments import checked_arguments
+from fedlethe.public.handed_over import Data, aggregator_parts, given_parts, handed_over, resolved_with, tables_of_parts
 from fedlethe.types import ClientId
 
 if TYPE_CHECKING:
-    from fedlethe.config import RunConfig
+    from fedlethe.config.presets import Layer
     from fedlethe.federation.aggregator import Aggregator
     from fedlethe.later import nn
     from fedlethe.models.given import Loss
     from fedlethe.public.run_handle import Run
     from fedlethe.requests.signing import NewKey
     from fedlethe.requests.verify import Verified
-    from fedlethe.runs.opening import Given
     from fedlethe.studies.compare import Comparison
-
-Data = Mapping[ClientId, Any]
-"""Client to its data: arrays (x, y), a torch Dataset, or a source; see `data.given.of_clients`."""
 
 
 @checked_arguments
@@ -45,17 +42,18 @@ def train(
     seed: int | None = None,
     loss: Loss | None = None,
     aggregator: Aggregator | str | Mapping[str, Any] | None = None,
-    config: Document | Path | str | None = None,
+    config: Layer | Sequence[Layer] | None = None,
+    preset: str | None = None,
     after: Path | str | None = None,
     take_back: Sequence[ClientId] = (),
+    finished_too: bool = False,
     **tables: Any,
 ) -> Run:
     """Train a federation into a run folder, or resume an unfinished one.
 
     Args:
         model: A torch.nn.Module with its initial weights (inputs of any rank), or a name: a row of MODELS, an entry
-            point, 'mylab.nets:MyNet'; or a name with options, {"name": "resnet18", "norm": "group"}. None for the
-            configuration's, which is a small CNN if it names none.
+            point, 'mylab.nets:MyNet'; alone, or with options, {"name": "resnet18", "norm": "group"}; a CNN if unset.
         data: Client to its data; or the name of a source: a row of DATASETS, an entry point, 'mylab.cohort:load'; or a
             name with options, {"source": "medmnist", "flag": "pneumoniamnist"}. Of each client's data a part is kept
             to test on (`partition={"test_fraction": 0.2}`).
@@ -63,19 +61,19 @@ def train(
         rounds: How many; 15 if nothing says otherwise.
         seed: All randomness is derived from it.
         loss: From outputs (b, classes) and labels (b,) to a scalar; None for cross-entropy.
-        aggregator: Makes a round's model of the clients': an instance, or a name, alone or with options, as of `model`
-            (here a row of AGGREGATORS). None for the configuration's, which is the mean if it names none.
-        config: A TOML file, or what it would hold, under all that is given here.
-        after: The folder of an erasure, RUN/erasures/0001, from whose model training begins.
+        aggregator: Makes a round's model: an instance, or a name as of `model` (here of AGGREGATORS); 'mean' if unset.
+        config: A TOML file, or what it would hold, under all that is given here; or several, the last on top.
+        preset: 'paper' or 'demo': a whole configuration, under `config`.
+        after: An erasure's folder, RUN/erasures/0001: from its model on, by RUN's configuration if no data are named.
         take_back: Clients that were erased before and take part again.
+        finished_too: Take a finished run of this configuration as it is, rather than refuse the folder.
         **tables: Further tables of the configuration, such as `local={"epochs": 2}` or `learner="closed-form"`.
 
     Returns:
         The run; `run.trained` tells how it went.
 
     Raises:
-        ConfigError: A name, option or value is wrong.
-        DataError: The data cannot be used.
+        ConfigError, DataError: A name, option or value is wrong; or the data cannot be used.
         FedletheError: The folder is taken, or holds another run.
 
     Example:
@@ -89,34 +87,32 @@ def train(
     from fedlethe.learners.training import train_run
     from fedlethe.public.run_handle import Run
 
-    named, own = _aggregator(aggregator)
-    given = given_parts(_unnamed(model, "name"), _unnamed(data, "source"), loss, own)
-    document = layered(_read(config), tables, _layers(model, data, rounds, seed), named)
-    resolved, begun = _resolved(document, given, Path(out)), None if after is None else Path(after)
-    return Run(Path(out), given, train_run(resolved, Path(out), after=begun, take_back=take_back))
+    named, own = aggregator_parts(aggregator)
+    given = given_parts(handed_over("model", model), handed_over("data", data), loss, own)
+    over = layered(tables, tables_of_parts(model, data, rounds, seed), named)
+    out, after = Path(out), None if after is None else Path(after)
+    resolved = resolved_with(given, _document(config, preset, over, after), out)
+    return Run(out, given, train_run(resolved, out, finished_too, after, take_back))
 
 
-def _resolved(document: Document, given: Given, out: Path) -> RunConfig:
-    """The configuration of a training, with what was handed over in its places."""
-    from fedlethe.runs.run_toml import config_for
+def _document(config: Any, preset: str | None, over: Document, after: Path | None) -> Document:
+    """The layers of a training's configuration; where they name no data, over those of the run that it goes on from.
 
-    if given.source is not None:  # whose data are whose is known: nothing is divided unless somebody says so
-        document = layered({"partition": {"scheme": "site"}}, document)
-    return given.put_into(config_for(document, out))
+    Raises:
+        ConfigError: The learner is not the one of the model to begin from.
+    """
+    from fedlethe.config.presets import from_layers
+    from fedlethe.runs.run_toml import document_of_run
 
-
-def _layers(model: Any, data: Any, rounds: int | None, seed: int | None) -> Document:
-    """The tables that `train`'s own arguments stand for."""
-    from fedlethe.outside.plugins import GIVEN
-
-    layers: Document = {} if seed is None else {"seed": seed}
-    if model is not None:
-        layers["model"] = _table(model, "name") or {"name": GIVEN}
-    if data is not None:
-        layers["data"] = _table(data, "source") or {"source": GIVEN}
-    if rounds is not None:
-        layers["federation"] = {"rounds": rounds}
-    return layers
+    document = layered(from_layers(config, preset), over)
+    data = document.get("data", {})
+    if after is None or (isinstance(data, Mapping) and "source" in data):
+        return document
+    below = document_of_run(after)
+    began = below.get("learner", "fedavg")
+    if below and (wanted := document.get("learner", began)) != began:
+        raise ConfigError(f"learner '{wanted}': {after} is a model of learner '{began}'; leave it out")
+    return layered(below, document)
 
 
 @checked_arguments
@@ -135,6 +131,9 @@ def open_run(
         data: Client to its data, where these have no name.
         loss: As it was given to `train`.
         aggregator: As it was given to `train`, where its class has no import path.
+
+    Returns:
+        The run; what is asked of it is read from the folder then.
 
     Raises:
         FedletheError: The folder is no run.
@@ -155,7 +154,7 @@ def open_run(
 
 @checked_arguments
 def compare(
-    config: Document | Path | str,
+    config: Layer | Sequence[Layer],
     methods: Sequence[str] = ("all",),
     *,
     out: Path | str,
@@ -167,7 +166,7 @@ def compare(
     """Train, erase with every method and audit against retrainings; one table, as CSV, Markdown, a page and a plot.
 
     Args:
-        config: What to train: a TOML file, or what it would hold.
+        config: What to train: a TOML file, or what it would hold; or several, the last on top.
         methods: Methods or recipes; ('all',) for all of both.
         out: The folder of the comparison; an interrupted one resumes there.
         seeds: Of the trainings.
@@ -191,11 +190,13 @@ def compare(
         ...
         fedlethe.errors.ConfigError: references 2: it takes 3 retrainings at least to know their range
     """
+    from fedlethe.config.presets import from_layers
     from fedlethe.pages.comparison_table import write_comparison
     from fedlethe.runs.run_toml import config_for
     from fedlethe.studies.compare import compare as compare_methods
 
-    result = compare_methods(config_for(_read(config)), methods, seeds, forget, references, Path(out), workers)
+    resolved = config_for(from_layers(config, None))
+    result = compare_methods(resolved, methods, seeds, forget, references, Path(out), workers)
     write_comparison(result)
     return result
 
@@ -259,53 +260,3 @@ def new_key(path: Path | str) -> NewKey:
     from fedlethe.requests.signing import new_signing_key
 
     return new_signing_key(Path(path))
-
-
-def _read(config: Document | Path | str | None) -> Document:
-    """A configuration, from its file or as it is."""
-    return read_toml(Path(config)) if isinstance(config, (Path, str)) else dict(config or {})
-
-
-def _table(part: Any, key: str) -> Document | None:
-    """The table of a part that has a name, alone or with options; None of one that was handed over itself."""
-    if isinstance(part, str):
-        return {key: part}
-    return dict(part) if isinstance(part, Mapping) and isinstance(part.get(key), str) else None
-
-
-def _unnamed(part: Any, key: str) -> Any:
-    """What was handed over itself; None where it has a name (see `_table`)."""
-    return None if _table(part, key) else part
-
-
-def _aggregator(part: Any) -> tuple[Document, Any]:
-    """The table that names an aggregator, and the aggregator itself where no table could make it again."""
-    from fedlethe.federation.given_aggregator import GivenAggregator, table_of
-    from fedlethe.outside.plugins import GIVEN
-
-    own = None
-    if part is not None and (table := _table(part, "name")) is None:
-        given = GivenAggregator.of(part)
-        if (table := table_of(part)) is None:
-            table, own = {"name": GIVEN, **given.options}, part
-    return ({} if part is None else {"aggregator": table}), own
-
-
-def given_parts(model: Any, data: Any, loss: Loss | None, aggregator: Any = None) -> Given:
-    """What was handed over from Python, for a run's configuration to find.
-
-    Raises:
-        ConfigError: It is no network, no loss or no aggregator.
-        DataError: The data cannot be used.
-    """
-    from fedlethe.data.given import GivenSource, of_clients
-    from fedlethe.federation.given_aggregator import GivenAggregator
-    from fedlethe.models.given import GivenModel
-    from fedlethe.runs.opening import Given
-
-    if loss is not None and model is None:
-        raise ConfigError("loss: goes with a torch.nn.Module; a model with a name is trained on cross-entropy")
-    network = None if model is None else GivenModel.of(model, loss)
-    source = None if data is None else GivenSource(images=of_clients(data))
-    own = None if aggregator is None else GivenAggregator.of(aggregator)
-    return Given(model=network, source=source, aggregator=own)

@@ -159,11 +159,11 @@ class RunStudies(RunInFolder):
             >>> found.points[-1].epsilon
             2.0
         """
-        from fedlethe.config.presets import given
         from fedlethe.studies.frontier import frontier
         from fedlethe.studies.sweep import SIGMAS
 
-        chosen = given({"epsilons": epsilons, "masks": masks, "delta": delta})
+        asked = {"epsilons": epsilons, "masks": masks, "delta": delta}
+        chosen: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
         with self._opened() as run:
             name = method or run.config.usual_method
             sets = options or {name: {}}

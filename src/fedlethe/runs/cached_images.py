@@ -14,7 +14,6 @@ from fedlethe.data.cache import UNKNOWN, cache_folder, clear_leftovers, origins
 from fedlethe.data.division import divide
 from fedlethe.data.holdings import Holding, beyond_reach, clear, holdings
 from fedlethe.data.reading import Reading
-from fedlethe.document import Document
 from fedlethe.errors import DataError
 from fedlethe.runs.remote import REMOTE
 from fedlethe.runs.run_toml import config_of, read_run_document
@@ -64,18 +63,6 @@ class CacheCleared:
     not_reached: tuple[str, ...]
 
 
-def document_of_run(after: Path) -> Document:
-    """The configuration of the run of an erasure (RUN/erasures/0001), as run.toml has it; empty where there is none.
-
-    Raises:
-        FedletheError: It is not as it was entered.
-    """
-    run = after.resolve().parent.parent
-    document = read_run_document(run) if (run / "run.toml").is_file() else {}
-    document.pop("run", None)
-    return document
-
-
 def config_of_run(path: Path) -> RunConfig:
     """The configuration of a run whose images are on this machine.
 
@@ -83,7 +70,9 @@ def config_of_run(path: Path) -> RunConfig:
         DataError: They are on Flower nodes.
     """
     if REMOTE in read_run_document(path)["run"]:
-        raise DataError(f"{path}: its images are on the clients' machines; run the command there, with --data")
+        raise DataError(
+            f"{path}: its images are on the clients' machines; ask there, and name the data in the place of the run"
+        )
     return config_of(path)
 
 

@@ -94,6 +94,18 @@ def config_of(path: Path) -> RunConfig:
     return resolve(document, str(path / "run.toml"), facts.get(OUTSIDE, {}))
 
 
+def document_of_run(after: Path) -> Document:
+    """The configuration of the run of an erasure (RUN/erasures/0001), as run.toml has it; empty where there is none.
+
+    Raises:
+        FedletheError: It is not as it was entered.
+    """
+    run = after.resolve().parent.parent
+    document = read_run_document(run) if (run / "run.toml").is_file() else {}
+    document.pop("run", None)
+    return document
+
+
 @contextmanager
 def opened_folder(path: Path, create: bool = False) -> Iterator[tuple[RunConfig, RunFolder]]:
     """A run's configuration and history, without its data."""

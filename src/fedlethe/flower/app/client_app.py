@@ -18,10 +18,9 @@ from flwr.clientapp import ClientApp
 from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import rows
 from fedlethe.config.learning import OF_LEARNER, LearnerName
-from fedlethe.config.presets import from_layers
 from fedlethe.data.federated import SPLITS
 from fedlethe.data.prints import prints_of, sketch
-from fedlethe.document import Document, entry
+from fedlethe.document import Document, assignments, entry, in_tables, layered, read_toml
 from fedlethe.erasing.examination import relearning
 from fedlethe.errors import ConfigError
 from fedlethe.federation.evaluation import log_probabilities, metrics, predict
@@ -215,7 +214,8 @@ def app_document(config: Path, run_config: Mapping[str, object], learner: Learne
         run_config: The run's.
         learner: Which learner; None for the one that the file names.
     """
-    whole = from_layers(config=config, preset=None, settings=shlex.split(str(run_config.get("set", ""))), tables={})
+    typed = in_tables(assignments(shlex.split(str(run_config.get("set", "")))))
+    whole = layered(read_toml(config), typed)
     chosen = learner or whole.get("learner", "fedavg")
     others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
     return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
