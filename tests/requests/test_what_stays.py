@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,18 @@ from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.history import InMemoryHistory
+from fedlethe.history.request_log import find
+from fedlethe.history.succession import Part, Succession
 from fedlethe.learners.training import train_run
+from fedlethe.requests.rebased import _shares, _Since
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
-from tests.requests.acting import document, erased, trained
+from tests.fakes import linear_federation, trained_history
+from tests.requests.acting import carry, document, erased, request, trained
 
 Floats = npt.NDArray[np.float64]
 BARE = ErasurePlan(method="recommended", options={}, mask={}, repair={"rounds": 0})
@@ -116,6 +122,45 @@ def test_random_runs_and_random_erasures(seed: int, tmp_path: Path) -> None:
         _demand_nothing_told(folders, truth, gone)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_random_runs_of_unlike_clients_that_train_alone(seed: int, tmp_path: Path) -> None:
+    """One-class clients, one or two in a round, two learners' worth of requests: nothing tells more than the model."""
+    draw = np.random.default_rng([seed, 1])
+    federation = {"rounds": int(draw.integers(1, 4)), "participation": float(draw.choice([0.2, 0.4]))}
+    history = {"keep": "everything"} if draw.random() < 0.5 else {"keep": "needed", "methods": ["influence"]}
+    partition = {"scheme": "dirichlet", "clients": 5, "alpha": 0.3, "allow_one_class": True}
+    config = document(hospitals=5, federation=federation, history=history, partition=partition, seed=seed)
+    run = trained(tmp_path / "run", config)
+    truth, gone, folders = _influences(run), set[ClientId](), [run]
+    after = draw.random() < 0.34
+    for number, client in enumerate(draw.permutation(sorted(truth))[:3]):
+        if number and after and len(folders) == 1:
+            folders.append(trained_after(run, tmp_path / "second", config, gone))
+        asked = request(folders[-1], str(client))
+        with suppress(RequestError):
+            carry(folders[-1], asked, BARE)
+        with opened_folder(folders[-1]) as (_, opened):
+            held = find(opened.ledger, asked)
+        if held.state != "completed":
+            assert "nobody who stays trained since" in held.note
+            carry(folders[-1], asked, replace(BARE, repair={"rounds": 1}))
+        gone.add(str(client))
+        _demand_no_more_than_the_model_tells(folders, truth, str(client))
+
+
+def _demand_no_more_than_the_model_tells(folders: list[Path], truth: dict[ClientId, Floats], client: ClientId) -> None:
+    """The kept vectors against the newest model alone, or the others' own updates, which are alike where data are."""
+    with opened_folder(folders[0]) as (_, history):
+        initial = history.initial().double().numpy()
+    with opened_folder(folders[-1]) as (_, history):
+        assert history.base is not None
+        step = history.erased_model(history.base).double().numpy() - initial
+    columns = [initial, *(vector for folder in folders for vector in _kept(folder, initial))]
+    own = [vector for other, vector in truth.items() if other != client]
+    alone = min(_residual([initial, step], truth[client]), _residual([initial, *own], truth[client]))
+    assert _residual(columns, truth[client]) > 0.6 * alone > 0.01
+
+
 def trained_after(run: Path, out: Path, config: dict[str, Any], gone: set[ClientId]) -> Path:
     """A training from the result of a run's last erasure."""
     (erasure,) = (path.parent for path in run.glob("erasures/*/model.safetensors"))
@@ -129,44 +174,46 @@ def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() 
     Three clients keep I_k + s_k r. With I_k of variance n_k the best unbiased estimate of r weighs each by s_k / n_k:
     its variance is 1 / sum of s_k^2 / n_k. From the sum, which is the model's step, it is the sum of the n_k.
     """
-    from fedlethe.history.history import InMemoryHistory
-    from fedlethe.history.succession import Part, Succession
-    from fedlethe.requests.rebased import _shares
-    from tests.fakes import linear_federation, trained_history
-
-    history = trained_history(linear_federation(), [(1, "abc"), (2, "ab"), (3, "ac")])
-    assert isinstance(history, InMemoryHistory)
-    past = Succession([Part(history=history, keep=history.keep)], history.final())
-    squares = {
-        client: sum(history.weights(round).get(client, 0.0) ** 2 for round in (1, 2, 3)) for client in past.clients
-    }
-    shares = _shares(past, ("d",), {})
+    past = _past([(1, "abc"), (2, "ab"), (3, "ac")])
+    covers = _covers(past, "d")
+    shares = _shares(covers, covers, ())
     assert sum(shares.values()) == pytest.approx(1)
-    best = 1 / sum(shares[client] ** 2 / squares[client] for client in squares)
-    assert best == pytest.approx(sum(squares.values()))
+    best = 1 / sum(shares[client] ** 2 / covers[client] for client in covers)
+    assert best == pytest.approx(sum(float(past.influence(client).square().sum()) for client in past.clients))
 
 
 def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it() -> None:
     """w_2 - w_0, which somebody may have, is what 'a' and 'b' did: of 'a', who was there later, it tells a part."""
-    from fedlethe.history.succession import Part, Succession
-    from fedlethe.requests.rebased import _shares
-    from tests.fakes import linear_federation, trained_history
-
-    history = trained_history(linear_federation(), [(1, "ab"), (2, "ab"), (3, "ac")])
-    part = Part(history=history, keep=history.keep, erased=frozenset("c"))
-    assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 1.0, "b": 0.0}
+    past = _past([(1, "ab"), (2, "ab"), (3, "ac")], erased=frozenset("c"))
+    covers = _covers(past, "c")
+    squares = [past.parts[0].history.weights(round)["a"] ** 2 for round in (1, 2, 3)]
+    since = float(past.influence("a").double().square().sum()) * squares[2] / sum(squares)
+    assert covers == {"a": pytest.approx(since), "b": 0.0}
+    assert _shares(covers, covers, ()) == {"a": 1.0, "b": 0.0}
 
 
 def test_beside_a_client_that_only_repaired_those_who_repaired_carry_what_is_left_of_it() -> None:
     """The rounds before are known from their models."""
-    from fedlethe.history.succession import Part, Succession
-    from fedlethe.requests.rebased import _shares
-    from tests.fakes import linear_federation, trained_history
+    repair = {"b": torch.full_like(_past([(1, "ab")]).final(), 0.5)}
+    past = _past([(1, "ab"), (2, "ab")], erased=frozenset("c"), repair=repair, trained=frozenset("bc"))
+    assert _shares(_covers(past, "c"), {}, ()) == {"a": 0.0, "b": 1.0}
 
-    history = trained_history(linear_federation(), [(1, "ab"), (2, "ab")])
-    repair = {"b": history.initial()}
-    part = Part(history=history, keep=history.keep, erased=frozenset("c"), repair=repair, trained=frozenset("bc"))
-    assert _shares(Succession([part], history.final()), ("c",), {}) == {"a": 0.0, "b": 1.0}
+
+def test_who_put_in_next_to_nothing_carries_next_to_nothing() -> None:
+    assert _shares({"a": 3.0, "b": 1.0, "c": 0.0}, {}, ()) == {"a": 0.75, "b": 0.25, "c": 0.0}
+    assert _shares({"a": 0.0, "b": 0.0}, {"a": 1.0, "b": 3.0}, ()) == {"a": 0.25, "b": 0.75}
+    assert _shares({"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.0}, ("a", "b")) == {"a": 0.5, "b": 0.5}
+
+
+def _past(rounds: list[tuple[int, str]], **more: Any) -> Succession:
+    history = trained_history(linear_federation(), rounds)
+    assert isinstance(history, InMemoryHistory)
+    return Succession([Part(history=history, keep=history.keep, **more)], history.final())
+
+
+def _covers(past: Succession, gone: str) -> dict[ClientId, float]:
+    since = _Since.of(past, frozenset(gone))
+    return {client: since.covered_by(client, past.influence(client).double(), {}) for client in past.clients}
 
 
 def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(tmp_path: Path) -> None:

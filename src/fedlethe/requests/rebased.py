@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
@@ -77,13 +78,15 @@ def rebased(
 ) -> Iterator[tuple[ClientId, Vector]]:
     """Each retained client's influence on the erasure's model, shape (P,).
 
-    I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, I_j what the retained client j put
-    into it by the rounds and the repairs, and s_k the share of k's squared weights among the retained (see `_shares`).
+    I'_k = I_k + s_k (w' - w_0 - sum of the I_j), where w' is the erasure's model, and I_j what the retained client j
+    put into it by the rounds and the repairs. s_k = n_k / sum of the n_j, and n_k is the squared norm of what k put in
+    since the erased one came (see `_Since`). By its weight alone a client whose images are all of one class, say, who
+    put in next to nothing, would carry what is left of the erased nearly bare.
 
     Formal guarantees:
         w_0 + sum of the I'_k = w', to rounding. With r = w' - w_0 - sum of the I_j, which holds what is left of the
         erased client, every kept vector is I'_k = I_k + s_k r: one equation more than there are kept vectors would be
-        needed to solve for r. And where the clients' updates are independent of each other, with equal variances, the
+        needed to solve for r. And where the clients' updates are independent of each other, each of variance n_k, the
         best linear estimate of r from all I'_k weighs each by s_k / n_k, which is the same for all: it is the one from
         their sum, and so from the model alone. Nothing else that is kept may tell an I_k: that is why the deltas, the
         first round's too, and the norms go (a client that took part in round one alone has p_k delta_k,1 for its
@@ -107,10 +110,14 @@ def rebased(
         return (past.influence(client) if known else _summed(past, client)).double()
 
     # In double precision: the sum over all clients and rounds would lose the rest to rounding in single.
-    rest = final.double() - past.initial().double()
+    rest, since = final.double() - past.initial().double(), _Since.of(past, frozenset(gone))
+    covers, put_in = dict[ClientId, float](), dict[ClientId, float]()
     for client in past.clients:
-        rest -= influence(client)
-    for client, share in _shares(past, gone, patients).items():
+        vector = influence(client)
+        rest -= vector
+        put_in[client] = float(vector.square().sum())
+        covers[client] = since.covered_by(client, vector, patients)
+    for client, share in _shares(covers, put_in, _who_carry(past)).items():
         yield client, (influence(client) + share * rest).float()
 
 
@@ -124,48 +131,74 @@ def _summed(past: Succession, client: ClientId) -> Vector:
     return total
 
 
-def _shares(past: Succession, gone: Sequence[ClientId], patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
-    """s_k = n_k / sum of the n_j, n_k the sum of a client's squared weights over the rounds since the erased one came.
+def _shares(
+    covers: Mapping[ClientId, float], put_in: Mapping[ClientId, float], who: Sequence[ClientId]
+) -> dict[ClientId, float]:
+    """s_k = n_k / sum of the n_j.
 
-    n_k is the variance that updates independent of each other give to that part of I_k. In proportion to it, what is
-    put on each client is as well covered by the client's own updates as on any other, and the sum tells all that can
-    be told. Rounds before do not count: what a run held then can be known from its models, and covers nothing. Where
-    nobody who stays took part in a round since, those count who repaired since, each as much; where nobody did, all
-    rounds, then all repairs. A client that took part in nothing carries nothing: its I_k is known to be zero.
+    Args:
+        covers: n_k, what each client's own updates put in since the erased one came, squared and summed.
+        put_in: The same over all rounds, where nobody who stays put in anything since.
+        who: Carry it in equal shares where nobody put in anything.
     """
-    part, round = _came(past, frozenset(gone))
-    since = (_squares(past, round, patients), _repairers(past, part), _squares(past, 1, patients), _repairers(past, 0))
-    squares = next((found for found in since if any(found.values())), dict.fromkeys(_who_carry(past), 1.0))
+    squares = next((found for found in (covers, put_in) if any(found.values())), dict.fromkeys(who, 1.0))
     total = sum(squares.values())
     return {client: square / total for client, square in squares.items()}
 
 
-def _came(past: Succession, gone: frozenset[ClientId]) -> tuple[int, int]:
-    """The part in which the erased first trained, and the first round that is not before, counted over all parts."""
-    number = 0
-    for index, part in enumerate(past.parts):
-        for round in range(1, part.history.rounds + 1):
-            number += 1
-            if gone & set(part.history.weights(round)):
-                return index, number
-        if gone & part.repaired():
-            return index, number + 1
-    return 0, 1
+@dataclass(frozen=True, slots=True)
+class _Since:
+    """The rounds and repairs since the erased came: what was put in before can be known, and covers nothing.
 
+    Attributes:
+        past: All trainings.
+        part: The one in which the erased first trained.
+        round: The first round that is not before that, counted over all parts.
+    """
 
-def _repairers(past: Succession, first: int) -> dict[ClientId, float]:
-    """1 for each client whose repair of the part `first`, or of a later one, is in its influence; 0 for the others."""
-    repairers = {client for part in past.parts[first:] for client in part.repair}
-    return {client: float(client in repairers) for client in past.clients}
+    past: Succession
+    part: int
+    round: int
 
+    @classmethod
+    def of(cls, past: Succession, gone: frozenset[ClientId]) -> _Since:
+        """Look for the first round, or else the first repair, in which one of the erased trained."""
+        number = 0
+        for index, part in enumerate(past.parts):
+            for round in range(1, part.history.rounds + 1):
+                number += 1
+                if gone & set(part.history.weights(round)):
+                    return cls(past, index, number)
+            if gone & part.repaired():
+                return cls(past, index, number + 1)
+        return cls(past, 0, 1)
 
-def _squares(past: Succession, first: int, patients: Mapping[ClientId, object]) -> dict[ClientId, float]:
-    """Each client's squared weights, summed over the rounds from `first` on, which are counted over all parts."""
-    squares, number = dict.fromkeys(past.clients, 0.0), 0
-    for part in past.parts:
-        for round in range(1, part.history.rounds + 1):
-            number += 1
-            for client, weight in part.history.weights(round).items():
-                if number >= first and client in squares and client not in patients:
-                    squares[client] += weight**2
-    return squares
+    def covered_by(self, client: ClientId, influence: Vector, patients: Collection[ClientId]) -> float:
+        """n_k: the squared norm of what a client put in since.
+
+        Of what it put in by rounds, which is known in sum alone, those since have the part that updates of equal size
+        give them, by their squared weights. A client that came back without some patients counts by its repair.
+
+        Args:
+            client: Who stays.
+            influence: Its influence, shape (P,).
+            patients: Clients that came back without some patients.
+        """
+        repairs = [(index, part.repair[client]) for index, part in enumerate(self.past.parts) if client in part.repair]
+        since = sum(float(vector.double().square().sum()) for index, vector in repairs if index >= self.part)
+        every, later = self._squares(client)
+        if client in patients or not later:
+            return since
+        by_rounds = influence - sum(vector.double() for _, vector in repairs)
+        return since + float(by_rounds.square().sum()) * later / every
+
+    def _squares(self, client: ClientId) -> tuple[float, float]:
+        """A client's squared weights, summed over all rounds, and over those since."""
+        number, every, later = 0, 0.0, 0.0
+        for part in self.past.parts:
+            for round in range(1, part.history.rounds + 1):
+                number += 1
+                square = part.history.weights(round).get(client, 0.0) ** 2
+                every += square
+                later += square if number >= self.round else 0.0
+        return every, later

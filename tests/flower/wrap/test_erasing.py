@@ -74,8 +74,10 @@ def test_what_is_kept_of_who_was_erased_is_purged_and_the_next_is_erased_from_th
         rest = history.erased_model("0001") - history.initial() - theirs["a"] - theirs["c"]
         torch.testing.assert_close(
             rest, theirs["b"] / 2
-        )  # what the erasure left of b, now the others' by their squared weights
-        for client, share in {"a": 1 / 5, "c": 4 / 5}.items():
+        )  # what the erasure left of b, now the others', by the squares of what they put in
+        squares = {client: float(theirs[client].square().sum()) for client in "ac"}
+        for client, square in squares.items():
+            share = square / sum(squares.values())
             torch.testing.assert_close(history.influence(client), theirs[client] + share * rest)
         after = float(history.erased_model("0001")[0] - history.influence("a")[0])
     again = Erasing(run=run, forget=["a"], options={"scale": 1.0})
