@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""A progress bar on stderr, when someone is looking."""
+"""How far long work is, on stderr: a bar in a terminal, and elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
+EVERY = 30.0
+"""Seconds between two plain lines: a log tells that the work goes on, and short work writes none."""
+
 
 @contextmanager
 def bar(description: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show how far a piece of work is; nothing is shown where stderr is not a terminal.
+    """Show how far a piece of work is: a bar, or a plain line every 30 seconds where stderr is not a terminal.
 
     Args:
         description: Stands before the bar.
@@ -23,7 +27,7 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[], Non
         What is to be called after each step.
     """
     if not sys.stderr.isatty():
-        yield lambda: None
+        yield _lines(description, total)
         return
     from rich.console import Console
     from rich.progress import (
@@ -45,6 +49,26 @@ def bar(description: str, total: int | None = None) -> Iterator[Callable[[], Non
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(description, total=total)
         yield lambda: progress.advance(task)
+
+
+def _lines(description: str, total: int | None) -> Callable[[], None]:
+    begun = said = time.monotonic()
+    done = 0
+
+    def advance() -> None:
+        nonlocal said, done
+        done += 1
+        now = time.monotonic()
+        if now - said < EVERY:
+            return
+        said = now
+        of = left = ""
+        if total is not None:
+            of = f" of {total:,}"
+            left = f", about {(now - begun) / done * (total - done):,.0f} s left"
+        print(f"{description}: {done:,}{of} after {now - begun:,.0f} s{left}", file=sys.stderr, flush=True)
+
+    return advance
 
 
 def track(items: Iterable[Item], total: int | None, description: str) -> Iterator[Item]:
