@@ -32,7 +32,7 @@ install: .venv/installed  ## The virtual environment alone
 .venv/installed: constraints.txt pyproject.toml
 	@echo "Setting up .venv with the pinned dependencies (once; a few minutes) ..."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,flower]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,flower,pretrained]'
 	@touch $@
 	@echo "Done: .venv holds fedlethe and what it needs."
 
@@ -46,7 +46,7 @@ FLWR_highest := flwr[simulation]
 	$(PYTHON) -m venv .venv-flower-$*
 	grep -vE '$(FLWR_PINS)' constraints.txt > .venv-flower-$*/constraints.txt
 	.venv-flower-$*/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint .venv-flower-$*/constraints.txt --editable '.[dev,flower]' '$(FLWR_$*)'
+	  --constraint .venv-flower-$*/constraints.txt --editable '.[dev,flower,pretrained]' '$(FLWR_$*)'
 	@touch $@
 
 clean:  ## Remove the virtual environments, so that the next target sets it up anew

@@ -159,6 +159,7 @@ FEATURES: Registry[type[FeatureMap]] = Registry(
     {
         "scattering": f"{__name__}:ScatteringFeatures",
         "backbone": f"{__name__}:BackboneFeatures",
+        "efficientnet-lite0": "fedlethe.closed_form.lite_features:LiteFeatures",
         "torchscript": f"{__name__}:TorchScriptFeatures",
     },
     _problem,

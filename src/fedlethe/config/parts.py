@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fedlethe.closed_form.features import FEATURES, FeatureMap, OutsideFeatures
+from fedlethe.closed_form.joined import BETWEEN, Joined
 from fedlethe.data import DATASETS
 from fedlethe.data.federated import Source
 from fedlethe.data.given import GivenSource
@@ -63,11 +64,30 @@ def source_of(name: str, options: Mapping[str, Any], later: bool = False) -> Sou
 
 
 def map_of(name: str, options: Mapping[str, Any], later: bool = False) -> FeatureMap:
-    """The feature map of this name (see `model_of`)."""
+    """The feature map of this name (see `model_of`), or of several with '+' between, each with a table of its own.
+
+    Raises:
+        FedletheError: See `model_of`; or what is joined comes from outside, or stands there twice.
+    """
+    if BETWEEN in name:
+        return _joined(name, options)
     if (kind := _own(FEATURES, name, later)) is not None:
         return construct(kind, options, f"features '{name}'")
     outside: Outside[FeatureMap] = Outside(registry=FEATURES, name=name, options=options)
     return OutsideFeatures(outside=outside if later else outside.checked())
+
+
+def _joined(name: str, options: Mapping[str, Any]) -> Joined:
+    names = name.split(BETWEEN)
+    for one in names:
+        if one not in FEATURES.rows:
+            known = ", ".join(FEATURES.rows)
+            raise ConfigError(f"features '{name}': '{one}' cannot be joined; there is {known}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"features '{name}': names one map twice")
+    check_names("table", options, names, f"features '{name}'")
+    tables = {one: checked(dict[str, Any], options.get(one, {}), f"features.{one}") for one in names}
+    return Joined(parts={one: map_of(one, tables[one]) for one in names})
 
 
 def aggregator_of(name: str, options: Mapping[str, Any], recorded: Document | None = None) -> Aggregator:
@@ -187,7 +207,9 @@ def demand_code(now: Document, recorded: Document, where: str) -> None:
 def _files(part: object) -> Iterator[tuple[str, SourceFile]]:
     """The files that options of a part name, such as weights: what is built depends on their bytes."""
     for option, value in ({} if part is None else options_of(part)).items():
-        if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
+        if isinstance(part, Joined):
+            yield from ((f"{option}.{inner}", file) for inner, file in _files(part.parts[option]))
+        elif isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
             yield option, SourceFile(name=Path(value).name, path=value, sha256=sha256_of(Path(value)))
 
 

@@ -37,6 +37,7 @@ MODELS: Registry[type[Model]] = Registry(
     "model",
     "fedlethe.models",
     {
+        "efficientnet-lite0": "fedlethe.models.efficientnet_lite0:EfficientNetLite0",
         "resnet18": "fedlethe.models.resnet:ResNet18",
         "resnet50": "fedlethe.models.resnet:ResNet50",
         "small-cnn": "fedlethe.models.small_cnn:SmallCnn",

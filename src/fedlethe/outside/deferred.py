@@ -122,11 +122,22 @@ class FromOutside(Protocol):
         ...
 
 
+@runtime_checkable
+class OfParts(Protocol):
+    """What is made of several, each with options of its own."""
+
+    def options(self) -> dict[str, Any]:
+        """Its options as TOML has them."""
+        ...
+
+
 def options_of(value: Any) -> dict[str, Any]:
     """The options of a model, data source, feature map or aggregator as TOML has them, wherever it comes from."""
     if getattr(value, "is_given", False):
         return dict(getattr(value, "options", {}))  # handed over from Python: little of it can be written into a file
-    return dict(value.outside.options) if isinstance(value, FromOutside) else plain(value)
+    if isinstance(value, FromOutside):
+        return dict(value.outside.options)
+    return value.options() if isinstance(value, OfParts) else plain(value)
 
 
 def parameters(kind: Any) -> Mapping[str, inspect.Parameter]:
