@@ -27,10 +27,10 @@ def test_short_work_writes_nothing_where_nobody_looks(capsys: pytest.CaptureFixt
 def test_long_work_writes_a_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with bar("features, images", 2000) as advance, bar("waiting") as unknown:
-        for now in (110.0, 129.0, 131.0, 150.0, 162.0):
+        for clock[0] in (110.0, 129.0, 131.0, 150.0, 162.0):
             advance()
         unknown()
 

@@ -44,6 +44,7 @@ def test_the_fingerprint_depends_on_content_and_not_on_place(tmp_path: Path, cac
     assert fingerprint != fingerprints[0]
     assert changed[0, 0, 0, 0] == 99
     assert cached_files(tmp_path / "a", names, size=9, channels=1)[1] != fingerprints[0]
+    assert cached_files(tmp_path / "a", names, size=8, channels=1, fit="crop")[1] != fingerprints[0]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "longer", "text"])

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fedlethe.data.cache import cache_folder
-from fedlethe.data.images import check_image_options, read_image
+from fedlethe.data.images import Fit, check_image_options, read_image
 from fedlethe.errors import FedletheError
 from tests.data.pictures import blocks, dicom, png, shades
 
@@ -84,3 +84,20 @@ def test_without_the_variable_the_cache_is_the_users(monkeypatch: pytest.MonkeyP
 def test_options_out_of_range_are_refused(size: int, channels: int) -> None:
     with pytest.raises(ValueError, match="must be"):
         check_image_options(size, channels)
+
+
+FITS: tuple[Fit, ...] = ("squash", "crop", "pad")
+
+
+def test_an_image_that_is_not_square_is_squashed_or_cropped_or_padded() -> None:
+    wide = np.repeat(np.array([[10, 20, 30, 40]], np.uint8), 2, axis=0).repeat(16, axis=0).repeat(16, axis=1)  # 32 x 64
+    content = png(wide)
+
+    squashed, cropped, padded = (read_image(content, size=16, channels=1, fit=fit)[0] for fit in FITS)
+
+    assert squashed[8, [1, 5, 9, 13]].tolist() == [10, 20, 30, 40]
+    assert sorted(set(cropped[:, 2].tolist() + cropped[:, 13].tolist())) == [20, 30]
+    assert padded[[0, 3, 12, 15]].max() == 0  # a half of the height is the image
+    assert padded[8, [1, 5, 9, 13]].tolist() == [10, 20, 30, 40]
+    tall = read_image(png(np.ascontiguousarray(wide.T)), size=16, channels=1, fit="pad")[0]
+    np.testing.assert_array_equal(tall, padded.T)

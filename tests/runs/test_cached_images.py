@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fedlethe.data.images import read_image
+from fedlethe.data.images import Fit, read_image
 from fedlethe.requests.signing import new_key
 from tests.requests.traces import Needles
 
@@ -58,7 +58,7 @@ def table_of(folder: Path, splits: bool) -> Path:
     for site in SITES:
         for patient in range(15):
             for image in range(4):
-                pixels = generator.integers(0, 200, (32, 32)).astype(np.uint8)
+                pixels = generator.integers(0, 200, (32, 24)).astype(np.uint8)
                 pixels[:, 4:8] += np.uint8(50 * (image % 2))
                 name = f"scans/{site}-scan-{patient}-{image}.png"
                 Image.fromarray(pixels).save(folder / name)
@@ -69,14 +69,17 @@ def table_of(folder: Path, splits: bool) -> Path:
     return folder / "table.csv"
 
 
+AS_DECODED: tuple[tuple[int, Fit], ...] = ((16, "squash"), (24, "squash"), (24, "crop"))
+
+
 def decoded(folder: Path, site: str) -> Needles:
-    """Every decoded image of a site, at each size that the commands were given."""
+    """Every decoded image of a site, in each size and fit that the commands were given."""
     names = sorted((folder / "scans").glob(f"{site}-*.png"))
     return Needles(
         {
-            f"{path.name} at {size}": read_image(path, size=size, channels=1).tobytes()
+            f"{path.name} at {size}, {fit}": read_image(path, size=size, channels=1, fit=fit).tobytes()
             for path in names
-            for size in (16, 24)
+            for size, fit in AS_DECODED
         }
     )
 
@@ -93,13 +96,14 @@ def commands(tmp_path: Path) -> Commands:
 def test_a_client_goes_from_every_array_of_its_source(commands: Commands, tmp_path: Path) -> None:
     source = ("--data", "table", "--path", table_of(tmp_path, splits=False))
     commands("data", *source, "--size", 24, "--channels", 1)
+    commands("data", *source, "--size", 24, "--channels", 1, "--set", "data.fit=crop")
     small = ("--size", 16, "--channels", 1, "--max-examples", 12, "--set", "partition.public_fraction=0.1")
     commands("train", *source, *small, "--rounds", 1, "--local-epochs", 1, "--out", tmp_path / "run")
     needles, files = decoded(tmp_path, "north"), commands.files()
-    assert len([name for name in seen(files, needles) if name.endswith(".npy")]) == 2
+    assert len([name for name in seen(files, needles) if name.endswith(".npy")]) == 3
     assert [name for name, content in files.items() if b"north-scan-3-" in content]
     listed = commands("cache", "list", "--run", tmp_path / "run")
-    assert [entry["clients"] for entry in listed["entries"]] == [dict.fromkeys(SITES, 60)] * 2 + [{}]
+    assert [entry["clients"] for entry in listed["entries"]] == [dict.fromkeys(SITES, 60)] * 3 + [{}]
     new_key(tmp_path / "key")
     commands("request", tmp_path / "run", "--client", "north", "--reason", "it asked")
     told = commands("erase", tmp_path / "run", "--request", "R0001", "--key", tmp_path / "key")

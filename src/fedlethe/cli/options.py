@@ -130,11 +130,17 @@ AggregatorFlag = Annotated[
 LEARNER = "Learner 'closed-form'"
 LearnerFlag = Annotated[str | None, typer.Option(help="fedavg, or closed-form: a ridge on frozen features.")]
 FeaturesFlag = Annotated[
-    str | None, typer.Option(help="scattering, backbone or torchscript, or mylab.maps:Map.", rich_help_panel=LEARNER)
+    str | None,
+    typer.Option(
+        help="scattering, efficientnet-lite0, backbone or torchscript, or mylab.maps:Map; a+b joins two.",
+        rich_help_panel=LEARNER,
+    ),
 ]
 DimensionFlag = Annotated[int | None, typer.Option(help="Project the features to so many.", rich_help_panel=LEARNER)]
 PenaltyFlag = Annotated[float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel=LEARNER)]
-ModelFlag = Annotated[str | None, typer.Option(help="small-cnn, resnet18 or resnet50, or mylab.nets:MyNet.")]
+ModelFlag = Annotated[
+    str | None, typer.Option(help="small-cnn, resnet18, resnet50, efficientnet-lite0, or mylab.nets:MyNet.")
+]
 NormFlag = Annotated[str | None, typer.Option(help="batch or group.")]
 WeightsFlag = Annotated[Path | None, typer.Option(help="ImageNet weights for a ResNet (safetensors).")]
 RoundsFlag = Annotated[int | None, typer.Option(help="Rounds of federated averaging.")]

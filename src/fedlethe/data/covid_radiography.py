@@ -20,7 +20,7 @@ import numpy as np
 
 from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages
-from fedlethe.data.images import IMAGE_SUFFIXES, check_image_options
+from fedlethe.data.images import IMAGE_SUFFIXES, Fit, check_image_options
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.seeding import numpy_generator
@@ -39,6 +39,7 @@ class CovidRadiography:
             `COVID/*.png`), or the folder above it.
         size: Height and width to resize to, in pixels.
         channels: 1 for gray, 3 for colour.
+        fit: Of images that are not square: squash, crop (the square in the middle) or pad (with black).
         normal: Draw at most so many Normal images; 0 or None takes all.
         classes: The class folders to read; others are left alone. Normal is class 0 where it is named, the others
             follow in the order given.
@@ -52,6 +53,7 @@ class CovidRadiography:
     root: Path | None = None
     size: int = 128
     channels: int = 1
+    fit: Fit = "squash"
     normal: int | None = 3600
     classes: tuple[str, ...] = ("COVID", NORMAL)
     download: bool = False
@@ -82,7 +84,7 @@ class CovidRadiography:
                 left_out[f"{name}, not drawn"] = len(found) - len(taken)
             names += taken
             labels += [label] * len(taken)
-        images, fingerprint = cached_files(folder, names, reading, size=self.size, channels=self.channels)
+        images, fingerprint = cached_files(folder, names, reading, size=self.size, channels=self.channels, fit=self.fit)
         targets = np.asarray(labels, dtype=np.int64)
         fingerprint = labelled_fingerprint(fingerprint, targets, classes)
         return LabelledImages(

@@ -20,7 +20,7 @@ from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.erased import array_name
 from fedlethe.data.file_hashes import content_hashes, files_hashed, workers
 from fedlethe.data.holdings import IMAGES
-from fedlethe.data.images import read_image
+from fedlethe.data.images import Fit, read_image
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.unreadable import UNREADABLE, reason_of
 from fedlethe.errors import DataError
@@ -36,7 +36,7 @@ IN_FLIGHT = 64
 
 
 def cached_files(
-    root: Path, names: Sequence[str], reading: Reading = EVERYTHING, *, size: int, channels: int
+    root: Path, names: Sequence[str], reading: Reading = EVERYTHING, *, size: int, channels: int, fit: Fit = "squash"
 ) -> tuple[Pixels, str]:
     """The images of some files, through the cache.
 
@@ -46,6 +46,7 @@ def cached_files(
         reading: Which of them not to decode.
         size: Height and width, in pixels.
         channels: 1 or 3.
+        fit: See `images.Fit`.
 
     Returns:
         uint8 images, shape (len(names), channels, size, size) (see `cached_images`); and their fingerprint, the same
@@ -56,14 +57,16 @@ def cached_files(
     """
     found = files_hashed(root, names)
     hashes = found.of(names)
-    fingerprint = digest("files", *(part for pair in zip(names, hashes, strict=True) for part in pair))
+    fingerprint = digest(
+        "files", *(part for pair in zip(names, hashes, strict=True) for part in pair), *_unlike_squash(fit)
+    )
     if not reading.only_named:
         blank = reading.blank_in(_array(fingerprint, size, channels))
         # The names of erased images are struck off the list of hashes: a file's name can be a patient's.
         found.keep({name for row, name in enumerate(names) if row not in blank})
 
     def decode(name: str) -> Pixels:
-        return read_image(root / name, size=size, channels=channels)
+        return read_image(root / name, size=size, channels=channels, fit=fit)
 
     images = cached_images(
         names,
@@ -80,7 +83,13 @@ def cached_files(
 
 
 def cached_archive(
-    archive: Path, members: Sequence[str], reading: Reading = EVERYTHING, *, size: int, channels: int
+    archive: Path,
+    members: Sequence[str],
+    reading: Reading = EVERYTHING,
+    *,
+    size: int,
+    channels: int,
+    fit: Fit = "squash",
 ) -> tuple[Pixels, str]:
     """The images of some members of a zip archive, through the cache (see `cached_files`).
 
@@ -88,7 +97,9 @@ def cached_archive(
         FedletheError: The archive or a member cannot be read, or the cache folder cannot be written.
     """
     # Of the archive as a whole: to hash its members each start would unpack all of them.
-    fingerprint = digest("archive", *content_hashes(archive.parent, [archive.name], reading), *members)
+    fingerprint = digest(
+        "archive", *content_hashes(archive.parent, [archive.name], reading), *members, *_unlike_squash(fit)
+    )
     with opened_zip(archive) as file:
 
         def content_of(member: str) -> bytes:
@@ -99,7 +110,7 @@ def cached_archive(
                 raise DataError(f"{name}: cannot be read ({error}); fetch the archive again") from error
 
         def decode(member: str) -> Pixels:
-            return read_image(content_of(member), size=size, channels=channels, name=f"{archive}: {member}")
+            return read_image(content_of(member), size=size, channels=channels, fit=fit, name=f"{archive}: {member}")
 
         def rows() -> list[str]:  # the same as of the files themselves, unpacked
             return [image_id(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
@@ -116,6 +127,11 @@ def cached_archive(
             rows=rows,
         )
     return images, digest(fingerprint, size, channels)
+
+
+def _unlike_squash(fit: Fit) -> tuple[str, ...]:
+    """What a fingerprint has besides; nothing where it is as it always was."""
+    return () if fit == "squash" else ("fit", fit)
 
 
 def opened_zip(path: Path) -> zipfile.ZipFile:

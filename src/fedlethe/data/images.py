@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 
 
+Fit: TypeAlias = Literal["squash", "crop", "pad"]
+"""How an image that is not square becomes one: its sides' ratio is not kept; or only the square in its middle is; or
+all of it is, with black beside it."""
+
+
 def check_image_options(size: int, channels: int | None) -> None:
     """Raise ValueError unless images can be brought to `channels` x `size` x `size`."""
     if not 8 <= size <= 2048:
@@ -30,7 +35,9 @@ def check_image_options(size: int, channels: int | None) -> None:
         raise ValueError(f"channels = {channels}: must be 1 (gray) or 3 (colour)")
 
 
-def read_image(source: str | Path | bytes, *, size: int, channels: int, name: str = "image") -> Pixels:
+def read_image(
+    source: str | Path | bytes, *, size: int, channels: int, fit: Fit = "squash", name: str = "image"
+) -> Pixels:
     """Read one PNG, JPEG or DICOM image.
 
     Sixteen-bit gray images are windowed to eight bits between their least and greatest value; a DICOM image with a
@@ -40,8 +47,9 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
 
     Args:
         source: A path, or the file's bytes.
-        size: Height and width to resize to (bilinear, antialiased; the sides' ratio is not kept), in pixels.
+        size: Height and width to resize to (bilinear, antialiased), in pixels.
         channels: 1 for gray, 3 for colour.
+        fit: See `Fit`.
         name: Names the image in messages where `source` is bytes.
 
     Returns:
@@ -57,15 +65,27 @@ def read_image(source: str | Path | bytes, *, size: int, channels: int, name: st
     if not source:
         raise DataError(f"{name}: the image is empty (0 bytes); copy it again or leave it out")
     picture = dicom_picture(source, name) if source[128:132] == b"DICM" else _picture(source, name)
-    return fitted_to_size(picture, size=size, channels=channels)
+    return fitted_to_size(picture, size=size, channels=channels, fit=fit)
 
 
-def fitted_to_size(picture: Image, *, size: int, channels: int) -> Pixels:
+def fitted_to_size(picture: Image, *, size: int, channels: int, fit: Fit = "squash") -> Pixels:
     """Resize an eight-bit PIL image and set its channels: uint8, shape (channels, size, size)."""
-    from PIL.Image import Resampling
+    from PIL.Image import Resampling, new
 
-    squashed = picture.convert("L" if channels == 1 else "RGB").resize((size, size), Resampling.BILINEAR)
-    pixels = np.asarray(squashed, dtype=np.uint8).reshape(size, size, channels)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    across, down = picture.size
+    shorter = min(across, down)
+    left, top = (across - shorter) // 2, (down - shorter) // 2
+    square = (left, top, left + shorter, top + shorter) if fit == "crop" else None
+    inner = (size, size)
+    if fit == "pad":
+        inner = (max(1, round(size * across / max(across, down))), max(1, round(size * down / max(across, down))))
+    resized = picture.resize(inner, Resampling.BILINEAR, box=square)
+    if inner != (size, size):
+        on_black = new(resized.mode, (size, size))
+        on_black.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        resized = on_black
+    pixels = np.asarray(resized, dtype=np.uint8).reshape(size, size, channels)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from fedlethe.data.decoded_arrays import cached_archive, cached_files, labelled_fingerprint, opened_zip
 from fedlethe.data.eight_bits import Pixels
 from fedlethe.data.federated import LabelledImages, Names
-from fedlethe.data.images import check_image_options
+from fedlethe.data.images import Fit, check_image_options
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.data.table import csv_rows
 from fedlethe.errors import DataError
@@ -49,6 +49,7 @@ class Isic2019:
             tables.
         size: Height and width to resize to, in pixels.
         channels: 1 for gray, 3 for colour.
+        fit: Of images that are not square: squash, crop (the square in the middle) or pad (with black).
 
     Raises:
         ValueError: An option is out of its range.
@@ -57,6 +58,7 @@ class Isic2019:
     root: Path
     size: int = 128
     channels: int = 1
+    fit: Fit = "squash"
 
     def __post_init__(self) -> None:
         check_image_options(self.size, self.channels)
@@ -89,7 +91,7 @@ class Isic2019:
             if next(folder.glob("*.jpg"), None) is not None:
                 there = {path.stem: path.name for path in folder.glob("*.jpg")}
                 files = _located(folder, names, there)
-                return cached_files(folder, files, reading, size=self.size, channels=self.channels)
+                return cached_files(folder, files, reading, size=self.size, channels=self.channels, fit=self.fit)
         archive = root / f"{INPUT}.zip"
         if not archive.is_file():
             raise DataError(f"{root}: holds neither {INPUT}/ nor {INPUT}.zip; set root to the folder with the images")
@@ -97,7 +99,7 @@ class Isic2019:
             members = [PurePosixPath(member) for member in file.namelist()]
         there = {member.stem: str(member) for member in members if member.suffix.lower() == ".jpg"}
         files = _located(archive, names, there)
-        return cached_archive(archive, files, reading, size=self.size, channels=self.channels)
+        return cached_archive(archive, files, reading, size=self.size, channels=self.channels, fit=self.fit)
 
 
 def _diagnoses(path: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fedlethe.data.decoded_arrays import cached_files, labelled_fingerprint
 from fedlethe.data.federated import LabelledImages, Names, Split
-from fedlethe.data.images import check_image_options
+from fedlethe.data.images import Fit, check_image_options
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.entered import demand_text, demand_texts
 from fedlethe.errors import DataError
@@ -39,6 +39,7 @@ class Table:
         root: The folder that image paths are relative to; the CSV file's own where None.
         size: Height and width to resize to, in pixels.
         channels: 1 for gray, 3 for colour.
+        fit: Of images that are not square: squash, crop (the square in the middle) or pad (with black).
         classes: The labels that there may be, in the order of the model's outputs; empty for those of the file. Name
             them where several tables make one federation, since not every hospital has every class.
         path_column: Names the column of image paths.
@@ -56,6 +57,7 @@ class Table:
     root: Path | None = None
     size: int = 128
     channels: int = 1
+    fit: Fit = "squash"
     classes: tuple[str, ...] = ()
     path_column: str = "path"
     label_column: str = "label"
@@ -95,7 +97,7 @@ class Table:
         if len(classes) < 2:
             raise DataError(f"{path}: every label is '{classes[0]}'; list images of two classes or more")
         labels = np.asarray([classes.index(text) for text in texts], dtype=np.int64)
-        images, fingerprint = cached_files(root, names, reading, size=self.size, channels=self.channels)
+        images, fingerprint = cached_files(root, names, reading, size=self.size, channels=self.channels, fit=self.fit)
         return LabelledImages(
             images=images,
             labels=labels,
