@@ -198,7 +198,7 @@ def test_the_method_is_listed_and_was_used(lab: Path, packages: Path) -> None:
     assert (row["paper"], row["defaults"]) == ("a lab", {"share": 0.5})
     record = json.loads((lab / "run" / "erasures" / "0001" / "erasure.json").read_text())
     assert record["method"] == "lab-share"
-    assert json.loads(record["request"])["method"] == {"name": "lab-share", "share": 0.4}
+    assert record["request"]["method"] == {"name": "lab-share", "share": 0.4}
 
 
 def test_compare_knows_it_in_its_workers_and_audits_with_its_audit(lab: Path, packages: Path) -> None:

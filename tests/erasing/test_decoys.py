@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
@@ -35,7 +34,7 @@ def test_decoys_are_erased_along_and_nothing_tells_them_apart(run: OpenRun) -> N
     assert (erasure.hidden.by, erasure.hidden.among) == ("decoys", erasure.forget)
     assert erasure.hidden.epsilon == 0.0
     assert erasure.hidden.guess == pytest.approx(1 / 3)
-    asked = json.loads(erasure.request)
+    asked = erasure.request
     assert (asked["forget"], asked["decoys"]) == (list(erasure.forget), 2)  # who asked is not said
     alike = erased(run, erasure.forget)
     torch.testing.assert_close(model_of(erasure, run), model_of(alike, run), rtol=0, atol=0)

@@ -35,7 +35,7 @@ def test_a_guarantee_is_recorded_as_it_was_asked_and_as_it_was_found(run: OpenRu
     hidden = erasure.hidden
     assert hidden is not None
     assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked"]  # no repair of itself
-    assert json.loads(erasure.request)["mask"] == {"kind": "subspace", "delta": 1e-5, "max_guess": 0.4}
+    assert erasure.request["mask"] == {"kind": "subspace", "delta": 1e-5, "max_guess": 0.4}
     assert hidden.among == HOSPITALS
     assert hidden.guess == pytest.approx(0.4, abs=1e-6)
     whole = torch.stack(candidates(run)).double()
@@ -79,7 +79,7 @@ def test_the_noise_is_put_on_the_model_without_the_client(run: OpenRun, kind: st
 
 def test_what_a_plain_sigma_buys_is_said_and_the_repair_is_not_covered(run: OpenRun) -> None:
     erasure = erased(run, mask={"sigma": 0.03})
-    assert json.loads(erasure.request)["mask"] == {"sigma": 0.03}
+    assert erasure.request["mask"] == {"sigma": 0.03}
     assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "masked", "repaired 1"]
     assert erasure.hidden is not None
     assert (erasure.hidden.by, erasure.hidden.sigma) == ("isotropic", 0.03)

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.erasing.record import Erasure, done, erasures, recorded, retraining_examples
+from fedlethe.errors import FedletheError
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import Cost
 from tests.erasing.hiding import HOSPITALS, NO_REPAIR, erased
@@ -17,7 +21,7 @@ PLAIN = Erasure(
     run=Path("run"),
     id="0001",
     model=Path("model"),
-    request="{}",
+    request={"forget": ["a", "b"]},
     forget=("a", "b"),
     method="influence",
     guarantee=None,
@@ -47,6 +51,29 @@ def test_a_record_is_read_back_as_it_was_entered(run: OpenRun) -> None:
     plan = ErasurePlan(method="influence", options={"clip": 0.5}, repair=NO_REPAIR)
     assert done(run.history, order_erasure(run, ["hospital-2"], plan)) == second
     assert done(run.history, order_erasure(run, ["hospital-3"], plan)) is None
+
+
+def test_a_record_is_tables_all_the_way_down_and_says_nothing_of_where_it_lies(run: OpenRun) -> None:
+    made = erased(run, repair=NO_REPAIR)
+    facts = json.loads((run.path / "erasures/0001/erasure.json").read_text())
+    assert facts["request"]["method"]["name"] == "influence"
+    assert facts["request"] == made.request
+    assert str(run.path) not in json.dumps(facts)
+    assert Erasure.from_dict(facts, run.path) == made
+    assert Erasure.from_dict(facts, Path("moved")).model == Path("moved/erasures/0001/model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"),
+    [({"request": "{}"}, "is of an earlier version"), ({"id": "0002"}, "is the record of erasure '0002'")],
+)
+def test_a_record_that_is_no_such_record_is_refused_in_a_line(
+    run: OpenRun, monkeypatch: pytest.MonkeyPatch, forged: dict[str, str], words: str
+) -> None:
+    facts = {**erased(run, repair=NO_REPAIR).to_dict(), **forged}
+    monkeypatch.setattr(type(run.history), "erasure_record", lambda *_: json.dumps(facts))
+    with pytest.raises(FedletheError, match=rf"erasures/0001/erasure\.json: {words}"):
+        recorded(run.history, "0001")
 
 
 def test_a_retraining_takes_the_examples_of_who_is_left(run: OpenRun) -> None:

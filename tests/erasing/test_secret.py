@@ -83,7 +83,7 @@ class Observer:
     def named(self, model: torch.Tensor, erasure: Erasure, secret: bytes) -> list[str]:
         """Those from whose candidate the noise of this secret leads to the model."""
         assert erasure.hidden is not None
-        noise = SecretNoise(secret, "mask", erasure.request).standard_normal(self.span.rank)
+        noise = SecretNoise(secret, "mask", json.dumps(erasure.request, sort_keys=True)).standard_normal(self.span.rank)
         (point,) = self.span.project([model])
         off = np.linalg.norm(point - erasure.hidden.sigma * noise - self.span.coordinates, axis=1)
         return [client for client, far in zip(HOSPITALS, off, strict=True) if far < 1e-3 * erasure.hidden.sigma]

@@ -19,7 +19,6 @@ from fedlethe.history.request_log import (
     find,
     findings_about,
     moved,
-    request_row,
     requests_of,
     state_row,
     subject_of,
@@ -165,6 +164,6 @@ def test_who_is_erased_in_words() -> None:
 def test_a_request_is_the_row_that_was_made_of_it(ledger: Ledger, patients: dict[str, tuple[str, ...]]) -> None:
     texts = {client: names[:1] for client, names in patients.items()}
     asked = ErasureRequest(id="R0001", opened="", clients=("north",), patients=patients, mentions=texts, **WHY)
-    ledger.append([request_row(asked)])
+    ledger.append([("request", asked.to_dict())])
     now = "2026-02-01T10:00:00+00:00"
     assert find(ledger, "R0001") == replace(asked, opened=now, since=now)

@@ -8,10 +8,12 @@ way, so that a kill loses no retraining, and goes with the purge: it was made of
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from fedlethe.audit import Answers, Evidence, Finding, Verdict, audit, built_audits, overall
 from fedlethe.erasing.examination import Examination, answers_from_bytes, answers_to_bytes
@@ -27,7 +29,7 @@ from fedlethe.history.store import JSON
 from fedlethe.learners.references import reference_seeds
 from fedlethe.learners.which import learner_of
 from fedlethe.progress import track
-from fedlethe.runs.records import from_json, to_json
+from fedlethe.runs.records import from_json, from_plain, to_plain
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Vector
 
@@ -52,6 +54,19 @@ class Attested:
     verdict: Verdict
     findings: tuple[Finding, ...]
     asked: tuple[ClientId, ...] | None = None
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Attested:
+        """What `to_dict` gave.
+
+        Raises:
+            HistoryError: It is something else.
+        """
+        return from_plain(facts, cls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as audit.json and certificates have them."""
+        return to_plain(self, Attested)
 
 
 LEAST_REFERENCES = 3
@@ -123,7 +138,8 @@ def _is_entered(history: RunFolder, id: str, references: int) -> bool:
 
 def enter(history: RunFolder, id: str, found: Attested) -> None:
     """Write what was found of an erasure, and enter it in the ledger."""
-    content = to_json(replace(found, findings=tuple(map(_to_three_digits, found.findings))), Attested).encode()
+    kept = replace(found, findings=tuple(map(_to_three_digits, found.findings)))
+    content = json.dumps(kept.to_dict(), indent=1).encode()
     written = history.store.write("erasure", of_erasure(id, Kind.AUDIT), None, [content], ending=JSON)
     history.ledger.add_artefacts([written])
 
@@ -154,7 +170,9 @@ def _to_three_digits(finding: Finding) -> Finding:
 def attested(history: RunFolder, id: str) -> Attested | None:
     """What a run folder holds of an erasure's audit, checked against the ledger; None where it was not audited."""
     store, name = history.store, of_erasure(id, Kind.AUDIT)
-    return from_json(store.content(store.find(name)), Attested) if store.holds(name) else None
+    if not store.holds(name):
+        return None
+    return Attested.from_dict(from_json(store.content(store.find(name)), dict[str, Any]))
 
 
 def _retrained(run: OpenRun, past: History, gone: Sequence[ClientId], patients: OfClients, seed: int) -> Vector:

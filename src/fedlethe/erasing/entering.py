@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fedlethe import files
 from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.record import Erasure, erasures, retraining_examples
@@ -17,14 +16,13 @@ from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.history import History
 from fedlethe.history.paths import Kind, of_erasure
-from fedlethe.history.store import JSON
+from fedlethe.history.store import CHECKPOINT, JSON
 from fedlethe.history.succession import all_took_part
 from fedlethe.learners.which import learner_of
 from fedlethe.plots import accuracy_curves, style
 from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.runs.kept_prints import keep_prints
 from fedlethe.runs.past import Lineage
-from fedlethe.runs.records import to_json
 from fedlethe.runs.remote import Remote
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee, Need, Stage, Vector
@@ -78,7 +76,7 @@ def enter_erasure(run: OpenRun, request: ErasureOrder, carried: Unentered) -> Er
         store.keys.renewed(client)
     artefacts += _vectors(run, id, request, carried)
     # 3. One entry in the ledger for all of it, which also says that the secret is destroyed. From here on it is done.
-    run.history.ledger.add_erasure(id, erasure.request, artefacts, spent(run.history))
+    run.history.ledger.add_erasure(id, request.canonical(store.keys.pseudonym), artefacts, spent(run.history))
     # 4. The secret itself. A crash before leaves its file, and the next erasure begins by destroying it.
     destroy_spent(run.history)
     return erasure
@@ -94,8 +92,8 @@ def _record(
     return Erasure(
         run=history.path,
         id=id,
-        model=history.path / "erasures" / id / "model.safetensors",
-        request=request.canonical(history.store.keys.pseudonym),
+        model=history.path / f"{of_erasure(id, Kind.MODEL)}{CHECKPOINT}",
+        request=request.to_dict(history.store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
         guarantee=certain(carried.unlearned.guarantee, carried.stages, carried.hidden, everybody),
@@ -112,13 +110,13 @@ def _record(
 
 def _written(history: RunFolder, remote: Remote | None, erasure: Erasure, model: Vector) -> list[Artefact]:
     """The files that everybody may see: pictures, the model, the record, and who was asked on other machines."""
-    store, folder = history.store, history.path / "erasures" / erasure.id
+    store, record = history.store, json.dumps(erasure.to_dict(), indent=1).encode()
+    folder = (history.path / of_erasure(erasure.id, Kind.MODEL)).parent
     drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
     pictures = [drawn.with_suffix(ending).relative_to(history.path).as_posix() for ending in (".png", ".svg", ".csv")]
     artefacts = [store.artefact("picture", picture) for picture in pictures]
     artefacts += [store.save("erasure", of_erasure(erasure.id, Kind.MODEL), None, model, history.layout)]
-    files.write_text(folder / "erasure.json", to_json(erasure, Erasure))
-    artefacts.append(store.artefact("erasure", of_erasure(erasure.id, Kind.RECORD) + JSON))
+    artefacts.append(store.write("erasure", of_erasure(erasure.id, Kind.RECORD), None, [record], ending=JSON))
     if remote is not None:
         nodes = json.dumps(remote.correspondence(), indent=1).encode()
         artefacts.append(store.write("erasure", of_erasure(erasure.id, Kind.NODES), None, [nodes], ending=JSON))

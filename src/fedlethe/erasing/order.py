@@ -55,7 +55,11 @@ class ErasureOrder:
         return self.method.join if isinstance(self.method, Subtraction) else ()
 
     def canonical(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> str:
-        """The same text for the same order: JSON, in which infinity, that JSON lacks, is the text 'inf'.
+        """The same text for the same order: `to_dict` as JSON. The ledger knows an erasure by it."""
+        return json.dumps(self.to_dict(pseudonym), sort_keys=True, allow_nan=False)
+
+    def to_dict(self, pseudonym: Callable[[ClientId, str], str] | None = None) -> dict[str, Any]:
+        """The same plain values for the same order; infinity, that JSON lacks, is the text 'inf'.
 
         Args:
             pseudonym: What stands for a patient of a client; an order that names patients needs it.
@@ -64,20 +68,23 @@ class ErasureOrder:
         if method.get("patients"):
             assert pseudonym is not None
             method["patients"] = sorted(pseudonym("", patient) for patient in method["patients"])
-        options: dict[str, Any] = {
+        asked = {
             "forget": sorted(self.forget),
             **({} if not self.patients else {"patients": pseudonyms_of(self.patients, pseudonym)}),
-            "method": {
-                "name": self.method_name,
-                **{name: "inf" if value == math.inf else value for name, value in method.items()},
-            },
+            "method": {"name": self.method_name, **method},
             "mask": self.mask.canonical(),
             "repair": self.repair.canonical(),
             **({} if self.after is None else {"after": self.after}),
             **({"decoys": self.decoys} if self.decoys else {}),
             **({} if self.act is None else {"act": self.act}),
         }
-        return json.dumps(options, sort_keys=True, allow_nan=False)
+        return {name: _plain(value) for name, value in asked.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else "inf" if value == math.inf else value
 
 
 def pseudonyms_of(

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fedlethe.erasing.order import ErasureOrder
-from fedlethe.errors import FedletheError, RequestError
+from fedlethe.errors import HistoryError, IntegrityError, RequestError
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
+from fedlethe.history.store import CHECKPOINT, JSON
 from fedlethe.history.succession import Part
 from fedlethe.privacy.hiding import Hidden
-from fedlethe.runs.records import from_json
+from fedlethe.runs.records import from_json, from_plain, to_plain
 from fedlethe.types import ClientId, Cost, Guarantee, Stage
 
 
@@ -24,7 +27,7 @@ class Erasure:
         run: The run folder.
         id: Names it within the run.
         model: Its model file.
-        request: The canonical request.
+        request: What was asked for, see `ErasureOrder.to_dict`.
         forget: Who was erased.
         method: How, by its name in METHODS.
         guarantee: What is certain of it; None where there is evidence only.
@@ -44,7 +47,7 @@ class Erasure:
     run: Path
     id: str
     model: Path
-    request: str
+    request: Mapping[str, Any]
     forget: tuple[ClientId, ...]
     method: str
     guarantee: Guarantee | None
@@ -58,6 +61,20 @@ class Erasure:
     hidden: Hidden | None = None
     not_hidden: str | None = None
     together: str | None = None
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any], run: Path) -> Erasure:
+        """What `to_dict` gave, of an erasure that lies in a run folder.
+
+        Raises:
+            HistoryError: It is something else, or of an earlier version.
+        """
+        model = run / f"{of_erasure(str(facts.get('id')), Kind.MODEL)}{CHECKPOINT}"
+        return from_plain({**facts, "run": run, "model": model}, cls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as erasure.json has them: all but where the folder lies, which can be moved."""
+        return to_plain(self, Erasure, "run", "model")
 
     @property
     def decoyed(self) -> bool:
@@ -120,10 +137,11 @@ def recorded(history: RunFolder, id: str) -> Erasure:
         FedletheError: There is no such erasure, its record is not the one that the ledger names, or it is of an
             earlier version.
     """
-    content = history.erasure_record(id)
+    content, path = history.erasure_record(id), history.path / f"{of_erasure(id, Kind.RECORD)}{JSON}"
     try:
-        held = from_json(content, Erasure)
-    except FedletheError:
-        path = history.path / "erasures" / id / "erasure.json"
+        held = Erasure.from_dict(from_json(content, dict[str, Any]), history.path)
+    except HistoryError:
         raise RequestError(f"{path}: is of an earlier version; read it with that one, or train anew") from None
-    return replace(held, run=history.path, model=history.path / "erasures" / id / "model.safetensors")
+    if held.id != id:
+        raise IntegrityError(f"{path}: is the record of erasure '{held.id}'; restore this file from a backup")
+    return held

@@ -85,6 +85,36 @@ class ErasureRequest:
     hiding: Sequence[str] = ()
     namesakes: Sequence[ClientId] = ()
 
+    @classmethod
+    def from_dict(cls, body: Body, opened: str) -> ErasureRequest:
+        """What `to_dict` gave, as it was opened."""
+        return cls(
+            id=body["id"],
+            opened=opened,
+            clients=tuple(body["clients"]),
+            patients={client: tuple(names) for client, names in body["patients"].items()},
+            mentions={client: tuple(names) for client, names in body.get("mentions", {}).items()},
+            reason=body["reason"],
+            by=body["by"],
+            legal_ground=body["legal_ground"],
+            deadline=body["deadline"],
+            since=opened,
+        )
+
+    def to_dict(self) -> Body:
+        """What the ledger's row says that opens it; what became of it is in the rows of its states."""
+        mentions = {client: list(texts) for client, texts in self.mentions.items()}
+        return {
+            "id": self.id,
+            "clients": list(self.clients),
+            "patients": {client: list(names) for client, names in self.patients.items()},
+            **({"mentions": mentions} if mentions else {}),
+            "reason": self.reason,
+            "by": self.by,
+            "legal_ground": self.legal_ground,
+            "deadline": self.deadline,
+        }
+
     @property
     def subject(self) -> str:
         """Who is erased, in words."""
@@ -142,42 +172,10 @@ def requests_of(ledger: Ledger) -> dict[str, ErasureRequest]:
     found: dict[str, ErasureRequest] = {}
     for event in ledger.events("request", "state", "purge"):
         if event.kind == "request":
-            found[event.body["id"]] = _opened(event)
+            found[event.body["id"]] = ErasureRequest.from_dict(event.body, event.at)
         elif (id := event.body["request"]) in found:  # a purge can be of a later run's request
             found[id] = _moved(found[id], event)
     return found
-
-
-def request_row(request: ErasureRequest) -> tuple[str, Body]:
-    """The ledger's row that opens a request; `_opened` reads it."""
-    patients = {client: list(names) for client, names in request.patients.items()}
-    mentions = {client: list(texts) for client, texts in request.mentions.items()}
-    return "request", {
-        "id": request.id,
-        "clients": list(request.clients),
-        "patients": patients,
-        **({"mentions": mentions} if mentions else {}),
-        "reason": request.reason,
-        "by": request.by,
-        "legal_ground": request.legal_ground,
-        "deadline": request.deadline,
-    }
-
-
-def _opened(event: Event) -> ErasureRequest:
-    body = event.body
-    return ErasureRequest(
-        id=body["id"],
-        opened=event.at,
-        clients=tuple(body["clients"]),
-        patients={client: tuple(names) for client, names in body["patients"].items()},
-        mentions={client: tuple(names) for client, names in body.get("mentions", {}).items()},
-        reason=body["reason"],
-        by=body["by"],
-        legal_ground=body["legal_ground"],
-        deadline=body["deadline"],
-        since=event.at,
-    )
 
 
 def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:

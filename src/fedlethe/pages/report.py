@@ -136,7 +136,7 @@ def _training_sections(history: RunFolder) -> Iterator[Section]:
 def _erasure_sections(history: RunFolder) -> Iterator[Section]:
     for erasure in erasures(history):
         text = [
-            f"Method: {erasure.method}. Request: {json.dumps(json.loads(erasure.request), sort_keys=True)}.",
+            f"Method: {erasure.method}. Request: {json.dumps(erasure.request, sort_keys=True)}.",
             f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
             f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
@@ -156,7 +156,8 @@ def _study_sections(history: RunFolder) -> Iterator[Section]:
         drawn = _picture(history, hiding_plots.frontier(masks.points))
         yield Section("Masks: what it costs to hide who left", text, (), [drawn])
     if (left := saved_who_left(history)) is not None:
-        text = [f"{left.points[0].setting}: each hospital erased {left.draws} times. Request: {left.request}."]
+        text = [f"{left.points[0].setting}: each hospital erased {left.draws} times."]
+        text += [f"Request: {json.dumps(left.request, sort_keys=True)}."]
         yield Section("Who left?", text, (), [_picture(history, hiding_plots.identity(left.points))])
     for traced in saved_traces(history):
         both = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fedlethe.erasing.auditing import attested
 from fedlethe.erasing.claims import CLAIMS, claim_of, stronger, strongest
-from fedlethe.erasing.record import Erasure
+from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
@@ -31,7 +31,6 @@ from fedlethe.requests.run_facts import run_facts
 from fedlethe.requests.signed_purge_checks import problem_elsewhere, problem_of_what_stays, purge_problem
 from fedlethe.requests.statement import Statement, plain_json
 from fedlethe.runs.past import earlier, part_of
-from fedlethe.runs.records import from_json
 from fedlethe.runs.run_toml import config_of, read_run_document
 
 
@@ -124,7 +123,7 @@ def _plan_then(statement: Statement, history: RunFolder) -> object:
 
 
 def _record(statement: Statement, history: RunFolder) -> Erasure:
-    return from_json(history.erasure_record(statement.erasure["id"]), Erasure)
+    return recorded(history, statement.erasure["id"])
 
 
 def _claim(statement: Statement, path: Path, history: RunFolder) -> Problem:

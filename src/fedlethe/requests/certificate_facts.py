@@ -74,7 +74,7 @@ def statement_of(
         after=SignedModel.of(_model(history, after)),
         claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
         request=request_facts(request),
-        erasure={"id": erasure.id, **json.loads(erasure.request)},
+        erasure={"id": erasure.id, **erasure.request},
         audit=audit_facts(attested(history, erasure.id)),
         earlier_findings=[one for one in found if one["erasure"] != erasure.id],
         accepted_findings=None if request.accepted is None else dict(request.accepted),
@@ -155,7 +155,7 @@ def audit_facts(found: Attested | None) -> dict[str, Any]:
         f"Held against {found.references} retrainings without the erased data. 'gone': the figure lies where the "
         "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
     )
-    return {"made": True, "words": words, **asdict(found)}
+    return {"made": True, "words": words, **found.to_dict()}
 
 
 def node_facts(history: RunFolder, id: str) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def node_facts(history: RunFolder, id: str) -> dict[str, Any]:
 
 def _secrets(history: RunFolder, erasure: Erasure) -> dict[str, Any]:
     """Whether what was drawn by a secret can be drawn again, as it was looked up now; nothing where nothing was."""
-    asked, stages = json.loads(erasure.request), {stage.name for stage in erasure.stages}
+    asked, stages = erasure.request, {stage.name for stage in erasure.stages}
     noise = "masked" in stages
     drawn = [
         *(["noise"] if noise else []),

@@ -22,7 +22,6 @@ from fedlethe.history.request_log import (
     demand_clock,
     find,
     moved,
-    request_row,
     requests_of,
 )
 from fedlethe.runs.run import OpenRun
@@ -99,7 +98,7 @@ def open_request(
             legal_ground=legal_ground,
             deadline=due,
         )
-        ledger.append([request_row(asked)])
+        ledger.append([("request", asked.to_dict())])
         return replace(find(ledger, asked.id), namesakes=namesakes)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,11 +23,29 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
     """What `to_json` wrote.
 
     Raises:
-        FedletheError: It is no JSON, or that of something else.
+        HistoryError: It is no JSON, or that of something else.
     """
+    return _checked(adapter_of(kind).validate_json, text, kind)
+
+
+def to_plain(value: Any, kind: Any, *without: str) -> dict[str, Any]:
+    """A dataclass's fields, less some, as plain values that JSON has."""
+    plain: dict[str, Any] = adapter_of(kind).dump_python(value, mode="json", exclude={*without})
+    return plain
+
+
+def from_plain(facts: Any, kind: type[T]) -> T:
+    """What `to_plain` gave, with the fields that it left out.
+
+    Raises:
+        HistoryError: It is something else.
+    """
+    return _checked(adapter_of(kind).validate_python, facts, kind)
+
+
+def _checked(read: Callable[[Any], T], given: Any, kind: type[T]) -> T:
     try:
-        value: T = adapter_of(kind).validate_json(text)
-        return value
+        return read(given)
     except ValidationError as errors:
         first = errors.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))[:200]

@@ -11,9 +11,10 @@ follow from the run's seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,14 +55,14 @@ class WhoLeft:
 
     Attributes:
         run: The run folder.
-        request: How each client was erased, canonical JSON.
+        request: How each client was erased, see `ErasureOrder.to_dict`.
         clients: Who, in turn.
         draws: How often each.
         points: One for each stage.
     """
 
     run: Path
-    request: str
+    request: Mapping[str, Any]
     clients: tuple[ClientId, ...]
     draws: int
     points: tuple[HidingPoint, ...]
@@ -101,8 +102,8 @@ def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
                 seen += study.erased(index, draw)
                 advance()
     points = study.points(seen)
-    canonical = replace(request, forget=()).canonical()
-    result = WhoLeft(run.path, canonical, study.clients, draws, points)
+    asked = replace(request, forget=()).to_dict()
+    result = WhoLeft(run.path, asked, study.clients, draws, points)
     enter_study(run.history, "identity", to_json(result, WhoLeft))
     style.save(pictures.identity(points), run.path / "report")
     return result

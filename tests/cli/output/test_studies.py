@@ -80,7 +80,7 @@ def test_a_frontier_has_a_table_for_each_setting_and_what_goes_with_all_in_each(
 
 def test_who_left_has_a_row_for_each_stage(printed: Callable[[Any], str]) -> None:
     points = (point("all repair", "subspace", "masked", 3.0), point("all repair", "subspace", "repaired 1", None))
-    text = printed(WhoLeft(Path("RUN"), "{}", ("a", "b"), 2, points))
+    text = printed(WhoLeft(Path("RUN"), {}, ("a", "b"), 2, points))
     assert cells(text, "masked")[1:3] == ["3", "0.375"]
     assert cells(text, "repaired 1")[1:3] == ["-", "-"]  # after a repair by all nothing is guaranteed
     assert text.endswith("plot: RUN/report/identity.png")

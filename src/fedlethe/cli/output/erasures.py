@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,8 +20,7 @@ def _(result: Erasure) -> dict[str, Any]:
         for stage in result.stages
     ]
     return {
-        **fields_of(result, "stages", "cost", "request"),
-        "request": json.loads(result.request),
+        **fields_of(result, "stages", "cost"),
         "hidden": None if result.hidden is None else result.hidden.figures,
         **evaluation_object(result.stages[-1].evaluation),
         "examples": result.cost.examples,
