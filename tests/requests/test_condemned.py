@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fedlethe.closed_form.featurised import cached_features
+from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
@@ -19,6 +20,7 @@ from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.history.chain import canonical
+from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import purge_due
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
@@ -30,12 +32,15 @@ from tests.requests.acting import (
     KEY,
     RECOMMENDED,
     carry,
+    certified,
     document,
     erased,
     images_of_patients,
     of_table,
+    predicate,
     request,
     trained,
+    verified,
 )
 from tests.requests.traces import everything, folder_files, found, kept_of
 
@@ -171,3 +176,45 @@ def test_a_retraining_that_was_made_before_the_purge_goes_with_it(
     assert carried.erasure.model.exists()
     assert not made.model.exists()
     assert not other.model.exists()  # it held the client
+
+
+@pytest.fixture
+def began(tmp_path: Path) -> tuple[Path, Path]:
+    """A run, and one that began from it, in which a request was carried out and its purge is to wait."""
+    run, later = trained(tmp_path / "run", document(rounds=1)), tmp_path / "later"
+    first = erased(run, "hospital-2", plan=ErasurePlan(method="retrain", repair={"rounds": 0}))
+    train_run(resolve(document(rounds=1)), later, after=first.erasure.model.parent)
+    carry(later, request(later, GONE), ErasurePlan(method="influence", repair={"rounds": 0}, keep_for=1))
+    return run, later
+
+
+def _purged(later: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Carry out the purge that is due; what the certificate says was not reached."""
+    monkeypatch.setattr(chain, "clock", lambda: "2999-01-01T00:00:00+00:00")
+    with opened_run(later) as opened:
+        (carried,) = purge_due(opened, KEY).carried
+    assert verified(later, certified(carried)).failed == ()
+    not_reached: list[str] = predicate(certified(carried))["purge"]["not_reached"]
+    return not_reached
+
+
+def test_so_does_one_that_was_made_in_a_run_that_this_one_began_from(
+    began: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, later = began
+    with opened_run(run) as opened:
+        plan = ErasurePlan(method="retrain", repair={"rounds": 0}, after="0001")
+        made = erase(opened, order_erasure(opened, [GONE], plan))
+    missed = _purged(later, monkeypatch)
+    assert not made.model.exists()
+    assert not any("was made without" in words for words in missed)
+
+
+def test_the_model_that_a_request_of_an_earlier_run_came_to_stays_and_is_named(
+    began: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, later = began
+    made = erased(run, GONE, plan=ErasurePlan(method="retrain", repair={"rounds": 0})).erasure
+    missed = _purged(later, monkeypatch)
+    assert made.model.exists()
+    assert any(f"the model of erasure {made.id} was made without {GONE}" in words for words in missed)

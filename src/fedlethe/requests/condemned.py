@@ -24,8 +24,8 @@ from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
 from fedlethe.requests.alone import alone_since, leaves_something
 from fedlethe.requests.purge_record import Departure
-from fedlethe.runs.lineage import held_by, models_holding, put_in, up_to
-from fedlethe.runs.past import Lineage
+from fedlethe.runs.lineage import held_by, models_holding, models_without, put_in, up_to
+from fedlethe.runs.past import Lineage, chain_of
 from fedlethe.types import ClientId
 
 REBASED = frozenset({Kind.CLIENT_DELTA, Kind.NORMS, Kind.INFLUENCE, Kind.INFLUENCE_ANEW, Kind.REPAIR})
@@ -68,7 +68,8 @@ def condemned(lineage: Lineage, request: Departure, base: str) -> list[Condemned
     for number, folder in enumerate(lineage.folders[::-1]):
         own, before = base if folder is lineage.history else None, lineage.earlier[:number]
         alone = None if since is None or since.part != number else max(1, since.step)
-        files = _files(folder, before, request, own, 1 if told else alone)
+        beside = _beside(folder, base) if own else without_beside(lineage, number, request, base)[0]
+        files = _files(folder, before, request, own, 1 if told else alone, beside)
         found.append(Condemned(folder, tuple(files), _keys(folder, request, own is not None)))
     return found[::-1]
 
@@ -83,7 +84,12 @@ def _told(parts: Sequence[Part], request: Departure) -> bool:
 
 
 def _files(
-    folder: RunFolder, before: Sequence[Part], request: Departure, base: str | None, from_round: int | None
+    folder: RunFolder,
+    before: Sequence[Part],
+    request: Departure,
+    base: str | None,
+    from_round: int | None,
+    beside: frozenset[str],
 ) -> Iterator[Artefact]:
     """What the purge of a request takes from one run folder.
 
@@ -94,6 +100,7 @@ def _files(
         base: The erasure whose model stays; None where it is in a later run, and the request, too.
         from_round: The first round whose global model would tell something, without holding the clients: see `_told`
             and `alone_since`; None where there is none.
+        beside: The erasures whose models tell something beside the one that stays.
     """
     gone = frozenset(request.clients)
     holding = models_holding(folder, before, gone)
@@ -102,7 +109,6 @@ def _files(
     first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
     since = first if from_round is None else min(first, from_round)
     held = _on_hold(folder, None if base is None else request)
-    beside = _beside(folder, base)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
     revised = _revised(request)
     for artefact in folder.ledger.artefacts().values():
@@ -123,16 +129,39 @@ def _files(
             yield artefact
 
 
-def _beside(folder: RunFolder, base: str | None) -> frozenset[str]:
+def _beside(folder: RunFolder, base: str) -> frozenset[str]:
     """The other erasures of a run, where the model that stays may hold something of the clients.
 
     Their models share with it what the retained clients did, so the difference would tell what is left of the erased
     ones: also a model that was made without them, or before they came. A request is refused where one without them is
     there already; what is made later, before the purge, goes with it.
     """
-    if base is None or not leaves_something(folder, base):
-        return frozenset()
-    return frozenset(folder.ledger.erasures().values()) - {base}
+    return frozenset(folder.ledger.erasures().values()) - {base} if leaves_something(folder, base) else frozenset()
+
+
+def without_beside(
+    lineage: Lineage, number: int, request: Departure, base: str
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The erasures of an earlier run whose models, made without the clients, tell what is left of them beside the base.
+
+    Args:
+        lineage: The run's.
+        number: Which of the earlier runs, the first one 0.
+        request: Whose clients are erased.
+        base: The erasure whose model stays.
+
+    Returns:
+        Those that go, and those that stay, since they are what a request of that run came to.
+    """
+    part = lineage.earlier[number]
+    folder = part.history
+    assert isinstance(folder, RunFolder)
+    if not leaves_something(lineage.history, base):
+        return frozenset(), frozenset()
+    passed = {id for id, _ in chain_of(folder, part.erasure)}  # its rounds are none of theirs
+    beside = {*models_without(folder, lineage.earlier[:number], frozenset(request.clients))} - passed
+    results = {one.erasure for one in requests_of(folder.ledger).values() if one.purge is not None}
+    return frozenset(beside - results), frozenset(beside & results)
 
 
 def _revised(request: Departure) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,17 @@ from fedlethe.types import ClientId
 
 OUT_OF_SIGHT = (
     "models that were exported or released, files of `history --unseal`, pictures of `fedlethe data --out`, and what "
-    "an experiment tracker, a log or a backup took in: fedlethe keeps no record of them"
+    "an experiment tracker, a log or a backup took in, and models of other runs on the same data that this one did not "
+    "begin from: fedlethe keeps no record of them"
 )
 
 
 def reach(
-    folders: Sequence[RunFolder], request: str, clients: Sequence[ClientId], flower_run: int | None = None
+    folders: Sequence[RunFolder],
+    request: str,
+    clients: Sequence[ClientId],
+    flower_run: int | None = None,
+    left: Iterable[str] = (),
 ) -> None:
     """Remove what is outside the run folders and on this machine, and enter that, and what is not, in the ledger.
 
@@ -35,6 +40,7 @@ def reach(
         request: The purge.
         clients: Who was erased.
         flower_run: The Flower run that this process is the server of; None where it is of none.
+        left: What in the run folders tells something of them, and is not the purge's to take, a sentence each.
     """
     done, missed = list[str](), list[str]()
     if records := [record for folder in folders for record in _nodes(folder)]:
@@ -48,7 +54,7 @@ def reach(
                 f"SuperLink and delete the file, and name it in {superlink_state.STATE} where the next purge is made"
             )
         missed += _on_nodes(records, clients)
-    facts = {"request": request, "reached": done, "not_reached": [*missed, OUT_OF_SIGHT]}
+    facts = {"request": request, "reached": done, "not_reached": [*left, *missed, OUT_OF_SIGHT]}
     folders[0].ledger.append([(ELSEWHERE, facts)])
 
 

@@ -12,7 +12,7 @@ took part in something its influence, rebased on the erasure's model (see `rebas
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from fedlethe.data.erased import ErasedImages, scrub
@@ -29,7 +29,7 @@ from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.store import JSON
 from fedlethe.requests.alone import model_that_tells
-from fedlethe.requests.condemned import Condemned, condemned
+from fedlethe.requests.condemned import Condemned, condemned, without_beside
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
@@ -93,7 +93,19 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
     # 6. Reach for copies outside, and enter what could not be reached. A crash before the row leaves none: it is made
     #    again. The caller then signs the last certificate, and the request's state says that the purge is done.
     flower_run = None if run.remote is None else run.remote.flower_run
-    reach(run.lineage.folders, request.id, request.clients, flower_run)
+    reach(run.lineage.folders, request.id, request.clients, flower_run, _beside(run.lineage, request, base))
+
+
+def _beside(lineage: Lineage, request: ErasureRequest, base: str) -> Iterator[str]:
+    """The models of earlier runs that tell, beside the one after, what is left of the clients, in words."""
+    for number, part in enumerate(lineage.earlier):
+        for id in sorted(without_beside(lineage, number, request, base)[1]):
+            assert isinstance(part.history, RunFolder)
+            yield (
+                f"run {part.history.ledger.run_id}: the model of erasure {id} was made without "
+                f"{', '.join(request.clients)}, and is what a request of that run came to, so it stays: whoever has it "
+                "and the model after can work out what is left of them"
+            )
 
 
 def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, flower_run: int | None) -> None:

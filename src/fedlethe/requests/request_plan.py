@@ -10,14 +10,14 @@ from fedlethe.erasing.auditing import demand_references
 from fedlethe.erasing.order import ErasureOrder, order_for
 from fedlethe.erasing.patients import demand_trained_on, names_of
 from fedlethe.erasing.plan import ErasurePlan
-from fedlethe.erasing.record import Erasure, erasures, recorded
+from fedlethe.erasing.record import Erasure, recorded
 from fedlethe.errors import RequestError
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import ErasureRequest, findings_about, moved, requests_of
 from fedlethe.history.succession import Part
 from fedlethe.learners.which import learner_of
-from fedlethe.runs.lineage import held_by, models_holding, up_to
+from fedlethe.runs.lineage import held_by, models_without, up_to
 from fedlethe.runs.past import Lineage, chain_of
 from fedlethe.runs.run import OpenRun
 from fedlethe.unlearning.method import retrains_from
@@ -141,11 +141,7 @@ def _demand_no_retraining_beside(lineage: Lineage, request: ErasureRequest, orde
 
 def _made_without(folder: RunFolder, before: Sequence[Part], request: ErasureRequest) -> list[Erasure]:
     """The erasures of a run whose models are there, and were made without the request's clients."""
-    asked = frozenset(request.clients)
-    holding = models_holding(folder, before, asked)
-    return [
-        one for one in erasures(folder) if asked <= set(one.forget) and one.id not in holding and one.model.exists()
-    ]
+    return [recorded(folder, id) for id in models_without(folder, before, frozenset(request.clients))]
 
 
 def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:

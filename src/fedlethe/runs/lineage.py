@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
+from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part
 from fedlethe.privacy.hiding import SPANNED
-from fedlethe.runs.past import chain_of, erased_in
+from fedlethe.runs.past import chain_of, erased_in, made_in
 from fedlethe.types import ClientId
 
 
@@ -66,6 +67,15 @@ def models_holding(folder: RunFolder, before: Sequence[Part], clients: frozenset
     """
     ids = folder.ledger.erasures().values()
     return frozenset(id for id in ids if clients & held_by([*before, up_to(folder, id)]))
+
+
+def models_without(folder: RunFolder, before: Sequence[Part], clients: frozenset[ClientId]) -> list[str]:
+    """The ids of the erasures of a run whose models are there, and were made without these clients."""
+    holding = models_holding(folder, before, clients)
+    there = [id for id in folder.ledger.erasures().values() if folder.store.holds(of_erasure(id, Kind.MODEL))]
+    # What an app of your own recorded without a record claims nothing.
+    said = [id for id in there if folder.store.holds(of_erasure(id, Kind.RECORD))]
+    return [id for id in said if id not in holding and clients <= set(made_in(folder, id).forget)]
 
 
 def up_to(folder: RunFolder, erasure: str | None) -> Part:
