@@ -12,6 +12,7 @@ import pytest
 
 from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.history.chain import canonical
@@ -172,7 +173,7 @@ def test_where_the_model_went_with_a_later_run_s_purge_the_request_belongs_into_
     train_run(resolve(document(rounds=1)), tmp_path / "later", after=run / "erasures/0001")
     late = request(run, "hospital-3")
     erased(tmp_path / "later", OTHER, plan=PLAIN)
-    words = r"was removed on .* \(purge of request R0001 of run .*\).*; go on in that run, which began from this one$"
+    words = r"was removed on .* \(purge of request R0001 of run .*\).*; go on in that run, which .*: .*/later$"
     with pytest.raises(FedletheError, match=words):
         carry(run, late, PLAIN)
     withdraw(run, late, "it belongs into the later run", "the tests")
@@ -194,3 +195,18 @@ def test_where_the_rounds_models_went_with_a_later_run_s_purge_the_request_belon
     ):
         request(run, "hospital-3")
     assert not listed(run).requests
+
+
+def test_where_another_model_is_left_it_says_so_and_the_request_begins_from_there(tmp_path: Path) -> None:
+    run, later = trained(tmp_path / "run", document(rounds=1)), tmp_path / "later"
+    retrain = ErasurePlan(method="retrain", repair={"rounds": 0})
+    with opened_run(run) as opened:
+        erase(opened, order_erasure(opened, [GONE], PLAIN))
+        left = erase(opened, order_erasure(opened, [OTHER], retrain))  # holds nothing of who goes later
+    train_run(resolve(document(rounds=1)), later, after=run / "erasures/0001")
+    erased(later, OTHER, plan=ErasurePlan(method="retrain", repair={"rounds": 0}))
+    asked = request(run, "hospital-3")
+    words = rf"go on in that run, which began from this one: {later.resolve()}, or erase .*: --after {left.id}$"
+    with pytest.raises(FedletheError, match=words):
+        carry(run, asked, retrain)
+    assert carry(run, asked, replace(retrain, after=left.id)).request.purge == "done"

@@ -17,8 +17,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from fedlethe.history.entries import Artefact
-from fedlethe.history.rows import FOLDERS
-from fedlethe.history.store import ENDINGS
+from fedlethe.history.rows import ENDINGS, FOLDERS
 from fedlethe.types import ClientId
 
 

@@ -17,9 +17,13 @@ from typing import Any, TypeAlias
 
 from fedlethe.errors import FedletheError
 from fedlethe.history.chain import Event
+from fedlethe.history.sealing import SEALED
 from fedlethe.names import demand_client_name, inside, is_plain_path
 
 Test: TypeAlias = Callable[[Any], bool]
+
+ENDINGS = (SEALED, ".safetensors", ".json")
+"""How the names of a run's own files end; pictures and tables apart."""
 
 FOLDERS: Mapping[str, str] = {
     "global checkpoint": "global_checkpoints",
@@ -245,7 +249,7 @@ _SHAPES: Mapping[str, _Shape] = {
             "clients": _list_of(_is_client),
             "images": _optional(is_plain_path),
         },
-        {},
+        {"folder": _optional(_is_text)},
     ),
     "elsewhere": _Shape(
         {"request": _is_text, "reached": _list_of(_is_text), "not_reached": _list_of(_is_text)},

@@ -15,13 +15,13 @@ from fedlethe.history import checkpoint
 from fedlethe.history.entries import OF_RUN, REPLACED, Artefact, ArtefactKind
 from fedlethe.history.keyring import Keyring
 from fedlethe.history.ledger import Ledger
-from fedlethe.history.rows import FOLDERS
+from fedlethe.history.paths import Kind, of_erasure
+from fedlethe.history.rows import ENDINGS, FOLDERS
 from fedlethe.history.sealing import SEALED
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
-CHECKPOINT, JSON = ".safetensors", ".json"
-ENDINGS = (SEALED, CHECKPOINT, JSON)
+_, CHECKPOINT, JSON = ENDINGS
 WRITTEN = frozenset({*ENDINGS, ".csv", ".png", ".svg", ASIDE})
 """How the names of all files in FOLDERS end; somebody else's are left alone."""
 
@@ -110,9 +110,23 @@ class Store:
         for ending in ENDINGS:
             if (past := gone.get(name + ending)) is not None:
                 path = self.path / past.artefact.path
-                later = "; go on in that run, which began from this one" if OF_RUN in past.because else ""
-                raise IntegrityError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back{later}")
+                then = self._instead(past.because) if OF_RUN in past.because else ""
+                raise IntegrityError(f"{path}: was removed on {past.at} ({past.because}); it cannot be had back{then}")
         raise IntegrityError(f"{self.path / name}: the ledger does not name it; the run does not reach that far")
+
+    def _instead(self, because: str) -> str:
+        """What to do where the purge of a later run removed a file: where that run lies, and what is left here."""
+        purges = [event.body for event in self.ledger.events("purge")]
+        folders = [body.get("folder") for body in purges if because.endswith(body["request"])]
+        where = f": {(self.path / folders[-1]).resolve()}" if folders and folders[-1] else ""
+        # After a purge of this run its model is the only one to begin from, and that is what is looked for then.
+        left = [] if any(body["erasure"] for body in purges) else self.erasures_left()
+        begin = f", or erase here from the model of an erasure: --after {left[-1]}" if left else ""
+        return f"; go on in that run, which began from this one{where}{begin}"
+
+    def erasures_left(self) -> list[str]:
+        """The ids of the erasures whose models are there."""
+        return [id for id in self.ledger.erasures().values() if self.holds(of_erasure(id, Kind.MODEL))]
 
     def load(self, artefact: Artefact, layout: Layout) -> Vector:
         """A file's vector, shape (P,).

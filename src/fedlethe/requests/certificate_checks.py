@@ -15,7 +15,7 @@ from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.files import sha256_of
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import FINDINGS, findings_about, requests_of
-from fedlethe.history.store import ENDINGS
+from fedlethe.history.rows import ENDINGS
 from fedlethe.requests.certificate_facts import (
     NOT_COVERED,
     OF_REQUEST,

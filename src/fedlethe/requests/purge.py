@@ -11,9 +11,11 @@ took part in something its influence, rebased on the erasure's model (see `rebas
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from fedlethe.data.erased import ErasedImages, scrub
 from fedlethe.erasing.patients import names_of
@@ -77,7 +79,7 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
             stack.enter_context(target.folder.locked())
             if not is_purged(target.folder, abroad(run.history, request)):
                 images = images_taken(target.folder, request, patients, lambda folder: SourceOfRun.of(folder, run))
-                _condemn(target, request, abroad(run.history, request), None, images, [])
+                _condemn(target, request, abroad(run.history, request), None, images, [], run.history)
 
         # 4. Condemn in the run itself. From here on the purge is BEGUN: a crash leaves condemned files in their place.
         if not done:
@@ -139,9 +141,15 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
 
 
 def _condemn(
-    target: Condemned, request: Departure, name: str, base: str | None, images: ErasedImages, made: list[Artefact]
+    target: Condemned,
+    request: Departure,
+    name: str,
+    base: str | None,
+    images: ErasedImages,
+    made: list[Artefact],
+    later: RunFolder | None = None,
 ) -> None:
-    """Tell the ledger all at once: what was made, what is removed and destroyed, and by which purge."""
+    """Tell the ledger all at once: what was made, what is removed and destroyed, by which purge, of a `later` run."""
     store = target.folder.store
     # Two later runs can each have a request R0001: in a run before them the ledger's length tells their lists apart.
     listed = erased_images_of(request.id if base else str(target.folder.ledger.head().seq))
@@ -151,7 +159,9 @@ def _condemn(
     rows += removals((artefact.path for artefact in target.artefacts), because_of(name))
     for client, ids in target.keys.items():
         rows += destruction(client, ids)
-    facts = {"request": name, "erasure": base, "clients": list(request.clients), "images": listed}
+    facts: dict[str, Any] = {"request": name, "erasure": base, "clients": list(request.clients), "images": listed}
+    if later is not None:  # so that who asks here is told where to go on
+        facts["folder"] = os.path.relpath(later.path.resolve(), target.folder.path.resolve())
     target.folder.ledger.append([*rows, ("purge", facts)])
 
 

@@ -128,7 +128,9 @@ def _demand_free(
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:
         raise RequestError("nobody is named to be erased; give --client")
-    run.history.final_path()  # where the model went with a later run's purge, the request belongs into that run
+    # Where the model went with a later run's purge, the request belongs into that run, unless another is left.
+    if run.history.base is not None or not run.history.store.erasures_left():
+        run.history.final_path()
     known = requests_of(run.history.ledger).values()
     for request in known:
         if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
