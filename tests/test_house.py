@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from statistics import median
@@ -214,3 +215,34 @@ def test_functions_take_values_and_few_the_whole_run() -> None:
         and any(one.annotation is not None and names_in(one.annotation) == {"OpenRun"} for one in node.args.args)
     ]
     assert len(whole) <= 75, whole
+
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+OF_A_COMMAND = re.compile(r"((\bfedlethe|\bflwr) [a-z]+|`[a-z]+)\b[^;]*$")
+"""What stands before a flag where a whole command is told, as the mend."""
+OF_FLOWER = {"--node-config", "--database", "--name"}
+"""Flower's own, which are set where Flower is started."""
+
+
+def test_no_message_below_the_command_line_speaks_as_if_a_flag_had_been_typed() -> None:
+    """Who calls from Python has typed none; the command line puts its own flag's name on a message (cli/entry)."""
+    found = []
+    for path, text in FILES.items():
+        if path.is_relative_to(SOURCE / "cli"):
+            continue
+        tree = ast.parse(text)
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        told |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in told:
+                words = _words(node)
+                flags = [one for one in FLAG.finditer(words) if one.group() not in OF_FLOWER]
+                if any(not OF_A_COMMAND.search(words[: flag.start()]) for flag in flags):
+                    found.append(f"{path.relative_to(SOURCE)}:{node.lineno}: {words}")
+    assert found == []
+
+
+def _words(node: ast.Constant | ast.JoinedStr) -> str:
+    """What a text says, '{}' for what is put into it."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)

@@ -159,7 +159,7 @@ def test_python_is_refused_what_the_command_line_is(run: Path) -> None:
             values = {"reason": "r", "by": "b", "legal_ground": "l", "patients": (), **told}
             with pytest.raises(FedletheError, match="holds the control character"):
                 open_request(opened, ("hospital-2",), **values)  # type: ignore[arg-type]
-    with pytest.raises(FedletheError, match="--reason: holds the control character"):
+    with pytest.raises(FedletheError, match="reason: holds the control character"):
         withdraw(run, "R0001", "a\x9bb", "me")
     with pytest.raises(FedletheError, match=r"configuration: 'data': 'source': holds the control character \\x1b"):
         resolve({"data": {"source": "\x1b[2J"}})

@@ -18,10 +18,10 @@ class FedletheError(Exception):
 
     Example:
         >>> try:
-        ...     raise ConfigError("--seed x: must be a whole number")
+        ...     raise ConfigError("seed x: must be a whole number")
         ... except FedletheError as error:
         ...     print(error)
-        --seed x: must be a whole number
+        seed x: must be a whole number
     """
 
     def __init__(self, message: str) -> None:

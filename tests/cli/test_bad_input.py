@@ -166,7 +166,7 @@ def test_a_wrong_configuration(arguments: list[str], words: list[str], refused: 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there(refused: Refused, tmp_path: Path) -> None:
-    refused(["train", *TINY, "--device", "cuda", "--out", tmp_path / "out"], "CUDA", "--device cpu")
+    refused(["train", *TINY, "--device", "cuda", "--out", tmp_path / "out"], "CUDA", "ask for device 'cpu'")
 
 
 def test_toml_that_is_none(refused: Refused, tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_studies_that_cannot_be_made(refused: Refused, trained: Path) -> None:
     refused(["sweep", trained, "--draws", "0"], "draws")
     refused(["sweep", trained, "--client", "hospital-7"], "hospital-7")
     refused(["trace", trained, "--client", "hospital-7"], "hospital-7")
-    refused(["history", trained, "--rebuild", "1"], "--out")
+    refused(["history", trained, "--rebuild", "1"], "rebuild needs a file to write to; name one with out")
     refused(["history", trained, "--out", trained.parent / "m"], "nothing is to be written there")
     refused(["history", trained, "--rebuild", "1", "--unseal", "x", "--out", trained.parent / "m"], "one of them")
     refused(["history", trained, "--rebuild", "9", "--out", trained.parent / "m"], "no round 9")
@@ -435,8 +435,8 @@ def test_a_run_that_kept_too_little_or_is_not_finished(
 ) -> None:
     out = tmp_path / "run"
     assert run(["train", *TINY[:-2], "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
-    refused(["trace", out, "--client", "hospital-1"], "--keep everything")
-    refused(["erase", out, "--client", "hospital-1"], "--keep everything")
+    refused(["trace", out, "--client", "hospital-1"], "name the method that needs it, or keep everything")
+    refused(["erase", out, "--client", "hospital-1"], "name the method that needs it, or keep everything")
     rewritten(out, "rounds = 1", "rounds = 9")
     refused(["erase", out, "--client", "hospital-1", "--method", "retrain"], "only 1 of 9 rounds", "fedlethe train")
 

@@ -121,3 +121,27 @@ def test_an_option_that_may_be_given_again_is_no_mistake() -> None:
     assert entry.run(twice) == (2, "nowhere: there is no such run folder; make one with: fedlethe train --out nowhere")
     told = (2, "--method: is given twice; give it once")
     assert entry.run([*twice, "--method", "retrain", "--method=influence"]) == told
+
+
+@pytest.mark.parametrize(
+    ("message", "typed", "told"),
+    [
+        ("reason: is blank", ["--reason", " "], "--reason: is blank"),
+        ("keep_for 9: must be less", ["--keep-for=9"], "--keep-for 9: must be less"),
+        ("lost: is blank", ["--lost-keys", " "], "--lost-keys: is blank"),
+        ("model 'x': no such model", ["--model", "x"], "--model 'x': no such model"),
+        ("model 'x': no such model", ["--model", "y"], "model 'x': no such model"),  # of a file, or a run
+        ("reason: is blank", ["--by", "reason"], "reason: is blank"),
+        ("RUN/x: is a file", ["--out", "RUN/x"], "RUN/x: is a file"),
+    ],
+)
+def test_what_the_face_calls_by_its_name_is_called_by_the_option_that_was_typed(
+    message: str, typed: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(**_: object) -> None:
+        raise ConfigError(message)
+
+    monkeypatch.setattr(entry, "app", fails)
+    monkeypatch.setattr(entry, "_demand_arguments", lambda _: None)
+    monkeypatch.setattr(entry, "_demand_once", lambda _: None)
+    assert entry.run(["erase", "RUN", *typed]) == (2, told)

@@ -180,7 +180,7 @@ def test_what_several_erasures_of_the_same_client_tell_together(run: OpenRun) ->
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"mask": {"epsilon": 3.0}, "repair": {"rounds": 1}}, "--repair-clients 2"),
+        ({"mask": {"epsilon": 3.0}, "repair": {"rounds": 1}}, "say how many clients repair, such as 2"),
         ({"mask": {"epsilon": 3.0}, "repair": {"rounds": 1, "clients": 3}}, "one of them at least must stay out"),
         ({"mask": {"epsilon": 3.0}, "method": "fed_eraser", "options": {}}, "candidates cannot be computed"),
         ({"mask": {"epsilon": 3.0}, "method": "puf", "options": {}}, "as if it were to be forgotten"),
@@ -189,7 +189,7 @@ def test_what_several_erasures_of_the_same_client_tell_together(run: OpenRun) ->
         ({"mask": {"max_guess": 0.25}}, "above 1 / 4 = 0.25"),
         ({"mask": {"max_guess": 0.1}}, "above 1 / 4 = 0.25"),
         ({"clients": HOSPITALS[:3], "decoys": 1}, "name fewer"),
-        ({"mask": {"epsilon": 3.0}, "decoys": 1}, "give --decoys alone"),
+        ({"mask": {"epsilon": 3.0}, "decoys": 1}, "give decoys alone"),
         ({"decoys": 3}, "one must be left"),
         ({"decoys": -1}, "at least 0"),
         ({"clients": ("nobody",), "decoys": 1}, "'nobody' is not in this federation"),

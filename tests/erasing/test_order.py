@@ -69,7 +69,7 @@ def test_who_joins_is_told_by_the_method() -> None:
     [
         ({"method": "nonsense"}, "nonsense"),
         ({"mask": {"epsilon": 1.0}, "repair": {"rounds": 1}}, "shows who is missing"),
-        ({"decoys": 1, "mask": {"sigma": 0.1}}, "give --decoys alone"),
+        ({"decoys": 1, "mask": {"sigma": 0.1}}, "give decoys alone"),
         ({"mask": {"delta": 1e-5}}, "delta: goes with noise, and none is asked for"),
         ({"repair": {"rounds": 0, "epochs": 3.0}}, "repair epochs: nothing is repaired"),
         ({"method": "retrain", "repair": {"learning_rate": 0.1}}, "repair learning_rate: nothing is repaired"),

@@ -296,7 +296,7 @@ def test_a_key_is_asked_for_where_a_purge_is_due_and_not_before(small: Path, mon
     carry_out_alone(small, request(small, GONE), replace(PLAIN, keep_for=1))
     assert [one.id for one in run.purge().waiting] == ["R0001"]
     later(monkeypatch)
-    with pytest.raises(FedletheError, match="--key: a certificate has to be signed"):
+    with pytest.raises(FedletheError, match="key: a certificate has to be signed"):
         run.purge()
     with opened_run(small) as opened:
         assert len(purge_due(opened, KEY).carried) == 1

@@ -171,7 +171,9 @@ def test_what_an_audit_found_is_not_lost_by_trying_again_without_one(run: Path) 
     withdraw(run, "R0001", "it stays", "the officer")
     request(run, GONE)
     with opened_run(run) as opened:
-        with pytest.raises(FedletheError, match=r"found erasure 0002 'still there' \(request R0001\).*--references"):
+        with pytest.raises(
+            FedletheError, match=r"found erasure 0002 'still there' \(request R0001\).*ask for references"
+        ):
             carry_out(opened, "R0002", ErasurePlan(method="retrain", repair={"rounds": 1}), KEY)
         plan = ErasurePlan(method="retrain", repair={"rounds": 1}, references=3)
         found = _predicate(carry_out(opened, "R0002", plan, KEY, _finds("gone")))["earlier_findings"]

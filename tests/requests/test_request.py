@@ -97,7 +97,7 @@ def test_a_patient_s_name_in_any_free_text_is_refused(patients_table: Path, tmp_
                 withdraw(run, "R0001", reason, by)
     with (
         opened_run(run) as opened,
-        pytest.raises(FedletheError, match="--lost-keys: characters 15 to 21 would be a patient's name"),
+        pytest.raises(FedletheError, match="lost: characters 15 to 21 would be a patient's name"),
     ):
         carry_out(opened, "R0001", None, KEY, lost={"why": "the drawer of north 3", "by": "the officer"})
     assert b"north 3" not in b"".join(path.read_bytes() for path in run.iterdir() if path.is_file())

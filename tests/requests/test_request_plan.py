@@ -41,7 +41,7 @@ def test_a_subtraction_beside_a_retraining_would_tell_the_influence_and_is_refus
         influence, initial = history.influence(GONE), history.initial()
     made = _plainly(short, GONE)
     asked = request(short, GONE)
-    with pytest.raises(RequestError, match=f"was made without {GONE}, and stays;.*--result {made}"):
+    with pytest.raises(RequestError, match=f"was made without {GONE}, and stays;.*as the result, {made}"):
         carry(short, asked, SUBTRACT)
     with opened_run(short) as opened:  # what it would have told
         plan = ErasurePlan(method="influence", options={"scale": 0.75}, repair={"rounds": 0})

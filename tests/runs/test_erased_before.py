@@ -21,7 +21,7 @@ def test_who_is_taken_back_is_so_with_all_patients_and_nobody_else() -> None:
 
 def test_nobody_is_taken_back_who_was_not_erased() -> None:
     demand_erased(["a"], ["b", "a"])
-    with pytest.raises(HistoryError, match=r"--take-back c: .*those erased are a, b"):
+    with pytest.raises(HistoryError, match=r"take_back c: .*those erased are a, b"):
         demand_erased(["a", "c"], ["b", "a"])
     with pytest.raises(HistoryError, match="nobody was"):
         demand_erased(["c"], [])

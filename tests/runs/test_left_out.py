@@ -129,15 +129,15 @@ def test_an_erased_client_is_left_out_by_name(images: Images, after: Path, tmp_p
 
 def test_it_comes_back_where_it_is_named_and_stays_in_from_there(images: Images, tmp_path: Path) -> None:
     table, run, after = images.table("again", images.held), tmp_path / "run", _began(images, tmp_path / "first")
-    with pytest.raises(FedletheError, match=r"--take-back west: was not erased in what this run .* are south$"):
+    with pytest.raises(FedletheError, match=r"take_back west: was not erased in what this run .* are south$"):
         _next(after, table, run, "west")
-    with pytest.raises(FedletheError, match="--take-back south: a fresh model left nobody out"):
+    with pytest.raises(FedletheError, match="take_back south: a fresh model left nobody out"):
         train_run(resolve(table), run, take_back=["south"])
     assert not run.exists()
     done = _next(after, table, run, "south")
     assert (done.left_out_erased, done.taken_back) == ((), ("south",))
     assert set(_holds(run)) == set(SITES)
-    with pytest.raises(FedletheError, match="it began with --take-back"):
+    with pytest.raises(FedletheError, match="it began with take_back"):
         _next(after, table, run, "south", "north")
     # South is in what begins from there; north, which was erased in between, is not; nor is it later on.
     erased(run, "north", plan=FULL)

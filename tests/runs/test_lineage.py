@@ -92,7 +92,7 @@ def test_a_result_of_others_or_of_a_model_with_erased_clients_is_refused(run: Pa
     other, both, early = _erase(run, OTHER), _erase(run, GONE, OTHER), _erase(run, GONE)
     id = request(run, GONE)
     for wrong in (other, both):
-        with pytest.raises(FedletheError, match=f"--result {wrong}: is the erasure of .*{OTHER}, not of {GONE}"):
+        with pytest.raises(FedletheError, match=f"result {wrong}: is the erasure of .*{OTHER}, not of {GONE}"):
             carry(run, id, replace(FULL, result=wrong))
     with pytest.raises(FedletheError, match="there is no erasure '0099'"):
         carry(run, id, replace(FULL, result="0099"))

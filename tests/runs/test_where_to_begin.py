@@ -16,14 +16,14 @@ from tests.runs.small import NETWORK
 
 def test_a_fresh_model_leaves_nobody_out(tmp_path: Path) -> None:
     assert beginning(resolve(NETWORK), tmp_path / "run", None) == Beginning()
-    with pytest.raises(HistoryError, match="--take-back a: a fresh model left nobody out"):
+    with pytest.raises(HistoryError, match="take_back a: a fresh model left nobody out"):
         beginning(resolve(NETWORK), tmp_path / "run", None, ["a"])
 
 
 def test_a_folder_that_is_there_has_the_word(network: Path, tmp_path: Path) -> None:
     assert held_beginning(tmp_path, None, ()) is None
     assert beginning(resolve(NETWORK), network, None) == Beginning()
-    for after, back, flag in ((network / "erasures/0001", (), "--after"), (None, ("hospital-1",), "--take-back")):
+    for after, back, flag in ((network / "erasures/0001", (), "after"), (None, ("hospital-1",), "take_back")):
         with pytest.raises(HistoryError, match=f"it began with {flag}"):
             held_beginning(network, after, back)
 

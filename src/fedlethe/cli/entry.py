@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
         _demand_once(arguments)
         code = app(args=list(arguments), standalone_mode=False)
     except FedletheError as error:
-        return 2, str(error)
+        return 2, _as_typed(str(error), arguments)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "fedlethe"
         guessed = "Did you mean" in error.message  # by Typer; then click would say it once more
@@ -50,6 +51,29 @@ def _demand_arguments(arguments: Sequence[str]) -> None:
         demand_text(argument, option, longest=sys.maxsize)
         if not (value if equals and name.startswith("--") else argument).strip():
             raise ConfigError(f"{option}: holds an empty text; give a value, or leave it out")
+
+
+SPELT = {"accepted": "--accept-findings", "lost": "--lost-keys", "patients": "--patient"}
+"""Arguments of the public face whose option has another name."""
+
+
+def _as_typed(message: str, arguments: Sequence[str]) -> str:
+    """A message of the public face, the argument that it begins with named as the option that was typed.
+
+    Below the command line nothing is called by an option, since a Python program has none.
+
+    Example:
+        >>> _as_typed("keep_for 90000: must be 0 to 36500 days", ["erase", "RUN", "--keep-for", "90000"])
+        '--keep-for 90000: must be 0 to 36500 days'
+        >>> _as_typed("seed: a whole number is wanted, not 'x'", ["train", "--config", "c.toml"])
+        "seed: a whole number is wanted, not 'x'"
+    """
+    head = re.match(r"(\w+)(?: '?([^':]+)'?)?: ", message)
+    if head is None:
+        return message
+    option, value = SPELT.get(head[1], f"--{head[1].replace('_', '-')}"), head[2]
+    typed = [word for one in arguments for word in (one.split("=", 1) if one.startswith("--") else [one])]
+    return message.replace(head[1], option, 1) if option in typed and value in (None, *typed) else message
 
 
 def _demand_once(arguments: Sequence[str]) -> None:

@@ -74,7 +74,9 @@ def _images(images: FederatedData, where: Path) -> tuple[list[Examples], str]:
         name = "validation" if any(len(data.validation) for data in held) else "test"
         parts = [data.validation if name == "validation" else data.test for data in held]
     if not any(map(len, parts)):
-        raise DataError(f"{where}: no images lie here, which the shaped mask's curvature takes; use --mask subspace")
+        raise DataError(
+            f"{where}: no images lie here, which the shaped mask's curvature takes; take the mask 'subspace'"
+        )
     step = max(1, -(-sum(map(len, parts)) // IMAGES))
     thinned = [part.only(np.arange(len(part)) % step == 0) for part in parts if len(part)]
     return thinned, f"{sum(map(len, thinned)):,} {name} images"

@@ -57,7 +57,7 @@ def drawn(
     """
     if count > len(left) - spare:
         why = "one of them at least must stay out, so that the client is hidden; " if spare else ""
-        raise RequestError(f"--repair-clients {count}: {len(left)} clients are left; {why}name fewer")
+        raise RequestError(f"repair clients {count}: {len(left)} clients are left; {why}name fewer")
     return tuple(sorted(_those_before_first(companions(secret(), forget, left), before)[:count]))
 
 

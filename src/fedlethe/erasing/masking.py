@@ -29,7 +29,7 @@ Draw: TypeAlias = Callable[[], Noise]
 RELEASED = "the released model, for whoever knows the trained model, every candidate and how it was masked"
 BEFORE_REPAIR = (
     "the masked model alone, which is not what is released: everybody but the client repairs it, and that shows who is "
-    "missing (--repair-rounds 0, or --repair-clients, keeps the cover)"
+    "missing (no repair, or one by a few clients, keeps the cover)"
 )
 BY_DECOYS = "the released model and all that is recorded of the erasure: whichever of them asked, the same was done"
 LEFT_BY_DECOYS = "that one of them asked; who trains later; whoever took the request"
@@ -83,7 +83,7 @@ def demand_candidates(method: Method, name: str, masking: Masking) -> None:
     """Refuse a mask that takes candidates, where a method has none that can be computed; a plain sigma takes none."""
     problem = incomputable(method, name)
     if problem is not None and (masking.guarantees or (masking.adds_noise and masking.chosen != "isotropic")):
-        raise RequestError(f"{problem}; --sigma S adds noise of which nothing is claimed, --decoys hides without any")
+        raise RequestError(f"{problem}; a sigma adds noise of which nothing is claimed, decoys hide without any")
 
 
 def masked(run: OpenRun, history: History, erased: ToMask, masking: Masking, noise: Draw) -> Masked:
@@ -159,7 +159,7 @@ def finished(history: History, model: Vector) -> Vector:
         FedletheError: It is not finite.
     """
     if not bool(torch.isfinite(model).all()):
-        raise RequestError("the noise exceeds what a float32 holds; ask for less of it, or clip (--clip)")
+        raise RequestError("the noise exceeds what a float32 holds; ask for less of it, or for a clip")
     return history.layout.floor_variances(model, history.final())
 
 

@@ -143,14 +143,14 @@ def order_for(
     if masking.guarantees and order.repair.rounds and order.repair.clients is None:
         raise ConfigError(
             "a repair by all who are left shows who is missing, and the guarantee would not hold for what is released: "
-            "say how many repair (--repair-clients 2), or leave it out (--repair-rounds 0)"
+            "say how many clients repair, such as 2, or ask for 0 repair rounds"
         )
     if patients and (masking.guarantees or order.repair.clients is not None):
         raise ConfigError(
             "patients: their client comes back in the repair, so no mask can hide whose they were; leave the mask out"
         )
     if plan.decoys and (masking.adds_noise or order.repair.clients is not None):
-        raise ConfigError("decoys hide without noise, and all who are left repair: give --decoys alone")
+        raise ConfigError("decoys hide without noise, and all who are left repair: give decoys alone")
     return order
 
 

@@ -112,7 +112,7 @@ def demand_trained_on(images: FederatedData, keys: Keyring, pseudonyms: OfClient
     names = names_of(images, keys, pseudonyms)
     trained = [images.of_patients(client, held)["train"] for client, held in names.items()]
     if trained and not any(mask.any() for mask in trained):
-        raise RequestError("--references: no model was trained on an image of the patient; leave the audit out")
+        raise RequestError("references: no model was trained on an image of the patient; leave the audit out")
 
 
 def _of_name(name: str) -> re.Pattern[str]:

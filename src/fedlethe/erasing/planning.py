@@ -51,7 +51,7 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         )
     if learner_of(run.config).by_steps and plan.options.get("patients"):
         how = "fedlethe request RUN --client C --patient P, then fedlethe erase RUN --request ID"
-        raise ConfigError(f"--patient: a network's patients are erased by a request, and purged with it: {how}")
+        raise ConfigError(f"patients: a network's patients are erased by a request, and purged with it: {how}")
     _demand_no_act(plan)
     plan = _from_here(run.history.base, plan)
     before = [one.forget for one in erasures(run.history) if plan.decoys and one.decoyed and one.after == plan.after]

@@ -32,7 +32,7 @@ class Execution:
             ValueError: CUDA is asked for and there is none.
         """
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device 'cuda' is asked for, and PyTorch sees no CUDA device here; use --device cpu")
+            raise ValueError("device 'cuda' is asked for, and PyTorch sees no CUDA device here; ask for device 'cpu'")
         device: Literal["cpu", "cuda"] = "cuda" if self.device != "cpu" and torch.cuda.is_available() else "cpu"
         if self.precision != "auto":
             return replace(self, device=device)

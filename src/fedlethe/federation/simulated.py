@@ -71,7 +71,7 @@ class SimulatedFederation:
     ) -> Update:
         """See `Federation.train_on_public`."""
         if self.data.public is None:
-            raise DataError("there are no public images; train with --set partition.public_fraction=0.1")
+            raise DataError("there are no public images; train with 'public_fraction' = 0.1 in [partition]")
         return self._update(model, PUBLIC, self.data.public, round, settings, objective)
 
     def _update(

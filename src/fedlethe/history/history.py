@@ -144,7 +144,9 @@ def keeps_delta(keep: frozenset[Need], round: int) -> bool:
 
 def not_kept(need: Need) -> FedletheError:
     """The error for what the history does not hold."""
-    return HistoryError(f"this run did not keep {need.value}; train it again with --keep everything")
+    return HistoryError(
+        f"this run did not keep {need.value}; train it again and name the method that needs it, or keep everything"
+    )
 
 
 class InMemoryHistory:

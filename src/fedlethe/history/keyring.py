@@ -239,7 +239,7 @@ class Keyring:
                 except FedletheError as error:
                     raise IntegrityError(
                         f"{error}. It is to be destroyed, and nothing is signed or purged before it is found; if it is "
-                        'lost for good, say so: --lost-keys "why"'
+                        'lost for good, say so, and why: fedlethe erase, or purge, with --lost-keys "why"'
                     ) from None
                 if (problem := keys.copied(client, id)) is not None:
                     raise IntegrityError(f"{problem}; remove the other name first")

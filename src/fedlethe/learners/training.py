@@ -134,7 +134,7 @@ def train_prepared(
     with opened_folder(out, create=True) as (_, history), history.locked():
         resumed_after = history.rounds
         if resumed_after >= config.federation.rounds and not finished_too:
-            raise HistoryError(f"{out}: is trained already ({resumed_after} rounds); choose another folder for --out")
+            raise HistoryError(f"{out}: is trained already ({resumed_after} rounds); choose another folder")
         history.begin(initial, prepared.layout)
         _enter(history, begun, image_key)
         with ExitStack() as stack:
@@ -170,7 +170,7 @@ def _initial(prepared: Prepared, out: Path, after: str | None, document: Documen
             raise HistoryError(
                 f"{history.path}: its rounds were made by {before[0]}, and these are to be made by "
                 f"{'one of other code' if before[0] == now[0] else now[0]}, so that "
-                "no retraining could make both again; give the same [aggregator], or begin a new run without --after"
+                "no retraining could make both again; give the same [aggregator], or begin from no erasure's model"
             )
         demand_given_aggregator(prepared, held["run"], str(history.path))
         return history.erased_model(id)
@@ -206,11 +206,11 @@ def _bytes_sent(history: RunFolder, participation: Sequence[Participation]) -> i
 
 def _demand_free_or_run(out: Path) -> None:
     if out.exists() and not out.is_dir():
-        raise HistoryError(f"{out}: is a file; choose a folder for --out")
+        raise HistoryError(f"{out}: is a file; choose another path")
     if out.is_dir() and not (out / "run.toml").is_file():
         taken = next((path for path in out.iterdir() if path.suffix != files.ASIDE), None)
         if taken is not None:
-            raise HistoryError(f"{out}: is taken (it holds {taken.name}); choose another folder for --out")
+            raise HistoryError(f"{out}: is taken (it holds {taken.name}); choose another folder")
 
 
 def _demand_same(out: Path, held: Document, wanted: Document) -> None:
@@ -220,7 +220,7 @@ def _demand_same(out: Path, held: Document, wanted: Document) -> None:
         known = key == "run.version" or key.startswith(f"run.{GIVEN}.")
         if before.get(key) != after.get(key) and not known:
             detail = f"its {key} is {before.get(key, 'unset')}, not {after.get(key, 'unset')}"
-            raise HistoryError(f"{out}: holds another run: {detail}; choose another folder for --out")
+            raise HistoryError(f"{out}: holds another run: {detail}; choose another folder")
 
 
 def _flat(document: Document, prefix: str = "") -> dict[str, object]:

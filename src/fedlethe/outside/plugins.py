@@ -32,7 +32,7 @@ Problem = Callable[[Any], "str | None"]
 
 IN_PYTHON = (
     "handed over from Python, out of every command's reach; open the run in Python: fedlethe.open_run(RUN, model=..., "
-    "data=..., aggregator=...). Commands work on runs whose parts have names: --model mylab.nets:MyNet, --data "
+    "data=..., aggregator=...). Commands work on runs whose parts have names, such as mylab.nets:MyNet and "
     "mylab.cohort:load"
 )
 """What is said of a part that only a Python program has."""

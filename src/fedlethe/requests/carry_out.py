@@ -143,8 +143,8 @@ def carry_out(
 
 def _enter_lost(lineage: Lineage, request: ErasureRequest, lost: Mapping[str, str]) -> None:
     for text in lost.values():
-        demand_said(text, "--lost-keys")
-        refuse_known("--lost-keys", text, lineage.history, request.mentions)
+        demand_said(text, "lost")
+        refuse_known("lost", text, lineage.history, request.mentions)
     enter_lost(lineage, request, lost)
 
 
@@ -152,16 +152,16 @@ def _accept(history: RunFolder, id: str, accepted: Mapping[str, str], plan: Eras
     """Enter that somebody goes on in spite of what the audits found; once, and only after they found it."""
     ledger = history.ledger
     request = find(ledger, id)
-    for flag, name in (("--accept-findings", "why"), ("--by", "by")):
-        refuse_known(flag, accepted[name], history, request.mentions)
+    for where, name in (("accepted", "why"), ("by", "by")):
+        refuse_known(where, accepted[name], history, request.mentions)
     if not request.stopped:
         none = request.verdict in (None, NOT_AUDITED)
         found = "no audit was made" if none else f"its audits found '{request.verdict}'"
-        raise RequestError(f"--accept-findings: request {id} is {request.state}, {found}; leave it out")
+        raise RequestError(f"accepted: request {id} is {request.state}, {found}; leave it out")
     if plan is not None and not as_begun(plan, request):
-        raise RequestError("--accept-findings: takes the erasure as it is; leave all other options out")
+        raise RequestError("accepted: takes the erasure as it is; leave all other options out")
     for text in accepted.values():
-        demand_said(text, "--accept-findings")
+        demand_said(text, "accepted")
     moved(ledger, id, "audited", accepted=dict(accepted))
 
 

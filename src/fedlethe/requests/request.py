@@ -64,24 +64,23 @@ def open_request(
         FedletheError: A client or patient is not there or gone already, no client would be left, or another open
             request names it; the run's model went with the purge of a later run; or the clock is behind.
     """
-    for option, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
-        demand_said(text, option)
-    for option, text in (("--deadline", deadline or ""), *(("--patient", patient) for patient in patients)):
-        demand_text(text, option)
+    said = {"reason": reason, "by": by, "legal_ground": legal_ground}
+    _demand_entered(said, deadline, patients)
     due = _date(deadline) if deadline is not None else (dt.date.today() + dt.timedelta(DAYS)).isoformat()
     with run.history.locked():
         ledger = run.history.ledger
         demand_clock(ledger)
-        for flag, text in (("--reason", reason), ("--by", by), ("--legal-ground", legal_ground)):
+        for where, text in said.items():
             if text != LEGAL_GROUND:  # which has numbers that can be patients' names
-                refuse_named(flag, text, patients or long_names(run.images, clients))
+                refuse_named(where, text, patients or long_names(run.images, clients))
         pseudonyms = _pseudonyms(run, clients, patients)
         keys = run.history.store.keys
         others = [client for client in run.data.clients if client not in clients]
         namesakes = [client for client in others if not set(patients).isdisjoint(run.data.patients_of(client))]
         if (same := _demand_free(run, clients, pseudonyms)) is not None:
-            said, before = (reason, by, legal_ground), (same.reason, same.by, same.legal_ground)
-            if said != before or (deadline is not None and due != same.deadline):
+            if [*said.values()] != [same.reason, same.by, same.legal_ground] or (
+                deadline is not None and due != same.deadline
+            ):
                 raise RequestError(
                     f"request {same.id} is open for them already, in other words or for another date; carry it out, or "
                     "withdraw it first"
@@ -102,11 +101,19 @@ def open_request(
         return replace(find(ledger, asked.id), namesakes=namesakes)
 
 
+def _demand_entered(said: Mapping[str, str], deadline: str | None, patients: Sequence[str]) -> None:
+    """Refuse control characters in what is asked, and silence where it stays on record."""
+    for where, text in said.items():
+        demand_said(text, where)
+    for where, text in (("deadline", deadline or ""), *(("patients", patient) for patient in patients)):
+        demand_text(text, where)
+
+
 def _date(text: str) -> str:
     try:
         return dt.date.fromisoformat(text).isoformat()
     except ValueError:
-        raise RequestError(f"--deadline {text}: must be a date, YYYY-MM-DD") from None
+        raise RequestError(f"deadline {text}: must be a date, YYYY-MM-DD") from None
 
 
 def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[str]) -> dict[ClientId, list[str]]:
@@ -114,9 +121,9 @@ def _pseudonyms(run: OpenRun, clients: Sequence[ClientId], patients: Sequence[st
     if not patients:
         return {}
     if len(clients) != 1:
-        raise RequestError("--patient: name the one client whose patients they are with --client")
+        raise RequestError("patients: name the one client whose patients they are")
     if run.remote is not None:
-        raise RequestError("--patient: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
+        raise RequestError("patients: over Flower nodes a hospital is erased as a whole, or not at all; leave it out")
     (client,) = clients
     run.images.without_patients(client, patients)
     return {client: sorted(run.history.store.keys.pseudonym(client, patient) for patient in set(patients))}
@@ -127,7 +134,7 @@ def _demand_free(
 ) -> ErasureRequest | None:
     """Refuse clients that cannot be erased; gives back the request that is open for the very same."""
     if not clients:
-        raise RequestError("nobody is named to be erased; give --client")
+        raise RequestError("nobody is named to be erased; name a client")
     # Where the model went with a later run's purge, the request belongs into that run, unless another is left.
     if run.history.base is not None or not run.history.store.erasures_left():
         run.history.final_path()
@@ -172,14 +179,15 @@ def withdraw(path: Path, id: str, reason: str, by: str) -> ErasureRequest:
     Raises:
         FedletheError: There is none, it is closed already, or its erasure is certified and its purge under way.
     """
-    demand_said(reason, "--reason")
-    demand_said(by, "--by")
+    said = {"reason": reason, "by": by}
+    for where, text in said.items():
+        demand_said(text, where)
     with opened_folder(path) as (_, history), history.locked():
         request = find(history.ledger, id)
         # Once a certificate is signed somebody may hold it: what it orders is then to happen.
         certified = request.erasure in certified_erasures(history)
         if request.state in CLOSED or request.purge is not None or certified:
             raise RequestError(f"request {id} is {request.state}; it cannot be withdrawn any more")
-        for flag, text in (("--reason", reason), ("--by", by)):
-            refuse_known(flag, text, history, request.mentions)
+        for where, text in said.items():
+            refuse_known(where, text, history, request.mentions)
         return moved(history.ledger, id, "withdrawn", note=reason, by=by)

@@ -103,10 +103,10 @@ def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasur
     tells = model_that_tells(lineage.parts(erasure.id), replace(request, erasure=erasure.id))
     if tells is not None:
         # Where nobody else took part in any round, there is nothing to train again.
-        retrain = "" if tells == INITIAL else ", or train again: --method retrain"
+        retrain = "" if tells == INITIAL else ", or train again, by the method 'retrain'"
         error = (
             f"erasure {erasure.id}: nobody who stays trained since {tells}, which stays, so the model after less that "
-            f"one would tell what {request.subject} put in; have it repaired: --repair-rounds 1{retrain}"
+            f"one would tell what {request.subject} put in; have it repaired for 1 round{retrain}"
         )
         moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)

@@ -67,7 +67,7 @@ def demand_none_under_way(ledger: Ledger, id: str) -> None:
     """Refuse to begin or to purge where another request is half carried out: its model would be missing, or go."""
     for other in requests_of(ledger).values():
         if other.id != id and other.state in ("running", "audited"):
-            raise RequestError(f"request {other.id} is {other.state}; finish it first: erase --request {other.id}")
+            raise RequestError(f"request {other.id} is {other.state}; finish it first")
 
 
 def current(ledger: Ledger) -> str | None:
@@ -82,25 +82,25 @@ def current(ledger: Ledger) -> str | None:
 
 def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasurePlan:
     if not 0 <= plan.keep_for <= LONGEST_KEPT:
-        raise RequestError(f"--keep-for {plan.keep_for}: must be 0 to {LONGEST_KEPT} days")
+        raise RequestError(f"keep_for {plan.keep_for}: must be 0 to {LONGEST_KEPT} days")
     demand_references(plan.references)
     if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
         last = found[-1]
         raise RequestError(
             f"request {request.id}: an audit found erasure {last['erasure']} '{last['verdict']}' (request "
-            f"{last['request']}), so another one is audited, too: add --references N"
+            f"{last['request']}), so another one is audited, too: ask for references"
         )
     if {"patients", "of"} & set(plan.options):
-        raise RequestError("--set patients: who is erased is in the request; leave it out")
+        raise RequestError("patients: who is erased is in the request; leave it out")
     if plan.references:
         demand_trained_on(run.images, run.history.store.keys, request.patients)
     if plan.keep_for and request.patients:
-        raise RequestError("--keep-for: not with patients: what is left of their client cannot be told from them")
+        raise RequestError("keep_for: not with patients: what is left of their client cannot be told from them")
     now = current(run.history.ledger)
     after = plan.after or now
     # The model before it holds clients that were erased since: an erasure from there would bring them back.
     if after != now and now is not None:
-        raise RequestError(f"--after {plan.after}: the run's model is that of erasure {now}")
+        raise RequestError(f"after {plan.after}: the run's model is that of erasure {now}")
     if plan.result is not None:
         _demand_result(run.lineage, request, plan.result)
         return plan
@@ -127,15 +127,15 @@ def _demand_no_retraining_beside(lineage: Lineage, request: ErasureRequest, orde
         if free := [one for one in beside if one.id not in passed]:
             raise RequestError(
                 f"request {request.id}: {free[-1].model} was made without {request.subject}, and stays; {would}: train "
-                "again: --method retrain"
+                "again, by the method 'retrain'"
             )
     if free := _made_without(lineage.history, lineage.earlier, request):
         asked = set(request.clients)
         same = next((one.id for one in reversed(free) if set(one.forget) == asked and one.after == order.after), None)
-        take = "" if same is None else f"take it as the result: --result {same}, or "
+        take = "" if same is None else f"take it as the result, {same}, or "
         raise RequestError(
             f"request {request.id}: the model of erasure {same or free[-1].id} was made without {request.subject}, and "
-            f"stays; {would}: {take}train again: --method retrain"
+            f"stays; {would}: {take}train again, by the method 'retrain'"
         )
 
 
@@ -151,7 +151,7 @@ def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
         request.clients,
         {client: tuple(names) for client, names in request.patients.items()},
     ):
-        raise RequestError(f"--result {id}: is the erasure of {record.subject}, not of {request.subject}")
+        raise RequestError(f"result {id}: is the erasure of {record.subject}, not of {request.subject}")
     done_before = {
         client
         for other in requests_of(lineage.history.ledger).values()
@@ -160,7 +160,7 @@ def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
     }
     if left := sorted(done_before & held_by([*lineage.earlier, up_to(lineage.history, id)])):
         now = current(lineage.history.ledger)
-        raise RequestError(f"--result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
+        raise RequestError(f"result {id}: its model may hold {', '.join(left)}, erased since; begin from {now}")
 
 
 def order_of_request(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> ErasureOrder:

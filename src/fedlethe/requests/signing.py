@@ -218,7 +218,7 @@ def signing_key(path: Path | None) -> SigningKey:
         FedletheError: None is named, or its file cannot be used.
     """
     if path is None:
-        raise IntegrityError("--key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
+        raise IntegrityError("key: a certificate has to be signed; make a key with: fedlethe key new erasure.key")
     return read_signing_key(path)
 
 

@@ -145,7 +145,7 @@ def _said(statement: Statement, path: Path, run: Path | None) -> Iterator[Check]
     """What a certificate says by itself, and of a run."""
     yield _form(statement)
     if run is None:
-        words = "no run folder was given (--run): models, ledger, files and purge are as the certificate says, or not"
+        words = "no run folder was given: models, ledger, files and purge are as the certificate says, or not"
         yield Check("the run", "not checked", words)
     else:
         with _ledger_and_files(run) as history:

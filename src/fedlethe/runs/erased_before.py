@@ -92,4 +92,4 @@ def demand_erased(names: Iterable[ClientId], known: Iterable[ClientId]) -> None:
     for name in names:
         if name not in there:
             were = f"those erased are {', '.join(there)}" if there else "nobody was"
-            raise HistoryError(f"--take-back {name}: was not erased in what this run begins from; {were}")
+            raise HistoryError(f"take_back {name}: was not erased in what this run begins from; {were}")

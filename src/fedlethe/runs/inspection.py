@@ -52,9 +52,9 @@ def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure:
             images in the split.
     """
     if sum(choice is not None for choice in (model, round, erasure)) > 1:
-        raise HistoryError("--model, --round and --erasure each name a model; give one of them")
+        raise HistoryError("model, round and erasure each name a model; give one of them")
     if not any(len(data.split(split)) for data in run.data.clients.values()):
-        raise HistoryError(f"{run.path}: no client has images in the split '{split}'; use --split test")
+        raise HistoryError(f"{run.path}: no client has images in the split '{split}'; take the split 'test'")
     path, vector = _chosen(run.history, model, round, erasure)
     if not bool(torch.isfinite(vector).all()):
         raise HistoryError(f"{path}: holds NaN or infinite values, so it cannot be evaluated")
@@ -156,11 +156,11 @@ def history_overview(
             if not config.learning.aggregator.is_mean:
                 raise HistoryError(
                     f"{path}: its rounds cannot be made again from deltas, since its aggregator is "
-                    f"'{config.learning.aggregator_name}', and not the mean; leave --rebuild out"
+                    f"'{config.learning.aggregator_name}', and not the mean; leave rebuild out"
                 )
-            _rebuild(history, rebuild, _new(out, "--rebuild"))
+            _rebuild(history, rebuild, _new(out, "rebuild"))
         if unseal is not None:
-            _unseal(history, unseal, _new(out, "--unseal"))
+            _unseal(history, unseal, _new(out, "unseal"))
         return Overview(
             run=path,
             rounds=history.rounds,
@@ -180,11 +180,11 @@ def kept(history: RunFolder) -> tuple[Kept, ...]:
     return tuple(Kept(kind, len(held), sum(held)) for kind, held in sorted(sizes.items()))
 
 
-def _new(out: Path | None, flag: str) -> Path:
+def _new(out: Path | None, what: str) -> Path:
     if out is None:
-        raise HistoryError(f"{flag} needs --out FILE to write to")
+        raise HistoryError(f"{what} needs a file to write to; name one with out")
     if out.exists():
-        raise HistoryError(f"{out}: is there already; choose another file for --out")
+        raise HistoryError(f"{out}: is there already; choose another file")
     return out
 
 

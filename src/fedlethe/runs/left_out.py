@@ -86,7 +86,7 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     demand_erased(take_back, known | same)
     for name in take_back:
         if name not in data.clients:
-            raise HistoryError(f"--take-back {name}: is not in the data; there is {', '.join(data.clients)}")
+            raise HistoryError(f"take_back {name}: is not in the data; there is {', '.join(data.clients)}")
     begun = Beginning(
         after=after,
         take_back=take_back,
@@ -97,7 +97,7 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     )
     # What is left out in part may leave nothing, too, so the data are asked and not the names.
     if not without(data, begun.erased).clients:
-        raise HistoryError(f"{after}: all clients in the data were erased before; name those who return: --take-back")
+        raise HistoryError(f"{after}: all clients in the data were erased before; name those who return in take_back")
     return begun
 
 
@@ -136,7 +136,7 @@ def _reason(
     One that is named to be taken back is not left out as a whole, but without the images of others than `leave`.
     """
     if (because := erased.clients.get(client)) is not None:
-        return f"{because}; it comes back by --take-back {client}", None
+        return f"{because}; it comes back if take_back names it", None
     gone = _none_of(held)
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
     same = _same(held, erased, usable, leave)
@@ -145,7 +145,7 @@ def _reason(
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
         if count >= SHARE * total and owner in erased.clients and not named:
             because = f"{count} of its {total} images are those of {owner}, {erased.clients[owner]}"
-            return f"{because}; it comes back by --take-back {client}", None
+            return f"{because}; it comes back if take_back names it", None
     reasons += [words for one in same if (words := _mark_same(held, one, gone))]
     if not reasons:
         return None

@@ -82,7 +82,7 @@ def opened_run(path: Path, remote: Remote | None = None, given: Given | None = N
         if prepared.fingerprint != fingerprint and not all_retained(prepared.images, erased):
             message = (
                 "the images or their division are not those it was trained on; where an erased client's files left "
-                "data that are divided at random, put them back, or go on from the erasure's model: train --after"
+                "data that are divided at random, put them back, or go on from the erasure's model (after)"
             )
             raise HistoryError(
                 f"{path}: {message} (fingerprint {prepared.fingerprint[:12]}, not {str(fingerprint)[:12]})"

@@ -79,13 +79,13 @@ def held_beginning(out: Path, after: Path | None, take_back: Sequence[ClientId])
     if not (out / "run.toml").is_file():
         return None
     held = Beginning.of(read_run_document(out)["run"])
-    for flag, asked, was in (
-        ("--after", relative_to(out, after), held.after),
-        ("--take-back", tuple(dict.fromkeys(take_back)) or None, held.take_back),
+    for name, asked, was in (
+        ("after", relative_to(out, after), held.after),
+        ("take_back", tuple(dict.fromkeys(take_back)) or None, held.take_back),
     ):
         if asked is not None and asked != was:
             raise HistoryError(
-                f"{out}: holds another run: it began with {flag} {was or 'unset'}; choose another folder for --out"
+                f"{out}: holds another run: it began with {name} {was or 'unset'}; choose another folder"
             )
     return held
 
@@ -98,4 +98,4 @@ def relative_to(out: Path, after: Path | None) -> str | None:
 def refuse_taking_back(names: Sequence[ClientId]) -> None:
     """Refuse to take somebody back into a training that begins from no erasure."""
     if names:
-        raise HistoryError(f"--take-back {names[0]}: a fresh model left nobody out; give it with --after")
+        raise HistoryError(f"take_back {names[0]}: a fresh model left nobody out; name the erasure to begin after")

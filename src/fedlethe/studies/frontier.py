@@ -179,7 +179,7 @@ def _sizes(
     if draws < 1:
         raise ConfigError(f"draws {draws}: must be at least 1")
     if not epsilons and not sigmas:
-        raise ConfigError("no epsilon is given; name at least one, such as --epsilons 1,3,8")
+        raise ConfigError("no epsilon is given; name at least one, such as 1, 3 and 8")
     kinds = [entry("mask", name, {kind: kind for kind in KINDS}) for name in dict.fromkeys(masks)]
     try:
         for epsilon in epsilons:

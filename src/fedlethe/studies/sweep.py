@@ -81,7 +81,7 @@ def sweep(
 
 def _masks(sigmas: Sequence[float]) -> list[IsotropicMask]:
     if not sigmas:
-        raise ConfigError("no sigma is given; name at least one, such as --sigmas 0,0.01")
+        raise ConfigError("no sigma is given; name at least one, such as 0 and 0.01")
     try:
         return [IsotropicMask(sigma=sigma) for sigma in sorted(set(sigmas))]
     except ValueError as error:

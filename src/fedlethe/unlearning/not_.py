@@ -46,6 +46,6 @@ def first_layer(layout: Layout) -> str:
     """The weight with the fewest input channels."""
     weights = {name: shape for name, shape in layout.shapes.items() if len(shape) > 1}
     if not weights:
-        raise HistoryError("not_: no tensor of this model has input channels; name one with --set layer=NAME")
+        raise HistoryError("not_: no tensor of this model has input channels; name one by the option 'layer'")
     # A tensor (out, in, ...): images have one channel or three, and later layers many. Of equals the first.
     return min(weights, key=lambda name: weights[name][1])

@@ -91,7 +91,7 @@ def test_it_comes_back_by_name_alone(erased: App, tmp_path: Path, caplog: pytest
     refused, run, third = (tmp_path / name for name in ("refused", "run", "third"))
     wrong: dict[str, Any] = {"run": str(refused), "after": str(erased.run / "erasures/0001"), "take-back": "hospital-7"}
     said = App(erased.folder, erased.nodes).refused(caplog, **wrong)
-    assert "--take-back hospital-7: was not erased in what this run begins from; those erased are hospital-1" in said
+    assert "take_back hospital-7: was not erased in what this run begins from; those erased are hospital-1" in said
     assert not refused.exists()
     on(erased, erased.nodes, run, take_back=GONE)
     assert clients(run) == sorted(HOSPITALS)

@@ -39,9 +39,9 @@ def test_a_recorded_training_begins_from_an_erasure_without_who_was_erased(tmp_p
     Recording(plain(), run=tmp_path / "next").start(grid(seen), initial(), num_rounds=2)
     assert sorted(asked) == ["a", "a", "c", "c"]
     assert Erasing(run=tmp_path / "next", forget=["a"]).grid(grid()).forget == {"a", "b"}
-    with pytest.raises(FedletheError, match=r"--take-back x: was not erased in .* those erased are b$"):
+    with pytest.raises(FedletheError, match=r"take_back x: was not erased in .* those erased are b$"):
         Recording(plain(), run=tmp_path / "x", after=erasure, take_back=["x"]).start(grid(), initial(), num_rounds=1)
-    with pytest.raises(FedletheError, match="--take-back b: a fresh model left nobody out"):
+    with pytest.raises(FedletheError, match="take_back b: a fresh model left nobody out"):
         Recording(plain(), run=tmp_path / "x", take_back=["b"])
     back = Recording(plain(), run=tmp_path / "back", after=erasure, take_back=["b"])
     back.start(grid(seen), initial(), num_rounds=1)
