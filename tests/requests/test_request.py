@@ -206,7 +206,7 @@ def test_where_another_model_is_left_it_says_so_and_the_request_begins_from_ther
     train_run(resolve(document(rounds=1)), later, after=run / "erasures/0001")
     erased(later, OTHER, plan=ErasurePlan(method="retrain", repair={"rounds": 0}))
     asked = request(run, "hospital-3")
-    words = rf"go on in that run, which began from this one: {later.resolve()}, or erase .*: --after {left.id}$"
+    words = rf"go on in that run, which began from this one: {later.resolve()}, or erase .*: {left.id}$"
     with pytest.raises(FedletheError, match=words):
         carry(run, asked, retrain)
     assert carry(run, asked, replace(retrain, after=left.id)).request.purge == "done"

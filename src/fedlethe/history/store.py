@@ -121,7 +121,7 @@ class Store:
         where = f": {(self.path / folders[-1]).resolve()}" if folders and folders[-1] else ""
         # After a purge of this run its model is the only one to begin from, and that is what is looked for then.
         left = [] if any(body["erasure"] for body in purges) else self.erasures_left()
-        begin = f", or erase here from the model of an erasure: --after {left[-1]}" if left else ""
+        begin = f", or erase here after an erasure whose model is left: {left[-1]}" if left else ""
         return f"; go on in that run, which began from this one{where}{begin}"
 
     def erasures_left(self) -> list[str]:
