@@ -139,6 +139,7 @@ def construct(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: must be a table, not {values!r}")
+    values = python_values(values)
     check_names("option", values, [option.name for option in fields(kind)], where)  # type: ignore[arg-type]
     built: T = checked(kind, dict(values), where)
     for name, value in values.items():
@@ -156,6 +157,7 @@ def checked(kind: Any, value: Any, where: str) -> Any:
     Raises:
         FedletheError: It is none.
     """
+    value = python_values(value)
     try:
         taken = adapter_of(kind).validate_python(value)
     except ValidationError as errors:
@@ -247,6 +249,24 @@ def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[st
     if not isinstance(name := rest.pop(key), str):
         raise ConfigError(f"{where} '{key}': a name is wanted, not {_shown(name)}")
     return name, rest
+
+
+def python_values(value: Any) -> Any:
+    """The same in tables and lists, with Python's own numbers in the place of numpy's, and paths as texts.
+
+    Example:
+        >>> import numpy as np
+        >>> python_values({"rounds": np.int64(2), "scales": [np.float32(0.5)], "root": Path("data")})
+        {'rounds': 2, 'scales': [0.5], 'root': 'data'}
+    """
+    if isinstance(value, Mapping):
+        return {name: python_values(item) for name, item in value.items()}
+    if type(value) in (list, tuple):  # no named tuple, which is made of its fields
+        return type(value)(python_values(item) for item in value)
+    if isinstance(value, Path):
+        return str(value)
+    # numpy is not imported for it: without it there is none of its numbers.
+    return value.item() if type(value).__module__ == "numpy" and value.ndim == 0 else value
 
 
 def plain(value: Any) -> dict[str, Any]:

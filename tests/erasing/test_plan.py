@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fedlethe.config.learning import Recipe
@@ -19,6 +21,13 @@ FULL = ErasurePlan(
 def test_what_is_written_is_read_back() -> None:
     for plan in (FULL, ErasurePlan(), ErasurePlan(decoys=2)):
         assert ErasurePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_numbers_of_numpy_and_paths_are_taken_where_plain_ones_are() -> None:
+    given = {"keep_for": np.int64(2), "options": {"scale": np.float32(0.5)}, "after": Path("0001")}
+    plain = ErasurePlan(keep_for=2, options={"scale": 0.5}, after="0001")
+    assert json.dumps(ErasurePlan(**given).to_dict()) == json.dumps(plain.to_dict())
+    assert ErasurePlan.from_dict(given) == plain
 
 
 def test_decoys_are_written_only_where_there_are_some() -> None:

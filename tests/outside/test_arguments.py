@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,14 +60,25 @@ def test_each_of_several_is_looked_at() -> None:
         act("b", ["a"])  # type: ignore[arg-type]
 
 
-def test_what_is_right_goes_through_as_it_was_given() -> None:
+def test_what_is_right_goes_through() -> None:
     levels, plan = np.array([0.0, 0.5]), ErasurePlan()
     taken = act("a", file="f", draws=3, levels=levels, plan=plan, model="anything", more=1)  # type: ignore[arg-type]
     assert taken[:3] == (("a",), "f", 3)
-    assert taken[3] is levels
+    assert taken[3] == [0.0, 0.5]
     assert taken[5] is plan
     assert taken[6:] == ("anything", {"more": 1})
     assert list(inspect.signature(act).parameters)[:3] == ["clients", "file", "draws"]
+
+
+def test_numbers_and_lists_of_numpy_arrive_as_pythons_own() -> None:
+    @checked_arguments
+    def taken(count: int, levels: Sequence[float] = (), names: Sequence[str] = ()) -> str:
+        return json.dumps([count, list(levels), list(names)])
+
+    names: Any = np.array(["a"])
+    levels: Any = np.array([0.5, 1.0])
+    assert taken(np.int64(2), [np.float32(0.5)], names) == '[2, [0.5], ["a"]]'
+    assert taken(np.int64(2), levels=levels) == "[2, [0.5, 1.0], []]"
 
 
 def test_the_public_methods_of_a_class_are_checked() -> None:

@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import itertools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from fedlethe.errors import FedletheError
+from fedlethe.audit import AUDITS
+from fedlethe.data import DATASETS
+from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.aggregator import AGGREGATORS
+from fedlethe.models import MODELS
 from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking, path_of
+from fedlethe.unlearning import METHODS
 
 CODE = """
 from dataclasses import dataclass
@@ -176,6 +185,40 @@ def test_the_current_folder_comes_last(
 
 def test_an_import_path_leads_back_to_its_class() -> None:
     assert path_of(Registry) == "fedlethe.outside.plugins:Registry"
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "options", "words"),
+    [
+        (METHODS, "influence", {"scale": "x"}, "method 'influence' 'scale': a number is wanted, not 'x'"),
+        (METHODS, "influence", {"scal": 1.0}, "method 'influence': no option 'scal'; did you mean 'scale'?"),
+        (METHODS, "pga", {"epochs": -1.0}, "method 'pga': "),
+        (DATASETS, "phantom", {"size": 8}, "data source 'phantom': size must be at least 16, not 8"),
+        (MODELS, "resnet18", {"norm": "x"}, "model 'resnet18' 'norm': 'batch' or 'group' is wanted, not 'x'"),
+    ],
+)
+def test_a_class_of_our_own_that_a_program_calls_says_what_is_wrong_as_a_configuration_does(
+    table: Registry[Any], name: str, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        table[name](**options)
+    assert table[name] is table[name]
+
+
+@pytest.mark.parametrize("table", [METHODS, DATASETS, MODELS, AGGREGATORS, AUDITS], ids=lambda table: table.what)
+def test_every_class_of_our_own_takes_numbers_of_numpy_and_keeps_its_signature(table: Registry[Any]) -> None:
+    for name in table.rows:
+        taken = {one.name: one.default for one in dataclasses.fields(table[name]) if one.init}
+        numbers = {field: value for field, value in taken.items() if type(value) in (int, float)}
+        made = {field: np.array(value)[()] for field, value in numbers.items()}
+        needed = {field: "x" for field, value in taken.items() if value is dataclasses.MISSING}
+        assert set(inspect.signature(table[name]).parameters) == set(taken)
+        if not needed:
+            needs: dict[str, Any] = {"medmnist": {"flag": "bloodmnist"}, "table": {"path": Path("north.csv")}}
+            told = needs.get(name, {})
+            built = table[name](**made, **told)
+            assert built == table[name](**told)
+            assert [type(getattr(built, field)) for field in numbers] == [type(value) for value in numbers.values()]
 
 
 def test_only_a_frozen_dataclass_has_options_as_its_fields() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fedlethe.config.learning import RECOMMENDED, Recipe
-from fedlethe.document import construct
+from fedlethe.document import construct, python_values
 
 OF_ACT = ("references", "keep_for", "result")
 """What belongs to an erasure request, and to no erasure without one."""
@@ -64,7 +64,7 @@ class ErasurePlan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the ledger keeps them; decoys, which no request can have, only where there are some."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in values.items() if name != "decoys" or value}
+        return {name: python_values(value) for name, value in values.items() if name != "decoys" or value}
 
     @property
     def is_default(self) -> bool:

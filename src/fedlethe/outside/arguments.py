@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from fedlethe.document import checked
+from fedlethe.document import checked, python_values
 from fedlethe.errors import ConfigError
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -53,12 +53,16 @@ def checked_arguments(call: Call) -> Call:
 
     @functools.wraps(call)
     def with_checks(*args: Any, **kwargs: Any) -> Any:
-        for name, value in signature.bind(*args, **kwargs).arguments.items():
+        bound = signature.bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
             one = signature.parameters[name]
-            if one.annotation is not one.empty and one.kind is not one.VAR_KEYWORD:
-                for each in value if one.kind is one.VAR_POSITIONAL else [value]:
-                    _demand(each, one.annotation, name)
-        return call(*args, **kwargs)
+            if one.annotation is one.empty or one.kind is one.VAR_KEYWORD:
+                continue
+            if one.kind is one.VAR_POSITIONAL:
+                bound.arguments[name] = tuple(_taken(each, one.annotation, name) for each in value)
+            else:
+                bound.arguments[name] = _taken(value, one.annotation, name)
+        return call(*bound.args, **bound.kwargs)
 
     return cast("Call", with_checks)
 
@@ -71,12 +75,16 @@ def checked_methods(kind: Kind) -> Kind:
     return kind
 
 
-def _demand(value: Any, annotation: str, name: str) -> None:
+def _taken(value: Any, annotation: str, name: str) -> Any:
+    """The value, if it fits its annotation; an array or a number of numpy's as Python's own."""
     try:
         kind = eval(annotation, {}, NAMES)
     except (AttributeError, TypeError):
-        return  # a type of a library, such as nn.Module, which says more than this could
+        return value  # a type of a library, such as nn.Module, which says more than this could
     plain = value.tolist() if type(value).__module__ == "numpy" else value
+    if type(plain) in (list, tuple):
+        plain = type(plain)(python_values(each) for each in plain)
     taken = checked(kind, plain, name)
     if isinstance(plain, float) and isinstance(taken, int):
         raise ConfigError(f"{name}: a whole number is wanted, not {plain}")
+    return plain

@@ -18,12 +18,13 @@ import difflib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, reduce
+from functools import lru_cache, reduce, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fedlethe.document import construct
 from fedlethe.errors import ConfigError, FedletheError
 
 T = TypeVar("T")
@@ -71,7 +72,8 @@ class Registry(Mapping[str, T]):
             raise KeyError(name)
         found = [] if ":" in name else self._entry_points(name)
         if name in self.rows:
-            known: T = _attribute(self.rows[name], f"{self.what} '{name}'")
+            where = f"{self.what} '{name}'"
+            known: T = _with_checked_options(_attribute(self.rows[name], where), where)
             return known
         if ":" not in name and not found:
             raise KeyError(name)
@@ -218,6 +220,37 @@ def reason(error: BaseException) -> str:
 def frozen_dataclass(kind: Any) -> bool:
     """Whether it is a class whose fields are its options, and whose values do not change."""
     return isinstance(kind, type) and dataclasses.is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
+
+
+class _OptionError(ConfigError, ValueError):
+    """An option that a class of fedlethe's own is called with; its class alone would raise a ValueError."""
+
+
+def _with_checked_options(kind: Any, where: str) -> Any:
+    """The same class; options of the wrong type or range that it is called with are told as a configuration's are.
+
+    A configuration is checked by `construct`, which calls no `__init__`. A program calls the class, and there a text
+    for a number would end in whatever the class first does with it.
+    """
+    if not frozen_dataclass(kind) or "_checked_options" in vars(kind):
+        return kind
+    names = [one.name for one in dataclasses.fields(kind)]
+    in_order = [one.name for one in dataclasses.fields(kind) if not one.kw_only]
+
+    @wraps(kind.__init__)
+    def checked_init(self: Any, *args: Any, **options: Any) -> None:
+        if len(args) > len(in_order):
+            raise _OptionError(f"{where}: {len(args)} options are given without a name; name them")
+        try:
+            built = construct(kind, {**dict(zip(in_order, args, strict=False)), **options}, where)
+        except ConfigError as error:
+            raise _OptionError(str(error)) from None
+        for name in names:
+            object.__setattr__(self, name, getattr(built, name))
+
+    kind.__init__ = checked_init
+    kind._checked_options = True
+    return kind
 
 
 def lacking(kind: Any, names: Mapping[str, str]) -> str | None:
