@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import inspect
 import json
+import pydoc
 import re
 import shutil
 import subprocess
@@ -629,3 +631,20 @@ def test_whose_images_go_is_said_in_one_way() -> None:
         fedlethe.clear_cache(run="RUN", everything=True)
     with pytest.raises(ConfigError, match="RUN: the run says what its data are"):
         fedlethe.cache_content("RUN", config={"data": PHANTOM})
+
+
+@pytest.mark.parametrize("name", ["AGGREGATORS", "AUDITS", "DATASETS", "METHODS", "MODELS"])
+def test_the_registries_tell_what_they_hold_with_an_example_that_runs(name: str) -> None:
+    registry = getattr(fedlethe, name)
+    shown = pydoc.plain(pydoc.render_doc(registry))
+    assert registry.__doc__.splitlines()[0] in shown  # what help() prints
+    assert next(iter(registry)) in shown
+    test = doctest.DocTestParser().get_doctest(registry.__doc__, {}, name, None, 0)
+    assert test.examples
+    ran = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF).run(test)
+    assert ran.failed == 0
+
+
+@pytest.mark.parametrize("kind", [fedlethe.FedletheError, *fedlethe.FedletheError.__subclasses__(), fedlethe.Run])
+def test_every_error_and_run_have_an_example(kind: type) -> None:
+    assert "\nExample:\n" in (inspect.getdoc(kind) or "")

@@ -55,6 +55,18 @@ AUDITS: Registry[type[Audit]] = Registry(
         "relearn": "fedlethe.audit.relearn:Relearn",
     },
     _problem,
+    """The audits, by name: all of them are made by `Run.audit`, in this order.
+
+    A row is a frozen dataclass that measures one figure of a model, which is held against the same figure of
+    retrainings. An installed package adds one as an entry point; it is tried with `fedlethe.testing.check_audit`.
+
+    Example:
+        >>> import fedlethe
+        >>> list(fedlethe.AUDITS)[:3]
+        ['utility', 'distance', 'membership']
+        >>> fedlethe.AUDITS["membership"].figure
+        'membership AUC'
+    """,
 )
 
 

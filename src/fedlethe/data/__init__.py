@@ -39,4 +39,17 @@ DATASETS: Registry[type[Source]] = Registry(
         "table": "fedlethe.data.table:Table",
     },
     _problem,
+    """The data sets, by name: what `fedlethe.train(data=...)` takes, alone or with options.
+
+    A row is a frozen dataclass whose fields are the options. An import path such as 'mylab.cohort:load' is a key, too,
+    but in no list: it names a function that gives each client its images and labels.
+
+    Example:
+        >>> import dataclasses, fedlethe
+        >>> [option.name for option in dataclasses.fields(fedlethe.DATASETS["phantom"])]
+        ['hospitals', 'images_per_hospital', 'size', 'seed']
+        >>> held = fedlethe.inspect_data({"source": "phantom", "hospitals": 2, "images_per_hospital": 20, "size": 16})
+        >>> list(held.counts["test"])
+        ['hospital-0', 'hospital-1']
+    """,
 )

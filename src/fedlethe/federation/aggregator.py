@@ -100,6 +100,17 @@ AGGREGATORS: Registry[type[Aggregator]] = Registry(
         "median": "fedlethe.federation.median:Median",
     },
     undeclared_aggregator,
+    """The aggregators, by name: what `fedlethe.train(aggregator=...)` takes, alone or with options.
+
+    A row is a frozen dataclass whose fields are the options. `is_mean` says whether it is the mean weighted by numbers
+    of examples, on which most unlearning methods rest. An import path such as 'mylab.robust:Mine' is a key, too, but in
+    no list. One of your own is tried with `fedlethe.testing.check_aggregator`.
+
+    Example:
+        >>> import fedlethe
+        >>> {name: kind.is_mean for name, kind in fedlethe.AGGREGATORS.items()}
+        {'mean': True, 'median': False}
+    """,
 )
 
 

@@ -43,6 +43,20 @@ MODELS: Registry[type[Model]] = Registry(
         "small-cnn": "fedlethe.models.small_cnn:SmallCnn",
     },
     _problem,
+    """The networks, by name: what `fedlethe.train(model=...)` takes, alone or with options.
+
+    A row is a frozen dataclass whose fields are the options, and whose `build` gives the network. An import path such
+    as 'mylab.nets:MyNet' is a key, too, but in no list. One of your own is tried with `fedlethe.testing.check_model`.
+
+    Example:
+        >>> import dataclasses, fedlethe
+        >>> "resnet18" in fedlethe.MODELS, "mylab.nets:MyNet" in fedlethe.MODELS
+        (True, True)
+        >>> [option.name for option in dataclasses.fields(fedlethe.MODELS["resnet18"])]
+        ['norm', 'weights']
+        >>> fedlethe.MODELS["resnet18"](norm="group").build(in_channels=1, num_classes=2).fc.out_features
+        2
+    """,
 )
 
 

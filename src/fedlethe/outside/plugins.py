@@ -53,13 +53,18 @@ class Registry(Mapping[str, T]):
         group: The entry points' group.
         rows: Name to 'package.module:Name', fedlethe's own.
         problem: Looks at what comes from outside.
+        doc: What `help` says of it.
     """
 
-    def __init__(self, what: str, group: str, rows: Mapping[str, str], problem: Problem) -> None:
+    def __init__(self, what: str, group: str, rows: Mapping[str, str], problem: Problem, doc: str = "") -> None:
         self.what = what
         self.group = group
         self.rows = dict(rows)
         self.problem = problem
+        self.__doc__ = doc or type(self).__doc__
+
+    def __repr__(self) -> str:
+        return f"<{self.what}s: {', '.join(self)}>"
 
     def __getitem__(self, name: str) -> T:
         """What stands behind a name.

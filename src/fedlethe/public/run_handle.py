@@ -33,6 +33,11 @@ class Run(RunRequests, RunStudies):
     Attributes:
         path: The run folder.
         trained: How the training went; None of a run that was opened.
+
+    Example:
+        >>> opened = fedlethe.open_run(run.path)
+        >>> opened.clients, opened.trained
+        (('east', 'south', 'west'), None)
     """
 
     @property

@@ -29,4 +29,17 @@ METHODS: Registry[type[UnlearningMethod]] = Registry(
         "not_": "fedlethe.unlearning.not_:Not",
     },
     undeclared,
+    """The unlearning methods, by name: what `Run.erase(method=...)` takes.
+
+    A row is a frozen dataclass whose fields are the method's options. `paper` says where it comes from, and `needs`
+    what the history keeps for it. An import path such as 'mylab.methods:Mine' is a key, too, but in no list. One of
+    your own is tried with `fedlethe.testing.check_method`.
+
+    Example:
+        >>> import dataclasses, fedlethe
+        >>> [option.name for option in dataclasses.fields(fedlethe.METHODS["influence"])]
+        ['scale', 'clip', 'renormalise']
+        >>> sorted(need.name for need in fedlethe.METHODS["rollback"].needs)
+        ['GLOBALS', 'RETAINED_DATA']
+    """,
 )
