@@ -10,10 +10,10 @@ import pytest
 
 from fedlethe.audit import AUDITS
 from fedlethe.errors import FedletheError
-from fedlethe.testing import check_aggregator, check_audit, check_method
+from fedlethe.testing import check_aggregator, check_audit, check_feature_map, check_method
 
 
-@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator])
+@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator, check_feature_map])
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -31,7 +31,7 @@ def test_what_is_no_instance_is_told(check: Callable[[Any], None], given: Any, w
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator])
+@pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator, check_feature_map])
 def test_an_object_of_another_kind_is_told(check: Callable[[Any], None]) -> None:
     class Other:
         pass

@@ -22,7 +22,7 @@ from fedlethe.files import sha256_of
 from fedlethe.later import functional, nn, torch
 from fedlethe.models.resnet import ResNet18, ResNet50
 from fedlethe.outside.deferred import Outside
-from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking
+from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded, lacking
 from fedlethe.outside.source_file import SourceFile
 from fedlethe.seeding import numpy_generator, torch_generator
 
@@ -183,39 +183,50 @@ class OutsideFeatures:
 
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
-        asked = torch.rand((3, *shape), generator=torch_generator(0, "feature map")) * 2 - 1
-        first, again = (
-            self._held_to(self.outside.guarded(lambda: self.outside.built().prepare(shape))) for _ in range(2)
+        return repeatable(lambda: self.outside.built().prepare(shape), shape, self.outside.where)
+
+
+def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Transform:
+    """The transform of a map of its author's, whose every answer is looked at; it is prepared twice, and asked twice.
+
+    Args:
+        prepare: Prepares the map for images of `shape`.
+        shape: (C, H, W).
+        where: Names the map in messages.
+
+    Raises:
+        ConfigError: It cannot be called or makes other features the next time; or, when it is called, it fails or
+            gives what are no features.
+    """
+    asked = torch.rand((3, *shape), generator=torch_generator(0, "feature map")) * 2 - 1
+    first, again = (_held_to(guarded(prepare, where, _REMEDY), where) for _ in range(2))
+    # The cache holds what was made once: a map that draws by chance would be another one without it.
+    if not torch.equal(first(asked), again(asked)) or not torch.equal(first(asked), again(asked)):
+        raise ConfigError(
+            f"{where}: makes other features of the same images the next time; draw nothing by chance, or an erasure "
+            "is of other features than the training"
         )
-        # The cache holds what was made once: a map that draws by chance would be another one without it.
-        if not torch.equal(first(asked), again(asked)) or not torch.equal(first(asked), again(asked)):
-            raise ConfigError(
-                f"{self.outside.where}: makes other features of the same images the next time; draw nothing by chance, "
-                "or an erasure is of other features than the training"
-            )
-        return first
+    return first
 
-    def _held_to(self, transform: Any) -> Transform:
-        """A transform of its author's, whose every answer is looked at.
 
-        Raises:
-            ConfigError: It cannot be called; or, when it is, it fails or gives what are no features.
-        """
-        if not callable(transform):
-            kind = type(transform).__name__
-            raise ConfigError(f"{self.outside.where}: prepare gives a {kind}; return a function of images")
+_REMEDY = "correct it, or its options"
 
-        def held(images: torch.Tensor) -> torch.Tensor:
-            features = self.outside.guarded(lambda: transform(images))
-            wanted = f"a float tensor ({len(images)}, d)"
-            if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
-                shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
-                raise ConfigError(f"{self.outside.where}: gives {shape} for {len(images)} images; return {wanted}")
-            if not features.is_floating_point() or not bool(torch.isfinite(features).all()):
-                raise ConfigError(f"{self.outside.where}: gives features that are not finite floats; return {wanted}")
-            return features.detach().float()
 
-        return held
+def _held_to(transform: Any, where: str) -> Transform:
+    if not callable(transform):
+        raise ConfigError(f"{where}: prepare gives a {type(transform).__name__}; return a function of images")
+
+    def held(images: torch.Tensor) -> torch.Tensor:
+        features = guarded(lambda: transform(images), where, _REMEDY)
+        wanted = f"a float tensor ({len(images)}, d)"
+        if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
+            shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
+            raise ConfigError(f"{where}: gives {shape} for {len(images)} images; return {wanted}")
+        if not features.is_floating_point() or not bool(torch.isfinite(features).all()):
+            raise ConfigError(f"{where}: gives features that are not finite floats; return {wanted}")
+        return features.detach().float()
+
+    return held
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The test kit of whoever writes a method, model, aggregator or audit outside this package; ours are tested with it.
+"""The test kit of whoever writes a part outside this package, a method or a model, say; ours are tested with it.
 
 In a test of your own:
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 from fedlethe.testing.aggregators import check_aggregator
 from fedlethe.testing.audits import check_audit
 from fedlethe.testing.fakes import LAYOUT, LinearFederation, linear_federation, trained_history
+from fedlethe.testing.feature_maps import check_feature_map
 from fedlethe.testing.methods import check_method
 from fedlethe.testing.models import check_model
 
@@ -26,6 +27,7 @@ __all__ = [
     "LinearFederation",
     "check_aggregator",
     "check_audit",
+    "check_feature_map",
     "check_method",
     "check_model",
     "linear_federation",
