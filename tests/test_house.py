@@ -246,3 +246,8 @@ def _words(node: ast.Constant | ast.JoinedStr) -> str:
     """What a text says, '{}' for what is put into it."""
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+def test_a_type_in_a_message_has_its_article() -> None:
+    """'has a int' is what such a text says of the commonest mistake; see `text.with_article`."""
+    assert [str(path) for path, text in FILES.items() if re.search(r"\ba \{(type\(|kind\b)", text)] == []

@@ -42,6 +42,17 @@ def shown(text: object, lines: bool = False) -> str:
     return (_FORBIDDEN_IN_LINES if lines else _FORBIDDEN).sub(_escaped, str(text))
 
 
+def with_article(value: object) -> str:
+    """A value's type, as a sentence has it.
+
+    Example:
+        >>> with_article(3), with_article({})
+        ('an int', 'a dict')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def control_in(text: str) -> str | None:
     """The first character of a text that may not stand in a line, as an escape; None where there is none."""
     found = _FORBIDDEN.search(text)

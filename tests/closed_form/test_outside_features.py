@@ -58,7 +58,7 @@ def test_a_sound_one_is_taken() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("no function", "prepare gives a int; return a function of images"),
+        ("no function", "prepare gives an int; return a function of images"),
         ("nothing", r"gives NoneType for 3 images; return a float tensor \(3, d\)"),
         ("array", "gives ndarray for 3 images"),
         ("shape", r"gives \(3, 1, 4, 4\) for 3 images"),

@@ -82,7 +82,7 @@ def test_a_model_from_outside_is_built_with_its_options() -> None:
     assert isinstance(called, nn.Sequential)
     assert isinstance(called[2], nn.Linear)
     assert called[2].out_features == 7  # in_channels is not among its names
-    with pytest.raises(FedletheError, match=f"model '{HERE}:no_net': gives a int; return a torch.nn.Module"):
+    with pytest.raises(FedletheError, match=f"model '{HERE}:no_net': gives an int; return a torch.nn.Module"):
         model_of(f"{HERE}:no_net", {}).build(1, 2)
 
 

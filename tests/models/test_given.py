@@ -58,7 +58,7 @@ class Locked(nn.Linear):
     [
         (nn.Linear, None, r"^model: the class Linear was given; give an instance, Linear\(\)$"),
         (nn.Linear(3, 2), nn.CrossEntropyLoss, r"^loss: the class CrossEntropyLoss was given; give an instance"),
-        (3, None, "^model: has a int; give a torch.nn.Module, or a model's name$"),
+        (3, None, "^model: has an int; give a torch.nn.Module, or a model's name$"),
         (nn.Linear(3, 2), "mse", "^loss: has a str; give a function"),
         (Locked(), None, r"^model: it, or its loss, cannot be copied \(TypeError: .*lock"),
     ],

@@ -155,7 +155,11 @@ def test_where_a_path_leads_nowhere_one_line_says_so(
         ("import no_such_thing", r"needs the module 'no_such_thing', which is not there; install"),
         ("raise ValueError('two\\nlines')", r"cannot be imported \(ValueError: two lines, outside_\d+.py line 1\)"),
         ("import sys; sys.exit(3)", r"cannot be imported \(SystemExit: 3"),
-        ("def half(:", r"cannot be imported \(SyntaxError"),
+        ("def half(:", r"cannot be imported \(SyntaxError: .*\(outside_\d+.py, line 1\)\)"),
+        ("import json\njson.loads('{')", r"\(JSONDecodeError: .*, outside_\d+.py line 2\)"),  # not Python's own line
+        ("import torch\ntorch.zeros(2) @ torch.zeros(3)", r"\(RuntimeError: .*, outside_\d+.py line 2\)"),
+        ("import torch\ntorch.nn.Linear(2, 2)(torch.zeros(3))", r"\(RuntimeError: .*, outside_\d+.py line 2\)"),
+        ("from fedlethe.ranking import auc\nauc(3, 4)", r"\(\w+: .*, outside_\d+.py line 2\)"),  # nor fedlethe's
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named(

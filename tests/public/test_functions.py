@@ -287,13 +287,13 @@ def test_a_closed_form_run_by_name(tmp_path: Path) -> None:
     [
         ({"data": [1, 2]}, "data: has a list; give each client's data"),
         ({"data": {}}, "data: names no client"),
-        ({"data": {"a": 3}}, "client 'a': has a int; give a pair"),
+        ({"data": {"a": 3}}, "client 'a': has an int; give a pair"),
         ({"data": {"a": (np.zeros((4, 5), np.int32), np.zeros(4, int))}}, "client 'a': has x of int32"),
         ({"data": {"a": (np.full((4, 5), np.nan, np.float32), np.zeros(4, int))}}, "values that are not finite"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.zeros(3, int))}}, "has y of int64, shape"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.full(4, -1))}}, "class numbers from 0"),
         ({"data": {"a": arrays(0), "b": (np.zeros((4, 6), np.float32), np.arange(4) % 2)}}, "make them one"),
-        ({"model": 3}, "model: has a int; give a torch.nn.Module"),
+        ({"model": 3}, "model: has an int; give a torch.nn.Module"),
         ({"model": None, "loss": nn.functional.cross_entropy}, "loss: goes with a torch.nn.Module"),
         ({"local": {"epoch": 1}}, "did you mean 'epochs'"),
         ({"nonsense": {}}, "no key 'nonsense'"),
@@ -648,3 +648,13 @@ def test_the_registries_tell_what_they_hold_with_an_example_that_runs(name: str)
 @pytest.mark.parametrize("kind", [fedlethe.FedletheError, *fedlethe.FedletheError.__subclasses__(), fedlethe.Run])
 def test_every_error_and_run_have_an_example(kind: type) -> None:
     assert "\nExample:\n" in (inspect.getdoc(kind) or "")
+
+
+def test_an_option_of_a_method_is_not_lost_among_the_fields_of_a_plan(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    with pytest.raises(ConfigError, match=r"no option 'scale'.*goes into options, as \{'scale': 0\.5\}$"):
+        run.erase("east", scale=1.0)
+    with pytest.raises(ConfigError, match=r"no option 'metod'; did you mean 'method'"):
+        run.erase("east", metod="retrain")
+    with pytest.raises(ConfigError, match=r"'decoys': a whole number is wanted, not 'x'$"):
+        run.erase("east", decoys="x")

@@ -89,6 +89,14 @@ class Raises(Confidence):
 
 
 @dataclass(frozen=True)
+class NotOfRetrainings(Confidence):
+    def measure(self, evidence: Evidence) -> Measured | str:
+        if len(evidence.candidates) == len(evidence.references):
+            raise ZeroDivisionError("of nothing")
+        return super().measure(evidence)
+
+
+@dataclass(frozen=True)
 class NeedsABackdoor(Confidence):
     def figures(self, models: Sequence[Answers]) -> tuple[float, ...]:
         return tuple(float(model.triggered.mean()) for model in models)  # type: ignore[union-attr]
@@ -135,6 +143,7 @@ def test_one_of_somebody_elses_passes() -> None:
         (Partial, "Partial: finds retrainings at fault"),
         (Silent, "Silent: measures nothing and does not say why"),
         (Raises, r"Raises: fails \(ZeroDivisionError: of nothing, test_audits.py line .*\); correct it"),
+        (NotOfRetrainings, r"NotOfRetrainings: fails \(ZeroDivisionError"),
         (NeedsABackdoor, r"NeedsABackdoor: fails \(AttributeError"),
         (WritesAnswers, r"WritesAnswers: fails \(ValueError: assignment destination is read-only"),
         (Gated, "Gated: its gated must be True or False, not 'yes'"),
@@ -146,3 +155,4 @@ def test_what_is_wrong_is_found(audit: Any, words: str) -> None:
     with pytest.raises(FedletheError, match=words) as raised:
         check_audit(audit())
     assert "\n" not in str(raised.value)
+    assert str(raised.value).startswith(f"{audit.__module__}:")

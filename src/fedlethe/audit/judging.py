@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fedlethe.audit.evidence import Audit, Evidence, Finding, Verdict
+from fedlethe.audit.evidence import Audit, Evidence, Finding, Measured, Verdict
 from fedlethe.audit.owed import measured_by
 
 
@@ -29,7 +29,11 @@ def judge(name: str, audit: Audit, evidence: Evidence) -> Finding:
     Raises:
         ConfigError: See `measured_by`.
     """
-    measured = measured_by(audit, evidence, f"audit '{name}'")
+    return finding_of(name, audit, measured_by(audit, evidence, f"audit '{name}'"))
+
+
+def finding_of(name: str, audit: Audit, measured: Measured | str) -> Finding:
+    """The same of what it has measured, or why it measured nothing."""
     if isinstance(measured, str):
         return Finding(name, "cannot be shown", measured)
     figure = measured.figure or audit.figure

@@ -15,6 +15,7 @@ import numpy as np
 from fedlethe.audit.evidence import Answers, Audit, Evidence, Measured, Task, Verdict
 from fedlethe.errors import ConfigError
 from fedlethe.outside.plugins import guarded
+from fedlethe.text import with_article
 
 T = TypeVar("T", Answers, Task)
 
@@ -84,7 +85,7 @@ def measured_by(audit: Audit, evidence: Evidence, where: str) -> Measured | str:
             raise ConfigError(f"{where}: measures nothing and does not say why; return the reason in words")
         return found
     if not isinstance(found, Measured):
-        raise ConfigError(f"{where}: gives a {type(found).__name__}; return a Measured, or in words why there is none")
+        raise ConfigError(f"{where}: gives {with_article(found)}; return a Measured, or in words why there is none")
     return _as_floats(found, evidence, where)
 
 

@@ -25,6 +25,7 @@ from fedlethe.outside.deferred import Outside
 from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded, lacking
 from fedlethe.outside.source_file import SourceFile
 from fedlethe.seeding import numpy_generator, torch_generator
+from fedlethe.text import with_article
 
 Transform: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 """From images, float32 in [-1, 1], shape (n, C, H, W), to features, float32, shape (n, d)."""
@@ -214,7 +215,7 @@ _REMEDY = "correct it, or its options"
 
 def _held_to(transform: Any, where: str) -> Transform:
     if not callable(transform):
-        raise ConfigError(f"{where}: prepare gives a {type(transform).__name__}; return a function of images")
+        raise ConfigError(f"{where}: prepare gives {with_article(transform)}; return a function of images")
 
     def held(images: torch.Tensor) -> torch.Tensor:
         features = guarded(lambda: transform(images), where, _REMEDY)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fedlethe.data.federated import SPLITS, LabelledImages, Labels, Names
 from fedlethe.errors import DataError
 from fedlethe.outside.plugins import guarded
+from fedlethe.text import with_article
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ def client_arrays(given: Any, where: str) -> ClientArrays:
         x, y = _of_dataset(given, where)
     else:
         named = "; the name of a source stands alone, or as {'source': NAME}" if isinstance(given, str) else ""
-        raise DataError(f"{where}: has a {type(given).__name__}; {_FORMS}{named}")
+        raise DataError(f"{where}: has {with_article(given)}; {_FORMS}{named}")
     examples = _examples(x, where)
     return ClientArrays(examples, _labels(y, len(examples), where))
 
@@ -94,7 +95,7 @@ def checked_images(images: LabelledImages, where: str) -> LabelledImages:
 
 def _of_source(images: Any, where: str) -> ClientArrays:
     if not isinstance(images, LabelledImages):
-        raise DataError(f"{where}: its load() gives a {type(images).__name__}; return LabelledImages")
+        raise DataError(f"{where}: its load() gives {with_article(images)}; return LabelledImages")
     held = checked_images(images, where)
     return ClientArrays(held.images, held.labels, held.classes, held.groups, held.splits)
 
@@ -112,7 +113,7 @@ def _of_dataset(given: Any, where: str) -> tuple[npt.NDArray[Any], npt.NDArray[A
         raise DataError(f"{where}: is empty; leave it out")
     for number, item in enumerate(items):
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
-            raise DataError(f"{where}: its item {number} is a {type(item).__name__}, and no pair; give pairs (x, y)")
+            raise DataError(f"{where}: its item {number} is {with_article(item)}, and no pair; give pairs (x, y)")
     x, y = ([_array(item[part], where) for item in items] for part in (0, 1))
     shapes = {one.shape for one in x}
     if len(shapes) > 1:

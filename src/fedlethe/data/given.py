@@ -16,6 +16,7 @@ from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.reading import EVERYTHING, Reading
 from fedlethe.errors import DataError
 from fedlethe.outside.plugins import IN_PYTHON
+from fedlethe.text import with_article
 from fedlethe.types import ClientId
 
 
@@ -66,7 +67,7 @@ def of_clients(clients: Mapping[ClientId, Any], where: str = "data") -> Labelled
         ((8, 3), ('0', '1'), 'north')
     """
     if not isinstance(clients, Mapping):
-        raise DataError(f"{where}: has a {type(clients).__name__}; give each client's data: {{client: (x, y)}}")
+        raise DataError(f"{where}: has {with_article(clients)}; give each client's data: {{client: (x, y)}}")
     if not clients:
         raise DataError(f"{where}: names no client; give each client's data: {{client: (x, y)}}")
     held = {

@@ -29,6 +29,7 @@ from fedlethe.federation import aggregate
 from fedlethe.later import torch
 from fedlethe.outside.deferred import Outside
 from fedlethe.outside.plugins import Registry, frozen_dataclass, guarded, lacking, path_of
+from fedlethe.text import with_article
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
@@ -236,7 +237,7 @@ def _no_model(after: Any, before: Vector) -> str | None:
     """Why what an aggregator gave is no model of the shape of `before`, and what to give; None where it is one."""
     wanted = f"float32 tensor {tuple(before.shape)}"
     if not isinstance(after, torch.Tensor):
-        return f"gives a {type(after).__name__}; return a {wanted}"
+        return f"gives {with_article(after)}; return a {wanted}"
     if after.shape != before.shape or after.dtype != before.dtype or after.device != before.device:
         return f"gives shape {tuple(after.shape)}, {after.dtype}, on {after.device}; return a {wanted} on the CPU"
     if not bool(torch.isfinite(after).all()):

@@ -20,6 +20,7 @@ from fedlethe.models.given import differing, facts_of
 from fedlethe.outside.plugins import GIVEN, IN_PYTHON, path_of, reason
 from fedlethe.outside.source_file import SourceFile
 from fedlethe.seeding import torch_generator
+from fedlethe.text import with_article
 from fedlethe.types import ClientId, Vector
 
 FACT = "aggregator"
@@ -53,7 +54,7 @@ class GivenAggregator:
         if isinstance(given, type):
             raise ConfigError(f"aggregator: the class {given.__name__} was given; give an instance, {given.__name__}()")
         if isinstance(given, (str, Mapping)):  # one that has a name is no part of what is handed over
-            raise ConfigError(f"aggregator: a {type(given).__name__} was given; give an instance, or {{'name': ...}}")
+            raise ConfigError(f"aggregator: {with_article(given)} was given; give an instance, or {{'name': ...}}")
         if (problem := undeclared_aggregator(type(given))) is not None:
             raise ConfigError(f"aggregator: {type(given).__name__} {problem}")
         try:

@@ -15,6 +15,7 @@ from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import Objective
 from fedlethe.later import nn, torch
 from fedlethe.outside.plugins import guarded, reason
+from fedlethe.text import with_article
 
 MOST = 4
 """Images to try on: enough for batch norm, and little work for a large network."""
@@ -73,7 +74,7 @@ def _outputs(network: nn.Module, images: torch.Tensor, execution: Execution, whe
 
 def _demand_outputs(outputs: Any, count: int, classes: int, where: str) -> None:
     if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != count:
-        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else f"a {type(outputs).__name__}"
+        shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else with_article(outputs)
         raise ConfigError(f"{where} it answers with {shape}; give logits of shape ({count}, {classes})")
     if outputs.shape[1] < classes:
         raise ConfigError(f"{where} it has {outputs.shape[1]} outputs; give it one for each class")

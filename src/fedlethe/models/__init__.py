@@ -12,6 +12,7 @@ from fedlethe.later import nn, torch
 from fedlethe.outside.deferred import Outside
 from fedlethe.outside.plugins import Registry, frozen_dataclass, lacking
 from fedlethe.seeding import derive
+from fedlethe.text import with_article
 
 
 class Model(Protocol):
@@ -86,7 +87,7 @@ class OutsideModel:
         else:
             network = self.outside.called(in_channels=in_channels, num_classes=num_classes)
         if not isinstance(network, nn.Module):
-            raise ConfigError(f"{self.outside.where}: gives a {type(network).__name__}; return a torch.nn.Module")
+            raise ConfigError(f"{self.outside.where}: gives {with_article(network)}; return a torch.nn.Module")
         return network
 
 

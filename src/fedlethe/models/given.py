@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
 from fedlethe.outside.plugins import IN_PYTHON, reason
+from fedlethe.text import with_article
 from fedlethe.types import Vector
 from fedlethe.vector import Layout, load_vector
 
@@ -48,7 +49,7 @@ class GivenModel:
             if isinstance(given, type):
                 raise ConfigError(f"{what}: the class {given.__name__} was given; give an instance, {given.__name__}()")
             if given is not None and not (isinstance(given, nn.Module) if what == "model" else callable(given)):
-                raise ConfigError(f"{what}: has a {type(given).__name__}; give {kind}, or a model's name")
+                raise ConfigError(f"{what}: has {with_article(given)}; give {kind}, or a model's name")
         try:
             return cls(network=copy.deepcopy(network), loss=copy.deepcopy(loss))
         except Exception as error:

@@ -22,6 +22,7 @@ from functools import lru_cache, reduce, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any, TypeVar
 
 from fedlethe.document import construct
@@ -215,11 +216,25 @@ def guarded(call: Callable[[], T], where: str, remedy: str, kind: type[FedletheE
         raise kind(f"{where}: fails ({reason(error)}); {remedy}") from error
 
 
+LIBRARIES = {"torch", "numpy", "monai", "scipy", "PIL", "pydantic", "pydicom", "safetensors"}
+"""Packages in which an error can be raised that is their caller's."""
+
+
 def reason(error: BaseException) -> str:
-    """What an error of somebody else's code says, in one line, with the line of the code."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    place = f", {Path(last[0].filename).name} line {last[0].lineno}" if last else ""
+    """What an error of somebody else's code says, in one line, with the last line of that code that it came through."""
+    own = [one for one in traceback.extract_tb(error.__traceback__) if _is_authors(one.filename)]
+    place = f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"
+
+
+def _is_authors(file: str) -> bool:
+    """Whether a file is neither fedlethe's nor Python's nor of a library that somebody else's code calls."""
+    if file.startswith("<frozen ") or Path(file).is_relative_to(Path(__file__).parents[1]):
+        return False
+    _, installed, path = file.replace("dist-packages", "site-packages").partition("site-packages")
+    if installed:
+        return Path(path).parts[1] not in LIBRARIES
+    return not any(Path(file).is_relative_to(get_path(name)) for name in ("stdlib", "platstdlib"))
 
 
 def frozen_dataclass(kind: Any) -> bool:

@@ -157,7 +157,12 @@ class Run(RunRequests, RunStudies):
             raise ConfigError(f"plan: says how already; leave {', '.join(fields)} out")
         if not (clients or patients or join):
             raise ConfigError("nobody is named to be erased; name a client")
-        plan = plan or ErasurePlan.from_dict(fields)
+        try:
+            plan = plan or ErasurePlan.from_dict(fields)
+        except ConfigError as error:
+            if fields.keys() <= set(ErasurePlan.__dataclass_fields__):
+                raise
+            raise ConfigError(f"{error}; an option of the method goes into options, as {{'scale': 0.5}}") from None
         of = {"patients": list(patients), "of": list(clients)} if patients else {}
         plan = replace(plan, options={**plan.options, **of, **({"join": list(join)} if join else {})})
         with self._opened() as run:

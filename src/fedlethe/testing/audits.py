@@ -10,7 +10,7 @@ import numpy as np
 
 from fedlethe.audit import AUDITS, Answers, Audit, Evidence, Task
 from fedlethe.audit.evidence import Labels
-from fedlethe.audit.judging import judge
+from fedlethe.audit.judging import finding_of
 from fedlethe.audit.owed import measured_by
 from fedlethe.audit.scores import Floats
 from fedlethe.errors import ConfigError
@@ -47,11 +47,11 @@ def check_audit(audit: Audit) -> None:
     whole = evidence()
     for given in (whole, without_backdoor_and_relearning(whole)):
         _check_measured(audit, given, name)
-    retrained = judge(name, audit, replace(whole, candidates=whole.references))
+    retrained = finding_of(name, audit, measured_by(audit, replace(whole, candidates=whole.references), name))
     if retrained.verdict == audit.words[1]:
         raise ConfigError(f"{name}: finds retrainings at fault ({retrained.statement}); measure all models alike")
     if audit.words == ("gone", "still there"):
-        untouched = judge(name, audit, replace(whole, candidates=whole.untouched))
+        untouched = finding_of(name, audit, measured_by(audit, replace(whole, candidates=whole.untouched), name))
         if untouched.verdict == "gone":
             raise ConfigError(
                 f"{name}: calls models 'gone' to which nothing was done ({untouched.statement}); set gated = True"

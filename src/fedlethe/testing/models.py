@@ -17,6 +17,7 @@ from fedlethe.outside.deferred import parameters
 from fedlethe.outside.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
 from fedlethe.testing.instances import demand_instance
+from fedlethe.text import with_article
 from fedlethe.vector import Layout, load_vector, to_vector
 
 REMEDY = "give a network that fits the images and classes"
@@ -56,7 +57,7 @@ def check_model(
     name = path_of(model if own else type(model))
     network, again = (_built(held, image_shape[0], num_classes, name) for _ in range(2))
     if not isinstance(network, nn.Module):
-        raise ConfigError(f"{name}: gives a {type(network).__name__}; return a torch.nn.Module")
+        raise ConfigError(f"{name}: gives {with_article(network)}; return a torch.nn.Module")
     layout = _layout(network, name)
     if not layout.size:
         raise ConfigError(f"{name}: has no weights; register them as parameters")

@@ -32,6 +32,7 @@ from fedlethe.history.declared import DeclaredHistory
 from fedlethe.history.history import History
 from fedlethe.later import torch
 from fedlethe.outside.plugins import frozen_dataclass, guarded, lacking, path_of
+from fedlethe.text import with_article
 from fedlethe.types import ClientId, Guarantee, Need, RetrainsFrom, Vector
 from fedlethe.vector import Layout
 
@@ -145,20 +146,19 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
         FedletheError: It is of another type or shape, or not finite; the message names the method.
     """
     if not isinstance(unlearned, Unlearned):
-        raise ConfigError(f"{name}: gives a {type(unlearned).__name__}; return Unlearned(model=...)")
+        raise ConfigError(f"{name}: gives {with_article(unlearned)}; return Unlearned(model=...)")
     if not isinstance(unlearned.guarantee, (Guarantee, NoneType)):
-        kind = type(unlearned.guarantee).__name__
-        raise ConfigError(f"{name}: its guarantee is a {kind}; give None, or Guarantee('evidence', 'in words')")
+        kind = with_article(unlearned.guarantee)
+        raise ConfigError(f"{name}: its guarantee is {kind}; give None, or Guarantee('evidence', 'in words')")
     for what, entries in {"influences": "client to vector", "found": "name to figure"}.items():
         if not isinstance(given := getattr(unlearned, what), Mapping):
-            raise ConfigError(f"{name}: its '{what}' is a {type(given).__name__}; give {entries}, a dict")
+            raise ConfigError(f"{name}: its '{what}' is {with_article(given)}; give {entries}, a dict")
     if odd := next((key for key, one in unlearned.found.items() if not isinstance(one, (int, float))), None):
-        kind = type(unlearned.found[odd]).__name__
-        raise ConfigError(f"{name}: its figure '{odd}' is a {kind}; give a number")
+        raise ConfigError(f"{name}: its figure '{odd}' is {with_article(unlearned.found[odd])}; give a number")
     vectors = {"its model": unlearned.model, **{f"influences['{k}']": v for k, v in unlearned.influences.items()}}
     for what, vector in vectors.items():
         if not isinstance(vector, torch.Tensor):
-            raise ConfigError(f"{name}: {what} is a {type(vector).__name__}; give a float32 tensor ({layout.size},)")
+            raise ConfigError(f"{name}: {what} is {with_article(vector)}; give a float32 tensor ({layout.size},)")
         if vector.shape != (layout.size,) or vector.dtype != torch.float32:
             raise ConfigError(
                 f"{name}: {what} has shape {tuple(vector.shape)}, {vector.dtype}; give ({layout.size},), torch.float32"
