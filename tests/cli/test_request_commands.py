@@ -48,6 +48,7 @@ def test_nothing_is_purged_where_nothing_is_due(
     assert answer(capsys, "purge", trained, "--key", key) == {
         "run": trained,
         "carried": [],
+        "not_reached": [],
         "unnamed": [],
         "waiting": [],
     }

@@ -6,20 +6,26 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import fedlethe
+from fedlethe.cli.output.show import tables
 from fedlethe.config import resolve
 from fedlethe.data.cache import cache_folder
 from fedlethe.data.holdings import holdings
+from fedlethe.data.phantom import Phantom
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.order import order_for
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import FedletheError
 from fedlethe.history.sent_statistics import statistics_of
 from fedlethe.learners.training import train_run
+from fedlethe.requests.carry_out import Carried
+from fedlethe.requests.images_taken import OF_PROGRAM
 from fedlethe.requests.signing import unchecked
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
@@ -32,6 +38,7 @@ from tests.requests.acting import (
     erased,
     images_of_patients,
     of_table,
+    predicate,
     request,
     trained,
 )
@@ -199,3 +206,46 @@ def test_the_same_pixels_at_another_hospital_stay_and_are_named(
     content = json.loads(unchecked(certified(carried).read_bytes(), certified(carried)))
     words = "images of south: 1 have the same pixels as images that were erased, and stay"
     assert words in content["predicate"]["purge"]["not_reached"]
+
+
+NAMES = ("east", "north", "south")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FEDLETHE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _handed_over(run: Path, data: dict[str, Any], **tables: Any) -> fedlethe.Run:
+    return fedlethe.train(data=data, out=run, learner="closed-form", closed_form={"dimension": 8}, **tables)
+
+
+def _erase_north(run: fedlethe.Run, key: Path) -> Carried:
+    asked = run.request("north", reason="withdrew", by="the tests")
+    return run.carry_out(asked.id, fedlethe.new_key(key).private)
+
+
+def _content(cache: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(cache.rglob("*.npy")))
+
+
+def test_what_sources_that_were_handed_over_left_in_the_cache_goes(cache: Path, tmp_path: Path) -> None:
+    data = {name: Phantom(size=16, hospitals=1, images_per_hospital=24, seed=seed) for seed, name in enumerate(NAMES)}
+    run = _handed_over(tmp_path / "run", data)
+    theirs = np.array(data["north"].load().images)
+    assert theirs.tobytes() in _content(cache)
+    carried = _erase_north(run, tmp_path / "key")
+    assert all(image.tobytes() not in _content(cache) for image in theirs)
+    assert OF_PROGRAM in carried.not_reached
+    assert any(OF_PROGRAM in line for line in tables(carried) if isinstance(line, str))
+    assert OF_PROGRAM in predicate(certified(carried))["purge"]["not_reached"]
+
+
+def test_features_of_arrays_that_were_handed_over_go(cache: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    data = {name: (draw.integers(0, 255, (24, 16, 16)).astype(np.uint8), np.arange(24) % 2) for name in NAMES}
+    run = _handed_over(tmp_path / "run", data)
+    assert list((cache / "features").glob("*.npy"))
+    _erase_north(run, tmp_path / "key")
+    assert not list((cache / "features").glob("*.npy"))

@@ -165,7 +165,7 @@ def _check(index: Index) -> str:
 
 
 class NamedRows(np.ndarray[Any, Any]):
-    """Blank images that were not decoded, but say what stands for each in the index.
+    """Images that say what stands for each in the index: blank ones that were not decoded, or copies out of the cache.
 
     Attributes:
         identities: Of each row (see `image_id`).
@@ -176,15 +176,20 @@ class NamedRows(np.ndarray[Any, Any]):
     @classmethod
     def of(cls, identities: Sequence[str], shape: tuple[int, ...]) -> NamedRows:
         """Zeros, uint8, of this shape, read-only and in no memory of their own; shape[0] identities."""
-        named = np.broadcast_to(np.uint8(0), shape).view(cls)
+        return cls.naming(np.broadcast_to(np.uint8(0), shape), identities)
+
+    @classmethod
+    def naming(cls, images: npt.NDArray[Any], identities: Sequence[str]) -> NamedRows:
+        """These images, in the memory that they are in, with their identities."""
+        named = images.view(cls)
         named.identities = tuple(identities)
         return named
 
 
 def origins(images: npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
     """What rows of an array were made of: known where it is a memory map of the cache, or is named, else UNKNOWN."""
-    if isinstance(images, NamedRows):
-        return tuple(images.identities[row] for row in rows.tolist())
+    if (named := getattr(images, "identities", None)) is not None:  # a part of a NamedRows has none
+        return tuple(named[row] for row in rows.tolist())
     place = getattr(images, "filename", None)
     index = None if place is None else index_of(Path(place))
     if index is None or len(index.rows) != len(images):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from fedlethe.data.cache import origins
 from fedlethe.data.federated import SPLITS, LabelledImages, Labels, Names
 from fedlethe.errors import DataError
 from fedlethe.outside.plugins import guarded
@@ -35,6 +36,7 @@ class ClientArrays:
         classes: The classes' names, where a source knows them.
         groups: Shape (n,): the patient of each, where a source knows it.
         splits: Shape (n,): the official split of each, where a source knows it.
+        identities: What stands for each in the cache's index, where a source read them through the cache.
     """
 
     x: npt.NDArray[Any]
@@ -42,6 +44,7 @@ class ClientArrays:
     classes: tuple[str, ...] | None = None
     groups: Names | None = None
     splits: Names | None = None
+    identities: tuple[str, ...] | None = None
 
 
 def client_arrays(given: Any, where: str) -> ClientArrays:
@@ -97,7 +100,8 @@ def _of_source(images: Any, where: str) -> ClientArrays:
     if not isinstance(images, LabelledImages):
         raise DataError(f"{where}: its load() gives {with_article(images)}; return LabelledImages")
     held = checked_images(images, where)
-    return ClientArrays(held.images, held.labels, held.classes, held.groups, held.splits)
+    identities = origins(held.images, np.arange(len(held.images)))
+    return ClientArrays(held.images, held.labels, held.classes, held.groups, held.splits, identities)
 
 
 def _is_dataset(given: Any) -> bool:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedlethe.data.cache import (
+    UNKNOWN,
     NamedRows,
     cache_folder,
     cached_array,
@@ -164,7 +165,11 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
         FedletheError: A copy cannot be written, or something cannot be removed.
     """
     clear_leftovers(own=True)  # half-written copies hold images as well
-    if not erased or (kept := kept_array(erased)) is None:
+    if not erased:
+        return
+    if (kept := kept_array(erased)) is None:
+        if erased[-1].rows:  # handed over, and not read by this run: of features of those nobody can say whose they are
+            clear(frozenset())
         return
     images, array = identities(erased[-1]), kept.stem.partition("-")[0]
     blank, before = _rows(erased)[array], _rows(erased[:-1]).get(array, frozenset())
@@ -178,6 +183,19 @@ def scrub(erased: Sequence[ErasedImages]) -> None:
     clear(images, (kept,))
     if images:
         _demand_none(images, kept)
+
+
+def scrub_handed_over(images: npt.NDArray[Any], rows: Sequence[int]) -> None:
+    """Take out of the cache what sources that were handed over, or features of theirs, left there of some images.
+
+    Args:
+        images: All that were handed over, copied together.
+        rows: Those that were erased.
+
+    Raises:
+        FedletheError: Something cannot be removed.
+    """
+    clear(frozenset(origins(images, np.array(rows, dtype=np.int64))) - {"", UNKNOWN})
 
 
 def _demand_none(images: frozenset[str], kept: Path) -> None:

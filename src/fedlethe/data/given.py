@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fedlethe.data.cache import UNKNOWN, NamedRows
 from fedlethe.data.client_data import MOST_CLASSES, ClientArrays, client_arrays
 from fedlethe.data.federated import LabelledImages, Names
 from fedlethe.data.reading import EVERYTHING, Reading
@@ -86,8 +87,10 @@ def of_clients(clients: Mapping[ClientId, Any], where: str = "data") -> Labelled
         for names in (one.groups, one.splits):
             content.update(b"" if names is None else "\0".join(names.tolist()).encode())
     sizes = [len(one.x) for one in held.values()]
+    # So that a purge finds what a source of theirs left in the cache.
+    identities = [name for one in held.values() for name in one.identities or (UNKNOWN,) * len(one.x)]
     return LabelledImages(
-        images=np.concatenate([one.x for one in held.values()]),
+        images=NamedRows.naming(np.concatenate([one.x for one in held.values()]), identities),
         labels=np.concatenate([one.y for one in held.values()]),
         classes=_classes(held, where),
         fingerprint=content.hexdigest(),

@@ -42,7 +42,7 @@ from fedlethe.history.request_log import (
 from fedlethe.requests.certificate import demand_as_certified, is_issued, issue, newest_certificate
 from fedlethe.requests.purge import purge
 from fedlethe.requests.purge_checks import demand_finished, demand_keys, enter_lost
-from fedlethe.requests.purge_facts import not_in_ledger
+from fedlethe.requests.purge_facts import not_in_ledger, not_reached
 from fedlethe.requests.purge_record import is_purged
 from fedlethe.requests.request import demand_who_and_why
 from fedlethe.requests.request_erasure import audited, erasure_of_request
@@ -66,6 +66,7 @@ class Carried:
         certificate: The newest certificate; None where the request stopped at what the audits found.
         audit: What they found; None where it was not audited.
         unnamed: What lies in the run folders and is in no ledger, as it was looked up now; see `not_in_ledger`.
+        not_reached: Places outside that may hold copies and that the purge did not get, a sentence each.
     """
 
     request: ErasureRequest
@@ -73,6 +74,7 @@ class Carried:
     certificate: Path | None
     audit: Attested | None = None
     unnamed: tuple[str, ...] = ()
+    not_reached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,4 +339,5 @@ def _told(lineage: Lineage, request: ErasureRequest) -> Carried:
     found, certificate = attested(lineage.history, erasure.id), newest_certificate(lineage.history, request)
     if certificate is not None:
         lineage.history.store.demand(certificate.relative_to(lineage.history.path).as_posix())
-    return Carried(request, erasure, certificate, found, tuple(not_in_ledger(lineage.folders)))
+    missed = not_reached(lineage, request) if is_purged(lineage.history, request.id) else ()
+    return Carried(request, erasure, certificate, found, tuple(not_in_ledger(lineage.folders)), missed)

@@ -13,7 +13,15 @@ import numpy.typing as npt
 
 from fedlethe.config import RunConfig
 from fedlethe.data.cache import origins
-from fedlethe.data.erased import ErasedImages, array_of, client_fingerprint, identities, kept_array, without
+from fedlethe.data.erased import (
+    ErasedImages,
+    array_of,
+    client_fingerprint,
+    identities,
+    kept_array,
+    scrub_handed_over,
+    without,
+)
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.data.holdings import beyond_reach
 from fedlethe.erasing.patients import OfClients
@@ -30,7 +38,11 @@ from fedlethe.types import ClientId
 OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear there"
 """What a purge says of images that were never on this machine."""
 
-OF_PROGRAM = "the Python program that handed the data over, and what it reads them from: files, a source's cache"
+OF_PROGRAM = (
+    "the Python program that handed the data over, or the code that gives them: what it holds in memory, and what it "
+    "reads them from (files, a cache of its own). Have it leave them out from now on: what a source decodes again into this machine's "
+    "cache goes by: fedlethe cache clear --all"
+)
 """The same of data that have no name by which they could be looked for."""
 
 
@@ -107,6 +119,9 @@ def _images_of(source: SourceOfRun, request: ErasureRequest, patients: OfClients
         clients=tuple(client for client in clients if client not in patients),
         positions=positions,
     )
+    handed_over = found.array is None and bool(found.rows)
+    if handed_over:  # now, since nothing that stays on record says what stands for them in the cache
+        scrub_handed_over(_array(plain), found.rows)
     # Fingerprints of what is left: a later opening of the run knows by them that nobody else's images changed.
     left = without(source.images, [found])
     return replace(
@@ -114,7 +129,7 @@ def _images_of(source: SourceOfRun, request: ErasureRequest, patients: OfClients
         retained={client: client_fingerprint(left, client) for client in left.clients},
         not_reached=(
             *beyond_reach(identities(found), _kept([*source.before, found])),
-            *([OF_PROGRAM] if source.config.source_name == GIVEN else []),
+            *([OF_PROGRAM] if handed_over else []),
             *_others_have(plain, found),
         ),
     )

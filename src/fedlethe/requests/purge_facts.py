@@ -106,7 +106,7 @@ def _going(lineage: Lineage, request: ErasureRequest) -> Iterator[SignedFolder]:
 
 def _gone(lineage: Lineage, request: ErasureRequest) -> tuple[tuple[SignedFolder, ...], dict[str, Any]]:
     """What was purged, and what stayed, of the run and of those that it began from."""
-    listed, taken = [], []
+    listed = []
     for folder in lineage.folders:
         own = folder is lineage.history
         purge = purge_row(folder, request.id if own else abroad(lineage.history, request))
@@ -114,12 +114,18 @@ def _gone(lineage: Lineage, request: ErasureRequest) -> tuple[tuple[SignedFolder
         found = purged_folder(folder, request.clients, purge, erasure, seq)
         elsewhere = [str(place) for place in folder.store.keys.out_of_sight()]
         listed.append(replace(found, facts={**found.facts, "keys_elsewhere": elsewhere}))
-        taken.append(images_of(folder, purge))
-    done, missed = reached(lineage.history, request.id)
-    not_reached = list(dict.fromkeys([*missed, *(words for one in taken for words in one.not_reached)]))
     own_purge = purge_row(lineage.history, request.id)
-    outside = {"reached": done, "not_reached": not_reached}
-    return tuple(listed), {"at": own_purge.at, "images": len(taken[0].rows), **outside}
+    outside = {"reached": reached(lineage.history, request.id)[0], "not_reached": list(not_reached(lineage, request))}
+    return tuple(listed), {"at": own_purge.at, "images": len(images_of(lineage.history, own_purge).rows), **outside}
+
+
+def not_reached(lineage: Lineage, request: ErasureRequest) -> tuple[str, ...]:
+    """Where copies may be that the purge of a request, which was made or begun, did not get."""
+    said = reached(lineage.history, request.id)[1]
+    for folder in lineage.folders:
+        name = request.id if folder is lineage.history else abroad(lineage.history, request)
+        said = [*said, *images_of(folder, purge_row(folder, name)).not_reached]
+    return tuple(dict.fromkeys(said))
 
 
 def purge_row(folder: RunFolder, name: str) -> Event:

@@ -27,6 +27,7 @@ def _(result: Carried) -> dict[str, Any]:
         "stopped": result.request.stopped,
         "audit": None if result.audit is None else dataclasses.asdict(result.audit),
         "unnamed": list(result.unnamed),
+        "not_reached": list(result.not_reached),
     }
 
 
@@ -36,6 +37,7 @@ def _(result: Purged) -> dict[str, Any]:
         "run": result.run,
         "carried": [as_object(one.request) for one in result.carried],
         "unnamed": sorted({words for one in result.carried for words in one.unnamed}),
+        "not_reached": sorted({words for one in result.carried for words in one.not_reached}),
         "waiting": [as_object(request) for request in result.waiting],
     }
 
@@ -45,6 +47,7 @@ def _(result: Carried) -> Iterable[Table | str]:
     left = f"; {_count(result.unnamed)} left in the run folder" if result.unnamed else ""
     yield _first_line(result.request) + left
     yield from _unnamed(result.unnamed)
+    yield from _not_reached(result.not_reached)
     yield from tables(result.erasure)
     if result.audit is not None:
         table = Table("audit", "verdict", "why", title=f"Against {result.audit.references} retrainings")
@@ -84,6 +87,13 @@ def _unnamed(found: Iterable[str]) -> Iterable[str]:
         yield from (f"  {words}" for words in listed)
 
 
+def _not_reached(found: Iterable[str]) -> Iterable[str]:
+    """Where copies may be that a purge did not get."""
+    if listed := list(dict.fromkeys(found)):
+        yield "not reached by the purge, as the certificate says, too:"
+        yield from (f"  {words}" for words in listed)
+
+
 def _count(found: Iterable[str]) -> str:
     count = len(set(found))
     return "1 entry that no ledger names was" if count == 1 else f"{count} entries that no ledger names were"
@@ -105,6 +115,7 @@ def _(result: Purged) -> Iterable[Table | str]:
     if result.carried:
         yield from requests_listed("Purged", [one.request for one in result.carried], result.run)
         yield from _unnamed(words for one in result.carried for words in one.unnamed)
+        yield from _not_reached(words for one in result.carried for words in one.not_reached)
     else:
         yield "no purge is due"
     yield from (
