@@ -237,6 +237,22 @@ def check_names(what: str, given: Iterable[str], known: Iterable[str], where: st
             raise ConfigError(f"{where + ': ' if where else ''}no {what} '{name}'; {hint}{listed}")
 
 
+def demand_each_once(what: str, given: Sequence[Any]) -> None:
+    """Refuse a value that is given twice: what it asks for would be done once, and the other is a slip.
+
+    Raises:
+        FedletheError: There is one; the message names it.
+
+    Example:
+        >>> demand_each_once("sigma", [0.01, 0.02, 0.01])
+        Traceback (most recent call last):
+        ...
+        fedlethe.errors.ConfigError: sigma 0.01: is given twice; give each once
+    """
+    if twice := [value for place, value in enumerate(given) if value in given[:place]]:
+        raise ConfigError(f"{what} {twice[0]}: is given twice; give each once")
+
+
 def name_and_options(table: Mapping[str, Any], key: str, where: str) -> tuple[str, dict[str, Any]]:
     """The name under a key of a table, and the table's other entries.
 

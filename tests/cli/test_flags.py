@@ -104,6 +104,8 @@ def test_numbers_with_commas_between() -> None:
     for text in ("", "0,,1", "0;1", "few"):
         with pytest.raises(ConfigError, match=f"--sigmas {text}: must be numbers"):
             flags.numbers(text, "--sigmas")
+    with pytest.raises(ConfigError, match=r"--clips 1,0\.5,1\.0: has one of them twice"):
+        flags.numbers("1,0.5,1.0", "--clips")
 
 
 def test_whole_numbers_and_ranges() -> None:

@@ -70,6 +70,14 @@ def test_methods_that_rest_on_the_mean_are_refused_and_those_that_do_not_are_nam
     assert not (tmp_path / "new").exists()
 
 
+def test_a_method_that_the_run_kept_nothing_for_is_not_named_in_another_s_place(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", document(rounds=1, **{**MEDIAN, "history": {"methods": ["retrain"]}}))
+    with pytest.raises(ConfigError, match=r"take one of (?!.*rollback).*retrain"):
+        fedlethe.open_run(run).erase(GONE, method="influence")
+    with pytest.raises(FedletheError, match="train it again and name the method that needs it, or keep everything"):
+        fedlethe.open_run(run).erase(GONE, method="rollback")
+
+
 @pytest.mark.parametrize("method", GOES[3:])
 def test_the_others_take_a_client_out_of_it(method: str, run: Path) -> None:
     erasure = fedlethe.open_run(run).erase(OTHER, method=method, repair={"rounds": 1})

@@ -658,3 +658,16 @@ def test_an_option_of_a_method_is_not_lost_among_the_fields_of_a_plan(clients: d
         run.erase("east", metod="retrain")
     with pytest.raises(ConfigError, match=r"'decoys': a whole number is wanted, not 'x'$"):
         run.erase("east", decoys="x")
+
+
+def test_what_is_asked_for_twice_is_refused(clients: dict[str, Any], tmp_path: Path) -> None:
+    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
+    with pytest.raises(ConfigError, match=r"^sigma 0\.01: is given twice; give each once$"):
+        run.sweep(sigmas=[0.01, 0, 0.01])
+    for twice in ({"epsilons": [1.0, 1.0]}, {"masks": ["shaped", "shaped"]}, {"sigmas": [0.1, 0.1]}):
+        with pytest.raises(ConfigError, match="is given twice"):
+            run.frontier(**twice)
+    with pytest.raises(ConfigError, match="method retrain: is given twice"):
+        fedlethe.compare({"data": PHANTOM}, ["retrain", "pga", "retrain"], out=tmp_path / "out", seeds=[0])
+    with pytest.raises(ConfigError, match="method pga: is given twice"):
+        fedlethe.train(data=PHANTOM, out=tmp_path / "no", history={"methods": ["pga", "pga"]})

@@ -209,4 +209,6 @@ def test_where_another_model_is_left_it_says_so_and_the_request_begins_from_ther
     words = rf"go on in that run, which began from this one: {later.resolve()}, or erase .*: {left.id}$"
     with pytest.raises(FedletheError, match=words):
         carry(run, asked, retrain)
+    with opened_run(run) as opened, pytest.raises(FedletheError, match=rf"erased already .*, by 0001, .*{words}"):
+        erase(opened, order_erasure(opened, [GONE], PLAIN))
     assert carry(run, asked, replace(retrain, after=left.id)).request.purge == "done"

@@ -18,9 +18,7 @@ def _few_releases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_size_of_every_mask_has_a_point_after_those_without_noise(studied: OpenRun) -> None:
     method = studied.config.method("influence", {})
-    found = frontier(
-        studied, "influence", {"": method}, (3.0, 1.0, 1.0), ("subspace", "isotropic"), (0.01, 0.0), draws=1
-    )
+    found = frontier(studied, "influence", {"": method}, (3.0, 1.0), ("subspace", "isotropic"), (0.01, 0.0), draws=1)
     assert [(point.mask, point.stage) for point in found.points] == [
         ("nothing erased", "before"),
         ("no mask", "unlearned"),

@@ -17,7 +17,7 @@ def swept(run: OpenRun, sigmas: Sequence[float], draws: int = 2, clients: Sequen
 
 
 def test_without_noise_there_is_one_draw_which_is_the_unlearned_model(studied: OpenRun) -> None:
-    found = swept(studied, (0.5, 0.0, 0.5))
+    found = swept(studied, (0.5, 0.0))
     assert [(point.sigma, point.draw) for point in found.points] == [(0.0, 0), (0.5, 0), (0.5, 1)]
     method = studied.config.method("influence", {})
     model = unlearned_by(studied, ["hospital-1"], method, studied.past(), Meter()).model

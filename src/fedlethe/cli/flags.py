@@ -154,12 +154,15 @@ def numbers(text: str, flag: str) -> list[float]:
     """Comma-separated numbers.
 
     Raises:
-        FedletheError: One of them is not a number.
+        FedletheError: One of them is not a number, or is there twice.
     """
     try:
-        return [float(part) for part in text.split(",")]
+        found = [float(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"{flag} {text}: must be numbers with commas between, such as 0,0.01,0.03") from None
+    if len({*found}) < len(found):
+        raise ConfigError(f"{flag} {text}: has one of them twice; give each once")
+    return found
 
 
 MOST_NUMBERS = 10_000

@@ -26,7 +26,17 @@ from fedlethe.config.parts import check_options, code_of, demand_code, demand_go
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import Source
 from fedlethe.data.partition import Partition
-from fedlethe.document import Document, check_names, checked, construct, entry, layered, name_and_options, plain
+from fedlethe.document import (
+    Document,
+    check_names,
+    checked,
+    construct,
+    demand_each_once,
+    entry,
+    layered,
+    name_and_options,
+    plain,
+)
 from fedlethe.entered import demand_texts
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.client import LocalTraining
@@ -190,7 +200,7 @@ class RunConfig:
         Raises:
             FedletheError: No method or option has that name, or a value is out of range.
         """
-        return self.learning.method(name, options, self.method_tables)
+        return self.learning.method(name, options, self.method_tables, self.keep)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe of this name, or a method's own: no options of its own, and the repair that follows it.
@@ -239,6 +249,7 @@ def resolve(document: Document, where: str = "configuration", recorded: Document
     history = construct(HistorySettings, document.get("history", {}), "history")
     history.needs(recorded)
     if not later:  # what a run has on record was looked at when its training began
+        demand_each_once("method", history.methods)
         tables = {"history": history.methods, "method": methods, "recipe": [one.method for one in recipes.values()]}
         for table, names in tables.items():
             for name in names:

@@ -23,6 +23,7 @@ from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
 from fedlethe.models import Model
 from fedlethe.models.linear import LinearHead
 from fedlethe.outside.deferred import options_of
+from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 
 LearnerName: TypeAlias = Literal["fedavg", "closed-form"]
@@ -33,6 +34,8 @@ OF_LEARNER: Mapping[LearnerName, tuple[str, ...]] = {
     "closed-form": ("features", "closed_form"),
 }
 """The tables that one learner alone has."""
+
+Needs: TypeAlias = frozenset[Need]
 
 Method: TypeAlias = UnlearningMethod | Subtraction
 """What takes clients out: a method on networks, or the closed-form federation's own."""
@@ -147,15 +150,23 @@ class Averaging:
             return {}
         return {"aggregator": {"name": self.aggregator_name, **options_of(self.aggregator)}}
 
-    def method(self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Method:
+    def method(
+        self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], kept: Needs = EVERYTHING
+    ) -> Method:
         """The unlearning method of this name: its `[method.NAME]` table, with `options` over it.
+
+        Args:
+            name: The method's.
+            options: Of the method.
+            tables: Every `[method.NAME]`.
+            kept: What the history holds.
 
         Raises:
             FedletheError: No method or option has that name, a value is out of range, or the method rests on the mean
                 and the aggregator is another.
         """
         method = build_method(name, {**tables.get(name, {}), **options})
-        demand_goes(name, self.aggregator)
+        demand_goes(name, self.aggregator, kept=kept)
         return method
 
     def methods(self, recipes: Mapping[str, Recipe]) -> dict[str, Recipe]:
@@ -218,7 +229,9 @@ class ClosedForm:
         features = {"name": self.features_name, **options_of(self.features)}
         return {"learner": self.name, "features": features, "closed_form": plain(self.settings)}
 
-    def method(self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> Method:
+    def method(
+        self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], kept: Needs = EVERYTHING
+    ) -> Method:
         """Its own one, of this name; see `Averaging.method`."""
         return construct(entry("method", name, {CLOSED_FORM: Subtraction}), options, f"method.{name}")
 

@@ -27,7 +27,7 @@ from fedlethe.models.given import GivenModel
 from fedlethe.outside.deferred import FromOutside, Outside, options_of
 from fedlethe.outside.plugins import GIVEN, Registry
 from fedlethe.outside.source_file import SourceFile
-from fedlethe.types import Need
+from fedlethe.types import EVERYTHING, Need
 from fedlethe.unlearning import METHODS, UnlearningMethod
 from fedlethe.unlearning.method import on_mean, rests_on_mean
 
@@ -116,15 +116,22 @@ def without_mean(name: str, aggregator: Aggregator) -> str | None:
     return on_mean(name, needs, aggregator)
 
 
-def demand_goes(name: str, aggregator: Aggregator, where: str = "") -> None:
+def demand_goes(name: str, aggregator: Aggregator, where: str = "", kept: frozenset[Need] = EVERYTHING) -> None:
     """Refuse a method that cannot be used with an aggregator that is not the mean.
+
+    Args:
+        name: The method's.
+        aggregator: The aggregator.
+        where: Begins the message.
+        kept: What the history holds; methods that need more are not named in the place of this one.
 
     Raises:
         ConfigError: It rests on the mean; the message says which methods do not.
     """
     if (problem := without_mean(name, aggregator)) is not None:
-        known = ", ".join(row for row in METHODS.rows if not rests_on_mean(METHODS[row].needs))
-        raise ConfigError(f"{where}{problem}; take one of {known}")
+        needs = {row: METHODS[row].needs for row in METHODS.rows if not rests_on_mean(METHODS[row].needs)}
+        held = (row for row, its in needs.items() if {need for need in its if need.of_history} <= kept)
+        raise ConfigError(f"{where}{problem}; take one of {', '.join(held)}")
 
 
 def build_method(name: str, options: Mapping[str, Any]) -> UnlearningMethod:

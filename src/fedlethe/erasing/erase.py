@@ -12,7 +12,7 @@ from fedlethe.erasing.record import Erasure, done
 from fedlethe.erasing.repairing import repair_rounds, repairers, took_part
 from fedlethe.erasing.secret import Secret, destroy_spent, mask_secret
 from fedlethe.erasing.unlearn_step import unlearned_by, unlearned_for
-from fedlethe.errors import RequestError
+from fedlethe.errors import IntegrityError, RequestError
 from fedlethe.federation.aggregate import add_contributions
 from fedlethe.federation.metered import Meter
 from fedlethe.history.history import History
@@ -36,8 +36,10 @@ def erase(run: OpenRun, request: ErasureOrder) -> Erasure:
         destroy_spent(run.history)
         if earlier := done(run.history, request):
             done_already = f"{earlier.subject}: erased already in this way"
-            if not run.history.store.holds(of_erasure(earlier.id, Kind.MODEL)):
-                raise RequestError(f"{done_already}, by {earlier.id}, whose model went with a purge; nothing was done")
+            try:
+                run.history.store.find(of_erasure(earlier.id, Kind.MODEL))
+            except IntegrityError as gone:  # it says where to go on, where a later run's purge took the model
+                raise RequestError(f"{done_already}, by {earlier.id}, and nothing was done: {gone}") from None
             raise RequestError(f"{done_already}; its model is {earlier.model}")
         return erase_locked(run, request)
 

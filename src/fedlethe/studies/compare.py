@@ -16,6 +16,7 @@ from fedlethe.config.learning import Recipe
 from fedlethe.config.parts import code_digest, without_mean
 from fedlethe.data.backdoor import Backdoor
 from fedlethe.data.federated import FederatedData, unknown_client
+from fedlethe.document import demand_each_once
 from fedlethe.erasing import examination
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import order_for
@@ -152,6 +153,7 @@ def compare(
 
 def chosen(config: RunConfig, methods: Sequence[str]) -> dict[str, Recipe]:
     """The rows to compare, by name; of 'all' those that go with the aggregator."""
+    demand_each_once("method", methods)
     every = list(methods) == ["all"]
     names = [name for name in config.methods() if name not in not_possible(config, methods)] if every else methods
     found = {name: config.recipe(name) for name in names}

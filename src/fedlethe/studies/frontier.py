@@ -15,7 +15,7 @@ import numpy as np
 
 from fedlethe.audit.attackers import guesses, outsider
 from fedlethe.config.learning import Method
-from fedlethe.document import entry
+from fedlethe.document import demand_each_once, entry
 from fedlethe.erasing.candidates import candidate_sets, incomputable, span_of
 from fedlethe.erasing.coordinates import Frame, frame_of
 from fedlethe.erasing.curvature import curvature
@@ -180,7 +180,9 @@ def _sizes(
         raise ConfigError(f"draws {draws}: must be at least 1")
     if not epsilons and not sigmas:
         raise ConfigError("no epsilon is given; name at least one, such as 1, 3 and 8")
-    kinds = [entry("mask", name, {kind: kind for kind in KINDS}) for name in dict.fromkeys(masks)]
+    kinds = [entry("mask", name, {kind: kind for kind in KINDS}) for name in masks]
+    for what, given in {"mask": masks, "epsilon": epsilons, "sigma": sigmas}.items():
+        demand_each_once(what, given)
     try:
         for epsilon in epsilons:
             gaussian_sigma(epsilon, delta)
@@ -188,8 +190,8 @@ def _sizes(
             demand_sigma(sigma)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    by_epsilon = [_Size(kind, epsilon=epsilon) for kind in kinds for epsilon in sorted(set(epsilons))]
-    return by_epsilon + [_Size("isotropic", sigma=sigma) for sigma in sorted(set(sigmas)) if sigma > 0]
+    by_epsilon = [_Size(kind, epsilon=epsilon) for kind in kinds for epsilon in sorted(epsilons)]
+    return by_epsilon + [_Size("isotropic", sigma=sigma) for sigma in sorted(sigmas) if sigma > 0]
 
 
 def setting_of(run: OpenRun, name: str, method: Method, clients: Sequence[ClientId]) -> Setting:

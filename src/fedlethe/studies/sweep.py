@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe.config.learning import Method
+from fedlethe.document import demand_each_once
 from fedlethe.erasing.masking import finished
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError
@@ -82,8 +83,9 @@ def sweep(
 def _masks(sigmas: Sequence[float]) -> list[IsotropicMask]:
     if not sigmas:
         raise ConfigError("no sigma is given; name at least one, such as 0 and 0.01")
+    demand_each_once("sigma", sigmas)
     try:
-        return [IsotropicMask(sigma=sigma) for sigma in sorted(set(sigmas))]
+        return [IsotropicMask(sigma=sigma) for sigma in sorted(sigmas)]
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
