@@ -86,7 +86,7 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({"a": X}, "client 'a': has a ndarray; give a pair of arrays"),
         ({"a": [1, 2]}, "client 'a': has a list; give a pair of arrays"),
         ({"a": TensorDataset(torch.empty(0, 2), torch.empty(0))}, "client 'a': is empty"),
-        ({"a": pair(X.astype(np.int32))}, "client 'a': has x of int32"),
+        ({"a": pair(X.astype(np.bool_))}, "client 'a': has x of bool"),
         ({"a": pair(X[:, 0])}, r"client 'a': has x of float32, shape \(4,\)"),
         ({"a": pair(X * np.nan)}, "client 'a': x holds values that are not finite"),
         ({"a": pair(y=Y[:3])}, r"client 'a': has y of int64, shape \(3,\)"),

@@ -13,9 +13,11 @@ from fedlethe.federation.objective import (
     Ball,
     CrossEntropy,
     Distillation,
+    GivenLoss,
     LoweredLogit,
     Objective,
     UnlearningCrossEntropy,
+    logits_of,
 )
 
 LOGITS = torch.tensor([[math.log(3), 0.0]])
@@ -68,3 +70,29 @@ def test_gradients_reach_the_logits(objective: Objective) -> None:
     torch.autograd.backward(objective.loss(logits, ZERO, torch.tensor([[0.0, 5.0]])))
     assert logits.grad is not None
     assert bool((logits.grad != 0).all())
+
+
+@pytest.mark.parametrize("shape", [(6, 1), (6,)])
+def test_one_output_is_the_logit_of_class_1(shape: tuple[int, ...]) -> None:
+    outputs = torch.linspace(-3, 3, 6).reshape(shape)
+    labels = torch.tensor([0, 1, 1, 0, 1, 0])
+    assert torch.allclose(logits_of(outputs).softmax(dim=1)[:, 1], outputs.reshape(-1).sigmoid())
+    by_hand = -torch.where(labels == 1, outputs.reshape(-1).sigmoid(), 1 - outputs.reshape(-1).sigmoid()).log().mean()
+    assert torch.allclose(CrossEntropy().loss(outputs, labels, None), by_hand)
+    assert torch.allclose(GivenLoss(torch.nn.BCEWithLogitsLoss()).loss(outputs, labels, None), by_hand)
+    assert logits_of(torch.ones(4, 3)).shape == (4, 3)
+
+
+def test_every_objective_takes_one_output_as_its_two_logits() -> None:
+    outputs, labels = torch.linspace(-1, 1, 4)[:, None], torch.tensor([0, 1, 0, 1])
+    teacher = logits_of(outputs.flip(0))
+    for objective in (
+        CrossEntropy(),
+        Ascent(Ball(torch.zeros(1), 1.0)),
+        UnlearningCrossEntropy(),
+        Distillation(torch.zeros(1)),
+        LoweredLogit(torch.zeros(1)),
+    ):
+        assert torch.equal(
+            objective.loss(outputs, labels, teacher), objective.loss(logits_of(outputs), labels, teacher)
+        )

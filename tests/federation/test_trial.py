@@ -60,7 +60,7 @@ class Pairs(Raising):
         (flat(nn.Linear(5, 2)), rf"^model 'mine': {ON}: fails \(RuntimeError: .*\); give a network that fits them$"),
         (flat(), "model 'mine': none of its weights takes a gradient"),
         (flat(nn.Linear(64, 2)).requires_grad_(False), "none of its weights takes a gradient"),
-        (flat(nn.Linear(64, 1)), f"{ON} it has 1 outputs; give it one for each class"),
+        (flat(nn.Linear(64, 1), nn.Flatten(0), nn.Unflatten(0, (2, 2))), f"{ON} it answers with .2, 2."),
         (nn.Conv2d(1, 2, 3), rf"{ON} it answers with \(4, 2, 6, 6\); give logits of shape \(4, 2\)"),
         (Pairs(), f"{ON} it answers with a tuple"),
         (Raising(), f"{ON}: fails .KeyError: 'no evaluation.*here'"),
@@ -91,6 +91,15 @@ def test_a_loss_that_cannot_judge_is_named(
 ) -> None:
     with pytest.raises(ConfigError, match=f"^model 'mine', its loss: {ON}{message}"):
         demand_trainable(flat(nn.Linear(64, 2)), data, LocalTraining(), FLOAT32, GivenLoss(loss), "model 'mine'")
+
+
+@pytest.mark.parametrize("layers", [(nn.Linear(64, 1),), (nn.Linear(64, 1), nn.Flatten(0))], ids=["(n, 1)", "(n,)"])
+def test_one_output_is_enough_for_two_classes_and_not_for_three(layers: tuple[nn.Module, ...]) -> None:
+    data = {count: divide(source([*range(count)] * 12), Partition(scheme="iid", clients=2), 0) for count in (2, 3)}
+    for objective in (CROSS_ENTROPY, GivenLoss(nn.BCEWithLogitsLoss())):
+        demand_trainable(flat(*layers), data[2], LocalTraining(), FLOAT32, objective, "model 'mine'")
+    with pytest.raises(ConfigError, match=r"it (has 1 outputs; give it one|answers with \(4,\); give logits of shape)"):
+        demand_trainable(flat(*layers), data[3], LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
 
 
 def test_nothing_is_moved_by_the_trial(data: FederatedData) -> None:

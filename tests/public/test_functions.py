@@ -204,7 +204,11 @@ def test_an_interrupted_training_goes_on_with_a_network_in_any_state(clients: di
 
 
 def test_a_network_that_does_not_fit_leaves_nothing_behind(clients: dict[str, Any], tmp_path: Path) -> None:
-    for wrong, match in ((nn.Linear(4, 2), ": fails .RuntimeError"), (nn.Linear(5, 1), " it has 1 outputs")):
+    table = nn.Sequential(nn.Linear(5, 4), nn.Unflatten(1, (2, 2)))
+    for wrong, match in (
+        (nn.Linear(4, 2), ": fails .RuntimeError"),
+        (table, " it answers with .4, 2, 2.; give logits"),
+    ):
         with pytest.raises(ConfigError, match=rf"^model 'given': on 4 images of shape \(5,\) and 2 classes{match}"):
             fedlethe.train(wrong, clients, out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
@@ -288,7 +292,7 @@ def test_a_closed_form_run_by_name(tmp_path: Path) -> None:
         ({"data": [1, 2]}, "data: has a list; give each client's data"),
         ({"data": {}}, "data: names no client"),
         ({"data": {"a": 3}}, "client 'a': has an int; give a pair"),
-        ({"data": {"a": (np.zeros((4, 5), np.int32), np.zeros(4, int))}}, "client 'a': has x of int32"),
+        ({"data": {"a": (np.zeros((4, 5), np.bool_), np.zeros(4, int))}}, "client 'a': has x of bool"),
         ({"data": {"a": (np.full((4, 5), np.nan, np.float32), np.zeros(4, int))}}, "values that are not finite"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.zeros(3, int))}}, "has y of int64, shape"),
         ({"data": {"a": (np.zeros((4, 5), np.float32), np.full(4, -1))}}, "class numbers from 0"),
@@ -344,7 +348,7 @@ def test_what_a_run_cannot_do_is_said_before_anything_is_done(clients: dict[str,
         with pytest.raises(ConfigError, match=r"^lost.*(must say who and why|a text is wanted|a table is wanted)"):
             run.purge(key.private, lost=wrong)  # type: ignore[arg-type]
     assert run.requests().requests[0].state == "opened"
-    with pytest.raises(FedletheError, match="keep-for 99999999: must be 0 to 36500 days"):
+    with pytest.raises(FedletheError, match="keep_for 99999999: must be 0 to 36500 days"):
         run.carry_out(asked.id, key.private, plan=fedlethe.ErasurePlan(keep_for=99999999))
 
 

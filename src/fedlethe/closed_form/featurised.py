@@ -39,7 +39,7 @@ def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
     Raises:
         FedletheError: The map does not take these images, or the cache folder cannot be written.
     """
-    if len(data.image_shape) != 3:
+    if not data.are_images:
         raise DataError(
             f"learner 'closed-form': takes images (C, H, W), and an example has shape {data.image_shape}; train a "
             "network (learner 'fedavg'), or give the inputs as images"

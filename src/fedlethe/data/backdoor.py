@@ -61,7 +61,7 @@ class Backdoor:
         Raises:
             FedletheError: There is no such client or class, or the data are no images.
         """
-        if len(data.image_shape) != 3:
+        if not data.are_images:
             raise DataError(f"backdoor: is drawn into images (C, H, W), and an example has shape {data.image_shape}")
         if self.client not in data.clients:
             raise DataError(f"backdoor: {unknown_client(self.client, data.clients)}")

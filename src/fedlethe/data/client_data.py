@@ -31,7 +31,7 @@ class ClientArrays:
     """One client's data, checked.
 
     Attributes:
-        x: uint8 or float32, shape (n, ...), n above 0.
+        x: uint8, float32 or int64, shape (n, ...), n above 0.
         y: int64, shape (n,), from 0.
         classes: The classes' names, where a source knows them.
         groups: Shape (n,): the patient of each, where a source knows it.
@@ -148,12 +148,18 @@ def _guarded(call: Callable[[], T], where: str) -> T:
 
 
 def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
-    if x.ndim < 2 or not x.size or (x.dtype != np.uint8 and x.dtype not in FLOATS):
+    whole = np.issubdtype(x.dtype, np.integer)
+    if x.ndim < 2 or not x.size or not (whole or x.dtype in FLOATS):
         raise DataError(
-            f"{where}: has x of {x.dtype}, shape {x.shape}; give uint8 images or floats, shape (n, ...), n above 0"
+            f"{where}: has x of {x.dtype}, shape {x.shape}; give uint8 images, floats or whole numbers, shape "
+            "(n, ...), n above 0"
         )
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x)
+    if whole:  # numbers of words, say: an embedding looks them up, so they stay what they are
+        if x.dtype == np.uint64 and x.max() > np.iinfo(np.int64).max:
+            raise DataError(f"{where}: x holds {x.max()}, which int64 does not; give smaller numbers")
+        return np.ascontiguousarray(x, dtype=np.int64)
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused as that
         held = np.ascontiguousarray(x, dtype=np.float32)
     if not np.isfinite(held).all():

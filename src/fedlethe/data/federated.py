@@ -72,7 +72,8 @@ class Examples:
     """Some of the images of a source: indices into the shared array, so nothing is copied.
 
     Attributes:
-        images: uint8, shape (N, C, H, W): all images of the source; or float32, shape (N, d, 1, 1): features of them.
+        images: uint8, shape (N, C, H, W): all images of the source; or float32, shape (N, d, 1, 1): features of them;
+            or, of data that are no images, float32 or int64, shape (N, ...).
         indices: int64, shape (n,): which of them, in a fixed order.
         labels: int64, shape (n,).
         groups: Shape (n,): the patient or lesion of each, where it is known.
@@ -114,9 +115,9 @@ class Examples:
 def normalise(images: torch.Tensor) -> torch.Tensor:
     """uint8 images to float32 in [-1, 1]: (x / 255 - 0.5) / 0.5. No statistic of any client is used.
 
-    Features (float32) are as they have to be.
+    Features (float32), and tokens (int64), are as they have to be.
     """
-    return images if images.is_floating_point() else images.to(torch.float32).div_(127.5).sub_(1.0)
+    return images.to(torch.float32).div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,6 +167,12 @@ class FederatedData:
         """
         if self.without_effect:
             raise ConfigError(f"partition: {self.without_effect}")
+
+    @property
+    def are_images(self) -> bool:
+        """Whether an example is an image (C, H, W), and not a row, or an array of whole numbers such as tokens."""
+        some = next(iter(self.clients.values())).train.images
+        return len(self.image_shape) == 3 and some.dtype != np.int64
 
     @cached_property
     def fingerprint(self) -> str:

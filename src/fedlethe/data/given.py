@@ -49,9 +49,9 @@ def of_clients(clients: Mapping[ClientId, Any], where: str = "data") -> Labelled
 
     Args:
         clients: Client to its data: a pair of arrays (or tensors) `(x, y)`; a torch Dataset of such pairs; or a source
-            (see `Source`). x has shape (n, ...), uint8 images (which are brought to [-1, 1]; of shape (n, H, W) they
-            become (n, 1, H, W)) or floats (which are taken as they are), the same `...` for all clients; y holds class
-            numbers from 0, shape (n,).
+            (see `Source`). x has shape (n, ...): uint8 images (which are brought to [-1, 1]; of shape (n, H, W) they
+            become (n, 1, H, W)), floats (which are taken as they are, in float32) or whole numbers of another type,
+            such as tokens (in int64), the same `...` for all clients; y holds class numbers from 0, shape (n,).
         where: Names them in messages.
 
     Returns:

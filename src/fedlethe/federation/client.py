@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fedlethe.data.federated import Examples, normalise
 from fedlethe.federation.execution import Execution
-from fedlethe.federation.objective import CrossEntropy, Objective
+from fedlethe.federation.objective import CrossEntropy, Objective, logits_of
 from fedlethe.later import nn, torch
 from fedlethe.types import ClientId, Update, Vector
 from fedlethe.vector import Layout, load_vector, to_vector
@@ -155,9 +155,9 @@ def train_locally(
         images, labels = (tensor.to(execution.device) for tensor in examples.batch(positions))
         arranged = execution.arrange(normalise(images))
         with execution.autocast():
-            logits = network(arranged)
+            outputs = network(arranged)
         # In float32 also under autocast: the 8 bits of bf16 are too few for the logarithm of an answer near 1.
-        loss = objective.loss(logits.float(), labels, None if teacher is None else teacher(arranged))
+        loss = objective.loss(outputs.float(), labels, None if teacher is None else teacher(arranged))
         network.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         if math.isfinite(settings.clip):
@@ -190,7 +190,7 @@ def _teacher(
 
     def answer(images: torch.Tensor) -> torch.Tensor:
         with torch.no_grad(), execution.autocast():
-            logits: torch.Tensor = held(images)
-        return logits.float()
+            outputs: torch.Tensor = held(images)
+        return logits_of(outputs).float()
 
     return answer

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fedlethe.data.federated import Examples, FederatedData, Labels, Split, normalise
 from fedlethe.federation.execution import Execution
+from fedlethe.federation.objective import logits_of
 from fedlethe.later import nn, torch
 from fedlethe.ranking import auc
 from fedlethe.types import Evaluation, Metrics, Vector
@@ -30,9 +31,9 @@ def predict(network: nn.Module, execution: Execution, examples: Examples) -> Pro
     with torch.inference_mode():
         for images, _ in examples.batches(BATCH_SIZE):
             with execution.autocast():
-                logits = network(execution.arrange(normalise(images.to(execution.device))))
+                outputs = network(execution.arrange(normalise(images.to(execution.device))))
             # In float64: in float32 sure answers are all exactly 1, and the AUC could not rank them.
-            rows.append(logits.double().softmax(dim=1).cpu().numpy())
+            rows.append(logits_of(outputs).double().softmax(dim=1).cpu().numpy())
     return np.concatenate(rows)
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What a client's steps descend: cross-entropy, or what an unlearning method asks for in its place.
 
-An objective is a frozen value that travels with the request to train. Its `loss` takes float32 logits, shape
-(b, classes), int64 labels, shape (b,), and, where it has a teacher, the teacher's logits on the same images.
+An objective is a frozen value that travels with the request to train. Its `loss` takes what the network puts out,
+float32, shape (b, classes), int64 labels, shape (b,), and, where it has a teacher, the teacher's logits on the same
+images. A network of two classes may have one output instead, shape (b, 1) or (b,): the logit of class 1. `logits_of`
+makes two of it, so that nothing else has to know.
 """
 
 from __future__ import annotations
@@ -13,6 +15,24 @@ from typing import ClassVar, Protocol
 
 from fedlethe.later import functional, torch
 from fedlethe.types import Vector
+
+
+def has_one_output(outputs: torch.Tensor) -> bool:
+    """Whether a network of two classes put out one number for each example."""
+    return outputs.ndim == 1 or (outputs.ndim == 2 and outputs.shape[1] == 1)
+
+
+def logits_of(outputs: torch.Tensor) -> torch.Tensor:
+    """What a network puts out, as logits, shape (b, classes).
+
+    Example:
+        >>> logits_of(torch.tensor([[1.5], [-2.0]])).tolist()  # their softmax is the sigmoid
+        [[0.0, 1.5], [0.0, -2.0]]
+    """
+    if not has_one_output(outputs):
+        return outputs
+    column = outputs.reshape(-1, 1)
+    return torch.cat([torch.zeros_like(column), column], dim=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +64,7 @@ class Objective(Protocol):
     @property
     def ball(self) -> Ball | None: ...  # noqa: D102
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """The mean loss of a batch, a scalar."""
         ...
 
@@ -54,16 +74,19 @@ class GivenLoss:
     """A loss that was handed over from Python.
 
     Attributes:
-        function: From logits and labels to the mean loss of the batch.
+        function: From outputs and labels to the mean loss of the batch. Of one output it is given the labels as floats
+            of the outputs' shape, as torch.nn.BCEWithLogitsLoss takes them.
     """
 
     function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     teacher: ClassVar[None] = None
     ball: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
-        return self.function(logits, labels)
+        if has_one_output(outputs):
+            labels = labels.to(outputs.dtype).reshape(outputs.shape)
+        return self.function(outputs, labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +96,9 @@ class CrossEntropy:
     teacher: ClassVar[None] = None
     ball: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
-        return functional.cross_entropy(logits, labels)
+        return functional.cross_entropy(logits_of(outputs), labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +108,9 @@ class Ascent:
     ball: Ball
     teacher: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
-        return -functional.cross_entropy(logits, labels)
+        return -functional.cross_entropy(logits_of(outputs), labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +120,9 @@ class UnlearningCrossEntropy:
     teacher: ClassVar[None] = None
     ball: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
-        right = logits.softmax(dim=1).gather(1, labels[:, None])
+        right = logits_of(outputs).softmax(dim=1).gather(1, labels[:, None])
         # log1p keeps the digits where p_y is small, which is where the descent leads.
         return -torch.log1p(-right / 2).mean()
 
@@ -112,11 +135,11 @@ class Distillation:
     temperature: float = 1.0
     ball: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
         assert teacher is not None
         # Softening divides the gradients by T^2: with the factor a learning rate means the same at every T.
-        return self.temperature**2 * _divergence(teacher / self.temperature, logits / self.temperature)
+        return self.temperature**2 * _divergence(teacher / self.temperature, logits_of(outputs) / self.temperature)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +149,7 @@ class LoweredLogit:
     teacher: Vector
     ball: ClassVar[None] = None
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None) -> torch.Tensor:
         """See `Objective.loss`."""
         assert teacher is not None
         # Infinity takes the true class out of the minimum.
@@ -134,7 +157,7 @@ class LoweredLogit:
         least = others.min(dim=1, keepdim=True).values
         right = teacher.gather(1, labels[:, None])
         # Only ever lowered: a true class that is the least already stays where it is.
-        return _divergence(teacher.scatter(1, labels[:, None], torch.minimum(right, least)), logits)
+        return _divergence(teacher.scatter(1, labels[:, None], torch.minimum(right, least)), logits_of(outputs))
 
 
 def _divergence(teacher: torch.Tensor, student: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from fedlethe.data.federated import Examples, FederatedData, normalise
 from fedlethe.errors import ConfigError
 from fedlethe.federation.client import LocalTraining
 from fedlethe.federation.execution import Execution
-from fedlethe.federation.objective import Objective
+from fedlethe.federation.objective import Objective, has_one_output, logits_of
 from fedlethe.later import nn, torch
 from fedlethe.outside.plugins import guarded, reason
 from fedlethe.text import with_article
@@ -73,6 +73,8 @@ def _outputs(network: nn.Module, images: torch.Tensor, execution: Execution, whe
 
 
 def _demand_outputs(outputs: Any, count: int, classes: int, where: str) -> None:
+    if isinstance(outputs, torch.Tensor) and classes == 2 and outputs.is_floating_point() and has_one_output(outputs):
+        outputs = logits_of(outputs)
     if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != count:
         shape = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else with_article(outputs)
         raise ConfigError(f"{where} it answers with {shape}; give logits of shape ({count}, {classes})")

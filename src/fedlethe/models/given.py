@@ -21,7 +21,10 @@ from fedlethe.types import Vector
 from fedlethe.vector import Layout, load_vector
 
 Loss: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
-"""From outputs, float32, shape (b, classes), and labels, int64, shape (b,), to the mean loss of the batch, a scalar."""
+"""From outputs, float32, shape (b, classes), and labels, int64, shape (b,), to the mean loss of the batch, a scalar.
+
+Of a network with one output, shape (b, 1) or (b,), the labels are float32 of that shape.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,8 +189,17 @@ def _answers(network: nn.Module, shape: Sequence[int]) -> torch.Tensor:
         inputs = torch.rand((4, *shape)) * 2 - 1
         for mode in (False, True):
             held.train(mode)
-            found += [held(inputs * size).float().mean(dim=0).flatten() for size in (1, 10)]
+            found += [_answer(held, inputs * size).float().mean(dim=0).flatten() for size in (1, 10)]
     return torch.cat(found)
+
+
+def _answer(network: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """What a network puts out; one that takes no floats is asked with zeros and ones, which every vocabulary has."""
+    try:
+        outputs: torch.Tensor = network(inputs)
+    except (RuntimeError, IndexError):
+        outputs = network((inputs > 0).long())
+    return outputs
 
 
 def _judged(loss: Loss, classes: int) -> torch.Tensor:
@@ -197,9 +209,17 @@ def _judged(loss: Loss, classes: int) -> torch.Tensor:
     leaf = torch.cat([small, 20 * small]).requires_grad_()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        value = copy.deepcopy(loss)(leaf * 1.0, torch.arange(2 * count) % classes)
+        value = _value(copy.deepcopy(loss), leaf * 1.0, torch.arange(2 * count) % classes)
         (gradient,) = torch.autograd.grad(value, leaf)
     return torch.cat([value.detach().reshape(1), gradient.abs().sum(dim=0)])
+
+
+def _value(loss: Loss, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """A loss's value; one that takes no class numbers is asked as it is of a network with one output."""
+    try:
+        return loss(outputs, labels)
+    except (RuntimeError, ValueError):
+        return loss(outputs[:, :1], (labels % 2).to(outputs.dtype)[:, None])
 
 
 def _asked(ask: Callable[[], torch.Tensor]) -> str:

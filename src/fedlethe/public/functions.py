@@ -52,15 +52,15 @@ def train(
     """Train a federation into a run folder, or resume an unfinished one.
 
     Args:
-        model: A torch.nn.Module with its initial weights (inputs of any rank), or a name: a row of MODELS, an entry
-            point, 'mylab.nets:MyNet'; alone, or with options, {"name": "resnet18", "norm": "group"}; a CNN if unset.
+        model: A torch.nn.Module with its weights, to logits (b, classes) or, of class 1 alone, (b, 1) or (b,). Or the
+            name of one: of MODELS, 'mylab.nets:MyNet', with options {"name": "resnet18"}; a CNN if unset.
         data: Client to its data; or the name of a source: a row of DATASETS, an entry point, 'mylab.cohort:load'; or a
             name with options, {"source": "medmnist", "flag": "pneumoniamnist"}. Of each client's data a part is kept
             to test on (`partition={"test_fraction": 0.2}`).
         out: The run folder.
         rounds: How many; 15 if nothing says otherwise.
         seed: All randomness is derived from it.
-        loss: From outputs (b, classes) and labels (b,) to a scalar; None for cross-entropy.
+        loss: Of outputs and labels (b,) (of class 1 alone: floats, in the outputs' shape); cross-entropy if unset.
         aggregator: Makes a round's model: an instance, or a name as of `model` (here of AGGREGATORS); 'mean' if unset.
         config: A TOML file, or what it would hold, under all that is given here; or several, the last on top.
         preset: 'paper' or 'demo': a whole configuration, under `config`.

@@ -62,7 +62,8 @@ class Run(RunRequests, RunStudies):
             erasure: The erasure's id, '0001'; None for the trained model.
 
         Returns:
-            The network; from inputs of the shape that it was trained on, float32, to logits, shape (n, classes).
+            The network; from inputs of the shape and type that it was trained on to logits, shape (n, classes), or to
+            what a network of your own puts out.
 
         Raises:
             FedletheError: There is no such erasure, or its model was removed by a later purge.

@@ -289,7 +289,7 @@ def sample_images(data: FederatedData) -> dict[ClientId, dict[str, npt.NDArray[n
 
     Nothing of data that are no images.
     """
-    if len(data.image_shape) != 3 or data.image_shape[0] not in (1, 3):
+    if not data.are_images or data.image_shape[0] not in (1, 3):
         return {}
     samples: dict[ClientId, dict[str, npt.NDArray[np.uint8]]] = {}
     for client, held in data.clients.items():

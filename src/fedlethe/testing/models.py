@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.federation.objective import logits_of
 from fedlethe.models import Model, initialise
 from fedlethe.outside.deferred import parameters
 from fedlethe.outside.plugins import guarded, path_of
@@ -29,7 +30,8 @@ def check_model(
     """Check a network as MODELS and `--model` take it.
 
     Formal guarantees:
-        What passes answers images (n, C, H, W) in [-1, 1] with finite logits (n, num_classes), each image by itself;
+        What passes answers images (n, C, H, W) in [-1, 1] with finite logits (n, num_classes), or (n, 1) of two
+        classes, each image by itself;
         starts from weights that the seed alone decides; has all of its state in the vector that clients exchange; and
         is moved by a gradient step.
 
@@ -109,6 +111,8 @@ def _answers(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 def _check_answers(network: nn.Module, images: torch.Tensor, num_classes: int, name: str) -> None:
     before = images.clone()
     answers = _answers(network, images)
+    if isinstance(answers, torch.Tensor) and num_classes == 2 and answers.is_floating_point():
+        answers = logits_of(answers)
     if not isinstance(answers, torch.Tensor) or answers.shape != (len(images), num_classes):
         shape = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
         raise ConfigError(f"{name}: answers with {shape}; give logits of shape ({len(images)}, {num_classes})")
@@ -116,7 +120,7 @@ def _check_answers(network: nn.Module, images: torch.Tensor, num_classes: int, n
         raise ConfigError(f"{name}: its answers are not all finite floats; give logits, not classes")
     if not torch.equal(images, before):
         raise ConfigError(f"{name}: writes to the images that it is given; clone() them, or leave inplace out")
-    alone = torch.cat([_answers(network, image[None]) for image in images])
+    alone = torch.cat([logits_of(_answers(network, image[None])) for image in images])
     if not torch.allclose(alone, answers, atol=1e-4, rtol=1e-4):
         raise ConfigError(
             f"{name}: in eval mode its answer to an image depends on chance, or on the other images; use "
@@ -131,7 +135,7 @@ def _check_step(network: nn.Module, layout: Layout, images: torch.Tensor, name: 
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not trainable:
         raise ConfigError(f"{name}: none of its weights takes a gradient; leave requires_grad as it is")
-    loss = functional.cross_entropy(network(images), labels)
+    loss = functional.cross_entropy(logits_of(network(images)), labels)
     if loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.optim.SGD(trainable, lr=0.1).step()
