@@ -79,18 +79,11 @@ def test_a_machine_without_user_names_asks_for_one(error: Exception, monkeypatch
         flags.user(None)
 
 
-def test_an_erasure_names_somebody_and_a_request_s_names_nobody() -> None:
-    flags.demand_somebody(["a"], [])
-    flags.demand_somebody([], ["p"])
-    with pytest.raises(ConfigError, match="nobody is named"):
-        flags.demand_somebody([], [])
+def test_an_erasure_that_is_a_request_s_names_nobody() -> None:
     flags.refuse_names_beside_request([], [])
     for clients, patients in ((["a"], []), ([], ["p"])):
         with pytest.raises(ConfigError, match="who is erased is in the request"):
             flags.refuse_names_beside_request(clients, patients)
-    flags.refuse_decoys(0)
-    with pytest.raises(ConfigError, match="decoys hide nobody"):
-        flags.refuse_decoys(1)
 
 
 def test_flags_of_a_request_are_refused_by_their_names_where_none_is_named() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,11 @@ def test_a_retraining_that_a_client_came_back_after_tells_nothing_of_it(short: P
     made, later = _plainly(short, GONE), tmp_path / "later"
     train_run(resolve(document(rounds=1)), later, after=short / "erasures" / made, take_back=[GONE])
     assert carry(later, request(later, GONE), SUBTRACT).request.purge == "done"
+
+
+def test_decoys_are_refused_since_the_purge_shows_who_asked(short: Path) -> None:
+    """Nobody would be drawn: the record would speak of others who were never erased along."""
+    asked = request(short, GONE)
+    with pytest.raises(RequestError, match="decoys: the purge that follows shows who asked"):
+        carry(short, asked, replace(RETRAIN, decoys=1))
+    assert [one.state for one in listed(short).requests] == ["opened"]

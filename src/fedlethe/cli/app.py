@@ -15,6 +15,7 @@ from fedlethe.cli.request_commands import keys, ledgers
 
 app = typer.Typer(
     no_args_is_help=True,
+    # Typer's tracebacks show the values of variables, which can be patients' names.
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Train one medical-imaging model across hospitals, and take a hospital back out of it. "
@@ -37,6 +38,7 @@ def _fedlethe(
     pass
 
 
+# Taken in as they are, so that the commands of several files stand on one level.
 for family in (train_commands, erase_commands, study_commands, look_commands, request_commands):
     app.registered_commands.extend(family.commands.registered_commands)
 app.add_typer(keys, name="key")

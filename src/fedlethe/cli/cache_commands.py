@@ -80,6 +80,7 @@ def clear_cache(
     import fedlethe
     from fedlethe.cli.output.show import show
 
+    # The face refuses half a question: a slip here removes everybody's images.
     whose, patients = _data(typed), patient or ()
     done = fedlethe.clear_cache(run, config=whose, clients=client or (), patients=patients, everything=everything)
     show(done, json)
@@ -94,7 +95,9 @@ def _data(typed: Mapping[str, Any]) -> list[Any] | None:
     """The layers that say whose images are whose; None where nothing was given."""
     from fedlethe.cli import flags
 
+    # Options have no defaults here: what nobody typed must not choose whose images go.
     if all(option is None for option in typed.values()):
         return None
+    # The division alone says whose images are whose; sizes are left out, since all of them go.
     options = {table: [name for name in names if name in typed] for table, names in flags.OF_DATA.items()}
     return flags.layers(typed, options)

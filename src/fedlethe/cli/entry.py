@@ -24,6 +24,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
     try:
         _demand_arguments(arguments)
         _demand_once(arguments)
+        # Typer's own mode would print and leave by itself, in another form than our one line.
         code = app(args=list(arguments), standalone_mode=False)
     except FedletheError as error:
         return 2, _as_typed(str(error), arguments)
@@ -32,8 +33,10 @@ def run(arguments: Sequence[str]) -> tuple[int, str | None]:
         guessed = "Did you mean" in error.message  # by Typer; then click would say it once more
         said = error.message if guessed else error.format_message()
         return 2, f"{said if said.strip() else 'no command is named.'} See: {command} --help"
+    # Typer makes an Abort of Ctrl-C in its own code; elsewhere it comes as it is.
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED, None
+    # A full disk, or a folder of another owner: nothing that was typed is wrong, and no traceback would help.
     except OSError as error:
         return 2, f"{error.filename or 'file'}: {error.strerror or error}"
     return (code if isinstance(code, int) else 0), None
@@ -68,11 +71,13 @@ def _as_typed(message: str, arguments: Sequence[str]) -> str:
         >>> _as_typed("seed: a whole number is wanted, not 'x'", ["train", "--config", "c.toml"])
         "seed: a whole number is wanted, not 'x'"
     """
+    # An argument alone, or with its value: 'keep_for 90000: ...', "model 'x': ..."; no path and no sentence.
     head = re.match(r"(\w+)(?: '?([^':]+)'?)?: ", message)
     if head is None:
         return message
     option, value = SPELT.get(head[1], f"--{head[1].replace('_', '-')}"), head[2]
     typed = [word for one in arguments for word in (one.split("=", 1) if one.startswith("--") else [one])]
+    # The same name can come from a file or from the run; then it is not the option that is to be corrected.
     return message.replace(head[1], option, 1) if option in typed and value in (None, *typed) else message
 
 
@@ -84,6 +89,7 @@ def _demand_once(arguments: Sequence[str]) -> None:
         return
     command = typer.main.get_command(app)
     for argument in arguments:
+        # Down the groups (`cache clear`), over whatever stands between that is no command.
         command = command.commands.get(argument, command) if isinstance(command, click.Group) else command
     for option in command.params:
         if isinstance(option, click.Option) and not (option.multiple or option.is_flag) and twice & set(option.opts):

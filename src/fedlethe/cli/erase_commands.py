@@ -63,20 +63,21 @@ def erase(
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
+    # Made before the run is opened: a slip in an option is told at once, and not after the data were read.
     plan = flags.plan(typed, flags.OF_ERASE)
     if typed["request"] is None:
         source = click.get_current_context().get_parameter_source  # the environment names a key for every command
         named = (name for name in OF_REQUESTS if source(name) is not ParameterSource.ENVIRONMENT)
         flags.refuse_of_requests({name: typed[name] for name in named})
-        flags.demand_somebody(client or [], patient or [])
         show(fedlethe.open_run(run).erase(*(client or ()), plan=plan, patients=patient or ()), json)
         return
     flags.refuse_names_beside_request(client or [], patient or [])
-    flags.refuse_decoys(typed["decoys"])
     accepted, lost = (flags.said(typed[name], typed["by"]) for name in ("accept_findings", "lost_keys"))
     flags.refuse_idle_name(typed["by"], "--accept-findings or --lost-keys", accepted or lost)
+    # Nothing said is no plan: a request that was begun in another way goes on in that one.
     asked = None if plan.is_default and typed["method"] is None else plan
     carried = fedlethe.open_run(run).carry_out(typed["request"], typed["key"], asked, accepted, lost)
+    # First what was found, then the exit code: whoever decides how to go on needs the table.
     show(carried, json)
     if carried.request.stopped:
         raise typer.Exit(STOPPED)

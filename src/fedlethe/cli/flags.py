@@ -9,17 +9,6 @@ from typing import Any
 from fedlethe import ConfigError, ErasurePlan
 from fedlethe.document import assignments, in_tables  # KEY=VALUE is read as a Flower app's run config reads it
 
-
-def demand_somebody(clients: Sequence[str], patients: Sequence[str]) -> None:
-    """Refuse to erase nobody.
-
-    Raises:
-        FedletheError: Nobody is named.
-    """
-    if not clients and not patients:
-        raise ConfigError("nobody is named to be erased; give --client, or --patient")
-
-
 OF_ERASE = ("after", "references", "keep_for", "result")
 """The fields of a plan that the options of `erase` have, and no study's."""
 
@@ -31,6 +20,7 @@ def plan(typed: Mapping[str, Any], others: Sequence[str] = ()) -> ErasurePlan:
         typed: The options of a command, by their names; it must have all that say how to erase.
         others: Fields of the plan that it has besides.
     """
+    # What was not given is left out, so that the recipe's values stay under those that were.
     noise, rounds = ("sigma", "epsilon", "delta", "max_guess"), ("rounds", "epochs", "learning_rate", "clients")
     return ErasurePlan(
         options=given({"scale": typed["scale"], "clip": typed["clip"], **settings(typed["set_"])}),
@@ -44,6 +34,7 @@ def user(named: str | None) -> str:
     """Who is at work: as named, or by the operating system's name."""
     if named is not None:
         return named
+    # Asked for late: it looks at the system's accounts, and most commands name nobody.
     import getpass
 
     try:
@@ -60,16 +51,6 @@ def refuse_names_beside_request(clients: Sequence[str], patients: Sequence[str])
     """
     if clients or patients:
         raise ConfigError("--request: who is erased is in the request; leave --client and --patient out")
-
-
-def refuse_decoys(decoys: int) -> None:
-    """Refuse decoys beside a request, whose purge is of those who asked: what goes would name them.
-
-    Raises:
-        FedletheError: There are decoys.
-    """
-    if decoys:
-        raise ConfigError("--request: the purge that follows shows who asked, so decoys hide nobody; leave them out")
 
 
 OF_DATA = {
@@ -114,6 +95,7 @@ def layers(typed: Mapping[str, Any], options: Mapping[str, Sequence[str]], **mor
     """
     tables = {table: {KEYS.get(name, name): typed[name] for name in names} for table, names in options.items()}
     kept = {table: held for table, values in {**tables, **more}.items() if (held := given(values))}
+    # Keys of the top level have no table. What is empty is left out: nothing typed resumes a run as it is.
     flat = {**kept.pop("", {}), **kept}
     return [*([] if typed["config"] is None else [typed["config"]]), flat, in_tables(settings(typed["set_"]))]
 
@@ -165,6 +147,7 @@ def numbers(text: str, flag: str) -> list[float]:
     return found
 
 
+# 0-99999999 would be taken literally otherwise, and a comparison trains once for each seed.
 MOST_NUMBERS = 10_000
 """Of a range: more is a slip of the finger."""
 

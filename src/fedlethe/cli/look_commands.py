@@ -75,6 +75,7 @@ def data(
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
+    # A preset and a file may speak of the training, too: they are made for it. What is typed is meant for this.
     flags.refuse_of_training(typed["set_"])
     show(fedlethe.inspect_data(config=flags.layers(typed, flags.OF_DATA), preset=typed["preset"], out=out), json)
 

@@ -23,7 +23,9 @@ def takes(options: Mapping[str, Any], **defaults: object) -> Callable[[Command],
 
     def given(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
+        # Typer reads the signature and the annotations, so both tell of options that `**typed` takes.
         own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        # --json comes last in every help text, whatever a command takes besides.
         place = next((index for index, one in enumerate(own) if one.name == "json"), len(own))
         kind = inspect.Parameter.KEYWORD_ONLY
         more = [inspect.Parameter(n, kind, default=defaults.get(n), annotation=a) for n, a in options.items()]
@@ -189,6 +191,7 @@ AcceptFindingsFlag = Annotated[
     str | None, typer.Option(metavar="WHY", help="Go on in spite of what the audits found.", rich_help_panel=ACT)
 ]
 
+# Two families of options are shared by several commands; in each they have the same name, help text and meaning.
 DATA_OPTIONS = {
     "data": DataFlag,
     "config": ConfigFlag,

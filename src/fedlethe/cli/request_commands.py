@@ -33,6 +33,7 @@ def request(
     from fedlethe.cli.output.requests import OfRun
     from fedlethe.cli.output.show import show
 
+    # The law and the month of its deadline are the face's to know.
     told = flags.given({"legal_ground": legal_ground, "deadline": deadline})
     opened = fedlethe.open_run(run).request(*client, patients=patient or (), reason=reason, by=flags.user(by), **told)
     show(OfRun(run, opened), json)
@@ -119,6 +120,7 @@ def verify_ledger(run: RunArgument, json: JsonFlag = False) -> None:
     import fedlethe
     from fedlethe.cli.output.requests import show_verified
 
+    # A certificate in its place would be asked for a key next, which this command does not take.
     if run.is_file():
         raise ConfigError(f"{run}: is a file; name the run folder, or use fedlethe verify for a certificate")
     show_verified(fedlethe.verify(run), json)

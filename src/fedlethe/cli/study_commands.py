@@ -92,6 +92,7 @@ def frontier(
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
+    # Each clip is a set of options of its own; without clips there is one set, and its name says nothing.
     options = flags.settings(set_)
     clipped = [("", {})] if clips is None else [(f"clip {c:g}", {"clip": c}) for c in flags.numbers(clips, "--clips")]
     fields = {

@@ -32,6 +32,7 @@ def train_as_typed(typed: Mapping[str, Any]) -> Any:
     Returns:
         What became of it, a `results.Trained`.
     """
+    # One text with commas on the command line, a list in the configuration.
     methods = typed["methods"]
     history = {"keep": typed["keep"], "methods": None if methods is None else methods.split(",")}
     run = fedlethe.train(

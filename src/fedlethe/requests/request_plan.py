@@ -84,6 +84,8 @@ def _checked(run: OpenRun, request: ErasureRequest, plan: ErasurePlan) -> Erasur
     if not 0 <= plan.keep_for <= LONGEST_KEPT:
         raise RequestError(f"keep_for {plan.keep_for}: must be 0 to {LONGEST_KEPT} days")
     demand_references(plan.references)
+    if plan.decoys:
+        raise RequestError("decoys: the purge that follows shows who asked, so decoys hide nobody; leave them out")
     if not plan.references and (found := findings_about(run.history.ledger, request.clients)):
         last = found[-1]
         raise RequestError(

@@ -48,6 +48,7 @@ def _(result: CacheContent) -> Iterable[Table | str]:
     table = Table(*(Column(name, overflow="fold") for name in names), title=str(result.folder))
     for entry in result.entries:
         held, facts = entry.held, _entry(entry)
+        # Clients and how many of their images, never names of files: the list is no second copy of the data.
         counts = ", ".join(f"{client} {count}" for client, count in entry.clients.items())
         size = " x ".join(map(str, held.shape)) or "-"
         images = "-" if held.rows is None else str(facts["images"])

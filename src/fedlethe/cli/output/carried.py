@@ -54,6 +54,7 @@ def _(result: Carried) -> Iterable[Table | str]:
         for finding in result.audit.findings:
             table.add_row(finding.audit, finding.verdict, finding.statement)
         yield table
+    # Nothing was certified, so there is no certificate to name: what there is to say is how to go on.
     if result.request.stopped:
         run, method = result.erasure.run, result.erasure.method
         yield from (f"to go on, {way}" for way in _ways_on(run, result.request.id, method))
@@ -81,6 +82,7 @@ def _purge(request: ErasureRequest, run: Path) -> str:
 
 def _unnamed(found: Iterable[str]) -> Iterable[str]:
     """What fedlethe did not touch, since it does not know what it is."""
+    # Several requests of one purge see the same folders; each entry is told once.
     listed = sorted(set(found))
     if listed:
         yield f"{_count(listed)} left in the run folder, as copies of what was erased could be; see what they are:"
@@ -101,6 +103,7 @@ def _count(found: Iterable[str]) -> str:
 
 def _ways_on(run: Path, id: str, method: str) -> tuple[str, ...]:
     erase = erase_command(run, id)
+    # A retraining that is found at fault was held against too few others; another method would only be worse.
     retrained = method in ("closed-form", "retrain")
     other = "with more retrainings" if retrained else "by another method, such as retraining"
     return (

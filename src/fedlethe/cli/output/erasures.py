@@ -37,10 +37,12 @@ def _(result: Erasure) -> Iterable[Table | str]:
     yield evaluations_table(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
     yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
+    # No examples were trained on where only sums were subtracted: there is no ratio to nothing.
     cheaper = _cheaper(result)
     ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer" if cheaper >= 1 else f"{1 / cheaper:.1f}x more"
     against = f"{ratio}; retraining takes {result.retraining_examples:,}"
     yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
+    # The record stays in the ledger after a purge, and must not send anybody to a file that is gone.
     yield f"model: {result.model}" if result.model.exists() else f"model: {result.model} (a later purge removed it)"
 
 

@@ -52,6 +52,7 @@ def _(result: Overview) -> Iterable[Table | str]:
 def _(result: DataOverview) -> Iterable[Table | str]:
     columns = [f"{split} {name}" for split in result.counts for name in result.classes]
     table = Table("client", *columns, title=f"{result.source}, images of shape {result.image_shape}")
+    # Every split names every client, also those who have nothing in it.
     for client in next(iter(result.counts.values())):
         table.add_row(client, *(str(held[client][name]) for held in result.counts.values() for name in result.classes))
     yield table

@@ -34,6 +34,7 @@ def show_verified(result: Verified, as_json: bool) -> None:
     if result.failed:
         first, *others = result.failed
         more = f" (and {len(others)} more)" if others else ""
+        # Exit code 2, as with any other error, so that a script need not read the table.
         raise IntegrityError(f"{result.subject}: {first.what}: {first.words}{more}")
 
 
@@ -122,6 +123,7 @@ def requests_listed(title: str, requests: Sequence[ErasureRequest], run: Path) -
         done = (request.erasure or "-", request.verdict or "-", purge)
         table.add_row(request.id, request.subject, request.state, request.deadline, *done)
     yield table
+    # A table's cell is no place for a sentence; what is to be done stands below it, to be copied.
     for request in requests:
         late = ["overdue"] if request.overdue else []
         if request.purge_cut_off:

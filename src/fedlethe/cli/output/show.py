@@ -50,6 +50,7 @@ FAMILIES = {
 def show(result: Any, as_json: bool) -> None:
     """Print a command's result."""
     if as_json:
+        # Plain `print`: rich would fold long lines, and NaN would be no JSON.
         print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
         return
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a '[' in a text is a '['
@@ -71,6 +72,7 @@ def tables(result: Any) -> Iterable[Table | str]:
 
 def _family(result: Any) -> None:
     """Import the file that shows such results."""
+    # By the type's name, not by an import: a command would wait for every family's libraries.
     if (family := FAMILIES.get(type(result).__name__)) is not None:
         import_module(f"fedlethe.cli.output.{family}")
 
@@ -95,6 +97,7 @@ def evaluation_object(evaluation: Evaluation) -> dict[str, Any]:
 
 def _as_letters(table: Table) -> Table:
     """The table with every text in it as it may be shown (see `text.shown`); the lines of a heading are our own."""
+    # A heading is ours, but a column's can be a client's name: both are printed as letters.
     table.title = None if table.title is None else shown(table.title)
     for column in table.columns:
         column.header = shown(column.header, lines=True)

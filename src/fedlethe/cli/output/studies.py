@@ -77,6 +77,7 @@ def _(result: Comparison) -> Iterable[Table | str]:
 @lines_of.register
 def _(result: Sweep) -> Iterable[Table | str]:
     table = Table("client erased", "sigma", "draws", "accuracy, mean", "least", "most", title="Accuracy against sigma")
+    # A row for each draw would be a hundred; the mean and the ends of their range tell enough.
     accuracies: dict[tuple[str, float], list[float]] = {}
     for point in result.points:
         accuracies.setdefault((point.client, point.sigma), []).append(point.evaluation.overall.accuracy)
@@ -91,6 +92,7 @@ def _(result: Sweep) -> Iterable[Table | str]:
 @lines_of.register
 def _(result: Frontier) -> Iterable[Table | str]:
     for setting in dict.fromkeys(point.setting for point in result.points if point.setting):
+        # Points without a setting are of no mask at all: they stand in every table, to be held against.
         own = [point for point in result.points if point.setting in ("", setting)]
         title = f"Hiding who left: {setting}, {result.draws} draws for each client"
         yield _hiding_table(title, own, lambda point: point.mask)

@@ -34,6 +34,7 @@ def _(result: Demo) -> dict[str, Any]:
 
 @lines_of.register
 def _(result: Trained) -> Iterable[Table | str]:
+    # Who is not in the model comes first: it is what a hospital that left asks for.
     yield from map(str, result.left_out_erased)
     yield from (f"taken back, though erased before: {client}" for client in result.taken_back)
     yield from (f"not checked: {problem}" for problem in result.not_checked)
