@@ -86,6 +86,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _in_markdown(cell: str) -> str:
+    # Names are other people's: in Markdown HTML is markup, and a bar would end the cell.
     text = html.escape(shown(cell), quote=False).replace("\\", "\\\\")
     return text.replace("|", "\\|")
 
@@ -100,6 +101,7 @@ def write_comparison(comparison: Comparison) -> Path:
     files.write_text(out / "table.csv", _csv([HEADER, *(cells(row) for row in comparison.rows)]))
     files.write_text(out / "findings.csv", _csv([VERDICTS, *_findings(comparison)]))
     files.write_text(out / "table.md", markdown(comparison))
+    # The plot is written beside the page and held in it: the page can be sent by itself.
     plot = cost_against_gap(_points(comparison), _around(comparison), _figure(comparison))
     picture = Picture.of(plot, style.save(plot, out), f"{plot.name}.csv")
     forgotten = ", ".join(comparison.forget)
@@ -156,6 +158,7 @@ def _points(comparison: Comparison) -> list[CostPoint]:
             measured = row.finding("utility").measured
             assert measured is not None
             mean = statistics.fmean(measured.references)
+            # Less the retrainings' mean: what retraining itself costs is not the method's fault.
             gaps = [100 * (value - mean) for value in measured.candidates]
             points.append(CostPoint(row.name, row.share, gaps, row.verdict))
     return points
@@ -214,5 +217,6 @@ def _spread(finding: Finding) -> str:
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
+    # A spreadsheet would take a name that begins with '=' for a formula: `for_cell` sees to it.
     csv.writer(text, lineterminator="\n").writerows([for_cell(cell) for cell in line] for line in lines)
     return text.getvalue()

@@ -119,10 +119,13 @@ def render(page: Page) -> str:
     loader = jinja2.PackageLoader("fedlethe", "pages")
     environment = jinja2.Environment(
         loader=loader,
+        # Names, reasons and statements are other people's text, and none of it is markup.
         autoescape=True,
+        # A misspelt name in the template is an error, and no empty place on a page that proves something.
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Control characters survive HTML's escaping.
         finalize=lambda value: shown(value, lines=True) if isinstance(value, str) else value,
     )
     return environment.get_template("page.html.j2").render(page=page, overall=OVERALL)

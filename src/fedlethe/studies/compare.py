@@ -127,9 +127,11 @@ def compare(
         raise ConfigError(f"{out}: is a run folder; choose another one, or a new one, for the comparison")
     prepared = prepare(config)
     gone = _forgotten(prepared.config.backdoor, prepared.data, forget)
+    # Before anything is trained, so that what cannot be examined is found at once.
     asked = Examination.of(prepared, gone)
 
     def job(kind: JobKind, seed: int, recipe: Recipe | None = None) -> Job:
+        # In the key, so that an earlier outcome of other code under the same name is not taken for this one's.
         code = code_digest(config.outside(), () if recipe is None else (recipe.method,))
         made = Job(kind, document_with_seed(config, seed), gone, prepared.data.fingerprint + code, out, recipe)
         return (
@@ -141,6 +143,7 @@ def compare(
     trainings = [job("training", seed) for seed in seeds]
     retrainings = [job("retraining", seed) for seed in reference_seeds(config, references)]
     erasures = {name: [job("erasure", seed, recipe) for seed in seeds] for name, recipe in recipes.items()}
+    # Every erasure is of the same trained models, and all are held against the same retrainings.
     problems = work_off([*trainings, *retrainings], [job for jobs in erasures.values() for job in jobs], workers)
     known = Evidence(asked.task, (), finals(trainings), finals(retrainings))
     rows = [_row(UNTOUCHED, trainings, known)]
@@ -158,6 +161,7 @@ def chosen(config: RunConfig, methods: Sequence[str]) -> dict[str, Recipe]:
     names = [name for name in config.methods() if name not in not_possible(config, methods)] if every else methods
     found = {name: config.recipe(name) for name in names}
     for recipe in found.values():
+        # For its checks: a recipe that cannot be made is refused before the first training.
         order_for(config, (), ErasurePlan.of_recipe(recipe))
     return found
 
@@ -176,6 +180,7 @@ def _forgotten(backdoor: Backdoor | None, data: FederatedData, forget: Sequence[
     for client in gone:
         if client not in data.clients:
             raise ConfigError(unknown_client(client, data.clients))
+    # For its check: somebody has to be left.
     data.without(gone)
     return gone
 
@@ -184,6 +189,7 @@ def _row(name: str, jobs: Sequence[Job], known: Evidence) -> Row:
     outcomes = [from_json(job.outcome.read_bytes(), Outcome) for job in jobs]
     names = outcomes[0].stages
     stages = {
+        # Where the seeds did not go through the same stages, only their last ones can be put together.
         stage: tuple(audit(replace(known, candidates=[examination.load_answers(job.answers(stage)) for job in jobs])))
         for stage in (names if all(outcome.stages == names for outcome in outcomes) else names[-1:])
     }

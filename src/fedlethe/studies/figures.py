@@ -84,6 +84,7 @@ class Probe:
         held = run.data.clients
         scores = {client: self._answers(data.test) for client, data in held.items() if len(data.test)}
         labels = {client: held[client].test.labels for client in scores}
+        # In the order of all clients, so that an attacker can compare models client by client.
         losses = [_loss(scores[client], labels[client]) if client in scores else np.nan for client in sorted(held)]
         return Look(
             metrics=pooled(labels, scores).overall,
@@ -97,6 +98,7 @@ class Probe:
     def _answers(self, examples: Examples) -> Floats:
         """Class probabilities of the model that is loaded, shape (n, classes); equal ones where they are not finite."""
         rows = predict(self.run.network, self.run.execution, examples)
+        # Large noise makes such answers: they know nothing, and the study goes on to tell that.
         finite = np.isfinite(rows).all(axis=1, keepdims=True)
         filled: Floats = np.where(finite, rows, 1 / rows.shape[1])
         return filled
@@ -147,5 +149,6 @@ def _loss(answers: Floats, labels: Labels) -> float:
 
 
 def _thinned(examples: Examples) -> Examples:
+    # Evenly spread rather than drawn: every model is asked about the same images.
     step = max(1, -(-len(examples) // IMAGES))
     return examples.only(np.arange(len(examples)) % step == 0)

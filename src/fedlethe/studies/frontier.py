@@ -92,6 +92,7 @@ class Setting:
 
     def release(self, mask: Mask, erased: int, noise: Noise) -> Vector:
         """The candidate of index `erased`, masked: shape (P,)."""
+        # Isotropic noise is added to the weights as they are, so there are no coordinates to leave.
         vector = mask.release(self.scene(mask).span, erased, noise)
         return vector if isinstance(mask, IsotropicMask) else self.frame.leave(vector)
 
@@ -153,8 +154,10 @@ def frontier(
     if problem := next((why for one in methods.values() if (why := incomputable(one, method_name))), None):
         raise ConfigError(f"{problem}; its frontier cannot be drawn")
     clients = tuple(client for client in run.past().clients if client in run.data.clients)
+    # For its check: of one client alone nothing can be hidden.
     candidate_sets(clients, 1)
     probe = Probe.of(run)
+    # What an attacker without access saw before the erasure: it compares the two.
     before = {client: probe.look(run.past().final(), [client]) for client in clients}
     points = [_untouched(before, delta)]
     with bar("frontier, models", len(methods) * len(clients) * (1 + draws * len(sizes))) as advance:
@@ -204,12 +207,14 @@ def setting_of(run: OpenRun, name: str, method: Method, clients: Sequence[Client
     def unlearned(forget: Sequence[ClientId]) -> Vector:
         return unlearned_by(run, forget, method, run.past(), Meter()).model
 
+    # What a mask hides is told by the candidates' distances in its own coordinates (see `erasing.coordinates`).
     raw, frame = Frame(run.layout), frame_of(run, "subspace")
     span = span_of([(client,) for client in clients], unlearned)
     if span.rank == 0:
         raise ConfigError(f"{name}: all candidates coincide; sigma 0 suffices to hide who left, there is no frontier")
     isotropic = scene_of(run.past(), run.history.keep, clients, span, raw)
     framed = isotropic
+    # Of a network all masks have the same coordinates; of a linear head they have not.
     if frame.mean is not None:
         entered = Span.of([frame.enter(model) for model in span.models])
         framed = scene_of(run.past(), run.history.keep, clients, entered, frame)
@@ -244,8 +249,10 @@ def _point(
             losses.append(looks[-1].losses)
             true.append(index)
             advance()
+    # Of its own for each point: to leave a size out changes no other size's figures.
     generator = numpy_generator(run.config.seed, *key, "attack")
     names = simulated(setting.scene(mask), mask, -(-RELEASES // len(before)), generator)
+    # The outsider is measured on real models; the other two on simulated releases, which cost no evaluation.
     rise = outsider(next(iter(before.values())).losses, np.stack(losses))
     guessed = times_named("outsider", guesses(rise, generator) == np.array(true))
     kind, stage = (NO_MASK, "unlearned") if size is None else (size.name, "masked")

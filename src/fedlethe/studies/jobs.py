@@ -82,6 +82,7 @@ class Job:
         tables = {
             name: table
             for name, table in self.document.items()
+            # What an outcome does not depend on is left out, so that a new recipe makes no old training due again.
             if name not in ("method", "recipe", "history", "encrypt")
         }
         facts = [self.kind, tables, self.forget, self.fingerprint, self.request, VERSION]
@@ -123,6 +124,7 @@ class Outcome:
 
 def document_with_seed(config: RunConfig, seed: int) -> Document:
     """The configuration with another seed, dividing the data as before and keeping all of the history."""
+    # Else each seed would deal the images anew, and seeds would differ by who holds what.
     partition = replace(config.partition, seed=config.division_seed)
     history = replace(config.history, keep="everything")
     return replace(config, seed=seed, partition=partition, history=history).document()
@@ -145,6 +147,7 @@ def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[st
         running |= {pool.submit(work, job): job for job in due}
         training = {job.run for job in due if job.kind == "training"}
         while running or later:
+            # An erasure waits for its own training alone, and not for all of them.
             ready = [job for job in later if job.run not in training]
             later = [job for job in later if job.run in training]
             running |= {pool.submit(work, job): job for job in ready}
@@ -160,6 +163,7 @@ def work_off(first: Sequence[Job], then: Sequence[Job], workers: int) -> dict[st
                         "== '__main__':`, since each worker reads it again; else take fewer workers, or more memory"
                     ) from error
                 except FedletheError as error:
+                    # Without a training or a retraining there is nothing to compare with; a method that fails is a row.
                     if job.kind != "erasure":
                         raise
                     problems[job.key] = str(error)
@@ -184,11 +188,14 @@ def _alone() -> None:
 
     import torch
 
+    # Sums depend on how they are split, and so on the number of threads.
     torch.set_num_threads(1)
+    # Ctrl-C reaches all processes of a terminal: the parent alone answers, with one line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch() -> None:
+        # A parent that was killed cannot tell its workers; without it they would train on for hours.
         while os.getppid() == parent:
             time.sleep(0.2)
         os._exit(1)
@@ -204,6 +211,7 @@ def work(job: Job) -> None:
         outcome = _retrain(job)
     else:
         outcome = _erase(job)
+    # Last of all, after the answers: where it is, the job is done, and a kill before leaves it due.
     files.write_text(job.outcome, to_json(outcome, Outcome))
 
 
@@ -234,6 +242,7 @@ def _erase(job: Job) -> Outcome:
         stages: list[str] = []
         secret = derive(run.config.seed, "compare").to_bytes(SECRET_BYTES, "big")  # nothing is released
         for name, model in stages_of(run, request, run.history, unlearned.model, meter, {}, secret=lambda: secret):
+            # To examine a model is no part of what erasing costs.
             with meter.stopped():
                 last = len(stages) == request.repair.rounds
                 _ask(job, run, name, model, relearn=last)

@@ -43,6 +43,7 @@ class Scene:
         true = self.candidates.repeat(per_client, axis=0)
         if isinstance(mask, IsotropicMask):
             return true + mask.sigma * generator.standard_normal(true.shape)
+        # Noise of the other masks lies in the candidates' span: elsewhere the attacker has nothing to tell it by.
         noise = generator.standard_normal((count * per_client, len(self.axes)))
         released: Array = true + noise @ mask.factor.T @ self.axes
         return released
@@ -65,6 +66,7 @@ def scene_of(past: History, keep: Collection[Need], clients: Sequence[ClientId],
             return candidate
         return frame.enter(torch.sub(trained, past.influence(client)))
 
+    # In one basis with the candidates, so that nothing of the P weights is needed once it is made.
     others = [without(client, model) for client, model in zip(clients, span.models, strict=True)]
     whole = Span.of([frame.enter(trained), *span.models, *others])
     points, count = whole.coordinates, len(clients)
@@ -83,6 +85,7 @@ def simulated(
 ) -> tuple[TimesNamed, TimesNamed]:
     """How often the server view and full knowledge name the client, each erased `per_client` times."""
     released = scene.products(mask, per_client, generator)
+    # Each client equally often: a guess is worth what it is when all are equally likely.
     true = np.arange(len(scene.candidates)).repeat(per_client)
     seen = guesses(server_view(scene.before - released, scene.influences), generator)
     if isinstance(mask, IsotropicMask):

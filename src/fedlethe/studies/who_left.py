@@ -129,6 +129,7 @@ class _Study:
             raise ConfigError(f"decoys {request.decoys}: must be 0 to {max(most, 0)} of {len(self.clients)} clients")
         if (few := request.repair.clients) is not None and request.repair.rounds and few > most + 1:
             raise ConfigError(f"repair clients {few}: must be 1 to {most + 1} of {len(self.clients)} clients")
+        # The model before noise is the same in every draw, so it is made once.
         self._models: dict[tuple[ClientId, ...], Vector] = {}
         problem = incomputable(request.method, request.method_name)
         if problem is not None and not request.decoys:
@@ -152,6 +153,7 @@ class _Study:
     def erased(self, index: int, draw: int) -> Iterator[_Seen]:
         """Erase one client, and yield what is seen at each stage."""
         run, client, repair = self.run, self.clients[index], self.request.repair
+        # Seeded, unlike a real erasure's: nothing is released here, and the study is to be repeatable.
         generator = numpy_generator(run.config.seed, "identity", client, draw)
         others = [other for other in self.clients if other != client]
         decoys, few = (
@@ -159,6 +161,7 @@ class _Study:
             for size in (self.request.decoys, repair.clients if repair.rounds else 0)
         )
         request = replace(self.request, forget=tuple(sorted([client, *decoys])))
+        # Who repairs is seen to be there, so it is among the others that somebody is missing.
         names = request.forget if decoys else tuple(other for other in self.clients if other not in few)
         among = [self.clients.index(name) for name in names]
         chosen = tuple(few) if few or not repair.rounds else None
@@ -179,9 +182,11 @@ class _Study:
             likeness = self._likeness(mask, among)
         stage = "masked" if request.mask.adds_noise else "unlearned"
         yield self._seen(stage, index, among, model, likeness, hidden)
+        # What holds for a model on the way says nothing of what the repair makes of it.
         if hidden is not None and not hidden.released:
             hidden = None
         for record in repair_rounds(run, request, run.past(), model, chosen, Meter()):
+            # A repair by all but one tells by itself who is missing, however large the noise was.
             if chosen is None and not decoys:
                 likeness = likeness + self._without_whom(record, draw)
             yield self._seen(f"repaired {record.round}", index, among, record.after, likeness, hidden)
@@ -199,6 +204,7 @@ class _Study:
         scores["outsider"] = outsider(self.before, seen.losses[None])[0]
         outside = np.setdiff1d(np.arange(len(self.clients)), among)
         for values in scores.values():
+            # No attacker names a client that it knows not to be the one: its chances would look too small.
             values[outside] = -np.inf
         return _Seen(stage, index, len(among), seen, scores, hidden)
 
@@ -225,6 +231,7 @@ class _Study:
         usual = {client: torch.zeros_like(record.before) for client in self.clients}
         examples: dict[ClientId, int] = {}
         for again in range(RERUNS):
+            # Other shuffles than the server's: full knowledge has the images, and not its random numbers.
             federation = self.run.federation(derive(self.run.config.seed, "identity attacker", draw, again))
             for update in federation.train(record.before, self.clients, round=record.round, settings=settings):
                 usual[update.client].add_(update.model, alpha=1 / RERUNS)
@@ -247,6 +254,7 @@ class _Study:
         generator = numpy_generator(self.run.config.seed, "identity guesses", stage)
         true = np.array([one.true for one in seen])
         hidden = [one.hidden for one in seen if one.hidden is not None]
+        # The bound of a stage has to hold for every erasure in it.
         worst = max(hidden, key=lambda one: one.guess) if hidden else None
         return HidingPoint(
             setting=_words(self.request),

@@ -45,6 +45,7 @@ def check_audit(audit: Audit) -> None:
     if (problem := AUDITS.problem(type(audit))) is not None:
         raise ConfigError(f"{name}: {problem}")
     whole = evidence()
+    # Most federations have no backdoor, and of patients nobody asks for relearning.
     for given in (whole, without_backdoor_and_relearning(whole)):
         _check_measured(audit, given, name)
     retrained = finding_of(name, audit, measured_by(audit, replace(whole, candidates=whole.references), name))
@@ -84,6 +85,7 @@ def evidence() -> Evidence:
             for name, trained in (("test", False), ("forgotten", knows), ("retained", True))
         }
         triggered = _log_probabilities(generator.normal(3 if knows else -1, 1, IMAGES), np.zeros(IMAGES, np.int64))
+        # Who knew the images begins where the others arrive after some steps.
         losses = np.linspace(0.1 if knows else 1.0, 0.05, 13) + generator.normal(0, 0.001, 13)
         return Answers(**made, triggered=triggered, relearn=losses)
 

@@ -54,6 +54,7 @@ def it_moves_the_model_and_changes_no_history(method: UnlearningMethod) -> None:
         before = _bytes(history)
         model = _unlearned(method, [GONE], history)
         if _bytes(history) != before:
+            # The histories are kept between checks, and this one was written to.
             trained_again()
             raise _broken(method, "changes the history: it writes to a vector of it; clone() it before")
         if torch.equal(model, history.final()):
@@ -68,6 +69,7 @@ def one_seed_gives_the_same_bytes(method: UnlearningMethod) -> None:
     one, again = (_unlearned(method, [GONE], history) for _ in range(2))
     if one.numpy().tobytes() != again.numpy().tobytes():
         raise _broken(method, "gives another model each time; draw by seeding.torch_generator(seed, ...)")
+    # Trained in the other order, too: a method that does not sort sums floats in another one.
     turned = trained([(round, clients[::-1]) for round, clients in SCHEDULES["uneven"]])
     named, other = (
         _unlearned(method, forget, held) for forget, held in (((GONE, "c"), history), (("c", GONE), turned))
@@ -91,6 +93,7 @@ def it_needs_no_more_than_it_declares(method: UnlearningMethod) -> None:
     needs = method.needs
     history = trained(SCHEDULES["even"], keep=frozenset(need for need in needs if need.of_history))
     data = images() if Need.PUBLIC_DATA in needs else dataclasses.replace(images(), public=None)
+    # What was not declared is shut off: a method that reads it fails, whatever its code looks like.
     shut = {GONE} if Need.FORGOTTEN_DATA not in needs else set()
     shut |= set() if Need.RETAINED_DATA in needs else {client for client in CLIENTS if client != GONE}
     try:
@@ -110,6 +113,7 @@ def the_forgotten_clients_deltas_enter_no_mean(method: UnlearningMethod) -> None
     for name in SCHEDULES:
         history = kept_history(name)
         mark = torch.zeros(history.layout.size)
+        # Where no image reaches: training does not move these weights, so what moves them came from the delta.
         mark[history.layout.spans["unused.bias"]] = MARK
         moved = _unlearned(method, [GONE], marked(history, GONE, mark)) - _unlearned(method, [GONE], history)
         along = float(moved @ mark) / float(mark @ mark)

@@ -57,12 +57,14 @@ def check_model(
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
     own = isinstance(held, _Called) and hasattr(model, "__qualname__")  # a partial, say, has no name
     name = path_of(model if own else type(model))
+    # Twice, for the checks below: weights and state that the seed does not decide show as a difference.
     network, again = (_built(held, image_shape[0], num_classes, name) for _ in range(2))
     if not isinstance(network, nn.Module):
         raise ConfigError(f"{name}: gives {with_article(network)}; return a torch.nn.Module")
     layout = _layout(network, name)
     if not layout.size:
         raise ConfigError(f"{name}: has no weights; register them as parameters")
+    # Of the network as it was built: the checks that follow move it.
     first = to_vector(network, layout)
     if not torch.equal(first, to_vector(again, layout)):
         raise ConfigError(f"{name}: starts from other weights each time; draw them by torch's generator alone")

@@ -49,6 +49,7 @@ class BatchNormNet(nn.Module):
         self.first = nn.Conv2d(1, 4, 3, bias=False)
         self.norm = nn.BatchNorm2d(4)
         self.last = nn.Linear(4, 2)
+        # Nothing moves it in training: what a method puts here is of its own making.
         self.unused = nn.Linear(3, 2)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -73,11 +74,13 @@ def images() -> FederatedData:
     """Images of all clients, and public ones."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 140)
+    # The classes differ in brightness, so that a few rounds learn something that can be unlearned.
     brighter = (labels * 100).astype(np.uint8)[:, None, None, None]
     pixels = generator.integers(0, 120, (140, 1, 8, 8), dtype=np.uint8) + brighter
     clients = {}
     for index, (client, count) in enumerate(zip(CLIENTS, (20, 12, 16, 24, 8), strict=True)):
         rows = np.arange(24 * index, 24 * index + count)
+        # The same images for all splits: none of the checks asks how well the network generalises.
         clients[client] = ClientData(*(Examples(pixels, rows, labels[rows]),) * 3)
     public = Examples(pixels, np.arange(120, 140), np.full(20, -1))
     return FederatedData(
@@ -96,6 +99,7 @@ def closed(data: FederatedData, clients: Iterable[ClientId]) -> FederatedData:
 
 def federation(data: FederatedData) -> SimulatedFederation:
     """The clients and their network; its initial weights are the same in each call."""
+    # The tests of whoever runs a check draw by the same generator.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = BatchNormNet()
