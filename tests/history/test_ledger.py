@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedlethe.errors import FedletheError
-from fedlethe.history.chain import BEFORE_ALL, ChainHead
+from fedlethe.history.chain import BEFORE_ALL, Body, ChainHead
 from fedlethe.history.entries import NOT_EVALUATED, Artefact, Participation, removals
 from fedlethe.history.ledger import Ledger, demand_as_entered
 
@@ -98,10 +98,24 @@ def test_every_row_has_its_hash_and_no_two_ledgers_share_one(ledger: Ledger, tmp
 
 
 def test_events_are_those_of_a_kind_in_their_order(ledger: Ledger) -> None:
-    ledger.append([("began", {"after": "x"}), ("elsewhere", {"request": "R0001"}), ("began", {"after": "y"})])
+    began: list[tuple[str, Body]] = [
+        ("began", {"after": after, "take_back": [], "left_out": [], "not_checked": []}) for after in ("x", "y")
+    ]
+    ledger.append([began[0], ("elsewhere", {"request": "R0001", "reached": [], "not_reached": []}), began[1]])
     assert [event.body["after"] for event in ledger.events("began")] == ["x", "y"]
     assert [event.kind for event in ledger.events("elsewhere", "began")] == ["began", "elsewhere", "began"]
     assert ledger.latest() == ledger.events("began")[-1].at
+
+
+def test_a_row_that_could_not_be_read_again_is_not_written(ledger: Ledger) -> None:
+    before = ledger.head()
+    whole: tuple[str, Body] = ("elsewhere", {"request": "R0001", "reached": [], "not_reached": []})
+    for odd in (("elsewhere", {"request": "R0001"}), ("nothing", {}), ("state", {"request": "R0001", "state": "odd"})):
+        with pytest.raises(FedletheError, match=r"a row \(.*it was not written$"):
+            ledger.append([whole, odd])
+    assert ledger.head() == before
+    ledger.append([whole])
+    assert len(ledger.events("elsewhere")) == 1
 
 
 def test_a_head_that_was_left_behind_is_caught_up_with(ledger: Ledger) -> None:

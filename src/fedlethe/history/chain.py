@@ -14,8 +14,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,16 +143,19 @@ class Chain:
             raise self._broken(last.seq + 1, f"is missing ({self._anchor_path.name} names row {anchor.seq})")
         return events
 
-    def append(self, last: ChainHead, at: str, entries: Sequence[tuple[str, Body]]) -> list[Event]:
+    def append(
+        self, last: ChainHead, at: str, entries: Sequence[tuple[str, Body]], demand: Callable[[Event], object] = bool
+    ) -> list[Event]:
         """Add rows after `last`, which must be the last one: all of them, or none.
 
         Args:
             last: The head that the caller knows.
             at: The time; the time of the row before is taken where that is later.
             entries: Kind and body of each.
+            demand: Raises where a row could not be read again; then none is written.
 
         Raises:
-            FedletheError: The disk is full, the file read only, or another process has added rows.
+            FedletheError: What `demand` raises; the disk is full, the file read only, or another process added rows.
         """
         events = []
         with self._transaction():
@@ -163,6 +167,7 @@ class Chain:
                 text = canonical(body)
                 hash = row_hash(last.hash, last.seq + 1, at, kind, text)
                 event = Event(last.seq + 1, at, kind, json.loads(text), hash)
+                demand(event)
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (event.seq, at, kind, text, hash))
                 events.append(event)
                 last = ChainHead(event.seq, hash)
@@ -245,6 +250,8 @@ class Chain:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a message that quotes damaged bytes
             hint = "make room, or restore it from a backup if it is damaged"
+            if self.path.exists() and not os.access(self.path, os.R_OK | os.W_OK):
+                hint = f"this user cannot read and write it: chmod u+rw {self.path}"
             raise IntegrityError(f"{self.path}: the ledger cannot be used ({error}); {hint}") from None
 
 

@@ -162,11 +162,19 @@ class Ledger:
         self._chain.catch_up(self.head())
 
     def append(self, entries: Sequence[tuple[str, Body]]) -> list[Event]:
-        """Add rows, kind and body of each: all of them, or none."""
-        added = self._chain.append(self._state().head, chain.clock(), entries)
+        """Add rows, kind and body of each: all of them, or none.
+
+        Raises:
+            FedletheError: See `Chain.append`; a row that could not be read again would close the run for good.
+        """
+        added = self._chain.append(self._state().head, chain.clock(), entries, self._demand_readable)
         for event in added:
             self._known.take(event)
         return added
+
+    def _demand_readable(self, event: Event) -> None:
+        if (found := rows.problem(event)) is not None:
+            raise IntegrityError(f"{self.path}: a row ({event.kind[:40]}) {found}; it was not written")
 
     def add_artefacts(self, added: Iterable[Artefact]) -> None:
         """Enter files that are in their place."""

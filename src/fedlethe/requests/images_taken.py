@@ -40,8 +40,8 @@ OF_NODES = "the caches of the clients' own machines: run fedlethe cache clear th
 
 OF_PROGRAM = (
     "the Python program that handed the data over, or the code that gives them: what it holds in memory, and what it "
-    "reads them from (files, a cache of its own). Have it leave them out from now on: what a source decodes again into this machine's "
-    "cache goes by: fedlethe cache clear --all"
+    "reads them from (files, a cache of its own). Have it leave them out from now on: what a source decodes again into "
+    "this machine's cache goes by: fedlethe cache clear --all"
 )
 """The same of data that have no name by which they could be looked for."""
 
