@@ -8,9 +8,7 @@ method, a model or an audit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fedlethe.later import names_from
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedlethe.audit import AUDITS as AUDITS
@@ -65,7 +63,12 @@ _PLACES = {
 __all__ = [*_PLACES]
 
 
-__getattr__ = names_from(__name__, {**_PLACES, "__version__": "version"})
+def __getattr__(name: str) -> Any:
+    """Import what is asked for."""
+    # Here, and not above: nothing of fedlethe is imported before `__main__` listens to Ctrl-C.
+    from fedlethe.later import names_from
+
+    return names_from(__name__, {**_PLACES, "__version__": "version"})(name)
 
 
 def __dir__() -> list[str]:
