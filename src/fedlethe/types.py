@@ -127,12 +127,40 @@ class Metrics:
         balanced_accuracy: Mean over the classes that occur of the share of right answers, in [0, 1].
         auc: Area under the ROC curve (one against the rest, mean over classes, where there are more than two);
             None where the images hold one class only, for which it is not defined.
+        auc_interval: The least and the greatest AUC that the images leave likely, 95 % (see `ranking.auc_interval`);
+            None where there is no AUC, or more than two classes.
+        calibration: Expected calibration error (Guo et al., ICML 2017), in [0, 1]: how far the model's certainty lies
+            from its share of right answers, over ten bins; None where single answers are not at hand.
+        confusion: Images of each class (row) by what the model answered (column); without answers that are not finite.
+            Empty where it is not known.
     """
 
     num_examples: int
     accuracy: float
     balanced_accuracy: float
     auc: float | None
+    auc_interval: tuple[float, float] | None = None
+    calibration: float | None = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def sensitivity(self) -> float | None:
+        """Of two classes, the share of the second one's images that are read rightly; None where it has none."""
+        return self._recall(1)
+
+    @property
+    def specificity(self) -> float | None:
+        """Of two classes, the share of the first one's images that are read rightly; None where it has none."""
+        return self._recall(0)
+
+    @property
+    def commonest(self) -> float | None:
+        """The accuracy of whoever always answers the class that most images have."""
+        return max(map(sum, self.confusion)) / self.num_examples if self.confusion and self.num_examples else None
+
+    def _recall(self, label: int) -> float | None:
+        held = sum(self.confusion[label]) if len(self.confusion) == 2 else 0
+        return self.confusion[label][label] / held if held else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +170,12 @@ class Evaluation:
     Attributes:
         overall: On all of them.
         clients: On each client's.
+        retained: On all but the erased clients'; None where nobody is erased.
     """
 
     overall: Metrics
     clients: Mapping[ClientId, Metrics]
+    retained: Metrics | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ import base64
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
+from fedlethe.pages.page import Page, PageTable, Picture, Section, figures_table, render, stages_table
 from fedlethe.plots import images_held, style
 from fedlethe.types import Cost, Evaluation, Metrics, Stage
 
@@ -86,11 +87,37 @@ def test_stages_become_a_row_for_each_measure() -> None:
     assert table.numeric == [False, False, True, True]
 
 
-def test_one_stage_has_the_measures_as_columns() -> None:
-    table = stages_table([stage("final model", 0.25)], ())
-    assert table.header == ("hospital", "accuracy", "balanced accuracy", "AUC")
-    assert table.rows[0] == ("a", "0.250", "0.500", "\N{EN DASH}")
+def test_all_figures_of_a_stage_stand_in_a_row_for_each_hospital_and_for_the_retained() -> None:
+    told = Metrics(1000, 0.75, 0.5, 0.625, (0.5, 0.75), 0.125, ((600, 100), (150, 150)))
+    one = stage("final model", 0.25)
+    table = figures_table(replace(one, evaluation=replace(one.evaluation, retained=told)), ["a"])
+    assert table.header[:4] == ("hospital", "images", "accuracy", "balanced accuracy")
+    assert [row[0] for row in table.rows] == ["a (erased)", "b", "all hospitals", "retained hospitals"]
+    assert table.rows[0][:4] == ("a (erased)", "4", "0.250", "0.500")
+    assert set(table.rows[0][4:]) == {"\N{EN DASH}"}
+    assert dict(zip(table.header, table.rows[3], strict=True)) == {
+        "hospital": "retained hospitals",
+        "images": "1,000",
+        "accuracy": "0.750",
+        "balanced accuracy": "0.500",
+        "sensitivity": "0.500",
+        "specificity": "0.857",
+        "AUC": "0.625",
+        "AUC, 95 %": "0.500 to 0.750",
+        "calibration error": "0.125",
+        "commonest class": "0.700",
+    }
     assert table.caption.startswith("Final model.")
+
+
+def test_the_retained_have_a_row_at_each_stage() -> None:
+    one = stage("before", 0.25)
+    with_retained = replace(one, evaluation=replace(one.evaluation, retained=Metrics(4, 0.75, 0.5, 0.25)))
+    assert list(stages_table([with_retained], ["a"]).rows)[-3:] == [
+        ("retained hospitals", "accuracy", "0.750"),
+        ("retained hospitals", "balanced accuracy", "0.500"),
+        ("retained hospitals", "AUC", "0.250"),
+    ]
 
 
 def test_a_client_that_is_missing_at_a_stage_has_dashes() -> None:

@@ -11,8 +11,8 @@ def test_the_traces_are_the_papers_two_plots() -> None:
     points = trace_points(["a", "b"])
     shared, erased = round_traces.trace_global(points, "a"), round_traces.trace_unlearned(points, "a")
     assert (shared.name, erased.name) == ("trace-a-global", "trace-a-unlearned")
-    assert shared.rows[3] == (1, "a", 40, 0.6, 0.3, 0.8)
-    assert erased.rows[:4:3] == [
+    assert shared.rows[3][:6] == (1, "a", 40, 0.6, 0.3, 0.8)
+    assert [row[:7] for row in erased.rows[:4:3]] == [
         (0, "global", "a", 40, 0.5, 0.25, 0.8),
         (0, "unlearned", "a", 40, 0.5, 0.25, 0.8),
     ]

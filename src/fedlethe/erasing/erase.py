@@ -52,7 +52,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
     if gone := sorted(set(request.forget) - set(past.clients)):
         led = "training" if request.after is None else f"erasure {request.after}"
         raise RequestError(f"{', '.join(gone)}: not in the model that {led} led to; name others")
-    stages = [Stage("before", run.evaluate(past.final()), Cost())]
+    stages = [Stage("before", run.evaluate(past.final(), without=request.forget), Cost())]
     repaired: dict[ClientId, Vector] = {}
     with bar("erasing, client updates") as advance:
         meter = Meter(notify=advance)
@@ -66,7 +66,7 @@ def erase_locked(run: OpenRun, request: ErasureOrder) -> Erasure:
         for name, model in stages_of(run, request, past, unlearned.model, meter, repaired, mask, secret=secret):
             cost = meter.cost()
             with meter.stopped():
-                stages.append(Stage(name, run.evaluate(model), cost))
+                stages.append(Stage(name, run.evaluate(model, without=request.forget), cost))
     carried = Unentered(past=past, unlearned=unlearned, model=model, stages=tuple(stages), repaired=repaired, mask=mask)
     return enter_erasure(run, request, carried)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fedlethe.erasing.order import ErasureOrder
 from fedlethe.errors import HistoryError, IntegrityError, RequestError
+from fedlethe.federation.cautions import cautions
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.store import CHECKPOINT, JSON
@@ -75,6 +76,11 @@ class Erasure:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as erasure.json has them: all but where the folder lies, which can be moved."""
         return to_plain(self, Erasure, "run", "model")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known of the erased model before its figures are read (see `cautions`)."""
+        return cautions(self.stages[-1].evaluation, self.forget)
 
     @property
     def decoyed(self) -> bool:

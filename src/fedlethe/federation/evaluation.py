@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,14 @@ from fedlethe.data.federated import Examples, FederatedData, Labels, Split, norm
 from fedlethe.federation.execution import Execution
 from fedlethe.federation.objective import logits_of
 from fedlethe.later import nn, torch
-from fedlethe.ranking import auc
-from fedlethe.types import Evaluation, Metrics, Vector
+from fedlethe.ranking import auc, auc_interval
+from fedlethe.types import ClientId, Evaluation, Metrics, Vector
 from fedlethe.vector import Layout, load_vector
 
 BATCH_SIZE = 128
+
+BINS = 10
+"""Of the calibration error, from 0 to 1."""
 
 LEAST = 1e-300
 """Stands for a probability of 0, whose logarithm is not finite."""
@@ -70,7 +73,34 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
     # Over the classes that occur: a hospital that has one class alone is not charged with the others.
     balanced = float(np.mean([right[labels == label].mean() for label in present]))
     scores = np.where(finite[:, None], probabilities, 1 / classes)
-    return Metrics(len(labels), float(right.mean()), balanced, _auc(labels, scores, present))
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels[finite], scores[finite].argmax(axis=1)), 1)
+    both = len(present) == classes == 2
+    return Metrics(
+        num_examples=len(labels),
+        accuracy=float(right.mean()),
+        balanced_accuracy=balanced,
+        auc=_auc(labels, scores, present),
+        auc_interval=auc_interval(scores[labels == 1, 1], scores[labels == 0, 1]) if both else None,
+        calibration=calibration(scores.max(axis=1), right),
+        confusion=tuple(map(tuple, confusion.tolist())),
+    )
+
+
+def calibration(certainty: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    """The expected calibration error: see `Metrics.calibration`.
+
+    Args:
+        certainty: The probability of each answer, shape (n,).
+        right: Whether it is right, shape (n,).
+
+    Example:
+        >>> round(calibration(np.array([0.95, 0.95, 0.65]), np.array([True, False, True])), 3)
+        0.417
+    """
+    bins = np.minimum((certainty * BINS).astype(np.int64), BINS - 1)
+    apart = np.bincount(bins, certainty - right, minlength=BINS)
+    return float(np.abs(apart).sum() / len(right))
 
 
 def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
@@ -88,10 +118,11 @@ def evaluate(
     data: FederatedData,
     execution: Execution,
     split: Split = "test",
+    without: Collection[ClientId] = (),
 ) -> Evaluation:
     """Evaluate a model, shape (P,), on one split of every client that has images in it.
 
-    `network` is where it is evaluated; its weights are overwritten.
+    `network` is where it is evaluated; its weights are overwritten. `without` are the erased clients (see `pooled`).
     """
     load_vector(network, layout, model)
     labels: dict[str, Labels] = {}
@@ -100,10 +131,21 @@ def evaluate(
         examples = held.split(split)
         if len(examples):
             labels[client], scores[client] = examples.labels, predict(network, execution, examples)
-    return pooled(labels, scores)
+    return pooled(labels, scores, without)
 
 
-def pooled(labels: Mapping[str, Labels], scores: Mapping[str, Probabilities]) -> Evaluation:
-    """The metrics of each client's predictions, and of all of them together."""
-    overall = metrics(np.concatenate(list(labels.values())), np.concatenate(list(scores.values())))
-    return Evaluation(overall, {client: metrics(labels[client], scores[client]) for client in labels})
+def pooled(
+    labels: Mapping[ClientId, Labels], scores: Mapping[ClientId, Probabilities], without: Collection[ClientId] = ()
+) -> Evaluation:
+    """The metrics of each client's predictions, of all of them together, and of all but some where any are named."""
+
+    def of(clients: Collection[ClientId]) -> Metrics:
+        held = [np.concatenate([part[client] for client in clients]) for part in (labels, scores)]
+        return metrics(*held)
+
+    retained = [client for client in labels if client not in without]
+    return Evaluation(
+        overall=of(labels),
+        clients={client: metrics(labels[client], scores[client]) for client in labels},
+        retained=of(retained) if without and retained else None,
+    )

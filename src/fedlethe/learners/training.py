@@ -14,6 +14,7 @@ from fedlethe.config import RunConfig
 from fedlethe.data.erased import scrub
 from fedlethe.document import Document
 from fedlethe.errors import DataError, HistoryError
+from fedlethe.federation.cautions import cautions
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
@@ -66,6 +67,11 @@ class Trained:
     left_out_erased: tuple[LeftOut, ...] = ()
     taken_back: tuple[ClientId, ...] = ()
     not_checked: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known before the figures are read (see `cautions`)."""
+        return cautions(self.evaluation)
 
 
 def train_run(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jinja2
 
-from fedlethe.plots.metric_lines import OVERALL
+from fedlethe.plots.metric_lines import OVERALL, RETAINED
 from fedlethe.plots.style import Plot
 from fedlethe.text import shown
 from fedlethe.types import ClientId, Metrics, Stage
@@ -20,7 +20,23 @@ from fedlethe.types import ClientId, Metrics, Stage
 UNDEFINED = "\N{EN DASH}"
 """Stands where a value is not defined."""
 
+CAPTION = (
+    f"How well the model reads test images: 1 is perfect (of the calibration error 0); {UNDEFINED} is not defined; "
+    "'commonest class' is the accuracy of whoever always answers it"
+)
+
 MEASURES = ("accuracy", "balanced accuracy", "AUC")
+FIGURES = (
+    "images",
+    "accuracy",
+    "balanced accuracy",
+    "sensitivity",
+    "specificity",
+    "AUC",
+    "AUC, 95 %",
+    "calibration error",
+    "commonest class",
+)
 
 _NUMBER = re.compile(rf"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?|{UNDEFINED}|")
 
@@ -134,8 +150,6 @@ def render(page: Page) -> str:
 def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> PageTable:
     """Accuracy, balanced accuracy and AUC of each client (rows) at each stage (columns).
 
-    Where there is one stage only, the three measures are the columns.
-
     Args:
         stages: In their order; at least one.
         forget: The erased clients: their rows say so, and stand out.
@@ -143,17 +157,47 @@ def stages_table(stages: Sequence[Stage], forget: Sequence[ClientId]) -> PageTab
     clients = dict.fromkeys(client for stage in stages for client in stage.evaluation.clients)
     found = {_heading(client, forget): [stage.evaluation.clients.get(client) for stage in stages] for client in clients}
     found[OVERALL] = [stage.evaluation.overall for stage in stages]
+    if any(stage.evaluation.retained is not None for stage in stages):
+        found[RETAINED] = [stage.evaluation.retained for stage in stages]
     marked = frozenset(_heading(client, forget) for client in forget)
-    caption = f"How well the model reads test images: 1 is perfect; {UNDEFINED} is not defined"
-    if len(stages) == 1:
-        rows = [(heading, *_measured(metrics)) for heading, (metrics,) in found.items()]
-        return PageTable(f"{stages[0].name.capitalize()}. {caption}", ("hospital", *MEASURES), rows, marked)
     lines = [
         (heading, measure, *values)
         for heading, at_stages in found.items()
         for measure, values in zip(MEASURES, zip(*map(_measured, at_stages), strict=True), strict=True)
     ]
-    return PageTable(caption, ("hospital", "measure", *(stage.name for stage in stages)), lines, marked)
+    return PageTable(CAPTION, ("hospital", "measure", *(stage.name for stage in stages)), lines, marked)
+
+
+def figures_table(stage: Stage, forget: Sequence[ClientId]) -> PageTable:
+    """All that is known of how a model reads each client's test images, and of how many there are.
+
+    Args:
+        stage: Its model.
+        forget: The erased clients: their rows say so, and stand out.
+    """
+    evaluation = stage.evaluation
+    found = {_heading(client, forget): metrics for client, metrics in evaluation.clients.items()}
+    found[OVERALL] = evaluation.overall
+    if evaluation.retained is not None:
+        found[RETAINED] = evaluation.retained
+    rows = [(heading, *_all_of(metrics)) for heading, metrics in found.items()]
+    marked = frozenset(_heading(client, forget) for client in forget)
+    return PageTable(f"{stage.name.capitalize()}. {CAPTION}", ("hospital", *FIGURES), rows, marked)
+
+
+def _all_of(metrics: Metrics) -> tuple[str, ...]:
+    """A cell for each of FIGURES."""
+    interval = UNDEFINED
+    if metrics.auc_interval is not None:
+        low, high = metrics.auc_interval
+        interval = f"{low:.3f} to {high:.3f}"
+    recalls, others = (metrics.sensitivity, metrics.specificity), (metrics.calibration, metrics.commonest)
+    cells = [*_measured(metrics)[:2], *map(_cell, recalls), _cell(metrics.auc), interval, *map(_cell, others)]
+    return (f"{metrics.num_examples:,}", *cells)
+
+
+def _cell(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
 
 
 def _heading(client: ClientId, forget: Sequence[ClientId]) -> str:
@@ -164,5 +208,4 @@ def _measured(metrics: Metrics | None) -> tuple[str, str, str]:
     """A cell for each of MEASURES."""
     if metrics is None:
         return (UNDEFINED,) * 3
-    auc = UNDEFINED if metrics.auc is None else f"{metrics.auc:.3f}"
-    return f"{metrics.accuracy:.3f}", f"{metrics.balanced_accuracy:.3f}", auc
+    return f"{metrics.accuracy:.3f}", f"{metrics.balanced_accuracy:.3f}", _cell(metrics.auc)

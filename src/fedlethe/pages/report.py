@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedlethe import files
 from fedlethe.erasing.record import Erasure, erasures
 from fedlethe.federation.aggregator import MEAN
+from fedlethe.federation.cautions import cautions
 from fedlethe.history.disk import RunFolder
-from fedlethe.pages.page import Page, PageTable, Picture, Section, render, stages_table
+from fedlethe.pages.page import Page, PageTable, Picture, Section, figures_table, render, stages_table
 from fedlethe.pages.request_sections import request_sections
 from fedlethe.plots import accuracy_curves, images_held, noise_sweep, round_traces, style
 from fedlethe.plots import mask_frontier as hiding_plots
@@ -126,16 +127,18 @@ def _training_sections(history: RunFolder) -> Iterator[Section]:
     training, recording = history.ledger.seconds()
     text = [f"{len(curve)} rounds took {training + recording:.0f} seconds, {recording:.1f} of them for the record."]
     refused = [entry for entry in history.ledger.participation() if entry.refused is not None]
+    text = [*_warned(cautions(curve[-1][1])), *text]
     text += [f"Round {entry.round}: the update of {entry.client} was refused: {entry.refused}." for entry in refused]
     rows = [(held.kind, held.files, f"{held.bytes:,}") for held in kept(history)]
     sizes = PageTable("the record", ("kind", "files", "bytes"), rows)
-    final = stages_table([Stage("final model", curve[-1][1], Cost())], ())
+    final = figures_table(Stage("final model", curve[-1][1], Cost()), ())
     yield Section("Training", text, [final, sizes], [_picture(history, accuracy_curves.training_curve(curve))])
 
 
 def _erasure_sections(history: RunFolder) -> Iterator[Section]:
     for erasure in erasures(history):
         text = [
+            *_warned(erasure.warnings),
             f"Method: {erasure.method}. Request: {json.dumps(erasure.request, sort_keys=True)}.",
             f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
@@ -143,8 +146,16 @@ def _erasure_sections(history: RunFolder) -> Iterator[Section]:
         ]
         text += [f"Who left: {line}." for line in erasure.hiding]
         plot = _picture(history, accuracy_curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")
+        tables = [
+            stages_table(erasure.stages, erasure.forget),
+            figures_table(erasure.stages[-1], erasure.forget),
+        ]
         title = f"Erasure {erasure.id}: {erasure.subject} by {erasure.method}"
-        yield Section(title, text, [stages_table(erasure.stages, erasure.forget)], [plot])
+        yield Section(title, text, tables, [plot])
+
+
+def _warned(warnings: Iterable[str]) -> Iterator[str]:
+    yield from (f"Warning: {warning}." for warning in warnings)
 
 
 def _study_sections(history: RunFolder) -> Iterator[Section]:

@@ -24,9 +24,24 @@ if TYPE_CHECKING:
 OVERALL = "all hospitals"
 """Stands for every client's images pooled, in legends and tables; the blank keeps it apart from any client's name."""
 
+RETAINED = "retained hospitals"
+"""Stands for the images of all but the erased clients."""
+
 SHARE = "test accuracy\n(share of images)"
 
-METRIC_HEADER = ("client", "images", "accuracy", "balanced_accuracy", "auc")
+METRIC_HEADER = (
+    "client",
+    "images",
+    "accuracy",
+    "balanced_accuracy",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "sensitivity",
+    "specificity",
+    "calibration_error",
+    "commonest",
+)
 
 
 def accuracy_of(metrics: Metrics) -> float:
@@ -45,9 +60,15 @@ def value_of(evaluation: Evaluation, client: ClientId, value: Callable[[Metrics]
 
 
 def metric_rows(evaluation: Evaluation) -> Iterator[tuple[Cell, ...]]:
-    """A row of METRIC_HEADER for each client, and one for all of them."""
-    for client, metrics in [*evaluation.clients.items(), (OVERALL, evaluation.overall)]:
-        yield client, metrics.num_examples, metrics.accuracy, metrics.balanced_accuracy, metrics.auc
+    """A row of METRIC_HEADER for each client, one for all of them, and one for all but the erased ones."""
+    held = [*evaluation.clients.items(), (OVERALL, evaluation.overall)]
+    if evaluation.retained is not None:
+        held.append((RETAINED, evaluation.retained))
+    for client, metrics in held:
+        low, high = metrics.auc_interval or (None, None)
+        figures = (metrics.accuracy, metrics.balanced_accuracy, metrics.auc, low, high)
+        others = (metrics.sensitivity, metrics.specificity, metrics.calibration, metrics.commonest)
+        yield client, metrics.num_examples, *figures, *others
 
 
 def both_metrics(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fedlethe.config import RunConfig
 from fedlethe.data.federated import SPLITS, FederatedData, Split
 from fedlethe.errors import HistoryError
+from fedlethe.federation.cautions import cautions
 from fedlethe.history import checkpoint
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
@@ -42,6 +43,11 @@ class Evaluated:
     model: Path
     split: Split
     evaluation: Evaluation
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be known before the figures are read (see `cautions`)."""
+        return cautions(self.evaluation)
 
 
 def evaluate_model(run: OpenRun, model: Path | None, round: int | None, erasure: str | None, split: Split) -> Evaluated:

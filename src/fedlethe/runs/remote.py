@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,8 +35,10 @@ class Remote(Protocol):
         """The clients, to be asked to train; `strict` stops where one does not answer."""
         ...
 
-    def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
-        """A model, shape (P,), on the images of every client that can be reached."""
+    def evaluate(
+        self, config: RunConfig, layout: Layout, model: Vector, split: Split, without: Collection[ClientId] = ()
+    ) -> Evaluation:
+        """A model, shape (P,), on the images of every client that can be reached; see `OpenRun.evaluate`."""
         ...
 
     def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
@@ -73,7 +75,9 @@ class OutOfReach:
         """See `Remote.federation`."""
         raise self._error()
 
-    def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
+    def evaluate(
+        self, config: RunConfig, layout: Layout, model: Vector, split: Split, without: Collection[ClientId] = ()
+    ) -> Evaluation:
         """See `Remote.evaluate`."""
         raise self._error()
 

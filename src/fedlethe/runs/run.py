@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,11 +81,11 @@ class Prepared:
         """Some images as the network takes them."""
         return self.config.learning.input_of(examples, self.images.image_shape)
 
-    def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
-        """A model, shape (P,), on every client's images."""
+    def evaluate(self, model: Vector, split: Split = "test", without: Collection[ClientId] = ()) -> Evaluation:
+        """A model, shape (P,), on every client's images, and on those of all but some where any are named."""
         if self.remote is not None:
-            return self.remote.evaluate(self.config, self.layout, model, split)
-        return evaluate(self.network, self.layout, model, self.data, self.execution, split)
+            return self.remote.evaluate(self.config, self.layout, model, split, without)
+        return evaluate(self.network, self.layout, model, self.data, self.execution, split, without)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,3 +67,23 @@ def test_the_object_has_the_last_stage_at_the_top_and_the_request_as_an_object(a
     assert [stage["stage"] for stage in found["stages"]] == ["before", "unlearned"]
     assert found["stages"][1]["cost"]["examples"] == 50
     assert (found["examples"], found["seconds"], found["bytes_moved"], found["hidden"]) == (50, 1.5, 80, None)
+
+
+POOR = Metrics(40, 0.75, 0.5, 0.5, (0.4, 0.6), 0.1, ((30, 0), (10, 0)))
+
+
+def test_what_is_amiss_with_the_model_is_said_first_and_in_the_object(
+    printed: Callable[[Any], str], as_json: Callable[[Any], Any]
+) -> None:
+    evaluation = Evaluation(POOR, {"a": POOR, "b": POOR}, retained=POOR)
+    erasure = replace(ERASURE, stages=(*ERASURE.stages[:-1], Stage("unlearned", evaluation, Cost(examples=50))))
+    lines = printed(erasure).splitlines()
+    assert lines[0].startswith("warning: the model answers class 0 for every test image: 75 % of them have it")
+    assert (
+        "retained: sensitivity 0.000, specificity 1.000, calibration error 0.100, AUC from 0.400 to 0.600"
+        in "\n".join(lines)
+    )
+    found = as_json(erasure)
+    assert found["warnings"] == list(erasure.warnings) == [lines[0].removeprefix("warning: ")]
+    assert found["retained"]["specificity"] == 1.0
+    assert found["clients"]["b"]["auc_interval"] == [0.4, 0.6]

@@ -17,7 +17,7 @@ from fedlethe.config import resolve
 from fedlethe.document import read_toml
 from fedlethe.flower.app.client_app import answers, app_document, counts
 from fedlethe.flower.nodes.local import LocalNode
-from fedlethe.flower.nodes.messages import STATISTICS, Computing, NodeRequest
+from fedlethe.flower.nodes.messages import STATISTICS, Computing, Counts, NodeRequest
 from fedlethe.flower.nodes.site import site
 from fedlethe.models import initialise
 from fedlethe.runs.cached_images import clear_cache
@@ -166,7 +166,7 @@ def test_a_node_has_one_learner_s_tables_and_leaves_the_other_s_out(tmp_path: Pa
     assert app_document(config, {})["learner"] == "fedavg"
 
 
-def test_counts_of_right_answers_are_by_class_and_none_of_a_split_without_images(app: App) -> None:
+def test_counts_of_answers_are_by_class_and_none_of_a_split_without_images(app: App) -> None:
     here = site(app_document(app.config, {}), {"partition-id": 0}, None)
     federation = here.computing(Computing())
     model = to_vector(federation.network, federation.layout)
@@ -174,12 +174,12 @@ def test_counts_of_right_answers_are_by_class_and_none_of_a_split_without_images
     found = counts(here, NodeRequest(client=client, computing=Computing(), options={"split": "test"}), model)
     labels = federation.data.clients[client].test.labels
     assert found.images == tuple(int((labels == number).sum()) for number in range(len(federation.data.classes)))
-    assert all(right <= held for right, held in zip(found.right, found.images, strict=True))
+    assert tuple(map(sum, found.answered)) == found.images  # every answer is finite
     nobody = counts(here, NodeRequest(client=client, computing=Computing(), options={"split": "validation"}), model)
-    assert (nobody.images, nobody.right, nobody.auc) == ((0, 0), (0, 0), None)
+    assert nobody == Counts((0, 0), ((0, 0), (0, 0)))
     broken = torch.full_like(model, torch.nan)
     asked = NodeRequest(client=client, computing=Computing(), options={"split": "test"})
-    assert counts(here, asked, broken).right == (0, 0)  # an answer that is not finite is no right one
+    assert counts(here, asked, broken).answered == ((0, 0), (0, 0))  # an answer that is not finite is none
 
 
 def test_short_trainings_on_its_images_lower_a_model_s_loss(app: App) -> None:

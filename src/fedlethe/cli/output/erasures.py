@@ -9,7 +9,15 @@ from typing import Any
 
 from rich.table import Table
 
-from fedlethe.cli.output.show import evaluation_object, evaluations_table, fields_of, lines_of, object_of
+from fedlethe.cli.output.show import (
+    detail_lines,
+    evaluation_object,
+    evaluations_table,
+    fields_of,
+    lines_of,
+    object_of,
+    warning_lines,
+)
 from fedlethe.results import Erasure
 
 
@@ -20,6 +28,7 @@ def _(result: Erasure) -> dict[str, Any]:
         for stage in result.stages
     ]
     return {
+        "warnings": result.warnings,
         **fields_of(result, "stages", "cost"),
         "hidden": None if result.hidden is None else result.hidden.figures,
         **evaluation_object(result.stages[-1].evaluation),
@@ -33,8 +42,10 @@ def _(result: Erasure) -> dict[str, Any]:
 
 @lines_of.register
 def _(result: Erasure) -> Iterable[Table | str]:
+    yield from warning_lines(result.warnings)
     title = f"Erasure {result.id}: {result.subject} by {result.method}"
     yield evaluations_table(title, {stage.name: stage.evaluation for stage in result.stages}, marked=result.forget)
+    yield from detail_lines(result.stages[-1].evaluation)
     yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
     # No examples were trained on where only sums were subtracted: there is no ratio to nothing.

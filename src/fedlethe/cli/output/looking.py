@@ -9,24 +9,28 @@ from typing import Any
 from rich.table import Table
 
 from fedlethe.cli.output.show import (
+    detail_lines,
     evaluation_object,
     evaluations_table,
     fields_of,
     left_out_lines,
     lines_of,
     object_of,
+    warning_lines,
 )
 from fedlethe.results import DataOverview, Evaluated, Overview
 
 
 @object_of.register
 def _(result: Evaluated) -> dict[str, Any]:
-    return {**fields_of(result, "evaluation"), **evaluation_object(result.evaluation)}
+    return {"warnings": result.warnings, **fields_of(result, "evaluation"), **evaluation_object(result.evaluation)}
 
 
 @lines_of.register
 def _(result: Evaluated) -> Iterable[Table | str]:
+    yield from warning_lines(result.warnings)
     yield evaluations_table(f"{result.split.capitalize()} images", {"": result.evaluation})
+    yield from detail_lines(result.evaluation)
     yield f"model: {result.model}"
 
 

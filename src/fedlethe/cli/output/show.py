@@ -91,8 +91,37 @@ def lines_of(result: Any) -> Iterable[Table | str]:
 
 def evaluation_object(evaluation: Evaluation) -> dict[str, Any]:
     """Overall metrics at the top level, each client's under 'clients'."""
-    clients = {client: dataclasses.asdict(metrics) for client, metrics in evaluation.clients.items()}
-    return {**dataclasses.asdict(evaluation.overall), "clients": clients}
+    clients = {client: _figures(metrics) for client, metrics in evaluation.clients.items()}
+    retained = None if evaluation.retained is None else _figures(evaluation.retained)
+    return {**_figures(evaluation.overall), "retained": retained, "clients": clients}
+
+
+def _figures(metrics: Metrics) -> dict[str, Any]:
+    derived = {name: getattr(metrics, name) for name in ("sensitivity", "specificity", "commonest")}
+    return {**dataclasses.asdict(metrics), **derived}
+
+
+def warning_lines(warnings: Iterable[str]) -> Iterable[str]:
+    """What must be known before a table is read, first of all."""
+    yield from (f"warning: {warning}" for warning in warnings)
+
+
+def detail_lines(evaluation: Evaluation) -> Iterable[str]:
+    """What a table's cells have no room for, of all images and of those of the retained."""
+    for whose, metrics in (("all", evaluation.overall), ("retained", evaluation.retained)):
+        if metrics is None or not metrics.confusion:
+            continue
+        low, high = metrics.auc_interval or (None, None)
+        figures = {
+            "sensitivity": metrics.sensitivity,
+            "specificity": metrics.specificity,
+            "calibration error": metrics.calibration,
+            "AUC from": low,
+            "to": high,
+            "accuracy of answering the commonest class": metrics.commonest,
+        }
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
+        yield f"{whose}: {told}".replace(", to", " to")
 
 
 def _as_letters(table: Table) -> Table:
@@ -117,6 +146,9 @@ def evaluations_table(title: str, columns: Mapping[str, Evaluation], marked: Seq
         table.add_row(label, str(held[0].num_examples), *map(_cell, held))
     overall = [evaluation.overall for evaluation in columns.values()]
     table.add_row("all", str(overall[0].num_examples), *map(_cell, overall), style="bold")
+    retained = [evaluation.retained for evaluation in columns.values() if evaluation.retained is not None]
+    if len(retained) == len(columns):
+        table.add_row("retained", str(retained[0].num_examples), *map(_cell, retained), style="bold")
     return table
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from fedlethe.cli.demo import Demo
 from fedlethe.cli.output.show import (
     as_object,
+    detail_lines,
     evaluation_object,
     evaluations_table,
     fields_of,
@@ -18,13 +19,14 @@ from fedlethe.cli.output.show import (
     lines_of,
     object_of,
     tables,
+    warning_lines,
 )
 from fedlethe.results import Trained
 
 
 @object_of.register
 def _(result: Trained) -> dict[str, Any]:
-    return {**fields_of(result, "evaluation"), **evaluation_object(result.evaluation)}
+    return {"warnings": result.warnings, **fields_of(result, "evaluation"), **evaluation_object(result.evaluation)}
 
 
 @object_of.register
@@ -39,6 +41,7 @@ def _(result: Trained) -> Iterable[Table | str]:
     yield from (f"taken back, though erased before: {client}" for client in result.taken_back)
     yield from (f"not checked: {problem}" for problem in result.not_checked)
     yield evaluations_table("Test images", {"final model": result.evaluation})
+    yield from detail_lines(result.evaluation)
     for entry in result.refused:
         yield f"round {entry.round}: the update of {entry.client} was refused: {entry.refused}"
     yield from left_out_lines(result.left_out)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,12 @@ class FlowerRemote:
             aggregator=config.learning.aggregator,
         )
 
-    def evaluate(self, config: RunConfig, layout: Layout, model: Vector, split: Split) -> Evaluation:
+    def evaluate(
+        self, config: RunConfig, layout: Layout, model: Vector, split: Split, without: Collection[ClientId] = ()
+    ) -> Evaluation:
         """See `Remote.evaluate`: the forgotten clients are not asked."""
         federation = self.federation(config, layout, seed=config.seed, strict=False)
-        return federation.without(self.forget & set(self.known["fingerprints"])).evaluate(model, split)
+        return federation.without(self.forget & set(self.known["fingerprints"])).evaluate(model, split, without)
 
     def statistics(self, config: RunConfig) -> Mapping[ClientId, ByClass]:
         """See `Remote.statistics`; they are held against what any rows can have."""

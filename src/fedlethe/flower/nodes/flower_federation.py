@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flwr.app import Message, RecordDict
@@ -113,7 +113,7 @@ class FlowerFederation:
             raise DataError(f"{', '.join(sorted(gone))}: no client would be left; keep at least one")
         return replace(self, exchange=self.exchange.without(gone), clients=kept)
 
-    def evaluate(self, model: Vector, split: Split = "test") -> Evaluation:
+    def evaluate(self, model: Vector, split: Split = "test", without: Collection[ClientId] = ()) -> Evaluation:
         """A model, shape (P,), on every client's images of a split; each counts at home.
 
         Raises:
@@ -130,7 +130,12 @@ class FlowerFederation:
         problems = {client: held for client, held in read.items() if isinstance(held, str)}
         self._stop(problems, len(read) - len(problems))
         counts = {client: held for client, held in read.items() if isinstance(held, Counts) and any(held.images)}
-        return Evaluation(summed_counts(counts).metrics(), {client: held.metrics() for client, held in counts.items()})
+        retained = {client: held for client, held in counts.items() if client not in without}
+        return Evaluation(
+            overall=summed_counts(counts).metrics(),
+            clients={client: held.metrics() for client, held in counts.items()},
+            retained=summed_counts(retained).metrics() if without and retained else None,
+        )
 
     def _update(self, client: ClientId, answer: Message | str) -> Update:
         problem = problem_of(client, answer, self.fingerprints)

@@ -232,39 +232,61 @@ class Counts:
 
     Attributes:
         images: Images of each class.
-        right: Those that were read right.
-        auc: As in `Metrics`.
+        answered: Of each class (row) the images that the model took for each class (column); those for which its
+            answer is not finite are in none.
+        auc: As in `Metrics`; so are the next two.
     """
 
     images: tuple[int, ...]
-    right: tuple[int, ...]
-    auc: float | None
+    answered: tuple[tuple[int, ...], ...]
+    auc: float | None = None
+    auc_interval: tuple[float, float] | None = None
+    calibration: float | None = None
 
     def metrics(self) -> Metrics:
         """The metrics of these counts; there has to be an image."""
-        pairs = [(right, images) for right, images in zip(self.right, self.images, strict=True) if images]
-        balanced = sum(right / images for right, images in pairs) / len(pairs)
-        return Metrics(sum(self.images), sum(self.right) / sum(self.images), balanced, self.auc)
+        right = [row[label] for label, row in enumerate(self.answered)]
+        shares = [read / images for read, images in zip(right, self.images, strict=True) if images]
+        return Metrics(
+            num_examples=sum(self.images),
+            accuracy=sum(right) / sum(self.images),
+            balanced_accuracy=sum(shares) / len(shares),
+            auc=self.auc,
+            auc_interval=self.auc_interval,
+            calibration=self.calibration,
+            confusion=self.answered,
+        )
 
     def record(self) -> MetricRecord:
         """As a record."""
-        known: dict[str, Any] = {} if self.auc is None else {"auc": self.auc}
-        return MetricRecord({"images": list(self.images), "right": list(self.right), **known})
+        known = {"auc": self.auc, "auc-interval": self.auc_interval, "calibration": self.calibration}
+        answered = [count for row in self.answered for count in row]
+        given: Any = {name: value for name, value in known.items() if value is not None}
+        if self.auc_interval is not None:
+            given["auc-interval"] = list(self.auc_interval)
+        return MetricRecord({"images": list(self.images), "answered": answered, **given})
 
     @classmethod
     def of(cls, record: MetricRecord) -> Counts:
         """What `record` made."""
         held: Any = dict(record)
-        counts = cls(tuple(held["images"]), tuple(held["right"]), held.get("auc"))
-        if len(counts.images) != len(counts.right) or any(
-            not 0 <= right <= images for right, images in zip(counts.right, counts.images, strict=True)
-        ):
-            raise ValueError("more images are read right than there are")
-        return counts
+        images, answered = tuple(held["images"]), held["answered"]
+        classes = len(images)
+        if len(answered) != classes**2:
+            raise ValueError(f"{len(answered)} counts of answers do not fit {classes} classes")
+        rows = tuple(tuple(answered[start : start + classes]) for start in range(0, classes**2, classes))
+        if any(min(row) < 0 or sum(row) > count for row, count in zip(rows, images, strict=True)):
+            raise ValueError("more images are answered than there are")
+        low, high = held.get("auc-interval", (0.0, 1.0))
+        shares = [held.get("auc", 0.0), low, high, held.get("calibration", 0.0)]
+        if not all(0 <= share <= 1 for share in shares):
+            raise ValueError("a share lies outside 0 to 1")
+        interval = (low, high) if "auc-interval" in held else None
+        return cls(images, rows, held.get("auc"), interval, held.get("calibration"))
 
 
 def summed_counts(parts: Mapping[ClientId, Counts]) -> Counts:
     """The counts of all clients; no AUC, which only the single answers would give."""
-    images = [sum(column) for column in zip(*(part.images for part in parts.values()), strict=True)]
-    right = [sum(column) for column in zip(*(part.right for part in parts.values()), strict=True)]
-    return Counts(tuple(images), tuple(right), None)
+    images = np.sum([part.images for part in parts.values()], axis=0).tolist()
+    answered = np.sum([part.answered for part in parts.values()], axis=0).tolist()
+    return Counts(tuple(images), tuple(map(tuple, answered)))

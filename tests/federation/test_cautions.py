@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What is said of an evaluation that shows no model that anybody could use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fedlethe.federation.cautions import cautions
+from fedlethe.federation.evaluation import metrics, pooled
+from fedlethe.types import Evaluation, Metrics
+
+
+def _answers(labels: np.ndarray, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return labels, np.stack([1 - chance, chance], axis=1)
+
+
+def _evaluation(*clients: tuple[np.ndarray, np.ndarray], without: tuple[str, ...] = ()) -> Evaluation:
+    labels, scores = zip(*(_answers(*client) for client in clients), strict=True)
+    names = "abcdef"[: len(clients)]
+    return pooled(dict(zip(names, labels, strict=True)), dict(zip(names, scores, strict=True)), without)
+
+
+LABELS = np.arange(60) % 2
+GOOD = np.where(LABELS == 1, 0.9, 0.2) + np.linspace(0, 0.05, 60)
+
+
+def test_nothing_is_said_of_a_model_that_reads_well() -> None:
+    assert cautions(_evaluation((LABELS, GOOD), (LABELS, GOOD))) == ()
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_a_model_of_one_class_is_named_though_its_ranking_may_be_perfect(answered: int) -> None:
+    squeezed = GOOD / 10 if answered == 0 else 0.9 + GOOD / 100
+    (said,) = cautions(_evaluation((LABELS, squeezed)))
+    assert said.startswith(
+        f"the model answers class {answered} for every test image: 50 % of them have it; try the closed"
+    )
+
+
+def test_images_of_one_class_alone_show_no_model_of_one_class() -> None:
+    assert cautions(_evaluation((np.zeros(30, int), np.full(30, 0.1)))) == ()
+
+
+def test_answers_that_are_no_numbers_are_named() -> None:
+    (said,) = cautions(_evaluation((LABELS, np.full(60, np.nan))))
+    assert said.startswith("the model gives no answer that is a number")
+
+
+def test_a_ranking_that_may_be_chance_is_named() -> None:
+    drawn = np.random.default_rng(0).random(60)
+    (said,) = cautions(_evaluation((LABELS, drawn)))
+    assert said.startswith("the model may be no better than chance: its AUC lies between 0.")
+
+
+def test_a_client_that_does_much_worse_is_named_with_its_figure() -> None:
+    worse = GOOD.copy()
+    worse[:40] = worse[:40][::-1]
+    evaluation = _evaluation((LABELS, GOOD), (LABELS, worse), (LABELS, GOOD))
+    auc = evaluation.clients["b"].auc
+    assert any(said.startswith(f"it does worse than elsewhere at b (AUC {auc:.3f})") for said in cautions(evaluation))
+
+
+def test_few_images_are_named() -> None:
+    (said,) = cautions(_evaluation((LABELS, GOOD), (LABELS[:19], GOOD[:19]), (LABELS[:20], GOOD[:20])))
+    assert said == "figures that rest on fewer than 20 test images say little: b (19)"
+
+
+def test_after_an_erasure_only_the_retained_count() -> None:
+    few = (LABELS[:4], GOOD[:4])
+    bad = (LABELS, 1 - GOOD)
+    evaluation = _evaluation((LABELS, GOOD), bad, few, without=("b", "c"))
+    assert evaluation.retained == metrics(*_answers(LABELS, GOOD))
+    assert cautions(evaluation, ("b", "c")) == ()
+    assert cautions(evaluation)  # of all of them
+
+
+def test_metrics_of_an_older_kind_say_nothing_that_they_do_not_hold() -> None:
+    held = Metrics(100, 0.5, 0.5, None)
+    assert cautions(Evaluation(held, {"a": held})) == ()
