@@ -154,6 +154,11 @@ class Metrics:
         return self._recall(0)
 
     @property
+    def one_class(self) -> bool:
+        """Whether all of the images are known to be of one class: then there is no balance between classes."""
+        return bool(self.confusion) and sum(1 for row in self.confusion if any(row)) == 1
+
+    @property
     def commonest(self) -> float | None:
         """The accuracy of whoever always answers the class that most images have."""
         return max(map(sum, self.confusion)) / self.num_examples if self.confusion and self.num_examples else None

@@ -110,6 +110,12 @@ def test_all_figures_of_a_stage_stand_in_a_row_for_each_hospital_and_for_the_ret
     assert table.caption.startswith("Final model.")
 
 
+def test_images_of_one_class_have_no_balance() -> None:
+    one = Metrics(4, 0.75, 0.75, None, confusion=((0, 0), (1, 3)))
+    row = figures_table(Stage("final", Evaluation(one, {"a": one}), Cost()), ()).rows[0]
+    assert row[2:6] == ("0.750", "\N{EN DASH}", "0.750", "\N{EN DASH}")
+
+
 def test_the_retained_have_a_row_at_each_stage() -> None:
     one = stage("before", 0.25)
     with_retained = replace(one, evaluation=replace(one.evaluation, retained=Metrics(4, 0.75, 0.5, 0.25)))

@@ -208,4 +208,5 @@ def _measured(metrics: Metrics | None) -> tuple[str, str, str]:
     """A cell for each of MEASURES."""
     if metrics is None:
         return (UNDEFINED,) * 3
-    return f"{metrics.accuracy:.3f}", f"{metrics.balanced_accuracy:.3f}", _cell(metrics.auc)
+    balanced = None if metrics.one_class else metrics.balanced_accuracy
+    return f"{metrics.accuracy:.3f}", _cell(balanced), _cell(metrics.auc)

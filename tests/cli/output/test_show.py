@@ -78,6 +78,12 @@ def test_a_table_of_evaluations_marks_the_erased_and_ends_with_all() -> None:
     assert [str(column.header).split("\n")[0] for column in table.columns[2:]] == ["before", "after"]
 
 
+def test_images_of_one_class_have_no_balance_and_no_auc() -> None:
+    one = Metrics(4, 0.75, 0.75, None, confusion=((3, 1), (0, 0)))
+    cells = list(evaluations_table("", {"": Evaluation(one, {"a": one})}).columns[2].cells)
+    assert cells == ["0.750 / - / -"] * 2
+
+
 def test_the_retained_have_a_row_where_every_column_has_them() -> None:
     retained = replace(FOUND, retained=Metrics(6, 0.5, 0.5, None))
     rows = [list(evaluations_table("", columns).columns[0].cells) for columns in ({"": retained}, {"": FOUND})]

@@ -154,7 +154,8 @@ def evaluations_table(title: str, columns: Mapping[str, Evaluation], marked: Seq
 
 def _cell(metrics: Metrics) -> str:
     auc = "-" if metrics.auc is None else f"{metrics.auc:.3f}"
-    return f"{metrics.accuracy:.3f} / {metrics.balanced_accuracy:.3f} / {auc}"
+    balanced = "-" if metrics.one_class else f"{metrics.balanced_accuracy:.3f}"
+    return f"{metrics.accuracy:.3f} / {balanced} / {auc}"
 
 
 def left_out_lines(left_out: Mapping[str, int]) -> Iterable[str]:
