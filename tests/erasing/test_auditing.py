@@ -77,6 +77,6 @@ def test_one_that_cannot_be_used_is_told_before_anything_is_retrained(
     erasure = erased(run, repair=NO_REPAIR)
     monkeypatch.setitem(AUDITS.rows, "mine", f"{__name__}:NeedsAnOption")
     rows = len(run.history.ledger.artefacts())
-    with run.history.locked(), pytest.raises(ConfigError, match=r"^audit 'mine': fails .*; give each of its options a"):
+    with run.history.locked(), pytest.raises(ConfigError, match=r"^audit 'mine' 'option': is missing; give it"):
         attest(run, erasure, order_of(run, erasure), 3)
     assert len(run.history.ledger.artefacts()) == rows

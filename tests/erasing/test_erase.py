@@ -20,7 +20,8 @@ def test_the_stages_are_evaluated_one_after_the_other_and_the_run_stays(run: Ope
     assert [stage.name for stage in erasure.stages] == ["before", "unlearned", "repaired 1", "repaired 2"]
     assert erasure.cost == erasure.stages[-1].cost
     assert torch.equal(run.history.final(), before)
-    assert erasure.stages[-1].evaluation == run.evaluate(model_of(erasure, run))
+    assert erasure.stages[-1].evaluation == run.evaluate(model_of(erasure, run), without=erasure.forget)
+    assert all(stage.evaluation.retained is not None for stage in erasure.stages)
 
 
 def test_the_same_erasure_is_not_made_twice(run: OpenRun) -> None:

@@ -12,7 +12,7 @@ def test_training_shows_every_client_and_all_of_them() -> None:
     plot = accuracy_curves.training_curve([(3, evaluation(["a", "b"], 0.5))])
     assert plot.header[:6] == ("round", "client", "images", "accuracy", "balanced_accuracy", "auc")
     assert all(len(row) == len(plot.header) for row in plot.rows)
-    assert list(plot.rows) == [
+    assert [row[:6] for row in plot.rows] == [
         (3, "a", 40, 0.5, 0.25, 0.8),
         (3, "b", 40, 0.5, 0.25, None),
         (3, metric_lines.OVERALL, 40, 0.5, 0.25, 0.75),

@@ -40,6 +40,7 @@ def _(result: Trained) -> Iterable[Table | str]:
     yield from map(str, result.left_out_erased)
     yield from (f"taken back, though erased before: {client}" for client in result.taken_back)
     yield from (f"not checked: {problem}" for problem in result.not_checked)
+    yield from warning_lines(result.warnings)
     yield evaluations_table("Test images", {"final model": result.evaluation})
     yield from detail_lines(result.evaluation)
     for entry in result.refused:
