@@ -89,8 +89,8 @@ def test_a_request_is_carried_out_certified_and_purged(app: App) -> None:
         "the node of hospital-1",
         "the nodes of hospital-0, hospital-2",
         "models that were exported or released, files of `history --unseal`, pictures of `fedlethe data --out`, and "
-        "what an experiment tracker, a log or a backup took in, and models of other runs on the same data that this one "
-        "did not begin from",
+        "what an experiment tracker, a log or a backup took in, and models of other runs on the same data that this "
+        "one did not begin from",
         "the caches of the clients' own machines",
     ]
     assert said["nodes"]["messages"]["hospital-0"] == {EVALUATE: 3, TRAIN: 1}
