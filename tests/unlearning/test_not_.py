@@ -41,7 +41,7 @@ def test_another_layer_can_be_named() -> None:
 
 def test_a_model_without_input_channels_is_refused() -> None:
     history = trained_history(linear_federation(), [(1, ("a", "c"))])
-    with pytest.raises(FedletheError, match="layer=NAME"):
+    with pytest.raises(FedletheError, match="name one by the option 'layer'"):
         Not().unlearn(frozenset("c"), history, linear_federation().without("c"))
 
 
