@@ -117,7 +117,7 @@ def rebased(
         rest -= vector
         put_in[client] = float(vector.square().sum())
         covers[client] = since.covered_by(client, vector, patients)
-    for client, share in _shares(covers, put_in, _who_carry(past)).items():
+    for client, share in _shares(covers, put_in, _who_carry(past), float(rest.square().sum())).items():
         yield client, (influence(client) + share * rest).float()
 
 
@@ -132,16 +132,19 @@ def _summed(past: Succession, client: ClientId) -> Vector:
 
 
 def _shares(
-    covers: Mapping[ClientId, float], put_in: Mapping[ClientId, float], who: Sequence[ClientId]
+    covers: Mapping[ClientId, float], put_in: Mapping[ClientId, float], who: Sequence[ClientId], rest: float
 ) -> dict[ClientId, float]:
     """s_k = n_k / sum of the n_j.
 
     Args:
         covers: n_k, what each client's own updates put in since the erased one came, squared and summed.
-        put_in: The same over all rounds, where nobody who stays put in anything since.
+        put_in: The same over all rounds, where those since put in less than `rest`. Who knows what was put in before
+            has r nearly bare then, whoever carries it; who has the run folder alone has not.
         who: Carry it in equal shares where nobody put in anything.
+        rest: The squared norm of r.
     """
-    squares = next((found for found in (covers, put_in) if any(found.values())), dict.fromkeys(who, 1.0))
+    squares = covers if any(covers.values()) and sum(covers.values()) >= rest else put_in
+    squares = squares if any(squares.values()) else dict.fromkeys(who, 1.0)
     total = sum(squares.values())
     return {client: square / total for client, square in squares.items()}
 
