@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from fedlethe.errors import FedletheError
 from fedlethe.models import MODELS, initialise
@@ -50,3 +51,11 @@ def test_it_is_the_layer_that_sees_the_image(name: str) -> None:
     network = initialise(MODELS[name](), 1, 2, seed=0)
     first = next(name for name, parameter in network.named_parameters() if parameter.ndim == 4)
     assert first_layer(Layout.of(network)) == first
+
+
+def test_depthwise_layers_have_one_input_channel_and_are_not_the_first() -> None:
+    deep = [nn.Conv2d(8, 8, 3, groups=8) for _ in range(2)]
+    assert first_layer(Layout.of(nn.Sequential(*deep, nn.Conv2d(3, 8, 3)))) == "2.weight"
+    gray = Layout.of(nn.Sequential(nn.Conv2d(1, 8, 3), *deep))
+    with pytest.raises(FedletheError, match=r"3 layers take one channel \(0.weight, 1.weight, 2.weight, ...\)"):
+        first_layer(gray)

@@ -18,6 +18,9 @@ from fedlethe.types import ClientId, Need
 from fedlethe.unlearning.method import Unlearned
 from fedlethe.vector import Layout
 
+COLOURS = 3
+"""Input channels of a layer that sees a colour image."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Not:
@@ -43,9 +46,24 @@ class Not:
 
 
 def first_layer(layout: Layout) -> str:
-    """The weight with the fewest input channels."""
+    """The weight with the fewest input channels.
+
+    Raises:
+        HistoryError: There is none, or several could be it.
+    """
     weights = {name: shape for name, shape in layout.shapes.items() if len(shape) > 1}
     if not weights:
         raise HistoryError("not_: no tensor of this model has input channels; name one by the option 'layer'")
     # A tensor (out, in, ...): images have one channel or three, and later layers many. Of equals the first.
-    return min(weights, key=lambda name: weights[name][1])
+    fewest = min(shape[1] for shape in weights.values())
+    first = [name for name, shape in weights.items() if shape[1] == fewest]
+    if fewest == 1 and len(first) > 1:
+        # Depthwise layers take one channel, too, each of its own; names do not tell which layer is the first.
+        of_colour = [name for name, shape in weights.items() if shape[1] == COLOURS]
+        if len(of_colour) != 1:
+            raise HistoryError(
+                f"not_: {len(first)} layers take one channel ({', '.join(first[:3])}, ...), and depthwise ones are no "
+                "first layer; name it by the option 'layer'"
+            )
+        first = of_colour
+    return first[0]
