@@ -53,6 +53,7 @@ def test_a_network_that_answered_is_known_by_its_answers_too(tmp_path: Path) -> 
     assert said["model"].count("and by its answers to a few fixed questions") == 2
     assert "cross-entropy" not in said["model"]
     assert "no answers" not in said["model"]
+    assert said["began_from"].startswith("the weights of the network that a Python program handed over")
     assert said["identity"].endswith("as the Python program named them")
 
 

@@ -22,6 +22,8 @@ WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the weights file as published."""
 
+TRAINED_ON = "ImageNet (ILSVRC 2012), photographs of things and animals"
+
 BLOCKS, IMAGENET = 16, 1000
 LEAST_SIDE = 32
 

@@ -141,6 +141,7 @@ def _certificate(statement: dict[str, Any]) -> list[PageTable]:
         *(("what stays", "; ".join(one["remains"])) for one in purge["runs"]),
         ("ledger", f"row {predicate['ledger']['seq']}, {predicate['ledger']['hash']}"),
         ("how clients are known", predicate["run"]["identity"]),
+        ("what the training began from", predicate["run"]["began_from"]),
     ]
     check = f"fedlethe verify {statement['path']} --key erasure.key.pub --run ."
     gaps = [(str(number), text) for number, text in enumerate(predicate["not_covered"], start=1)]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedlethe.config import RunConfig
+from fedlethe.config.origins import began_from
 from fedlethe.document import Document
 from fedlethe.federation.given_aggregator import FACT
 from fedlethe.history.disk import RunFolder
@@ -42,6 +43,7 @@ def run_facts(config: RunConfig, facts: Document, history: RunFolder) -> dict[st
         "seed": config.seed,
         "division_seed": config.division_seed,
         "model": known_again(given) if config.model_name == GIVEN else config.model_name,
+        "began_from": began_from(config),
         **({"aggregator": _aggregator(name, given)} if (name := config.learning.aggregator_name) else {}),
         "rounds": history.rounds,
         "data": {
