@@ -26,8 +26,7 @@ def began_from(config: RunConfig) -> str:
 
     Weights of an earlier run of fedlethe are not meant: its erasures are on record.
     """
-    parts = [config.model] if config.learning.features is None else [config.learning.features]
-    found = [words for part in parts for words in _of(part)]
+    found = [words for part in (config.model, config.learning.features) for words in _of(part)]
     return ANEW if not found else f"{'; '.join(found)}; {CAUTION}"
 
 
