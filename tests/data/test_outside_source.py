@@ -93,8 +93,8 @@ def nameless() -> Any:
     return replace(Drawn().load(), fingerprint="")
 
 
-def whole_numbers() -> Any:
-    return replace(Drawn().load(), images=np.zeros((8, 1, 16, 16), np.int64))
+def complex_numbers() -> Any:
+    return replace(Drawn().load(), images=np.zeros((8, 1, 16, 16), np.complex64))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def whole_numbers() -> Any:
         ("short_sites", r"has sites of shape \(2,\); give an array of texts, shape \(8,\)"),
         ("odd_split", "has the split 'exam'; there is train, validation, test"),
         ("nameless", "has no fingerprint"),
-        ("whole_numbers", "has x of int64"),
+        ("complex_numbers", "has x of complex64"),
     ],
 )
 def test_labelled_images_that_are_not_what_they_must_be_are_named(name: str, words: str) -> None:

@@ -142,6 +142,8 @@ def _light() -> Iterator[None]:
     """A tiny model, and no time for what is worked out, drawn or asked; what is written, and where to, is as it is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "_auc", lambda *_: 0.5)
+        patch.setattr(evaluation, "auc_interval", lambda *_: (0.25, 0.75))
+        patch.setattr(evaluation, "calibration", lambda *_: 0.5)
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")
         patch.setattr(accuracy_curves, "erasure_stages", _stages)
         patch.setattr(holdings, "_open_elsewhere", dict)  # which other processes have a file of the cache open

@@ -65,7 +65,7 @@ class Pixels:
         ("no key", "key gives '', then ''; return one text"),
         ("another key", "key gives .*, then .*; return one text"),
         ("prepare", r"fails \(RuntimeError: no file, .*\); correct it, or its options"),
-        ("no function", "prepare gives a int; return a function of images"),
+        ("no function", "prepare gives an int; return a function of images"),
         ("drawn", "makes other features of the same images the next time"),
         ("written", "(writes to the images|makes other features)"),
         ("batch", "a row depends on the other images of its batch"),
