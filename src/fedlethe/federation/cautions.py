@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
 from fedlethe.types import ClientId, Evaluation, Metrics
 
@@ -11,9 +14,11 @@ FEW = 20
 """Images, below which a client's figure says little."""
 
 WORSE = 0.05
-"""How far a client's AUC lies below that of all, at the least, for a word to be said."""
+"""How far a client's AUC lies below that of the others, at the least, for a word to be said."""
 
-TRY = "try the closed-form learner, another network (a pretrained one), or more rounds"
+NORMAL = NormalDist()
+
+TRY = "try pretrained weights or features, or the other learner (a network, the closed form)"
 
 
 def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple[str, ...]:
@@ -33,17 +38,49 @@ def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple
     """
     overall = evaluation.retained or evaluation.overall
     clients = {client: one for client, one in evaluation.clients.items() if client not in erased}
-    found = list(_of_all(overall))
-    if worse := dict(_worse(overall, clients)):
-        named = ", ".join(f"{client} (AUC {auc:.3f})" for client, auc in worse.items())
-        found.append(f"it does worse than elsewhere at {named}, against {overall.auc:.3f} on all")
+    ranked = [_Ranked.of(client, one) for client, one in clients.items() if one.auc_interval is not None]
+    found = list(_of_answers(overall)) or list(_of_ranking(overall, ranked))
+    if worse := list(_worse(ranked)):
+        named = ", ".join(f"{one.client} (AUC {one.auc:.3f}, the others {others:.3f})" for one, others in worse)
+        found.append(f"it does worse than elsewhere at {named}")
     if few := {client: one.num_examples for client, one in clients.items() if one.num_examples < FEW}:
         named = ", ".join(f"{client} ({count})" for client, count in few.items())
         found.append(f"figures that rest on fewer than {FEW} test images say little: {named}")
     return tuple(found)
 
 
-def _of_all(overall: Metrics) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """A client's AUC, and how sure it is.
+
+    Attributes:
+        client: Whose.
+        images: How many it rests on.
+        auc: Itself.
+        deviation: Its standard deviation.
+    """
+
+    client: ClientId
+    images: int
+    auc: float
+    deviation: float
+
+    @classmethod
+    def of(cls, client: ClientId, metrics: Metrics) -> _Ranked:
+        assert metrics.auc is not None
+        assert metrics.auc_interval is not None
+        low, high = metrics.auc_interval
+        return cls(client, metrics.num_examples, metrics.auc, (high - low) / (2 * NORMAL.inv_cdf(0.975)))
+
+
+def _mean(ranked: Sequence[_Ranked]) -> tuple[float, float]:
+    """The mean AUC within clients, each by its images, and its standard deviation."""
+    images = sum(one.images for one in ranked)
+    variance = sum((one.images / images * one.deviation) ** 2 for one in ranked)
+    return sum(one.images / images * one.auc for one in ranked), math.sqrt(variance)
+
+
+def _of_answers(overall: Metrics) -> Iterator[str]:
     held = [sum(row) for row in overall.confusion]
     answered = [sum(column) for column in zip(*overall.confusion, strict=True)]
     used = [label for label, count in enumerate(answered) if count]
@@ -52,15 +89,32 @@ def _of_all(overall: Metrics) -> Iterator[str]:
     elif len(used) == 1 and sum(1 for count in held if count) > 1:
         share = held[used[0]] / sum(held)
         yield f"the model answers class {used[0]} for every test image: {100 * share:.0f} % of them have it; {TRY}"
-    elif overall.auc_interval is not None and overall.auc_interval[0] <= 0.5 <= overall.auc_interval[1]:
+
+
+def _of_ranking(overall: Metrics, ranked: Sequence[_Ranked]) -> Iterator[str]:
+    if overall.auc_interval is not None and overall.auc_interval[0] <= 0.5:
         low, high = overall.auc_interval
         yield f"the model may be no better than chance: its AUC lies between {low:.3f} and {high:.3f} (95 %); {TRY}"
+    elif len(ranked) > 1:
+        # Where classes are mixed otherwise at each hospital, a model that tells the hospitals apart ranks all of the
+        # images well, and none of the hospitals' own.
+        mean, deviation = _mean(ranked)
+        low, high = (mean + sign * NORMAL.inv_cdf(0.975) * deviation for sign in (-1, 1))
+        if low <= 0.5:
+            yield (
+                "within a hospital the model may be no better than chance: the mean AUC lies between "
+                f"{max(low, 0):.3f} and {min(high, 1):.3f} (95 %), though it is {overall.auc:.3f} over all images, which tells hospitals "
+                f"apart; {TRY}"
+            )
 
 
-def _worse(overall: Metrics, clients: Mapping[ClientId, Metrics]) -> Iterator[tuple[ClientId, float]]:
-    """Clients whose AUC is below that of all for certain: their interval lies below it, and by more than a little."""
-    for client, one in clients.items():
-        if one.auc is None or one.auc_interval is None or overall.auc is None:
-            continue
-        if one.auc_interval[1] < overall.auc and one.auc < overall.auc - WORSE:
-            yield client, one.auc
+def _worse(ranked: Sequence[_Ranked]) -> Iterator[tuple[_Ranked, float]]:
+    """Clients whose AUC lies below that of the others within themselves, and the others' mean.
+
+    One-sided, at 2.5 % for all of the clients together (Bonferroni), and by more than a little.
+    """
+    for one in ranked if len(ranked) > 1 else ():
+        mean, deviation = _mean([other for other in ranked if other is not one])
+        apart = NORMAL.inv_cdf(1 - 0.025 / len(ranked)) * math.hypot(deviation, one.deviation)
+        if one.auc < mean - max(apart, WORSE):
+            yield one, mean
