@@ -116,6 +116,8 @@ def test_an_erased_client_is_left_out_by_name(images: Images, after: Path, tmp_p
     done = _next(after, images.table("again", images.held), tmp_path / "run")
     (left,) = done.left_out_erased
     assert (left.client, left.images) == ("south", None)
+    # The same words reach who typed a command and who wrote Python: they name no argument and no option.
+    assert left.because.endswith("; it comes back if it is named among those to take back")
     assert done.not_checked == ()
     assert set(_holds(done.run)) == {"north", "west"}
     document = read_toml(done.run / "run.toml")["run"]
@@ -157,6 +159,7 @@ def test_the_same_images_under_another_name_are_left_out(images: Images, after: 
     (left,) = done.left_out_erased
     assert (left.client, left.images) == ("renamed", None)
     assert left.because.startswith("20 of its 20 images are those of south, erased by erasure 0001")
+    assert left.because.endswith("; it comes back if it is named among those to take back")
     assert set(_holds(done.run)) == {"north", "west"}
     back = _next(after, table, tmp_path / "back", "renamed")
     assert len(_holds(back.run)["renamed"]) == 20

@@ -27,6 +27,9 @@ from fedlethe.types import ClientId
 TRAINABLE = 2
 """Training images that a client must have."""
 
+RETURNS = "it comes back if it is named among those to take back"
+"""Said alike to who typed a command and who wrote Python, and kept in the run."""
+
 ChosenRows = Mapping[Split, npt.NDArray[np.bool_]]
 """Split to one truth value for each of its examples, shape (n,)."""
 
@@ -97,7 +100,7 @@ def compared(data: FederatedData, erased: ErasedBefore, after: str, take_back: t
     )
     # What is left out in part may leave nothing, too, so the data are asked and not the names.
     if not without(data, begun.erased).clients:
-        raise HistoryError(f"{after}: all clients in the data were erased before; name those who return in take_back")
+        raise HistoryError(f"{after}: all clients in the data were erased before; name those to take back")
     return begun
 
 
@@ -136,7 +139,7 @@ def _reason(
     One that is named to be taken back is not left out as a whole, but without the images of others than `leave`.
     """
     if (because := erased.clients.get(client)) is not None:
-        return f"{because}; it comes back if take_back names it", None
+        return f"{because}; {RETURNS}", None
     gone = _none_of(held)
     reasons = [f"of patients {where}" for _, _, where in _mark_patients(client, held, erased, gone)]
     same = _same(held, erased, usable, leave)
@@ -145,7 +148,7 @@ def _reason(
         # So many of its images are the owner's that this is the owner, renamed: then all of it stays out.
         if count >= SHARE * total and owner in erased.clients and not named:
             because = f"{count} of its {total} images are those of {owner}, {erased.clients[owner]}"
-            return f"{because}; it comes back if take_back names it", None
+            return f"{because}; {RETURNS}", None
     reasons += [words for one in same if (words := _mark_same(held, one, gone))]
     if not reasons:
         return None
