@@ -435,7 +435,7 @@ def test_a_run_that_kept_too_little_or_is_not_finished(
 ) -> None:
     out = tmp_path / "run"
     assert run(["train", *TINY[:-2], "--rounds", "1", "--methods", "retrain", "--out", out], monkeypatch) == 0
-    refused(["trace", out, "--client", "hospital-1"], "name the method that needs it, or keep everything")
+    refused(["trace", out, "--client", "hospital-1"], "each round; train it again and keep everything")
     refused(["erase", out, "--client", "hospital-1"], "name the method that needs it, or keep everything")
     rewritten(out, "rounds = 1", "rounds = 9")
     refused(["erase", out, "--client", "hospital-1", "--method", "retrain"], "only 1 of 9 rounds", "fedlethe train")

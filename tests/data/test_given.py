@@ -20,6 +20,10 @@ from tests.data.sources import source
 X, Y = np.arange(8, dtype=np.float32).reshape(4, 2), np.asarray([0, 1, 2, 1])
 
 
+MASKED = source([0, 1])
+MASKED = replace(MASKED, images=np.ma.masked_array(MASKED.images, mask=np.asarray(MASKED.images) >= 0))
+
+
 def pair(x: npt.NDArray[Any] = X, y: npt.NDArray[Any] = Y) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     return x, y
 
@@ -55,7 +59,13 @@ def test_clients_lie_one_after_the_other_by_their_names() -> None:
 
 def test_arrays_tensors_and_data_sets_are_the_same_data() -> None:
     tensors = (torch.from_numpy(X), torch.from_numpy(Y))
-    given: list[Any] = [pair(), tensors, TensorDataset(*tensors), pair(X.astype(np.float64))]
+    given: list[Any] = [
+        pair(),
+        tensors,
+        TensorDataset(*tensors),
+        pair(X.astype(np.float64)),
+        pair(X.astype(">f4"), Y.astype(">i4")),
+    ]
     forms = [of_clients({"a": one}) for one in given]
     assert len({data.fingerprint for data in forms}) == 1
     assert all(np.array_equal(data.images, X) and data.images.dtype == np.float32 for data in forms)
@@ -87,10 +97,15 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({"a": [1, 2]}, "client 'a': has a list; give a pair of arrays"),
         ({"a": TensorDataset(torch.empty(0, 2), torch.empty(0))}, "client 'a': is empty"),
         ({"a": pair(X.astype(np.bool_))}, "client 'a': has x of bool"),
-        ({"a": pair(X[:, 0])}, r"client 'a': has x of float32, shape \(4,\)"),
+        ({"a": pair(X[:, 0])}, r"client 'a': has x of float32, shape \(4,\); give each example a row"),
+        ({"a": pair(X[:, :0])}, r"shape \(4, 0\); give at least one example"),
+        ({"a": pair(np.ma.masked_array(X, mask=X > 5))}, "client 'a': holds masked values; leave these examples out"),
+        ({"a": pair(y=np.ma.masked_array(Y, mask=Y > 1))}, "client 'a': holds masked values"),
+        ({"a": Items([(np.ma.masked_array(X[0], mask=X[0] > 0), 0)])}, "client 'a': holds masked values"),
+        ({"a": GivenSource(images=MASKED)}, "client 'a': holds masked values"),
         ({"a": pair(X * np.nan)}, "client 'a': x holds values that are not finite"),
         ({"a": pair(y=Y[:3])}, r"client 'a': has y of int64, shape \(3,\)"),
-        ({"a": pair(y=Y - 1)}, "client 'a': has y of"),
+        ({"a": pair(y=Y - 1)}, "client 'a': y holds -1; number the classes from 0"),
         ({"a": pair(y=Y.astype(np.float32))}, "client 'a': has y of float32"),
         ({"a": pair(), "b": pair(X[:, :1])}, r"client 'b' has float32 of shape \(1,\)"),
         ({"a": pair(), "b": pair(X.astype(np.uint8))}, "client 'b' has uint8"),

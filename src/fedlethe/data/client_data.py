@@ -75,6 +75,7 @@ def checked_images(images: LabelledImages, where: str) -> LabelledImages:
         DataError: An array is of another type or length, or a label of no class.
     """
     examples: Any = images.images
+    _demand_unmasked(examples, where)
     of_cache = getattr(examples, "dtype", None) == np.uint8 and examples.ndim > 3 and len(examples)
     if not of_cache:  # such a one may lie on disk, and is not touched
         examples = _examples(_array(examples, where), where)
@@ -130,12 +131,19 @@ def _of_dataset(given: Any, where: str) -> tuple[npt.NDArray[Any], npt.NDArray[A
 
 def _array(value: Any, where: str) -> npt.NDArray[Any]:
     """An array, tensor, picture or nested list as an array, wherever a tensor lies."""
+    _demand_unmasked(value, where)
 
     def read() -> npt.NDArray[Any]:
         plain = value.detach().cpu() if hasattr(value, "detach") else value
         return np.asarray(plain.float() if str(getattr(plain, "dtype", "")) == "torch.bfloat16" else plain)
 
     return _guarded(read, where)
+
+
+def _demand_unmasked(value: Any, where: str) -> None:
+    """Refuse a masked array of numpy's: what lies under its mask would be trained on."""
+    if np.ma.is_masked(value):
+        raise DataError(f"{where}: holds masked values; leave these examples out, or fill the values: array.filled(0)")
 
 
 def _guarded(call: Callable[[], T], where: str) -> T:
@@ -148,12 +156,14 @@ def _guarded(call: Callable[[], T], where: str) -> T:
 
 
 def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    given = f"{where}: has x of {x.dtype}, shape {x.shape}"
     whole = np.issubdtype(x.dtype, np.integer)
-    if x.ndim < 2 or not x.size or not (whole or x.dtype in FLOATS):
-        raise DataError(
-            f"{where}: has x of {x.dtype}, shape {x.shape}; give uint8 images, floats or whole numbers, shape "
-            "(n, ...), n above 0"
-        )
+    if not (whole or x.dtype.newbyteorder("=") in FLOATS):
+        raise DataError(f"{given}; give uint8 images, floats or whole numbers")
+    if x.ndim < 2:
+        raise DataError(f"{given}; give each example a row, shape (n, ...), as in x.reshape(n, -1)")
+    if not x.size:
+        raise DataError(f"{given}; give at least one example, with at least one value")
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x)
     if whole:  # numbers of words, say: an embedding looks them up, so they stay what they are
@@ -168,8 +178,11 @@ def _examples(x: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
 
 
 def _labels(y: npt.NDArray[Any], count: int, where: str) -> Labels:
-    if y.shape != (count,) or not np.issubdtype(y.dtype, np.integer) or y.min() < 0:
-        raise DataError(
-            f"{where}: has y of {y.dtype}, shape {y.shape}; give class numbers from 0, whole numbers, shape ({count},)"
-        )
+    given = f"{where}: has y of {y.dtype}, shape {y.shape}"
+    if not np.issubdtype(y.dtype, np.integer):
+        raise DataError(f"{given}; give class numbers, whole numbers from 0")
+    if y.shape != (count,):
+        raise DataError(f"{given}; give one class number for each example, shape ({count},)")
+    if y.min() < 0:
+        raise DataError(f"{where}: y holds {y.min()}; number the classes from 0")
     return np.ascontiguousarray(y, dtype="<i8")

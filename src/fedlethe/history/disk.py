@@ -30,7 +30,7 @@ from fedlethe.federation.aggregate import advance, contribution
 from fedlethe.files import locked
 from fedlethe.history import checkpoint
 from fedlethe.history.entries import Artefact, ArtefactKind
-from fedlethe.history.history import keeps_delta, not_kept
+from fedlethe.history.history import FOR_A_METHOD, FOR_A_REPLAY, keeps_delta, not_kept
 from fedlethe.history.ledger import Ledger
 from fedlethe.history.paths import Kind, erasure_of, kind_of, of_erasure
 from fedlethe.history.round_entries import participation_of, update_entered
@@ -253,7 +253,7 @@ class RunFolder:
         Each `after` is rebuilt, not read: it must equal the global checkpoint of its round, bit for bit. The clients'
         models are rebuilt to rounding.
         """
-        self._demand(Need.DELTAS)
+        self._demand(Need.DELTAS, FOR_A_REPLAY)
         before = self.initial()
         for round in range(1, self.rounds + 1):
             entries = self.ledger.participation(round)
@@ -326,17 +326,17 @@ class RunFolder:
     def _load(self, artefact: Artefact) -> Vector:
         return self.store.load(artefact, self.layout)
 
-    def _demand(self, need: Need) -> None:
+    def _demand(self, need: Need, mend: str = FOR_A_METHOD) -> None:
         if need not in self.keep:
-            raise self.lacks(need)
+            raise self.lacks(need, mend)
 
-    def lacks(self, need: Need) -> FedletheError:
+    def lacks(self, need: Need, mend: str = FOR_A_METHOD) -> FedletheError:
         """The error for what is not there: never kept, or gone with a purge."""
         if need in self._keep:
             influence = need is not Need.INFLUENCE and has_influence(self._keep)
             how = "by influence or retrain" if influence else "by retraining"
             return HistoryError(f"{self.path}: {need.value} went with a purge; erase {how}")
-        return not_kept(need)
+        return not_kept(need, mend)
 
 
 def anew(id: str) -> str:

@@ -142,11 +142,13 @@ def keeps_delta(keep: frozenset[Need], round: int) -> bool:
     return Need.DELTAS in keep or (Need.FIRST_DELTAS in keep and round == 1)
 
 
-def not_kept(need: Need) -> FedletheError:
+FOR_A_METHOD, FOR_A_REPLAY = "name the method that needs it, or keep everything", "keep everything"
+"""What to train again with, so that a method finds what it reads; or rebuilding every round does."""
+
+
+def not_kept(need: Need, mend: str = FOR_A_METHOD) -> FedletheError:
     """The error for what the history does not hold."""
-    return HistoryError(
-        f"this run did not keep {need.value}; train it again and name the method that needs it, or keep everything"
-    )
+    return HistoryError(f"this run did not keep {need.value}; train it again and {mend}")
 
 
 class InMemoryHistory:
