@@ -11,7 +11,7 @@ import pytest
 
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
-from fedlethe.erasing.record import Erasure, done, erasures, recorded, retraining_examples
+from fedlethe.erasing.record import Erasure, done, erasures, patients_left, recorded, retraining_examples
 from fedlethe.errors import FedletheError
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import Cost
@@ -86,3 +86,14 @@ def test_a_retraining_takes_the_examples_of_who_is_left(run: OpenRun) -> None:
     assert retraining_examples(run.parts(first.id), ["hospital-2"], ["hospital-1"]) == 2 * epochs * (
         left + held["hospital-1"]
     )
+
+
+def test_patients_who_left_before_count_only_where_their_client_stays(run: OpenRun) -> None:
+    (part,) = run.parts()
+    parts = (replace(part, patients={"hospital-1": frozenset({"p"})}), replace(part, erased=frozenset({"hospital-2"})))
+    assert not patients_left(run.parts(), ["hospital-1"])
+    assert patients_left(parts, ["hospital-2"])
+    assert not patients_left(parts, ["hospital-1"])
+    later = (parts[0], replace(part, erased=frozenset({"hospital-1"})))
+    assert not patients_left(later, ["hospital-2"])  # the whole client has gone since
+    assert patients_left(later, ["hospital-2"], ["hospital-1"])  # and is back

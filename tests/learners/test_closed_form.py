@@ -127,6 +127,7 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
         assert record["guarantee"]["kind"] == "exact"
         assert record["found"]["retrain_equivalence_residual"] <= 1e-8
         assert record["examples"] == 0
+        assert record["retraining_at_most"] == (number > 1)  # patients are out from the second step on
         expected = naive(copy, kept)
         found = model(Path(record["model"]))
         assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)  # the file is float32
@@ -142,6 +143,7 @@ def test_erasures_joins_and_patients_in_any_order_equal_training_on_what_is_left
     text = Path(page["page"]).read_text()
     assert "2 patients of north" in text
     assert "south joined" in text
+    assert text.count("retraining takes at most ") == 4
 
 
 def test_the_same_request_gives_the_same_bytes(spawned: Fedlethe, run: Path, tmp_path: Path) -> None:

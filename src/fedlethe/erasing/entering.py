@@ -10,7 +10,7 @@ from typing import Any
 
 from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
-from fedlethe.erasing.record import Erasure, erasures, retraining_examples
+from fedlethe.erasing.record import Erasure, erasures, patients_left, retraining_examples
 from fedlethe.erasing.secret import destroy_spent, spent
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
@@ -102,6 +102,7 @@ def _record(
         retraining_examples=retraining_examples(parts, whole, request.joined),
         after=request.after,
         patients=patients,
+        retraining_at_most=bool(patients) or patients_left(parts, whole, request.joined),
         joined=request.joined,
         found=dict(carried.unlearned.found),
         **_hidden(history, request, carried.mask),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,7 @@ class Erasure:
         guarantee: What is certain of it; None where there is evidence only.
         stages: 'before', 'unlearned', 'masked' (where there is a mask), 'repaired 1', ...
         cost: Of all stages together.
-        retraining_examples: The examples that retraining without the clients takes, by the record of the rounds. Where
-            patients leave it is at most so many: the rounds do not tell their images from the others.
+        retraining_examples: The examples that retraining without the clients takes, by the record of the rounds.
         after: The erasure that it began from; None for the trained model.
         patients: Client to what stands for its patients that were taken out, where these were not whole clients.
         joined: Clients that were taken back in.
@@ -43,6 +42,8 @@ class Erasure:
         hidden: What is hidden of who was erased, and from whom; None where nothing is.
         not_hidden: Why not, where there is a mask nevertheless.
         together: What is hidden from whoever has the models of several erasures of the same clients.
+        retraining_at_most: Whether retraining takes fewer than `retraining_examples`: patients left, in this erasure or
+            before it, and the rounds do not tell their images from the others.
     """
 
     run: Path
@@ -62,6 +63,7 @@ class Erasure:
     hidden: Hidden | None = None
     not_hidden: str | None = None
     together: str | None = None
+    retraining_at_most: bool = False
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any], run: Path) -> Erasure:
@@ -81,6 +83,11 @@ class Erasure:
     def warnings(self) -> tuple[str, ...]:
         """What must be known of the erased model before its figures are read (see `cautions`)."""
         return cautions(self.stages[-1].evaluation, self.forget)
+
+    @property
+    def retraining(self) -> str:
+        """How many examples retraining takes, in words."""
+        return f"{'at most ' if self.retraining_at_most else ''}{self.retraining_examples:,}"
 
     @property
     def decoyed(self) -> bool:
@@ -116,13 +123,27 @@ def retraining_examples(parts: Sequence[Part], forget: Iterable[ClientId], joine
         forget: Who is erased.
         joined: Who was erased before, and comes back.
     """
-    gone, total = set(forget), 0
-    for part in reversed(parts):
-        gone = (gone | part.erased) - set(joined)
+    total = 0
+    for part, gone in _without(parts, forget, joined):
         if isinstance(part.history, RunFolder):
             entries = part.history.ledger.participation()
             total += sum(entry.examples_processed or 0 for entry in entries if entry.client not in gone)
     return total
+
+
+def patients_left(parts: Sequence[Part], forget: Iterable[ClientId], joined: Iterable[ClientId] = ()) -> bool:
+    """Whether patients left before of clients that stay, whose images `retraining_examples` counts; its arguments."""
+    return any(set(part.patients) - gone for part, gone in _without(parts, forget, joined))
+
+
+def _without(
+    parts: Sequence[Part], forget: Iterable[ClientId], joined: Iterable[ClientId]
+) -> Iterator[tuple[Part, set[ClientId]]]:
+    """Each training, the last one first, and who is no part of it when it is made again."""
+    gone, back = set(forget), set(joined)
+    for part in reversed(parts):
+        gone = (gone | part.erased) - back
+        yield part, gone
 
 
 def erasures(history: RunFolder) -> list[Erasure]:

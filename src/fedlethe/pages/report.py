@@ -142,7 +142,7 @@ def _erasure_sections(history: RunFolder) -> Iterator[Section]:
             f"Method: {erasure.method}. Request: {json.dumps(erasure.request, sort_keys=True)}.",
             f"What is certain: {erasure.guarantee or 'nothing is guaranteed; there is evidence at most'}.",
             f"Cost: {erasure.cost.examples:,} training examples by {', '.join(erasure.cost.clients) or 'nobody'}, "
-            f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining_examples:,} examples.",
+            f"{erasure.cost.seconds:.1f} seconds; retraining takes {erasure.retraining} examples.",
         ]
         text += [f"Who left: {line}." for line in erasure.hiding]
         plot = _picture(history, accuracy_curves.erasure_stages(erasure.stages, erasure.forget), f"report/{erasure.id}")

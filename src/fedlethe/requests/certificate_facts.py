@@ -101,7 +101,12 @@ def figures_of(erasure: Erasure) -> dict[str, Any]:
         {
             "figures": dict(erasure.found),
             "evaluation": {"before": _measured(stages[0].evaluation), "after": _measured(stages[-1].evaluation)},
-            "cost": {**asdict(erasure.cost), "retraining_examples": erasure.retraining_examples},
+            "cost": {
+                **asdict(erasure.cost),
+                "retraining_examples": erasure.retraining_examples,
+                # Only where it is so: certificates that were signed before there was such a word still hold.
+                **({"retraining_at_most": True} if erasure.retraining_at_most else {}),
+            },
             "hiding": {
                 "words": erasure.hiding,
                 "figures": None if erasure.hidden is None else erasure.hidden.figures,

@@ -42,6 +42,18 @@ def test_the_cost_is_told_against_retraining(
     assert as_json(erasure)["cheaper_than_retraining"] == ratio
 
 
+@pytest.mark.parametrize(
+    ("examples", "words"),
+    [(50, "at most 4.0x fewer"), (400, "at least 2.0x more"), (0, "free")],
+)
+def test_where_patients_left_it_is_told_that_retraining_takes_at_most_so_many(
+    examples: int, words: str, printed: Callable[[Any], str]
+) -> None:
+    erasure = replace(ERASURE, cost=replace(ERASURE.cost, examples=examples), retraining_at_most=True)
+    told = f"examples: {examples} ({words}; retraining takes at most 200), 1.5 s"
+    assert told in printed(erasure).splitlines()
+
+
 def test_without_a_guarantee_it_says_that_there_is_evidence(printed: Callable[[Any], str]) -> None:
     text = printed(ERASURE)
     assert "guarantee: none: evidence" in text

@@ -48,13 +48,18 @@ def _(result: Erasure) -> Iterable[Table | str]:
     yield from detail_lines(result.stages[-1].evaluation)
     yield f"guarantee: {result.guarantee or 'none: evidence'}"
     yield from (f"who left: {line}" for line in result.hiding)
-    # No examples were trained on where only sums were subtracted: there is no ratio to nothing.
-    cheaper = _cheaper(result)
-    ratio = "free" if cheaper is None else f"{cheaper:.1f}x fewer" if cheaper >= 1 else f"{1 / cheaper:.1f}x more"
-    against = f"{ratio}; retraining takes {result.retraining_examples:,}"
+    against = f"{_ratio(result)}; retraining takes {result.retraining}"
     yield f"examples: {result.cost.examples:,} ({against}), {result.cost.seconds:.1f} s"
     # The record stays in the ledger after a purge, and must not send anybody to a file that is gone.
     yield f"model: {result.model}" if result.model.exists() else f"model: {result.model} (a later purge removed it)"
+
+
+def _ratio(erasure: Erasure) -> str:
+    # No examples were trained on where only sums were subtracted: there is no ratio to nothing.
+    if (cheaper := _cheaper(erasure)) is None:
+        return "free"
+    fewer, more = ("at most ", "at least ") if erasure.retraining_at_most else ("", "")
+    return f"{fewer}{cheaper:.1f}x fewer" if cheaper >= 1 else f"{more}{1 / cheaper:.1f}x more"
 
 
 def _cheaper(erasure: Erasure) -> float | None:
