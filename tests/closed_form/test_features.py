@@ -20,7 +20,7 @@ from fedlethe.closed_form.features import (
 from fedlethe.closed_form.scattering import Scattering
 from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models.resnet import ResNet18
 from fedlethe.vector import Layout, load_vector
 from tests.closed_form.test_featurised import SMALL
@@ -113,3 +113,41 @@ def test_the_head_is_a_model_like_any_other() -> None:
     assert Layout.of(network).shapes == {"bias": (2,), "weight": (2, 5)}
     load_vector(network, Layout.of(network), torch.tensor([1.0, -1.0, *range(10)]))
     torch.testing.assert_close(network(torch.ones(1, 5, 1, 1)), torch.tensor([[11.0, 34.0]]))
+
+
+class Chance(torch.nn.Module):
+    """Draws by chance."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) + torch.rand_like(images.flatten(1))
+
+
+class Infinite(torch.nn.Module):
+    """Gives no numbers."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) / 0.0
+
+
+class Batch(torch.nn.Module):
+    """Looks at the batch."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1) - images.flatten(1).mean(dim=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Chance, "makes other features of the same images the next time"),
+        (Infinite, "gives features that are not finite floats"),
+        (Batch, "a row depends on the other images of its batch"),
+    ],
+)
+def test_torchscript_is_looked_at_as_any_map_of_others(
+    network: type[torch.nn.Module], said: str, tmp_path: Path
+) -> None:
+    torch.jit.script(network()).save(str(tmp_path / "network.pt"))  # type: ignore[no-untyped-call]
+    with pytest.raises(ConfigError, match=rf"features 'torchscript', .*network\.pt: {said}"):
+        TorchScriptFeatures(weights=tmp_path / "network.pt").prepare((1, 4, 4))

@@ -39,6 +39,7 @@ class Sound:
             "infinite": lambda images: images.flatten(1) / 0,
             "raises": lambda images: images["no"],
             "drawn once": lambda images: images.flatten(1) + drawn,
+            "of its batch": lambda images: images.flatten(1) - images.flatten(1).mean(dim=0),
             "drawn each time": lambda images: images.flatten(1) + torch.rand(1),
         }
         if self.wrong == "no function":
@@ -67,6 +68,7 @@ def test_a_sound_one_is_taken() -> None:
         ("raises", r"fails \(.*\); correct it, or its options"),
         ("drawn once", "makes other features of the same images the next time"),
         ("drawn each time", "makes other features of the same images the next time"),
+        ("of its batch", "a row depends on the other images of its batch; make each of its image alone"),
     ],
 )
 def test_what_is_wrong_with_it_is_named(wrong: str, words: str) -> None:
@@ -74,6 +76,29 @@ def test_what_is_wrong_with_it_is_named(wrong: str, words: str) -> None:
     with pytest.raises(ConfigError, match=f"^feature map '{__name__}:Sound': {words}") as raised:
         _map(wrong).prepare((1, 4, 4))
     assert "\n" not in str(raised.value)
+
+
+def test_the_key_names_the_options_that_an_authors_key_forgets() -> None:
+    keys = {
+        OutsideFeatures(
+            outside=Outside(registry=FEATURES, name=f"{__name__}:Forgetful", options={"power": power})
+        ).key()
+        for power in (1.0, 0.1)
+    }
+    assert len(keys) == 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgetful:
+    """Its key leaves its option out."""
+
+    power: float = 1.0
+
+    def key(self) -> str:
+        return "scaled"
+
+    def prepare(self, shape: Any) -> Any:
+        return lambda images: images.flatten(1) * self.power
 
 
 def test_inputs_that_are_no_images_are_refused_in_words() -> None:

@@ -116,10 +116,27 @@ def test_nothing_is_moved_by_the_trial(data: FederatedData) -> None:
 
 def test_it_is_tried_on_a_batch_as_it_will_be(data: FederatedData) -> None:
     network = flat(nn.Linear(64, 2), nn.BatchNorm1d(2))
-    with pytest.raises(ConfigError, match=r"on 1 images .*: fails .ValueError: Expected more than 1 value"):
+    with pytest.raises(ConfigError, match=r"on 1 image of .*: fails .ValueError: Expected more than 1 value"):
         demand_trainable(network, data, LocalTraining(batch_size=1), FLOAT32, CROSS_ENTROPY, "model 'mine'")
 
 
 def test_more_outputs_than_classes_are_a_class_that_no_client_has(data: FederatedData) -> None:
     demand_trainable(flat(nn.Linear(64, 3)), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
     assert np.unique(next(iter(data.clients.values())).train.labels).tolist() == [0, 1]
+
+
+class Squeezed(nn.Module):
+    """Its answer to one image alone has lost the row."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layer(images.flatten(1)).squeeze()
+        return outputs
+
+
+def test_one_image_alone_is_tried_too(data: FederatedData) -> None:
+    with pytest.raises(ConfigError, match=r"on 1 image of shape \(1, 8, 8\) and 2 classes it answers with \(2,"):
+        demand_trainable(Squeezed(2), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")

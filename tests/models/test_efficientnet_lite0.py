@@ -10,7 +10,7 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 
-from fedlethe.errors import ConfigError, IntegrityError
+from fedlethe.errors import ConfigError, DataError, IntegrityError
 from fedlethe.models import efficientnet_lite0 as lite0
 from fedlethe.models.efficientnet_lite0 import EfficientNetLite0, imagenet, weights_file
 from fedlethe.models.lite0_network import Lite0
@@ -85,6 +85,11 @@ def test_only_the_last_layer_is_drawn_where_it_is_pretrained() -> None:
 def test_two_channels_are_refused() -> None:
     with pytest.raises(ConfigError, match="takes images of 1 or 3 channels, not 2"):
         EfficientNetLite0(pretrained=False).build(2, 2)
+
+
+def test_small_images_are_refused_in_training_as_in_features() -> None:
+    with pytest.raises(DataError, match=r"takes images of 32 x 32 and more, not 31 x 40; set data\.size"):
+        EfficientNetLite0(pretrained=False).build(1, 2)(torch.zeros(2, 1, 31, 40))
 
 
 def test_without_the_weights_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ whose own influence is known, from its first delta say, shows there as a residua
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,13 +32,12 @@ from fedlethe.history.history import InMemoryHistory
 from fedlethe.history.request_log import find
 from fedlethe.history.succession import Part, Succession
 from fedlethe.learners.training import train_run
-from fedlethe.requests.carry_out import purge_due
 from fedlethe.requests.rebased import _shares, _Since
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
 from tests.fakes import linear_federation, trained_history
-from tests.requests.acting import KEY, carry, document, erased, later, request, trained
+from tests.requests.acting import carry, document, erased, request, trained
 
 Floats = npt.NDArray[np.float64]
 BARE = ErasurePlan(method="recommended", options={}, mask={}, repair={"rounds": 0})
@@ -143,8 +143,11 @@ def test_random_runs_of_unlike_clients_that_train_alone(seed: int, tmp_path: Pat
         with opened_folder(folders[-1]) as (_, opened):
             held = find(opened.ledger, asked)
         if held.state != "completed":
-            assert "nobody who stays trained since" in held.note
-            carry(folders[-1], asked, replace(BARE, repair={"rounds": 1}))
+            assert re.search("nobody who stays trained since|put in less since", str(held.note))
+            # One round of repair covers what is left, and is like it; what is asked here is that nothing tells of it.
+            less = "put in less since" in str(held.note)
+            mended = replace(BARE, method="retrain") if less else replace(BARE, repair={"rounds": 1})
+            carry(folders[-1], asked, mended)
         gone.add(str(client))
         _demand_no_more_than_the_model_tells(folders, truth, str(client))
 
@@ -177,7 +180,7 @@ def test_the_best_linear_estimate_from_what_is_kept_is_the_one_from_the_model() 
     """
     past = _past([(1, "abc"), (2, "ab"), (3, "ac")])
     covers = _covers(past, "d")
-    shares = _shares(covers, covers, (), 0.0)
+    shares = _shares(covers, ())
     assert sum(shares.values()) == pytest.approx(1)
     best = 1 / sum(shares[client] ** 2 / covers[client] for client in covers)
     assert best == pytest.approx(sum(float(past.influence(client).square().sum()) for client in past.clients))
@@ -190,42 +193,67 @@ def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it(
     squares = [past.parts[0].history.weights(round)["a"] ** 2 for round in (1, 2, 3)]
     since = float(past.influence("a").double().square().sum()) * squares[2] / sum(squares)
     assert covers == {"a": pytest.approx(since), "b": 0.0}
-    assert _shares(covers, covers, (), 0.0) == {"a": 1.0, "b": 0.0}
+    assert _shares(covers, ()) == {"a": 1.0, "b": 0.0}
 
 
 def test_beside_a_client_that_only_repaired_those_who_repaired_carry_what_is_left_of_it() -> None:
     """The rounds before are known from their models."""
     repair = {"b": torch.full_like(_past([(1, "ab")]).final(), 0.5)}
     past = _past([(1, "ab"), (2, "ab")], erased=frozenset("c"), repair=repair, trained=frozenset("bc"))
-    assert _shares(_covers(past, "c"), {}, (), 0.0) == {"a": 0.0, "b": 1.0}
+    assert _shares(_covers(past, "c"), ()) == {"a": 0.0, "b": 1.0}
 
 
 def test_who_put_in_next_to_nothing_carries_next_to_nothing() -> None:
-    assert _shares({"a": 3.0, "b": 1.0, "c": 0.0}, {}, (), 4.0) == {"a": 0.75, "b": 0.25, "c": 0.0}
-    assert _shares({"a": 0.0, "b": 0.0}, {"a": 1.0, "b": 3.0}, (), 0.0) == {"a": 0.25, "b": 0.75}
-    assert _shares({"a": 0.0, "b": 0.0}, {"a": 0.0, "b": 0.0}, ("a", "b"), 0.0) == {"a": 0.5, "b": 0.5}
+    assert _shares({"a": 3.0, "b": 1.0, "c": 0.0}, ()) == {"a": 0.75, "b": 0.25, "c": 0.0}
+    assert _shares({"a": 0.0, "b": 0.0}, ("a", "b")) == {"a": 0.5, "b": 0.5}
 
 
-def test_where_those_since_cover_less_than_is_left_those_from_before_carry_it_too() -> None:
-    assert _shares({"a": 1.0, "b": 0.0}, {"a": 2.0, "b": 6.0}, (), 0.9) == {"a": 1.0, "b": 0.0}
-    assert _shares({"a": 1.0, "b": 0.0}, {"a": 2.0, "b": 6.0}, (), 1.1) == {"a": 0.25, "b": 0.75}
-
-
-def test_a_small_client_that_came_with_the_erased_does_not_carry_it_nearly_bare(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_small_client_that_came_with_the_erased_is_not_left_to_cover_it(tmp_path: Path) -> None:
     """client-4 put in 1.3, and in its rounds client-1 alone stays, with 0.1; client-2 was there before, with 0.4."""
     partition = {"scheme": "dirichlet", "clients": 5, "alpha": 0.3, "allow_one_class": True}
     federation = {"rounds": 3, "participation": 0.4}
     run = trained(tmp_path / "run", document(hospitals=5, federation=federation, partition=partition, seed=2))
     truth, plan = _influences(run), replace(BARE, method="influence", options={"scale": 0.75})
-    erased(run, "client-4", plan=replace(plan, keep_for=5))
     erased(run, "client-3", plan=plan)
-    later(monkeypatch)
-    with opened_run(run) as opened:
-        purge_due(opened, KEY)
-    for client in ("client-4", "client-3"):
-        _demand_no_more_than_the_model_tells([run], truth, client)
+    asked = request(run, "client-4")
+    with pytest.raises(RequestError, match="those who stay put in less since client-4 came than is left of it, and"):
+        carry(run, asked, plan)
+    assert carry(run, asked, replace(plan, method="retrain", options={})).request.purge == "done"
+    _demand_no_more_than_the_model_tells([run], truth, "client-4")
+
+
+@pytest.mark.parametrize("seed", [8, 16, 18, 22, 30, 47, 49, 53])
+def test_nor_does_one_of_an_earlier_run_cover_what_the_model_between_them_lays_bare(seed: int, tmp_path: Path) -> None:
+    """Beside the model that the later run began from, who trained in the earlier one covers nothing."""
+    config = document(
+        hospitals=5,
+        federation={"rounds": 2, "participation": 0.4},
+        partition={"scheme": "dirichlet", "clients": 5, "alpha": 0.3, "allow_one_class": True},
+        history={"keep": "needed", "methods": ["influence"]},
+        seed=seed,
+    )
+    config["data"]["images_per_hospital"] = 30
+    first, second = trained(tmp_path / "first", config), tmp_path / "second"
+    before = set(_influences(first))
+    erased(first, sorted(before)[0], plan=BARE)
+    train_run(resolve({**config, "seed": seed + 500}), second, after=first / "erasures/0001")
+    truth = _influences(second)
+    client = sorted(set(truth) - before)[0]
+    asked = request(second, client)
+    try:
+        carry(second, asked, replace(BARE, method="influence", options={"scale": 0.75}))
+    except RequestError:
+        with opened_folder(second) as (_, history):
+            note = str(find(history.ledger, asked).note)
+        assert "nobody who stays trained since" in note or "put in less since" in note
+        return
+    with opened_folder(first) as (_, history):
+        between = history.erased_model("0001").double().numpy()
+    with opened_folder(second) as (_, history):
+        step = history.erased_model("0001").double().numpy() - between
+    columns = [between, step, *_kept(first, between), *_kept(second, between)]
+    told = _residual(columns, truth[client])
+    assert told > 0.1
 
 
 def _past(rounds: list[tuple[int, str]], **more: Any) -> Succession:

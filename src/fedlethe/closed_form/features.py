@@ -135,15 +135,18 @@ class TorchScriptFeatures:
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
         _content(self.weights)
+
+        def loaded() -> Transform:
+            return _frozen(torch.jit.load(str(self.weights), map_location="cpu").eval())  # type: ignore[no-untyped-call]
+
         try:
-            transform = _frozen(torch.jit.load(str(self.weights), map_location="cpu").eval())  # type: ignore[no-untyped-call]
-            transform(torch.zeros(2, *shape))
+            loaded()(torch.zeros(2, *shape))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise DataError(
                 f"{self.weights}: cannot be used as TorchScript on images of {' x '.join(map(str, shape))} ({reason})"
             ) from None
-        return transform
+        return repeatable(loaded, shape, f"features 'torchscript', {self.weights}")
 
 
 def _problem(kind: Any) -> str | None:
@@ -180,7 +183,8 @@ class OutsideFeatures:
     def key(self) -> str:
         """See `FeatureMap.key`; its code is named, too, so that features of other code are never taken for these."""
         code = SourceFile.of(self.outside.name, self.outside.kind)
-        return f"{code.name}, {code.sha256}, {self.outside.guarded(self.outside.built().key)}"
+        options = dict(sorted(self.outside.options.items()))  # an author's key may forget one
+        return f"{code.name}, {code.sha256}, {options}, {self.outside.guarded(self.outside.built().key)}"
 
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
@@ -196,8 +200,8 @@ def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Tra
         where: Names the map in messages.
 
     Raises:
-        ConfigError: It cannot be called or makes other features the next time; or, when it is called, it fails or
-            gives what are no features.
+        ConfigError: It cannot be called, or makes other features the next time or of other images beside one; or, when
+            it is called, it fails or gives what are no features.
     """
     asked = torch.rand((3, *shape), generator=torch_generator(0, "feature map")) * 2 - 1
     first, again = (_held_to(guarded(prepare, where, _REMEDY), where) for _ in range(2))
@@ -206,6 +210,13 @@ def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Tra
         raise ConfigError(
             f"{where}: makes other features of the same images the next time; draw nothing by chance, or an erasure "
             "is of other features than the training"
+        )
+    # What a client's sums hold must not hang on who else was in the batch: those could be a hospital that leaves.
+    rows, alone = first(asked), torch.cat([first(image[None]) for image in asked])
+    if alone.shape != rows.shape or not torch.allclose(alone, rows, atol=1e-4, rtol=1e-3):
+        raise ConfigError(
+            f"{where}: a row depends on the other images of its batch; make each of its image alone (call eval() on a "
+            "network)"
         )
     return first
 

@@ -103,8 +103,8 @@ def _of_ranking(overall: Metrics, ranked: Sequence[_Ranked]) -> Iterator[str]:
         if low <= 0.5:
             yield (
                 "within a hospital the model may be no better than chance: the mean AUC lies between "
-                f"{max(low, 0):.3f} and {min(high, 1):.3f} (95 %), though it is {overall.auc:.3f} over all images, which tells hospitals "
-                f"apart; {TRY}"
+                f"{max(low, 0):.3f} and {min(high, 1):.3f} (95 %), though it is {overall.auc:.3f} over all images: it "
+                f"tells hospitals apart; {TRY}"
             )
 
 

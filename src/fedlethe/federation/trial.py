@@ -49,15 +49,16 @@ def demand_trainable(
     examples = max(data.clients.values(), key=lambda client: len(client.train)).train
     count = min(MOST, len(examples), settings.batch_size)
     classes = len(data.classes)
-    trial = f"on {count} images of shape {tuple(data.image_shape)} and {classes} classes"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tried = copy.deepcopy(network)
         images, labels = _batch(examples, count, execution)
-        for training in (True, False):
+        # One alone, too: a client may have a single test image, and squeeze() would take its row for a column.
+        for training, rows in ((True, count), (False, count), (False, 1)):
+            trial = f"on {rows} image{'s' * (rows > 1)} of shape {tuple(data.image_shape)} and {classes} classes"
             tried.train(training)
-            outputs = _outputs(tried, images, execution, f"{name}: {trial}")
-            _demand_outputs(outputs, count, classes, f"{name}: {trial}")
+            outputs = _outputs(tried, images[:rows], execution, f"{name}: {trial}")
+            _demand_outputs(outputs, rows, classes, f"{name}: {trial}")
             if training:
                 _demand_loss(outputs.float(), labels, objective, f"{name}, its loss: {trial}")
 

@@ -8,8 +8,9 @@ from copy import deepcopy
 
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from fedlethe.errors import ConfigError
+from fedlethe.errors import ConfigError, DataError
 from fedlethe.later import functional, nn, torch
+from fedlethe.models.efficientnet_lite0 import LEAST_SIDE
 
 STAGES = (  # blocks, expansion, kernel, stride, channels
     (1, 1, 3, 1, 16),
@@ -87,7 +88,17 @@ class Lite0(nn.Module):
         self.fc = nn.Linear(HEAD, num_classes)
 
     def begin(self, images: torch.Tensor) -> torch.Tensor:
-        """From images in [-1, 1] to what the first block takes."""
+        """From images in [-1, 1] to what the first block takes.
+
+        Raises:
+            DataError: They are too small.
+        """
+        if min(images.shape[2:]) < LEAST_SIDE:
+            down, across = images.shape[2:]
+            raise DataError(
+                f"efficientnet-lite0: takes images of {LEAST_SIDE} x {LEAST_SIDE} and more, not {down} x {across}; set "
+                "data.size"
+            )
         # Published for (x - 127) / 128 of bytes x; gray images as three equal channels.
         scaled = (images * 127.5 + 0.5) / 128
         stem: torch.Tensor = self.stem(scaled.expand(-1, 3, -1, -1))

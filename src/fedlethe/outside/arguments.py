@@ -32,7 +32,14 @@ class _Names(dict[str, Any]):
         return getattr(builtins, name, Any)
 
 
-NAMES = _Names(Path=Path, Sequence=Sequence, Mapping=Mapping, ClientId=str, Document=dict[str, Any])
+NAMES = _Names(
+    Path=Path,
+    Sequence=Sequence,
+    Mapping=Mapping,
+    ClientId=str,
+    Document=dict[str, Any],
+    Layer=dict[str, Any] | Path | str,
+)
 
 
 def checked_arguments(call: Call) -> Call:

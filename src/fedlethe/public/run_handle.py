@@ -193,7 +193,7 @@ class Run(RunRequests, RunStudies):
 
         demand_references(references, least=LEAST_REFERENCES)
         with self._opened() as run, run.history.locked():
-            held = recorded(run.history, erasure if isinstance(erasure, str) else erasure.id)
+            held = recorded(run.history, str(erasure) if isinstance(erasure, (str, Path)) else erasure.id)
             attest(run, held, order_of(run, held), references)
             found = attested(run.history, held.id)
             assert found is not None

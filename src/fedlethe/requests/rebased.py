@@ -99,54 +99,127 @@ def rebased(
         gone: Who is erased.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
-    final, own_training = history.erased_model(base), bool(history.anew(base))
-    past = Succession(parts, final)
-    zero = torch.zeros(past.layout.size)
+    left = _Left.of(history, parts, base, gone, patients)
+    for client, share in _shares(left.covers, _who_carry(left.past)).items():
+        yield client, (left.influence(client) + share * left.rest).float()
 
-    def influence(client: ClientId) -> torch.Tensor:
-        if client in patients and not own_training:
-            return history.repair(base).get(client, zero).double()
-        known = Need.INFLUENCE in past.keep or any(part.anew for part in past.parts)
-        return (past.influence(client) if known else _summed(past, client)).double()
 
-    # In double precision: the sum over all clients and rounds would lose the rest to rounding in single.
-    rest, since = final.double() - past.initial().double(), _Since.of(past, frozenset(gone))
-    covers, put_in = dict[ClientId, float](), dict[ClientId, float]()
-    for client in past.clients:
-        vector = influence(client)
-        rest -= vector
-        put_in[client] = float(vector.square().sum())
-        covers[client] = since.covered_by(client, vector, patients)
-    for client, share in _shares(covers, put_in, _who_carry(past), float(rest.square().sum())).items():
-        yield client, (influence(client) + share * rest).float()
+def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> bool:
+    """Whether what is left of the erased in the model of an erasure would lie nearly bare beside what stays.
+
+    So it does where those who stay put in less since the erased came than is left of it: the model of then may stay,
+    and the model after, less that one, is then nearly what is left. What is left of it is the part of r along the
+    erased clients' own influences, where these are kept still; a method moves the model in other ways, too.
+
+    Args:
+        history: The run's.
+        parts: All trainings that led to the erasure's model.
+        request: Whose clients are erased.
+        base: The erasure.
+    """
+    if not whose_are_rebased(history, parts, request, base):
+        return False
+    left = _Left.of(history, parts, base, request.clients, request.patients)
+    return sum(left.covers.values()) < _along(left.rest, list(_own(parts, request.clients)))
+
+
+def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:
+    """What the erased put in by the rounds of each training, as far as it is kept."""
+    for part in parts:
+        for client in sorted(set(gone) & part.history.contributors()):
+            yield part.history.influence(client) if Need.INFLUENCE in part.keep else _summed_in(part, client)
+
+
+def _along(rest: torch.Tensor, influences: Sequence[Vector]) -> float:
+    """The squared norm of what lies in the span of these vectors; of all of it where there are none."""
+    known = [vector.double() for vector in influences if bool(vector.any())]
+    if not known:
+        return float(rest.square().sum())
+    basis, _ = torch.linalg.qr(torch.stack(known, dim=1))  # (P, m)
+    return float((basis.T @ rest).square().sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """What is left of the erased in an erasure's model, and what the others put in.
+
+    Attributes:
+        history: The run's.
+        past: All trainings.
+        base: The erasure.
+        patients: See `rebased`.
+        rest: r, shape (P,), float64.
+        covers: n_k of each client.
+    """
+
+    history: RunFolder
+    past: Succession
+    base: str
+    patients: Mapping[ClientId, object]
+    rest: torch.Tensor
+    covers: Mapping[ClientId, float]
+
+    @classmethod
+    def of(
+        cls,
+        history: RunFolder,
+        parts: Sequence[Part],
+        base: str,
+        gone: Sequence[ClientId],
+        patients: Mapping[ClientId, object],
+    ) -> _Left:
+        """See `rebased`."""
+        final = history.erased_model(base)
+        past = Succession(parts, final)
+        # In double precision: the sum over all clients and rounds would lose the rest to rounding in single.
+        rest, since = final.double() - past.initial().double(), _Since.of(past, frozenset(gone))
+        covers: dict[ClientId, float] = {}
+        for client in past.clients:
+            vector = _influence(history, past, base, patients, client)
+            rest -= vector
+            covers[client] = since.covered_by(client, vector, patients)
+        return cls(history, past, base, patients, rest, covers)
+
+    def influence(self, client: ClientId) -> torch.Tensor:
+        """I_k, shape (P,), float64: what a client put in by the rounds and the repairs."""
+        return _influence(self.history, self.past, self.base, self.patients, client)
+
+
+def _shares(covers: Mapping[ClientId, float], who: Sequence[ClientId]) -> dict[ClientId, float]:
+    """s_k = n_k / sum of the n_j.
+
+    Args:
+        covers: n_k, what each client's own updates put in since the erased one came, squared and summed.
+        who: Carry it in equal shares where nobody put in anything.
+    """
+    squares = covers if any(covers.values()) else dict.fromkeys(who, 1.0)
+    total = sum(squares.values())
+    return {client: square / total for client, square in squares.items()}
+
+
+def _influence(
+    history: RunFolder, past: Succession, base: str, patients: Mapping[ClientId, object], client: ClientId
+) -> torch.Tensor:
+    if client in patients and not history.anew(base):
+        return history.repair(base).get(client, torch.zeros(past.layout.size)).double()
+    known = Need.INFLUENCE in past.keep or any(part.anew for part in past.parts)
+    return (past.influence(client) if known else _summed(past, client)).double()
 
 
 def _summed(past: Succession, client: ClientId) -> Vector:
     """A client's influence from its deltas."""
     total = torch.zeros(past.layout.size)
     for part in past.parts:
-        for round in range(1, part.history.rounds + 1):
-            if (weight := part.history.weights(round).get(client)) is not None:
-                total.add_(part.history.delta(round, client), alpha=weight)
+        total += _summed_in(part, client)
     return total
 
 
-def _shares(
-    covers: Mapping[ClientId, float], put_in: Mapping[ClientId, float], who: Sequence[ClientId], rest: float
-) -> dict[ClientId, float]:
-    """s_k = n_k / sum of the n_j.
-
-    Args:
-        covers: n_k, what each client's own updates put in since the erased one came, squared and summed.
-        put_in: The same over all rounds, where those since put in less than `rest`. Who knows what was put in before
-            has r nearly bare then, whoever carries it; who has the run folder alone has not.
-        who: Carry it in equal shares where nobody put in anything.
-        rest: The squared norm of r.
-    """
-    squares = covers if any(covers.values()) and sum(covers.values()) >= rest else put_in
-    squares = squares if any(squares.values()) else dict.fromkeys(who, 1.0)
-    total = sum(squares.values())
-    return {client: square / total for client, square in squares.items()}
+def _summed_in(part: Part, client: ClientId) -> Vector:
+    total = torch.zeros(part.history.layout.size)
+    for round in range(1, part.history.rounds + 1):
+        if (weight := part.history.weights(round).get(client)) is not None:
+            total.add_(part.history.delta(round, client), alpha=weight)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +238,17 @@ class _Since:
 
     @classmethod
     def of(cls, past: Succession, gone: frozenset[ClientId]) -> _Since:
-        """Look for the first round, or else the first repair, in which one of the erased trained."""
-        number = 0
-        for index, part in enumerate(past.parts):
-            for round in range(1, part.history.rounds + 1):
-                number += 1
-                if gone & set(part.history.weights(round)):
-                    return cls(past, index, number)
-            if gone & part.repaired():
-                return cls(past, index, number + 1)
-        return cls(past, 0, 1)
+        """Look for the first round, or else the first repair, in which one of the erased trained.
+
+        Where nobody who stays trained from then on, it is the last one before in which somebody did: the models of
+        rounds since that one go with the purge (see `alone`).
+        """
+        steps, staying = list(_steps(past)), frozenset(past.clients) - gone
+        first = next((place for place, (*_, trained) in enumerate(steps) if gone & trained), 0)
+        if not any(trained & staying for *_, trained in steps[first:]):
+            first = next((place for place in reversed(range(first)) if steps[place][2] & staying), first)
+        part, round, _ = steps[first] if steps else (0, 1, frozenset())
+        return cls(past, part, round)
 
     def covered_by(self, client: ClientId, influence: Vector, patients: Collection[ClientId]) -> float:
         """n_k: the squared norm of what a client put in since.
@@ -205,3 +279,13 @@ class _Since:
                 every += square
                 later += square if number >= self.round else 0.0
         return every, later
+
+
+def _steps(past: Succession) -> Iterator[tuple[int, int, frozenset[ClientId]]]:
+    """Each round, and each training of an erasure: its part, the round that it is or that follows, and who trained."""
+    number = 0
+    for index, part in enumerate(past.parts):
+        for round in range(1, part.history.rounds + 1):
+            number += 1
+            yield index, number, frozenset(part.history.weights(round))
+        yield index, number + 1, part.repaired()

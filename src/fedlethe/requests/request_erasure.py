@@ -19,7 +19,8 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
-from fedlethe.requests.alone import INITIAL, model_that_tells
+from fedlethe.requests.alone import INITIAL, leaves_something, model_that_tells
+from fedlethe.requests.rebased import nearly_bare
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
 
@@ -100,7 +101,17 @@ def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Er
 
 def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
     """Refuse an erasure whose model, less one that stays, is what is left of the erased alone (see `alone`)."""
-    tells = model_that_tells(lineage.parts(erasure.id), replace(request, erasure=erasure.id))
+    parts, departure = lineage.parts(erasure.id), replace(request, erasure=erasure.id)
+    tells = model_that_tells(parts, departure)
+    leaves = leaves_something(lineage.history, erasure.id)
+    if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id):
+        error = (
+            f"erasure {erasure.id}: those who stay put in less since {request.subject} came than is left of it, and "
+            "what stays would nearly tell that; have it repaired for more rounds, or train again, by the method "
+            "'retrain'"
+        )
+        moved(lineage.history.ledger, request.id, "failed", note=error)
+        raise RequestError(error)
     if tells is not None:
         # Where nobody else took part in any round, there is nothing to train again.
         retrain = "" if tells == INITIAL else ", or train again, by the method 'retrain'"

@@ -43,10 +43,6 @@ def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int]
     transform = repeatable(lambda: feature_map.prepare(image_shape), image_shape, name)
     images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_feature_map")) * 2 - 1
     before = images.clone()
-    rows = transform(images)
+    transform(images)
     if not torch.equal(images, before):
         raise ConfigError(f"{name}: writes to the images that it is given; clone() them")
-    # What a client's sums hold must not hang on who else was in the batch: those could be a hospital that leaves.
-    alone = torch.cat([transform(image[None]) for image in images])
-    if alone.shape != rows.shape or not torch.allclose(alone, rows, atol=1e-4, rtol=1e-4):
-        raise ConfigError(f"{name}: a row depends on the other images of its batch; make each of its image alone")

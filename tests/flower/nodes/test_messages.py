@@ -156,11 +156,11 @@ def test_statistics_that_no_images_can_have_are_refused(damage: dict[str, Any], 
 
 def test_counts_give_the_metrics_of_their_images() -> None:
     answered = ((5, 1, 4), (0, 0, 0), (1, 2, 27))
-    counts = Counts(images=(10, 0, 30), answered=answered, auc=0.75, auc_interval=(0.5, 0.875), calibration=0.125)
+    counts = Counts(images=(10, 0, 30), answered=answered, auc=0.75, auc_interval=(0.5, 0.875))
     metrics = counts.metrics()
     assert (metrics.num_examples, metrics.accuracy, metrics.auc) == (40, 0.8, 0.75)
     assert metrics.balanced_accuracy == pytest.approx(0.7)  # of .5 and .9; the class without images does not count
-    assert (metrics.confusion, metrics.auc_interval, metrics.calibration) == (answered, (0.5, 0.875), 0.125)
+    assert (metrics.confusion, metrics.auc_interval, metrics.calibration) == (answered, (0.5, 0.875), None)
     assert Counts.of(counts.record()) == counts
     assert Counts.of(Counts((1,), ((1,),)).record()) == Counts((1,), ((1,),))
     total = summed_counts({"a": counts, "b": Counts((1, 2, 3), ((1, 0, 0), (0, 0, 2), (0, 0, 3)), 0.5)})
@@ -175,7 +175,6 @@ def test_counts_give_the_metrics_of_their_images() -> None:
         ({"answered": [3, 0, 4]}, "3 counts of answers do not fit 2 classes"),
         ({"auc": 1.5}, "a share lies outside 0 to 1"),
         ({"auc-interval": [0.5, float("nan")]}, "a share lies outside 0 to 1"),
-        ({"calibration": -0.5}, "a share lies outside 0 to 1"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(changed: dict[str, Any], said: str) -> None:

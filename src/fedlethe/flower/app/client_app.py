@@ -232,4 +232,4 @@ def counts(here: Site, request: NodeRequest, model: Vector) -> Counts:
     load_vector(federation.network, federation.layout, model)
     found = metrics(examples.labels, predict(federation.network, federation.execution, examples))
     held = np.bincount(examples.labels, minlength=classes)
-    return Counts(tuple(held.tolist()), found.confusion, found.auc, found.auc_interval, found.calibration)
+    return Counts(tuple(held.tolist()), found.confusion, found.auc, found.auc_interval)

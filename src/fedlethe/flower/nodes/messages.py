@@ -234,14 +234,13 @@ class Counts:
         images: Images of each class.
         answered: Of each class (row) the images that the model took for each class (column); those for which its
             answer is not finite are in none.
-        auc: As in `Metrics`; so are the next two.
+        auc: As in `Metrics`; so is the next one. There is no calibration: of few images it tells single answers.
     """
 
     images: tuple[int, ...]
     answered: tuple[tuple[int, ...], ...]
     auc: float | None = None
     auc_interval: tuple[float, float] | None = None
-    calibration: float | None = None
 
     def metrics(self) -> Metrics:
         """The metrics of these counts; there has to be an image."""
@@ -253,13 +252,12 @@ class Counts:
             balanced_accuracy=sum(shares) / len(shares),
             auc=self.auc,
             auc_interval=self.auc_interval,
-            calibration=self.calibration,
             confusion=self.answered,
         )
 
     def record(self) -> MetricRecord:
         """As a record."""
-        known = {"auc": self.auc, "auc-interval": self.auc_interval, "calibration": self.calibration}
+        known = {"auc": self.auc, "auc-interval": self.auc_interval}
         answered = [count for row in self.answered for count in row]
         given: Any = {name: value for name, value in known.items() if value is not None}
         if self.auc_interval is not None:
@@ -278,11 +276,11 @@ class Counts:
         if any(min(row) < 0 or sum(row) > count for row, count in zip(rows, images, strict=True)):
             raise ValueError("more images are answered than there are")
         low, high = held.get("auc-interval", (0.0, 1.0))
-        shares = [held.get("auc", 0.0), low, high, held.get("calibration", 0.0)]
+        shares = [held.get("auc", 0.0), low, high]
         if not all(0 <= share <= 1 for share in shares):
             raise ValueError("a share lies outside 0 to 1")
         interval = (low, high) if "auc-interval" in held else None
-        return cls(images, rows, held.get("auc"), interval, held.get("calibration"))
+        return cls(images, rows, held.get("auc"), interval)
 
 
 def summed_counts(parts: Mapping[ClientId, Counts]) -> Counts:
