@@ -212,10 +212,18 @@ def _shown(value: Any) -> str:
 
 
 def _demand_taken_as_given(given: Any, taken: Any, where: str) -> None:
-    """Refuse a text or a true that was taken for a number, or a number for a true: they are such to Python alone."""
+    """Refuse a text or a true that was taken for a number, a number for a true, or bytes for a text.
+
+    They are such to Python alone.
+    """
+    if isinstance(given, Mapping) and isinstance(taken, Mapping):
+        for name in given.keys() & taken.keys():
+            _demand_taken_as_given(given[name], taken[name], f"{where} '{name}'")
     if isinstance(given, (list, tuple)) and isinstance(taken, (list, tuple)):
         for one, as_one in zip(given, taken, strict=False):
             _demand_taken_as_given(one, as_one, where)
+    if isinstance(taken, str) and isinstance(given, (bytes, bytearray)):
+        raise ConfigError(f"{where}: a text is wanted, not {_shown(given)}")
     if not isinstance(taken, (bool, int, float)) or not isinstance(given, (str, bool, int, float)):
         return
     if isinstance(given, str) or isinstance(given, bool) != isinstance(taken, bool):

@@ -105,7 +105,7 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
         ({"a": GivenSource(images=MASKED)}, "client 'a': holds masked values"),
         ({"a": pair(X * np.nan)}, "client 'a': x holds values that are not finite"),
         ({"a": pair(y=Y[:3])}, r"client 'a': has y of int64, shape \(3,\)"),
-        ({"a": pair(y=Y - 1)}, "client 'a': y holds -1; number the classes from 0"),
+        ({"a": pair(y=Y - 1)}, "client 'a': y holds -1; give class numbers from 0"),
         ({"a": pair(y=Y.astype(np.float32))}, "client 'a': has y of float32"),
         ({"a": pair(), "b": pair(X[:, :1])}, r"client 'b' has float32 of shape \(1,\)"),
         ({"a": pair(), "b": pair(X.astype(np.uint8))}, "client 'b' has uint8"),

@@ -102,6 +102,22 @@ def test_one_output_is_enough_for_two_classes_and_not_for_three(layers: tuple[nn
         demand_trainable(flat(*layers), data[3], LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
 
 
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Hardtanh(0, 1)], ids=["sigmoid", "cut off"])
+@pytest.mark.parametrize("shape", [nn.Identity(), nn.Flatten(0)], ids=["(n, 1)", "(n,)"])
+def test_one_output_that_is_a_probability_is_refused(last: nn.Module, shape: nn.Module, data: FederatedData) -> None:
+    network, objective = flat(nn.Linear(64, 1), last, shape), GivenLoss(nn.BCELoss())
+    with pytest.raises(ConfigError, match=r"^model 'mine': its one output is never outside \[0, 1\]; give the logit"):
+        demand_trainable(network, data, LocalTraining(), FLOAT32, objective, "model 'mine'")
+
+
+def test_a_logit_that_begins_within_0_and_1_is_none(data: FederatedData) -> None:
+    for begins in (0.0, 0.5):
+        head = nn.Linear(64, 1)
+        nn.init.zeros_(head.weight)
+        nn.init.constant_(head.bias, begins)
+        demand_trainable(flat(head, nn.Flatten(0)), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+
+
 def test_nothing_is_moved_by_the_trial(data: FederatedData) -> None:
     network = flat(nn.Linear(64, 2), nn.BatchNorm1d(2), nn.Dropout())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

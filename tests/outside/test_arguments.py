@@ -29,6 +29,9 @@ def act(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     plan: ErasurePlan | None = None,
     model: nn.Module | None = None,
+    name: str | None = None,
+    names: Sequence[str] = (),
+    words: Mapping[str, str] | None = None,
     **fields: Any,
 ) -> tuple[Any, ...]:
     """Something of the face."""
@@ -42,6 +45,10 @@ def act(
         ({"draws": "2"}, "draws: a whole number is wanted, not '2'"),
         ({"draws": 2.0}, "draws: a whole number is wanted, not 2.0"),
         ({"draws": True}, "draws: a whole number is wanted, not true"),
+        ({"name": b"a"}, "name: a text is wanted, not b'a'"),
+        ({"name": bytearray(b"a")}, "name: a text is wanted, not bytearray(b'a')"),
+        ({"names": ["a", b"b"]}, "names: a text is wanted, not b'b'"),
+        ({"words": {"by": b"a"}}, "words 'by': a text is wanted, not b'a'"),
         ({"levels": "0,1"}, "levels: a list is wanted, not '0,1'"),
         ({"levels": 0.1}, "levels: a list is wanted, not 0.1"),
         ({"levels": ["1"]}, "levels: a number is wanted, not '1'"),
@@ -79,6 +86,16 @@ def test_numbers_and_lists_of_numpy_arrive_as_pythons_own() -> None:
     levels: Any = np.array([0.5, 1.0])
     assert taken(np.int64(2), [np.float32(0.5)], names) == '[2, [0.5], ["a"]]'
     assert taken(np.int64(2), levels=levels) == "[2, [0.5, 1.0], []]"
+
+
+def test_a_path_arrives_as_the_text_that_is_wanted_and_a_text_as_a_path() -> None:
+    @checked_arguments
+    def taken(*clients: str, name: str, plan: ErasurePlan | str = "", file: Path | None = None) -> tuple[Any, ...]:
+        return clients, name, plan, file
+
+    path: Any = Path("b")
+    assert taken(path, name=path, plan=path, file="f") == (("b",), "b", "b", Path("f"))  # type: ignore[arg-type]
+    assert taken(name="n", file=path) == ((), "n", "", path)
 
 
 def test_the_public_methods_of_a_class_are_checked() -> None:

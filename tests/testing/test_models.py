@@ -119,6 +119,11 @@ def made(num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))
 
 
+def probability() -> nn.Module:
+    """One output, after a sigmoid."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 1), nn.Sigmoid())
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_ours_pass(name: str) -> None:
     check_model(MODELS[name](), image_shape=(3, 32, 32), num_classes=3)
@@ -136,6 +141,7 @@ def test_a_class_and_a_function_pass() -> None:
         (Pair, "Pair: answers with tuple; give logits"),
         (Whole, "Whole: in eval mode its answer to an image depends on"),
         (InPlace, "InPlace: writes to the images"),
+        (probability, r"probability: its one output is never outside \[0, 1\]; give the logit of class 1"),
         (Detached, "Detached: a gradient step does not move it"),
         (Hidden, "Hidden: has state that is in no parameter and no float buffer"),
         (Chance, "Chance: starts from other weights each time"),

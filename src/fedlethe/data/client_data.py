@@ -184,5 +184,5 @@ def _labels(y: npt.NDArray[Any], count: int, where: str) -> Labels:
     if y.shape != (count,):
         raise DataError(f"{given}; give one class number for each example, shape ({count},)")
     if y.min() < 0:
-        raise DataError(f"{where}: y holds {y.min()}; number the classes from 0")
+        raise DataError(f"{where}: y holds {y.min()}; give class numbers from 0")
     return np.ascontiguousarray(y, dtype="<i8")

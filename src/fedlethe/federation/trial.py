@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from fedlethe.text import with_article
 
 MOST = 4
 """Images to try on: enough for batch norm, and little work for a large network."""
+
+DRAWS = 20
+"""Of weights, at most, to tell a probability from a logit: one in a million logits is within [0, 1] in all of them."""
 
 
 def demand_trainable(
@@ -61,6 +65,35 @@ def demand_trainable(
             _demand_outputs(outputs, rows, classes, f"{name}: {trial}")
             if training:
                 _demand_loss(outputs.float(), labels, objective, f"{name}, its loss: {trial}")
+        demand_logits(tried, lambda: _outputs(tried, images, execution, name), classes, name)
+
+
+def demand_logits(network: nn.Module, answers: Callable[[], torch.Tensor], classes: int, where: str) -> None:
+    """Refuse a single output that is a probability, as after a sigmoid: taken for a logit, it would always say class 1.
+
+    Args:
+        network: A copy of the network: its weights are drawn anew.
+        answers: Asks this copy; gives what it puts out.
+        classes: How many classes there are.
+        where: Names the network.
+
+    Raises:
+        ConfigError: The output is never outside [0, 1], whatever the weights.
+    """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for _ in range(DRAWS):
+            outputs = answers()
+            if classes != 2 or not has_one_output(outputs) or bool(((outputs < 0) | (outputs > 1)).any()):
+                return
+            for weights in network.parameters():
+                # Other signs, so that a logit falls below 0 half of the time; and away from 0, where a head may begin.
+                drawn = torch.randn(weights.shape).to(weights)
+                weights.mul_(drawn.sign()).add_(drawn, alpha=0.1)
+    raise ConfigError(
+        f"{where}: its one output is never outside [0, 1]; give the logit of class 1, without a sigmoid, and a loss of "
+        "logits, such as torch.nn.BCEWithLogitsLoss"
+    )
 
 
 def _batch(examples: Examples, count: int, execution: Execution) -> tuple[torch.Tensor, torch.Tensor]:

@@ -83,15 +83,14 @@ def checked_methods(kind: Kind) -> Kind:
 
 
 def _taken(value: Any, annotation: str, name: str) -> Any:
-    """The value, if it fits its annotation; an array or a number of numpy's as Python's own."""
+    """The value, if it fits its annotation; numpy's as Python's own, and a path as the text that is wanted, or back."""
     try:
         kind = eval(annotation, {}, NAMES)
     except (AttributeError, TypeError):
         return value  # a type of a library, such as nn.Module, which says more than this could
     plain = value.tolist() if type(value).__module__ == "numpy" else value
-    if type(plain) in (list, tuple):
-        plain = type(plain)(python_values(each) for each in plain)
+    plain = python_values(plain)
     taken = checked(kind, plain, name)
     if isinstance(plain, float) and isinstance(taken, int):
         raise ConfigError(f"{name}: a whole number is wanted, not {plain}")
-    return plain
+    return taken if isinstance(taken, (str, Path)) else plain

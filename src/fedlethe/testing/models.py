@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.objective import logits_of
+from fedlethe.federation.trial import demand_logits
 from fedlethe.models import Model, initialise
 from fedlethe.outside.deferred import parameters
 from fedlethe.outside.plugins import guarded, path_of
@@ -120,6 +122,8 @@ def _check_answers(network: nn.Module, images: torch.Tensor, num_classes: int, n
         raise ConfigError(f"{name}: answers with {shape}; give logits of shape ({len(images)}, {num_classes})")
     if not answers.is_floating_point() or not bool(torch.isfinite(answers).all()):
         raise ConfigError(f"{name}: its answers are not all finite floats; give logits, not classes")
+    tried = copy.deepcopy(network)
+    demand_logits(tried, lambda: _answers(tried, images), num_classes, name)
     if not torch.equal(images, before):
         raise ConfigError(f"{name}: writes to the images that it is given; clone() them, or leave inplace out")
     alone = torch.cat([logits_of(_answers(network, image[None])) for image in images])
