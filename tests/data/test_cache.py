@@ -7,14 +7,17 @@ import hashlib
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fedlethe.data.cache import image_id, index_of
+from fedlethe.data import cache as module
+from fedlethe.data.cache import TRIES, image_id, index_of, is_whole
 from fedlethe.data.decoded_arrays import cached_archive
 from fedlethe.data.holdings import clear, holdings
-from fedlethe.errors import FedletheError
+from fedlethe.errors import DataError, FedletheError
+from fedlethe.files import sha256_of
 from tests.data.pictures import SCANS, images_of
 
 
@@ -26,6 +29,47 @@ def test_a_flipped_byte_is_not_trained_on(cache: Path, folder: Path) -> None:
     array.write_bytes(content)  # size and header are as they were
     np.testing.assert_array_equal(images_of(folder), right)
     assert hashlib.sha256(array.read_bytes()).hexdigest() != hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".json"])
+@pytest.mark.parametrize("times", [1, TRIES])
+def test_an_array_that_another_command_removes_is_made_again(
+    times: int, ending: str, cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = module._write, list[Path]()
+
+    def written_and_removed(path: Path, *args: Any) -> None:
+        write(path, *args)
+        written.append(path)
+        if len(written) <= times:
+            path.with_suffix(ending).unlink()
+
+    right = np.array(images_of(folder))
+    clear(None)
+    monkeypatch.setattr(module, "_write", written_and_removed)
+    if times < TRIES:
+        np.testing.assert_array_equal(images_of(folder), right)
+        return
+    with pytest.raises(DataError, match=f"other commands on this cache removed it {TRIES} times.*; run this one again"):
+        images_of(folder)
+
+
+def test_an_array_that_goes_while_it_is_read_is_not_there(
+    cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = np.array(images_of(folder))
+    (array,) = (cache / "images").glob("*.npy")
+
+    def removed_and_hashed(path: Path) -> str:
+        monkeypatch.setattr(module, "sha256_of", sha256_of)
+        path.unlink()
+        return sha256_of(path)
+
+    monkeypatch.setattr(module, "sha256_of", removed_and_hashed)
+    module._content.cache_clear()
+    np.testing.assert_array_equal(images_of(folder), right)
+    monkeypatch.setattr(module, "sha256_of", removed_and_hashed)
+    assert not is_whole(array)
 
 
 def test_a_damaged_index_is_no_index(cache: Path, folder: Path) -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from fedlethe.data import erased as module
 from fedlethe.data.cache import cache_place, image_id
 from fedlethe.data.erased import ErasedImages, array_of, identities, reading_without, scrub
 from fedlethe.data.file_hashes import content_hashes
 from fedlethe.data.holdings import holdings
+from fedlethe.errors import DataError
 from tests.data.pictures import SCANS, images_of
 
 
@@ -38,6 +41,24 @@ def test_erasing_takes_every_array_and_keeps_a_blank_copy(cache: Path, folder: P
     assert SCANS[4] not in held
     scrub([gone])  # a second time, as after a kill
     assert list((cache / "images").glob("*.npy")) == [kept]
+
+
+@pytest.mark.parametrize("ending", [".npy", ".json"])
+def test_an_array_that_another_command_takes_while_it_is_copied_is_told_in_a_line(
+    ending: str, cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = ErasedImages(array=array_of(images_of(folder)), rows=(1, 4))
+
+    def whole_and_taken(array: Path) -> bool:
+        array.with_suffix(ending).unlink()
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "is_whole", whole_and_taken)
+        with pytest.raises(DataError, match=r"\.npy: another command took it .* just now; run this one again$"):
+            scrub([gone])
+    scrub([gone])
+    assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
 def test_a_damaged_array_is_not_copied(cache: Path, folder: Path) -> None:

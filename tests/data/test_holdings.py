@@ -9,7 +9,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from fedlethe.data.cache import UNKNOWN, image_id
+import pytest
+
+from fedlethe.data import holdings as module
+from fedlethe.data.cache import UNKNOWN, Index, image_id, index_of
 from fedlethe.data.holdings import IMAGES, NAMES, Holding, beyond_reach, clear, holdings
 from tests.data.pictures import SCANS, images_of
 
@@ -60,6 +63,24 @@ def test_clearing_takes_the_arrays_of_an_image_and_leaves_the_others(cache: Path
     assert not list((cache / "hashes").iterdir())
     clear(None)
     assert not list((cache / "images").iterdir())
+
+
+@pytest.mark.parametrize("gone", [(".npy",), (".npy", ".json"), (".json",)])
+def test_what_another_command_removes_while_it_is_listed_is_no_fault(
+    gone: tuple[str, ...], cache: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images_of(folder)
+
+    def read_and_removed(array: Path) -> Index | None:
+        index = index_of(array)
+        for ending in gone:
+            array.with_suffix(ending).unlink(missing_ok=True)
+        return index
+
+    monkeypatch.setattr(module, "index_of", read_and_removed)
+    arrays = [held for held in holdings() if held.kind == IMAGES]
+    # An array that is left without its index holds images still, and nobody can say which.
+    assert [held.may_hold({"any"}) for held in arrays] == ([] if ".npy" in gone else [True])
 
 
 def test_what_is_not_of_the_cache_s_making_stays_and_is_named(cache: Path, folder: Path) -> None:

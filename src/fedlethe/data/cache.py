@@ -31,6 +31,9 @@ from fedlethe.errors import DataError
 from fedlethe.files import ASIDE, abandoned, removing, sha256_of, written_whole
 
 PRIVATE = 0o600
+TRIES = 3
+"""How often an array is made that another command, a purge, takes away as soon as it is there."""
+
 UNKNOWN = "?"
 """Stands for a row of which nobody can say what it was made of."""
 
@@ -216,7 +219,7 @@ def cached_array(
         shape: Its shape.
         dtype: Its type.
         make: Gives its rows, in pieces of any length, in their order; called only where it is not there whole, with
-            the bytes that were written.
+            the bytes that were written, and again where another command removes it meanwhile.
         source: See `Index`.
         rows: Gives what each row is made of, likewise.
 
@@ -224,22 +227,30 @@ def cached_array(
         A read-only memory map.
 
     Raises:
-        FedletheError: It cannot be written.
+        FedletheError: It cannot be written, or others remove it each time.
     """
-    array = _opened(path, shape, dtype)
-    if array is None:
+    for _ in range(TRIES):
+        if (array := _opened(path, shape, dtype)) is not None:
+            return array
         clear_leftovers(own=False)
         _write(path, shape, dtype, make(), source, tuple(rows()))
-        array = _opened(path, shape, dtype)
-    if array is None:
+    if (array := _opened(path, shape, dtype)) is not None:
+        return array
+    if path.exists() and index_of(path) is not None:
         raise DataError(f"{path}: is not whole after writing; delete it and check the disk")
-    return array
+    raise DataError(
+        f"{path}: other commands on this cache removed it {TRIES} times as soon as it was written; run this one again "
+        "when they are done"
+    )
 
 
 def is_whole(path: Path) -> bool:
     """Whether an array is as it was written, by its checksum."""
     index = index_of(path)
-    return index is not None and path.is_file() and sha256_of(path) == index.sha256
+    try:
+        return index is not None and path.is_file() and sha256_of(path) == index.sha256
+    except FileNotFoundError:  # another command removes it just now
+        return False
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -261,8 +272,11 @@ def _opened(path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.
     if index is None or held.st_size != array.offset + array.nbytes or len(index.rows) != shape[0]:
         return None
     seen = (held.st_ino, held.st_size, held.st_mtime_ns, held.st_ctime_ns)
-    # Inode and change time too: an array that was put in another's place with its old time stamp is read again.
-    return array if _content(path, seen) == index.sha256 else None
+    try:
+        # Inode and change time too: an array that was put in another's place with its old time stamp is read again.
+        return array if _content(path, seen) == index.sha256 else None
+    except FileNotFoundError:  # another command removes it just now
+        return None
 
 
 @lru_cache(maxsize=4096)

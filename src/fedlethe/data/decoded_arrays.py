@@ -69,7 +69,7 @@ def cached_files(
         return read_image(root / name, size=size, channels=channels, fit=fit)
 
     images = cached_images(
-        names,
+        lambda: names,
         decode,
         reading,
         count=len(names),
@@ -116,7 +116,7 @@ def cached_archive(
             return [image_id(hashlib.sha256(content_of(member)).hexdigest()) for member in members]
 
         images = cached_images(
-            members,
+            lambda: members,
             decode,
             reading,
             count=len(members),
@@ -147,7 +147,7 @@ def opened_zip(path: Path) -> zipfile.ZipFile:
 
 
 def cached_images(
-    items: Iterable[Item],
+    items: Callable[[], Iterable[Item]],
     decode: Callable[[Item], Pixels],
     reading: Reading,
     *,
@@ -161,7 +161,7 @@ def cached_images(
     """Decode every item once, in threads and bounded memory, into one array in the cache folder.
 
     Args:
-        items: What to decode; not touched where the array is already there, and drawn one after the other where not.
+        items: Gives what to decode; called only where the array is not there, and drawn one after the other.
         decode: From an item to uint8, shape (channels, size, size); called in several threads.
         reading: Which items not to decode.
         count: How many items there are.
@@ -188,7 +188,7 @@ def cached_images(
         return np.zeros(shape[1:], np.uint8) if row[0] in blank else decode(row[1])
 
     def make() -> Iterable[Pixels]:
-        return track(_decoded(enumerate(items), image_of), count, "decoding images")
+        return track(_decoded(enumerate(items()), image_of), count, "decoding images")
 
     def made_of() -> list[str]:
         return ["" if row in blank else of for row, of in enumerate(rows())]

@@ -205,10 +205,16 @@ def _demand_none(images: frozenset[str], kept: Path) -> None:
         raise DataError(f"{left[0]}: still holds erased images; another command made it again: run this one again")
 
 
+_TAKEN = "{}: another command took it out of the cache just now; run this one again"
+
+
 def _blanked(source: Path, kept: Path, blank: frozenset[int]) -> npt.NDArray[Any]:
-    images: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
-    index = index_of(source)
-    assert index is not None
+    try:
+        images: npt.NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(_TAKEN.format(source)) from None
+    if (index := index_of(source)) is None:
+        raise DataError(_TAKEN.format(source))
     rows = tuple("" if row in blank else of for row, of in enumerate(index.rows))
 
     def made() -> Iterator[npt.NDArray[Any]]:

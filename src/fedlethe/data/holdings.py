@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def holdings() -> list[Holding]:
         FedletheError: The cache folder is another user's, or open to others.
     """
     demand_private(cache_folder())
-    return [_holding(path, kind) for kind in KINDS for path in _files(kind) if not _is_index(path, kind)]
+    found = (_holding(path, kind) for kind in KINDS for path in _files(kind) if not _is_index(path, kind))
+    return [held for held in found if held is not None]
 
 
 def _files(kind: str) -> Iterator[Path]:
@@ -76,7 +78,16 @@ def _is_index(path: Path, kind: str) -> bool:
     return kind != NAMES and path.suffix == ".json" and path.with_suffix(".npy").exists()
 
 
-def _holding(path: Path, kind: str) -> Holding:
+def _holding(path: Path, kind: str) -> Holding | None:
+    """What a file is; None where another command has removed it since it was listed."""
+    # Only the file itself decides: an array whose index alone went just now is still there, and holds images.
+    while os.path.lexists(path):
+        with suppress(FileNotFoundError):
+            return _as_it_is(path, kind)
+    return None
+
+
+def _as_it_is(path: Path, kind: str) -> Holding:
     index = index_of(path) if path.suffix == ".npy" else None
     return Holding(
         path=path,

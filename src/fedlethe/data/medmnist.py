@@ -80,7 +80,7 @@ class MedMnist:
             labels = np.concatenate(list(parts.values()))
             fingerprint = digest("medmnist", *content_hashes(path.parent, [path.name], reading))
             images = cached_images(
-                (image for split, part in parts.items() for image in _images(file, path, split, len(part))),
+                lambda: (image for split, part in parts.items() for image in _images(file, path, split, len(part))),
                 lambda image: _fit(image, self.size, channels),
                 reading,
                 count=len(labels),

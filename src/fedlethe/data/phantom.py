@@ -81,7 +81,7 @@ class Phantom:
         fingerprint = digest("phantom", VERSION, self.hospitals, self.images_per_hospital, self.size, self.seed)
         return LabelledImages(
             images=cached_images(
-                patients,
+                lambda: patients,
                 draw,
                 reading,
                 count=len(patients),
