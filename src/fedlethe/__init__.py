@@ -2,8 +2,8 @@
 """fedlethe: train one medical-imaging model across hospitals, and take a hospital back out of it.
 
 What is named here is the public face, and stays; everything else may change at any time. Names are imported when they
-are asked for. What its functions return is listed in `fedlethe.results`. See `fedlethe.testing` for who writes a
-method, a model or an audit.
+are asked for; so are `fedlethe.results`, which lists what its functions return, and `fedlethe.testing`, for who writes
+a method, a model or an audit.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedlethe import results as results
+    from fedlethe import testing as testing
     from fedlethe.audit import AUDITS as AUDITS
     from fedlethe.data import DATASETS as DATASETS
     from fedlethe.erasing.plan import ErasurePlan as ErasurePlan
@@ -65,6 +67,10 @@ __all__ = [*_PLACES]
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for."""
+    if name in ("results", "testing"):
+        from importlib import import_module
+
+        return import_module(f"fedlethe.{name}")
     # Here, and not above: nothing of fedlethe is imported before `__main__` listens to Ctrl-C.
     from fedlethe.later import names_from
 

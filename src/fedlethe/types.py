@@ -204,7 +204,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of an erasure: 'before', 'unlearned', 'masked', 'repaired 1', ...; its evaluation and what it cost."""
+    """One step of an erasure.
+
+    Attributes:
+        name: 'before', 'unlearned', 'masked', 'repaired 1', ...
+        evaluation: Of the model after it.
+        cost: What it took.
+    """
 
     name: str
     evaluation: Evaluation
@@ -213,7 +219,14 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """One draw of the mask in a sweep: `client` erased, noise of `sigma` added, the model evaluated."""
+    """One draw of the mask in a sweep.
+
+    Attributes:
+        client: Who is erased.
+        sigma: The standard deviation of the noise on each weight.
+        draw: Its number, from 0.
+        evaluation: Of the model with this noise.
+    """
 
     client: ClientId
     sigma: float
@@ -223,7 +236,13 @@ class SweepPoint:
 
 @dataclass(frozen=True, slots=True)
 class TracePoint:
-    """The global model after `round` (0 is the initial one), and the same with the client erased up to that round."""
+    """The models of one round in a trace.
+
+    Attributes:
+        round: The round; 0 is before the first.
+        trained: Evaluation of the global model after it.
+        unlearned: The same with the client erased up to this round.
+    """
 
     round: int
     trained: Evaluation
@@ -232,7 +251,13 @@ class TracePoint:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure over several models."""
+    """A figure over several models.
+
+    Attributes:
+        mean: The mean.
+        least: The least.
+        most: The greatest.
+    """
 
     mean: float
     least: float
@@ -241,7 +266,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class TimesNamed:
-    """How often an attacker named the erased client: `hits` of `trials`, and the interval's ends."""
+    """How often an attacker named the erased client.
+
+    Attributes:
+        attacker: Which attacker.
+        hits: How often it was right ...
+        trials: ... and how often it was asked.
+        low: The lower end of the interval of its chance to be right.
+        high: The upper end.
+    """
 
     attacker: str
     hits: int

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,36 @@ def test_what_the_face_returns_is_listed_with_each_field_told() -> None:
         returned |= set(re.findall(r"[A-Z]\w+", str(inspect.signature(function).return_annotation)))
     elsewhere = {"Path", "Run", "Module", "ClientId"}
     assert returned - elsewhere <= set(results.__all__) == set(dir(results))
+    held = {one for name in results.__all__ for one in _dataclasses_in(getattr(results, name))}
+    assert held <= set(results.__all__)
     for name in results.__all__:
         kind = getattr(results, name)
         told = re.findall(r"^ +(\w+): ", (kind.__doc__ or "").partition("Attributes:")[2], re.MULTILINE)
         assert {one.name for one in dataclasses.fields(kind)} <= set(told), name
     with pytest.raises(AttributeError):
         _ = results.Nothing
+
+
+def _dataclasses_in(kind: Any) -> Iterator[str]:
+    """The names of the frozen values that are in the fields of one."""
+    parts = list(get_type_hints(kind).values())
+    while parts:
+        parts += get_args(one := parts.pop())
+        if dataclasses.is_dataclass(one) and isinstance(one, type):
+            yield one.__name__
+
+
+@pytest.mark.parametrize("name", ["results", "testing"])
+def test_the_two_modules_beside_the_face_are_there_once_it_is_imported(name: str) -> None:
+    program = f"import fedlethe; print(fedlethe.{name}.__name__)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == f"fedlethe.{name}"
+
+
+def test_who_returns_a_value_with_warnings_says_so() -> None:
+    """From Python nothing else shows them."""
+    for function in (fedlethe.train, fedlethe.Run.erase, fedlethe.Run.evaluate):
+        assert "warnings`" in (inspect.getdoc(function) or "").partition("Returns:")[2].partition("Raises:")[0]
 
 
 @pytest.mark.parametrize("module", ["fedlethe", "fedlethe.results"])

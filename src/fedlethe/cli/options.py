@@ -134,7 +134,7 @@ LearnerFlag = Annotated[str | None, typer.Option(help="fedavg, or closed-form: a
 FeaturesFlag = Annotated[
     str | None,
     typer.Option(
-        help="scattering, efficientnet-lite0, backbone or torchscript, or mylab.maps:Map; a+b joins two.",
+        help="scattering, efficientnet-lite0, backbone or torchscript, or several of them as a+b; or mylab.maps:Map.",
         rich_help_panel=LEARNER,
     ),
 ]

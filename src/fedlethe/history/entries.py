@@ -74,7 +74,18 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class Participation:
-    """What one client did in one round; `refused` is the reason if its update was not taken."""
+    """What one client did in one round.
+
+    Attributes:
+        round: The round.
+        client: The client.
+        num_examples: Training images that the client holds; this, and what follows, is None where it is not known.
+        weight: Its share in the round's mean.
+        examples_processed: Images that went through a gradient step (images x epochs).
+        steps: Gradient steps taken.
+        loss: Mean training loss over those steps, in nats.
+        refused: Why its update was not taken; None if it was.
+    """
 
     round: int
     client: ClientId

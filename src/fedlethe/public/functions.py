@@ -70,7 +70,7 @@ def train(
         **tables: Further tables of the configuration, such as `local={"epochs": 2}` or `learner="closed-form"`.
 
     Returns:
-        The run; `run.trained` tells how it went.
+        The run; `run.trained` tells how it went, and `run.trained.warnings` what to know before reading its figures.
 
     Raises:
         ConfigError, DataError: A name, option or value is wrong; or the data cannot be used.

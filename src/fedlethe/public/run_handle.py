@@ -100,7 +100,7 @@ class Run(RunRequests, RunStudies):
 
         Returns:
             `evaluation.overall` and `evaluation.clients`: accuracy, balanced accuracy and AUC, each from 0 to 1; AUC is
-            None where images of one class alone are tested on.
+            None where images of one class alone are tested on. `warnings`: what to know before reading them.
 
         Raises:
             FedletheError: More than one model is named, or it is not there.
@@ -136,7 +136,8 @@ class Run(RunRequests, RunStudies):
                 `repair={"rounds": 2}`, `after="0001"`, `decoys=1`.
 
         Returns:
-            What was done, at what cost, and what is certain of it (`guarantee`).
+            What was done, at what cost, what is certain of it (`guarantee`), and what to know of the erased model
+            before reading its figures (`warnings`).
 
         Raises:
             ConfigError: A name or value is wrong.

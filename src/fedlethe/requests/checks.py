@@ -23,7 +23,13 @@ Problem: TypeAlias = str | Unchecked | None
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: what of, with which result, and in words."""
+    """One thing that was looked at.
+
+    Attributes:
+        what: What was looked at.
+        result: 'ok', or what else came of it.
+        words: The result in words.
+    """
 
     what: str
     result: Result

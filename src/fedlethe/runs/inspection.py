@@ -89,7 +89,13 @@ def _chosen(history: RunFolder, model: Path | None, round: int | None, erasure: 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a history holds of one kind."""
+    """What a history holds of one kind.
+
+    Attributes:
+        kind: The kind.
+        files: How many files.
+        bytes: Their sizes, added up.
+    """
 
     kind: str
     files: int
