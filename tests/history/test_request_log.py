@@ -61,11 +61,11 @@ def test_a_request_goes_through_its_states(ledger: Ledger, monkeypatch: pytest.M
         *("running", PLAN),
         *("2026-02-02", "2026-02-01"),
     )
-    erased(ledger, "0001", verdict="gone", hiding=["noise"])
+    erased(ledger, "0001", verdict="gone", hiding=["noise"], warnings=["poor"])
     audited = find(ledger, "R0001")
     assert (audited.erasure, audited.verdict, audited.hiding, audited.stopped) == ("0001", "gone", ["noise"], False)
     done = moved(ledger, "R0001", "completed", purge="done")
-    assert (done.state, done.erasure, done.held_until) == ("completed", "0001", None)
+    assert (done.state, done.erasure, done.held_until, done.warnings) == ("completed", "0001", None, ["poor"])
     again = Ledger(ledger.path)  # its rows are such as may be read again
     assert requests_of(again) == {"R0001": done}
     again.close()
@@ -74,10 +74,11 @@ def test_a_request_goes_through_its_states(ledger: Ledger, monkeypatch: pytest.M
 def test_a_request_that_is_begun_anew_keeps_nothing_of_what_was_found_before(ledger: Ledger) -> None:
     opened(ledger)
     moved(ledger, "R0001", "running", plan=PLAN)
-    erased(ledger, "0001", verdict="still there", hiding=["noise"], note="look again")
+    erased(ledger, "0001", verdict="still there", hiding=["noise"], warnings=["poor"], note="look again")
     moved(ledger, "R0001", "audited", accepted={"why": "enough", "by": "X"})
     anew = moved(ledger, "R0001", "running", plan=PLAN)
     assert (anew.erasure, anew.verdict, anew.accepted, anew.hiding, anew.note) == (None, None, None, (), "")
+    assert anew.warnings == ()
 
 
 def test_a_finding_stops_a_request_until_somebody_decides(ledger: Ledger) -> None:

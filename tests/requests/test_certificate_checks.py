@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from fedlethe.config import resolve
+from fedlethe.erasing.record import Erasure
 from fedlethe.errors import FedletheError
 from fedlethe.files import sha256_of
+from fedlethe.history.request_log import moved
 from fedlethe.history.sealing import id_of_file
 from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import erase_unsigned
@@ -135,6 +137,25 @@ def test_of_a_patient_it_is_said_that_it_was_one_patient(patients_table: Path, p
     stated = predicate(certified(carried))
     assert any("pseudonym" in words for words in stated["purge"]["runs"][0]["remains"])
     assert stated["cost"]["retraining_at_most"] is True  # the rounds do not tell its images from the others
+
+
+def test_what_must_be_known_of_the_model_is_signed_beside_the_verdict_as_it_was_then(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "the model answers class 0 for every test image"
+    with monkeypatch.context() as patch:  # a later version may warn in other words, or of other things
+        patch.setattr(Erasure, "warnings", (words,))
+        carried = erased(run, GONE)
+    assert predicate(certified(carried))["audit"]["warnings"] == [words]
+    found = verified(run, certified(carried))
+    assert found.failed == ()
+    assert f"; audit: not audited; warning: {words}" in next(
+        one.words for one in found.checks if one.what == "statement"
+    )
+    with opened_folder(run) as (_, history):
+        moved(history.ledger, carried.request.id, "completed", purge="done", warnings=[])
+    (failed,) = verified(run, certified(carried)).failed
+    assert failed.what == "audit"
 
 
 @pytest.mark.parametrize("form", ["the file", "its bytes", "its digits"])

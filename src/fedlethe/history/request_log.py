@@ -29,7 +29,7 @@ BEGUN = "begun"
 FINDINGS = ("still there", "not useful")
 """Verdicts at which a request stops until somebody decides."""
 
-_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted", "hiding")
+_MOVED = ("state", "plan", "erasure", "purge", "note", "verdict", "accepted", "hiding", "warnings")
 
 LEGAL_GROUND = "GDPR Art. 17(1)"
 """Where none is named."""
@@ -63,6 +63,8 @@ class ErasureRequest:
         accepted: Who went on in spite of what the audits found, and why; None where nobody did.
         namesakes: Other clients that have images of a patient of that name, as it was looked up when it was opened.
         hiding: What hides who was erased, and how well, in sentences; nothing where nothing does.
+        warnings: What must be known of the erased model beside the verdict, the gravest first: audits hold it against
+            retrainings, which can be as poor as it is.
     """
 
     id: str
@@ -83,6 +85,7 @@ class ErasureRequest:
     verdict: str | None = None
     accepted: Mapping[str, str] | None = None
     hiding: Sequence[str] = ()
+    warnings: Sequence[str] = ()
     namesakes: Sequence[ClientId] = ()
 
     @classmethod
@@ -184,7 +187,7 @@ def _moved(request: ErasureRequest, event: Event) -> ErasureRequest:
     # What a failed attempt said is not of the next one.
     known = {"note": "", **{name: event.body[name] for name in _MOVED if name in event.body}}
     if known["state"] == "running":  # begun anew: what was found of another erasure is not of this one
-        known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), **known}
+        known = {"erasure": None, "verdict": None, "accepted": None, "hiding": (), "warnings": (), **known}
     return replace(request, since=event.at, **known)
 
 

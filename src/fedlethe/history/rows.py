@@ -240,6 +240,7 @@ _SHAPES: Mapping[str, _Shape] = {
             "accepted": _optional(_fields({"why": _is_text, "by": _is_text}, {})),
             "by": _optional(_is_text),
             "hiding": _list_of(_is_text),
+            "warnings": _list_of(_is_text),
         },
     ),
     "purge": _Shape(

@@ -66,6 +66,7 @@ def _story(request: ErasureRequest) -> str:
     if request.purge_cut_off:
         purge = "Its purge was cut off: what was kept of the erased images may still be there. Run fedlethe purge."
     verdict = "" if request.verdict is None else f"The audits say: {request.verdict}. "
+    verdict += "".join(f"Warning: {warning}. " for warning in request.warnings)
     if request.accepted is not None:
         verdict += f"{request.accepted['by']} went on in spite of it: {request.accepted['why']}. "
     asked = f"On {request.opened[:10]} {request.by} asked for {request.subject} to be erased."

@@ -229,7 +229,8 @@ def _until_audited(
     audited(run.history, run.images, request, lambda: audit(run, erasure, asked, plan.references))
     found = attested(run.history, erasure.id)
     verdict = NOT_AUDITED if found is None else found.verdict
-    return moved(ledger, id, "audited", erasure=erasure.id, verdict=verdict, hiding=erasure.hiding)
+    known = {"verdict": verdict, "hiding": erasure.hiding, "warnings": erasure.warnings}
+    return moved(ledger, id, "audited", erasure=erasure.id, **known)
 
 
 def _due(request: ErasureRequest) -> str | None:

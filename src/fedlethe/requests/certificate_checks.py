@@ -152,12 +152,14 @@ def _figures(statement: Statement, path: Path, history: RunFolder) -> Problem:
 
 def _audited(statement: Statement, path: Path, history: RunFolder) -> Problem:
     found = attested(history, statement.erasure["id"])
-    if plain_json(audit_facts(found)) != statement.audit:
-        return "the run's record of the audit is another"
     known = requests_of(history.ledger).get(statement.request["id"])
     if known is None:
         return f"the ledger holds no request {statement.request['id']}"
-    if known.erasure == statement.erasure["id"] and known.verdict != statement.audit["verdict"]:
+    same = known.erasure == statement.erasure["id"]  # else it was begun anew since, and has another one's warnings
+    warnings = known.warnings if same else statement.audit.get("warnings", ())
+    if plain_json(audit_facts(found, warnings)) != statement.audit:
+        return "the run's record of the audit is another"
+    if same and known.verdict != statement.audit["verdict"]:
         return f"the ledger says '{known.verdict}' of the request"
     accepted = None if known.accepted is None else dict(known.accepted)
     if statement.accepted_findings != accepted:

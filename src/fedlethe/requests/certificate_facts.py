@@ -75,7 +75,7 @@ def statement_of(
         claim=SignedClaim(kind, CLAIMS[kind], None if erasure.guarantee is None else erasure.guarantee.statement),
         request=request_facts(request),
         erasure={"id": erasure.id, **erasure.request},
-        audit=audit_facts(attested(history, erasure.id)),
+        audit=audit_facts(attested(history, erasure.id), request.warnings),
         earlier_findings=[one for one in found if one["erasure"] != erasure.id],
         accepted_findings=None if request.accepted is None else dict(request.accepted),
         figures=figures_of(erasure),
@@ -151,16 +151,17 @@ def _measured(evaluation: Evaluation) -> dict[str, Any]:
     return {"all": asdict(evaluation.overall), "clients": clients}
 
 
-def audit_facts(found: Attested | None) -> dict[str, Any]:
-    """What a certificate says of the audits."""
+def audit_facts(found: Attested | None, warnings: Sequence[str]) -> dict[str, Any]:
+    """What a certificate says of the audits, and beside them of the model (see `ErasureRequest.warnings`)."""
+    told = {"warnings": list(warnings)} if warnings else {}  # certificates from before there was such a word still hold
     if found is None:
         words = "No audit was made: the model was not held against retrainings."
-        return {"made": False, "verdict": NOT_AUDITED, "words": words}
+        return {"made": False, "verdict": NOT_AUDITED, "words": words, **told}
     words = (
         f"Held against {found.references} retrainings without the erased data. 'gone': the figure lies where the "
         "retrainings' do; 'cannot be shown': the audit has no power here, or needs more models than one erasure gives."
     )
-    return {"made": True, "words": words, **found.to_dict()}
+    return {"made": True, "words": words, **found.to_dict(), **told}
 
 
 def node_facts(history: RunFolder, id: str) -> dict[str, Any]:

@@ -165,6 +165,7 @@ def _form(statement: Statement) -> Check:
     audited = f"audit: {audit['verdict']}" + (f" (against {audit['references']} retrainings)" if audit["made"] else "")
     subject = subject_of(request["clients"], request["patients"])
     words = f"it says: {subject} erased by request {request['id']}; claim: {statement.claim.kind}; {audited}"
+    words += "".join(f"; warning: {warning}" for warning in audit.get("warnings", ()))
     if accepted is not None:
         words += f"; what the audit found was accepted by {accepted['by']}: {accepted['why']}"
     if found := [f"{one['erasure']} '{one['verdict']}'" for one in statement.earlier_findings]:

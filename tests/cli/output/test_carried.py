@@ -48,6 +48,9 @@ def test_a_request_that_was_carried_out_names_its_certificate_and_what_is_in_no_
     lines = printed(Carried(done, ERASURE, Path("c.json"), unnamed=("notes.txt: a file",))).splitlines()
     assert lines[0] == "request R0001: a erased; audit: gone; 1 entry that no ledger names was left in the run folder"
     assert "notes.txt: a file" in lines
+    warned = replace(done, verdict="useful", warnings=["the model answers class 0", "figures say little"])
+    first = printed(Carried(warned, ERASURE, Path("c.json"))).splitlines()[0]
+    assert first == "request R0001: a erased; audit: useful; but the model answers class 0"
     assert lines[-2:] == ["request R0001: completed; purge: done", "certificate: c.json"]
     held = printed(Carried(replace(done, purge="2026-03-01"), ERASURE, Path("c.json"))).splitlines()
     assert held[-2].endswith("purge: 2026-03-01")

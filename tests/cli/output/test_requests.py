@@ -40,6 +40,12 @@ def test_an_opened_request_says_how_it_is_carried_out(printed: Callable[[Any], s
     assert "carry it out" not in printed(OfRun(Path("PD"), replace(REQUEST, state="withdrawn")))
 
 
+def test_what_must_be_known_of_the_model_stands_below_the_verdict(printed: Callable[[Any], str]) -> None:
+    audited = replace(REQUEST, state="completed", verdict="useful", warnings=("it answers class 0", "few images"))
+    lines = printed(Requests(Path("RUN"), (audited,), ())).splitlines()
+    assert lines[-2:] == ["R0001: warning: it answers class 0", "R0001: warning: few images"]
+
+
 def test_a_namesake_elsewhere_is_said_first(printed: Callable[[Any], str]) -> None:
     text = printed(OfRun(Path("PD"), replace(REQUEST, namesakes=("b", "c"))))
     assert text.startswith("a patient of this name has images at b, c, too")

@@ -70,7 +70,9 @@ def _first_line(request: ErasureRequest) -> str:
         told = found.get(request.verdict or "", request.verdict)
         return f"STOPPED: {told} ('{request.verdict}'); nothing was certified or purged of request {request.id}"
     accepted = "" if request.accepted is None else f", accepted by {request.accepted['by']}: {request.accepted['why']}"
-    return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{accepted}"
+    # Audits hold a model against retrainings: beside poor ones a poor one is 'useful'. The gravest warning comes first.
+    warned = "".join(f"; but {warning}" for warning in request.warnings[:1])
+    return f"request {request.id}: {request.subject} erased; audit: {request.verdict}{warned}{accepted}"
 
 
 def _purge(request: ErasureRequest, run: Path) -> str:

@@ -132,4 +132,5 @@ def requests_listed(title: str, requests: Sequence[ErasureRequest], run: Path) -
             late.append(f"its purge is due since {request.held_until}: {purge_command(run)}")
         stopped = ["stopped at what the audits found: decide how to go on"] if request.stopped else []
         yield f"{request.id}: {'; '.join([request.reason, *filter(None, [request.note]), *late, *stopped])}"
+        yield from (f"{request.id}: warning: {line}" for line in request.warnings)
         yield from (f"{request.id}: who left: {line}" for line in request.hiding)
