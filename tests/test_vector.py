@@ -76,3 +76,8 @@ def test_a_difference_is_named(other: dict[str, tuple[int, ...]], words: str) ->
     layout = Layout({"a": (1,), "b": (2,)})
     assert layout.difference(layout.shapes) is None
     assert words in (layout.difference(other) or "")
+
+
+def test_a_network_without_values_is_refused() -> None:
+    with pytest.raises(FedletheError, match=r"^model: 'weight' has no values \(device 'meta'\); build the network on"):
+        Layout.of(nn.Linear(6, 2, device="meta"))

@@ -38,10 +38,12 @@ class Layout:
         """The layout of a network's parameters and float buffers.
 
         Raises:
-            ConfigError: Some have no shape yet.
+            ConfigError: Some have no shape or no values yet, or are complex.
         """
         if any(map(torch.nn.parameter.is_lazy, network.state_dict().values())):
             raise ConfigError("model: some weights have no shape yet (a Lazy module); call it with an example first")
+        if empty := next((name for name, tensor in network.state_dict().items() if tensor.is_meta), None):
+            raise ConfigError(f"model: '{empty}' has no values (device 'meta'); build the network on the CPU")
         # A constant of the network's own may be complex, as it may be an integer; what is trained may not.
         if odd := next((name for name, weight in network.named_parameters() if weight.is_complex()), None):
             raise ConfigError(f"model: '{odd}' holds complex numbers, which clients do not exchange; use two real ones")

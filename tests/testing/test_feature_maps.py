@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -77,7 +79,13 @@ def test_each_mistake_is_told(wrong: str, words: str) -> None:
     assert "\n" not in str(told.value)
 
 
-def test_one_from_outside_passes_and_no_shape_is_told() -> None:
+def test_one_from_outside_passes_by_numpys_numbers_too() -> None:
     check_feature_map(Pixels(), (3, 8, 5))
-    with pytest.raises(ConfigError, match=r"^check_feature_map: image_shape \(8, 8\): give \(channels"):
-        check_feature_map(Pixels(), (8, 8))  # type: ignore[arg-type]
+    size: Any = np.int64(8)
+    check_feature_map(Pixels(), (1, size, size))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), 16, (1, 8, 0), (1, 8, True), (1, 8.0, 8), "888", None])
+def test_what_is_no_shape_is_told(shape: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^check_feature_map: image_shape {re.escape(str(shape))}: give \(channels"):
+        check_feature_map(Pixels(), shape)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 
 from fedlethe.closed_form.features import FEATURES, FeatureMap, repeatable
+from fedlethe.document import python_values
 from fedlethe.errors import ConfigError
 from fedlethe.outside.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
@@ -32,7 +33,8 @@ def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int]
         >>> check_feature_map(FEATURES["scattering"]())
     """
     demand_instance("check_feature_map", feature_map, "FEATURES['scattering']()")
-    if len(image_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in image_shape):
+    image_shape = python_values(image_shape)
+    if not isinstance(image_shape, tuple) or len(image_shape) != 3 or not all(_is_size(one) for one in image_shape):
         raise ConfigError(f"check_feature_map: image_shape {image_shape}: give (channels, height, width)")
     name = f"feature map '{path_of(type(feature_map))}'"
     if (problem := FEATURES.problem(type(feature_map))) is not None:
@@ -46,3 +48,7 @@ def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int]
     transform(images)
     if not torch.equal(images, before):
         raise ConfigError(f"{name}: writes to the images that it is given; clone() them")
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
