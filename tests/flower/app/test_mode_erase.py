@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from flwr.app import Message
 
+from fedlethe.flower.app import mode_erase
+from fedlethe.flower.app.session import LOG
 from fedlethe.flower.nodes.messages import EVALUATE, TRAIN
 from fedlethe.runs.run_toml import opened_folder
+from tests.cli.output.test_requests import REQUEST
 from tests.flower.app.reading import erased, newest, nodes
 from tests.flower.apps import App
 
@@ -52,3 +56,13 @@ def test_an_erasure_does_not_go_on_without_a_retained_hospital(finished: App, ca
     line = finished.refused(caplog, finished.grid(fails), mode="erase", erase="hospital-1", options="scale=0.5")
     assert line.startswith("fedlethe: hospital-0: answered with an error: RuntimeError: out of memory;")
     assert sorted(finished.run.rglob("*")) == before
+
+
+def test_what_must_be_known_of_the_model_is_logged_beside_the_verdict(caplog: pytest.LogCaptureFixture) -> None:
+    audited = replace(REQUEST, state="completed", verdict="useful", warnings=["it answers class 0"])
+    with caplog.at_level("INFO", LOG.name):
+        mode_erase._tell(audited, Path("RUN"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "fedlethe: request R0001: the audits say: useful",
+        "fedlethe: request R0001: it answers class 0",
+    ]

@@ -107,8 +107,10 @@ def _carry_out(session: Session, plain: dict[str, Any], repair: dict[str, Any], 
 
 
 def _tell(request: ErasureRequest, run: Path) -> None:
-    """What the audits said; where a request stopped, how to go on."""
+    """What the audits said, and what must be known of the model beside it; where a request stopped, how to go on."""
     LOG.info("fedlethe: request %s: the audits say: %s", request.id, request.verdict)
+    for warning in request.warnings:
+        LOG.warning("fedlethe: request %s: %s", request.id, warning)
     if request.stopped:
         LOG.error(
             "fedlethe: request %s STOPPED at what the audits found; nothing was certified or purged. Go on with "
