@@ -661,6 +661,21 @@ def test_whose_images_go_is_said_in_one_way() -> None:
         fedlethe.cache_content("RUN", config={"data": PHANTOM})
 
 
+def test_the_images_of_a_run_whose_sources_were_handed_over_are_found_by_the_run_itself(tmp_path: Path) -> None:
+    """By its folder nobody knows whose they are, and no other argument takes data."""
+    kind: Any = fedlethe.DATASETS["phantom"]
+    one, other = (kind(size=16, hospitals=1, images_per_hospital=count) for count in (20, 24))
+    run = fedlethe.train("small-cnn", {"a": one, "b": other}, out=tmp_path / "run", rounds=1)
+    with pytest.raises(DataError, match="the run's data were handed over"):
+        fedlethe.cache_content(run.path, clients=["a"])
+    with pytest.raises(ConfigError, match=r"^run: a path is wanted, not 3$"):
+        fedlethe.cache_content(3)  # type: ignore[arg-type]
+    found = fedlethe.cache_content(run, clients=["a"])
+    assert {"a": 20} in [dict(one.clients) for one in found.entries]
+    assert fedlethe.clear_cache(run, clients=["a"]).images == 20
+    assert not any(one.clients for one in fedlethe.cache_content(run, clients=["a"]).entries)
+
+
 @pytest.mark.parametrize("name", ["AGGREGATORS", "AUDITS", "DATASETS", "METHODS", "MODELS"])
 def test_the_registries_tell_what_they_hold_with_an_example_that_runs(name: str) -> None:
     registry = getattr(fedlethe, name)

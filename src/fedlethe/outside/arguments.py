@@ -17,7 +17,11 @@ from fedlethe.errors import ConfigError
 Call = TypeVar("Call", bound=Callable[..., Any])
 Kind = TypeVar("Kind", bound=type)
 
-OWN = {"ErasurePlan": "fedlethe.erasing.plan", "Erasure": "fedlethe.erasing.record"}
+OWN = {
+    "ErasurePlan": "fedlethe.erasing.plan",
+    "Erasure": "fedlethe.erasing.record",
+    "Run": "fedlethe.public.run_handle",
+}
 """Classes of fedlethe that the face takes, and where they are; they are imported when one has to be told."""
 
 

@@ -16,6 +16,7 @@ from fedlethe.types import ClientId
 if TYPE_CHECKING:
     from fedlethe.config import RunConfig
     from fedlethe.config.presets import Layer
+    from fedlethe.public.run_handle import Run
     from fedlethe.runs.cached_images import CacheCleared, CacheContent
     from fedlethe.runs.inspection import DataOverview
 
@@ -65,7 +66,7 @@ def inspect_data(
 
 @checked_arguments
 def cache_content(
-    run: Path | str | None = None,
+    run: Path | str | Run | None = None,
     *,
     config: Layer | Sequence[Layer] | None = None,
     clients: Sequence[ClientId] = (),
@@ -74,7 +75,7 @@ def cache_content(
     """What the cache of decoded images holds; and of whom, where a run or a configuration says whose images are whose.
 
     Args:
-        run: A run folder, whose data are meant.
+        run: A run folder, whose data are meant; or the run itself, where its data were handed over.
         config: Or a configuration as for `fedlethe.train`, whose data are meant.
         clients: Count the images of these alone.
         patients: Count the images of these patients alone.
@@ -101,7 +102,7 @@ def cache_content(
 
 @checked_arguments
 def clear_cache(
-    run: Path | str | None = None,
+    run: Path | str | Run | None = None,
     *,
     config: Layer | Sequence[Layer] | None = None,
     clients: Sequence[ClientId] = (),
@@ -143,7 +144,7 @@ def clear_cache(
 
 
 def _whose(
-    run: Path | str | None, config: Any, clients: Sequence[ClientId], patients: Sequence[str]
+    run: Path | str | Run | None, config: Any, clients: Sequence[ClientId], patients: Sequence[str]
 ) -> RunConfig | None:
     """The configuration that says whose images are whose; None where nothing was given, and nobody is named."""
     from fedlethe.config import resolve
@@ -152,6 +153,8 @@ def _whose(
 
     if run is not None and config is not None:
         raise ConfigError(f"{run}: the run says what its data are; leave the other options of data out")
+    if run is not None and not isinstance(run, (Path, str)):
+        return run._given.put_into(config_of_run(run.path))
     if run is not None:
         return config_of_run(Path(run))
     if config is not None:
