@@ -59,7 +59,8 @@ class Locked(nn.Linear):
         (nn.Linear, None, r"^model: the class Linear was given; give an instance, Linear\(\)$"),
         (nn.Linear(3, 2), nn.CrossEntropyLoss, r"^loss: the class CrossEntropyLoss was given; give an instance"),
         (3, None, "^model: has an int; give a torch.nn.Module, or a model's name$"),
-        (nn.Linear(3, 2), "mse", "^loss: has a str; give a function"),
+        (nn.Linear(3, 2), "mse", "^loss: has a str; give a function$"),
+        ("small-cnn", None, "^model: has a str; give the network itself, or nothing where the run's model has a name$"),
         (Locked(), None, r"^model: it, or its loss, cannot be copied \(TypeError: .*lock"),
     ],
 )

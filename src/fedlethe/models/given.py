@@ -48,11 +48,17 @@ class GivenModel:
         Raises:
             ConfigError: One of them is of another kind, or cannot be copied.
         """
-        for what, given, kind in (("model", network, "a torch.nn.Module"), ("loss", loss, "a function")):
+        for what, given, kind in (
+            ("model", network, "a torch.nn.Module, or a model's name"),
+            ("loss", loss, "a function"),
+        ):
             if isinstance(given, type):
                 raise ConfigError(f"{what}: the class {given.__name__} was given; give an instance, {given.__name__}()")
             if given is not None and not (isinstance(given, nn.Module) if what == "model" else callable(given)):
-                raise ConfigError(f"{what}: has {with_article(given)}; give {kind}, or a model's name")
+                # A name comes here of a run that is opened alone: `train` makes a table of it.
+                if what == "model" and isinstance(given, str):
+                    kind = "the network itself, or nothing where the run's model has a name"
+                raise ConfigError(f"{what}: has {with_article(given)}; give {kind}")
         try:
             return cls(network=copy.deepcopy(network), loss=copy.deepcopy(loss))
         except Exception as error:
