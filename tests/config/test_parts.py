@@ -98,8 +98,9 @@ def test_what_is_missing_is_told_at_once_or_when_it_is_used(of: Any) -> None:
 
 def test_a_feature_map_from_outside_names_its_code_in_its_key() -> None:
     features = map_of(f"{HERE}:Map", {"size": 2})
-    name, code, key = features.key().split(", ")
+    name, code, options, key = features.key().split(", ")
     assert (name, len(code), key) == (f"{HERE}:Map", 64, "map 2")
+    assert options != map_of(f"{HERE}:Map", {"size": 3}).key().split(", ")[2]
     import torch
 
     assert features.prepare((1, 2, 2))(torch.ones(5, 1, 2, 2)).shape == (5, 2)

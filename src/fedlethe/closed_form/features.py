@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from fedlethe.closed_form.scattering import Scattering
+from fedlethe.data.cache import digest
 from fedlethe.data.federated import normalise
 from fedlethe.data.phantom import Phantom
 from fedlethe.errors import ConfigError, DataError
@@ -183,8 +184,8 @@ class OutsideFeatures:
     def key(self) -> str:
         """See `FeatureMap.key`; its code is named, too, so that features of other code are never taken for these."""
         code = SourceFile.of(self.outside.name, self.outside.kind)
-        options = dict(sorted(self.outside.options.items()))  # an author's key may forget one
-        return f"{code.name}, {code.sha256}, {options}, {self.outside.guarded(self.outside.built().key)}"
+        options = digest(*map(str, sorted(self.outside.options.items())))[:16]  # an author's key may forget one
+        return f"{code.name}, {code.sha256}, options {options}, {self.outside.guarded(self.outside.built().key)}"
 
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedlethe.erasing.record import recorded
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, of_erasure
@@ -120,7 +121,13 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
     if not whose_are_rebased(history, parts, request, base):
         return False
     left = _Left.of(history, parts, base, request.clients, request.patients)
-    return sum(left.covers.values()) < _along(left.rest, list(_own(parts, request.clients)))
+    # Noise of a mask, whose secret goes, covers as well: it is in r, and a part of it lies along any direction.
+    mask = recorded(history, base).request.get("mask", {})
+    if mask.get("epsilon") is not None or mask.get("max_guess") is not None:
+        return False  # it is made as large as what is to be hidden
+    sigma = float(mask.get("sigma") or 0.0)
+    covered = sum(left.covers.values()) + sigma**2 * len(left.rest)
+    return covered < _along(left.rest, list(_own(parts, request.clients)))
 
 
 def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:

@@ -18,6 +18,9 @@ from fedlethe.types import ClientId, Need
 from fedlethe.unlearning.method import Unlearned
 from fedlethe.vector import Layout
 
+IMAGES = 4
+"""Dimensions of the weight of a layer that sees images: (out, in, height, width)."""
+
 COLOURS = 3
 """Input channels of a layer that sees a colour image."""
 
@@ -57,7 +60,7 @@ def first_layer(layout: Layout) -> str:
     # A tensor (out, in, ...): images have one channel or three, and later layers many. Of equals the first.
     fewest = min(shape[1] for shape in weights.values())
     first = [name for name, shape in weights.items() if shape[1] == fewest]
-    if fewest == 1 and len(first) > 1:
+    if fewest == 1 and sum(len(weights[name]) == IMAGES for name in first) > 1:
         # Depthwise layers take one channel, too, each of its own; names do not tell which layer is the first.
         of_colour = [name for name, shape in weights.items() if shape[1] == COLOURS]
         if len(of_colour) != 1:
