@@ -30,14 +30,14 @@ from fedlethe.history.paths import erased_images_of
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.store import JSON
-from fedlethe.requests.alone import leaves_something, model_that_tells
+from fedlethe.requests.alone import model_that_tells
 from fedlethe.requests.condemned import Condemned, condemned, without_beside
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
 from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
 from fedlethe.requests.purge_checks import demand_whole
 from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, is_purged
-from fedlethe.requests.rebased import nearly_bare, rebased_influences
+from fedlethe.requests.rebased import rebased_influences
 from fedlethe.runs.images_erased import erased_images
 from fedlethe.runs.past import Lineage, part_of
 from fedlethe.runs.records import to_json
@@ -131,11 +131,6 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
             raise RequestError(
                 f"erasure {base}: nobody who stays trained since {model}, which stays: the model after less that one "
                 f"would tell what {', '.join(clients)} put in; repair it with those who stay, enter that, then purge"
-            )
-        if leaves_something(history, base) and nearly_bare(history, parts, request, base):
-            raise RequestError(
-                f"erasure {base}: those who stay put in less since {', '.join(clients)} came than is left of it; "
-                "repair it with those who stay, enter that, then purge"
             )
         target = condemned(Lineage(history), request, base)[0]
         demand_whole(target)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedlethe.erasing.record import recorded
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, of_erasure
@@ -105,7 +104,7 @@ def rebased(
         yield client, (left.influence(client) + share * left.rest).float()
 
 
-def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> bool:
+def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, base: str, noise: float = 0.0) -> bool:
     """Whether what is left of the erased in the model of an erasure would lie nearly bare beside what stays.
 
     So it does where those who stay put in less since the erased came than is left of it: the model of then may stay,
@@ -117,17 +116,12 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
         parts: All trainings that led to the erasure's model.
         request: Whose clients are erased.
         base: The erasure.
+        noise: Of its mask, whose secret goes: the standard deviation in each coordinate. It is in r, and covers it.
     """
     if not whose_are_rebased(history, parts, request, base):
         return False
     left = _Left.of(history, parts, base, request.clients, request.patients)
-    # Noise of a mask, whose secret goes, covers as well: it is in r, and a part of it lies along any direction.
-    mask = recorded(history, base).request.get("mask", {})
-    if mask.get("epsilon") is not None or mask.get("max_guess") is not None:
-        return False  # it is made as large as what is to be hidden
-    sigma = float(mask.get("sigma") or 0.0)
-    covered = sum(left.covers.values()) + sigma**2 * len(left.rest)
-    return covered < _along(left.rest, list(_own(parts, request.clients)))
+    return sum(left.covers.values()) + noise**2 * len(left.rest) < _along(left.rest, list(_own(parts, request.clients)))
 
 
 def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:

@@ -104,7 +104,11 @@ def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasur
     parts, departure = lineage.parts(erasure.id), replace(request, erasure=erasure.id)
     tells = model_that_tells(parts, departure)
     leaves = leaves_something(lineage.history, erasure.id)
-    if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id):
+    mask = erasure.request["mask"]
+    if mask.get("epsilon") is not None or mask.get("max_guess") is not None:
+        leaves = False  # its noise is made as large as what is to be hidden
+    noise = float(mask.get("sigma") or 0.0)
+    if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id, noise):
         error = (
             f"erasure {erasure.id}: those who stay put in less since {request.subject} came than is left of it, and "
             "what stays would nearly tell that; have it repaired for more rounds, or train again, by the method "
