@@ -132,10 +132,10 @@ def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:
 
 
 def _along(rest: torch.Tensor, influences: Sequence[Vector]) -> float:
-    """The squared norm of what lies in the span of these vectors; of all of it where there are none."""
+    """The squared norm of what lies in the span of these vectors; 0 where none is known."""
     known = [vector.double() for vector in influences if bool(vector.any())]
     if not known:
-        return float(rest.square().sum())
+        return 0.0
     basis, _ = torch.linalg.qr(torch.stack(known, dim=1))  # (P, m)
     return float((basis.T @ rest).square().sum())
 
