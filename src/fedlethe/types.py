@@ -127,8 +127,8 @@ class Metrics:
         balanced_accuracy: Mean over the classes that occur of the share of right answers, in [0, 1].
         auc: Area under the ROC curve (one against the rest, mean over classes, where there are more than two);
             None where the images hold one class only, for which it is not defined.
-        auc_interval: The least and the greatest AUC that the images leave likely, 95 % (see `ranking.auc_interval`);
-            None where there is no AUC, or more than two classes.
+        auc_interval: The least and the greatest AUC that the images leave likely, 95 % (see `ranking.auc_interval`; of
+            more than two classes the means of their bounds); None where there is no AUC.
         calibration: Expected calibration error (Guo et al., ICML 2017), in [0, 1]: how far the model's certainty lies
             from its share of right answers, over ten bins; None where single answers are not at hand.
         confusion: Images of each class (row) by what the model answered (column); without answers that are not finite.

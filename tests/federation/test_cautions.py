@@ -44,7 +44,25 @@ def test_images_of_one_class_alone_show_no_model_of_one_class() -> None:
 
 def test_answers_that_are_no_numbers_are_named() -> None:
     (said,) = cautions(_evaluation((LABELS, np.full(60, np.nan))))
-    assert said.startswith("the model gives no answer that is a number")
+    assert said.startswith("the model gives no answer that is a number to 60 of 60 test images; try")
+
+
+def test_answers_that_are_no_numbers_to_some_images_are_named_beside_the_class_of_the_others() -> None:
+    some = np.where(np.arange(60) < 3, np.nan, GOOD)
+    (said,) = cautions(_evaluation((LABELS, some)))
+    assert said.startswith("the model gives no answer that is a number to 3 of 60 test images")
+    lost, one_class = cautions(_evaluation((LABELS, some / 10)), ["somebody"])
+    assert lost.endswith("; try less noise, more repair, or another method")
+    assert one_class.startswith("the model answers class 0 for all the others: 49 % of them have it; try less noise")
+
+
+def test_of_many_classes_a_ranking_that_may_be_chance_is_named() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 5, 300)
+    chance, good = draw.random((300, 5)), np.eye(5)[labels] + draw.random((300, 5)) / 2
+    said = [cautions(pooled({"a": labels}, {"a": one / one.sum(axis=1, keepdims=True)})) for one in (chance, good)]
+    assert said[0][0].startswith("the model may be no better than chance: its AUC lies between 0.4")
+    assert said[1] == ()
 
 
 def test_a_ranking_that_may_be_chance_is_named() -> None:

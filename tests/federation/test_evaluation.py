@@ -60,7 +60,8 @@ def test_figures_that_are_not_defined_are_none() -> None:
     one = metrics(np.array([1, 1]), np.array([[0.2, 0.8], [0.9, 0.1]]))
     assert (one.sensitivity, one.specificity, one.auc_interval) == (0.5, None, None)
     three = metrics(np.array([0, 1, 2]), np.eye(3))
-    assert (three.sensitivity, three.specificity, three.auc_interval) == (None, None, None)
+    assert (three.sensitivity, three.specificity) == (None, None)
+    assert (three.auc, three.auc_interval) == (1.0, (0.0, 1.0))  # of one image of each class nothing is known
     lost = metrics(np.array([0, 1]), np.full((2, 2), np.nan))
     assert lost.confusion == ((0, 0), (0, 0))
 

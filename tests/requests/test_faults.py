@@ -142,8 +142,7 @@ def _stages(stages: Sequence[Stage], forget: Sequence[str]) -> Plot:
 def _light() -> Iterator[None]:
     """A tiny model, and no time for what is worked out, drawn or asked; what is written, and where to, is as it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "_auc", lambda *_: 0.5)
-        patch.setattr(evaluation, "auc_interval", lambda *_: (0.25, 0.75))
+        patch.setattr(evaluation, "_areas", lambda *_: (0.5, 0.25, 0.75))
         patch.setattr(evaluation, "calibration", lambda *_: 0.5)
         patch.setattr(request_erasure, "nearly_bare", lambda *_: False)  # of ten numbers noise may be all there is
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")

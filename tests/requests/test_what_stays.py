@@ -9,6 +9,7 @@ whose own influence is known, from its first delta say, shows there as a residua
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,6 +219,11 @@ def test_a_small_client_that_came_with_the_erased_is_not_left_to_cover_it(tmp_pa
     asked = request(run, "client-4")
     with pytest.raises(RequestError, match="those who stay put in less since client-4 came than is left of it, and"):
         carry(run, asked, plan)
+    # An epsilon that stands for no noise to speak of covers nothing; real noise covers what is left.
+    with pytest.raises(RequestError, match="those who stay put in less since client-4 came than is left of it"):
+        carry(run, asked, replace(plan, mask={"epsilon": 1e6}))
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    assert carry(other, asked, replace(plan, mask={"sigma": 0.01})).request.purge == "done"
     assert carry(run, asked, replace(plan, method="retrain", options={})).request.purge == "done"
     _demand_no_more_than_the_model_tells([run], truth, "client-4")
 

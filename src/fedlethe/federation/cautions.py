@@ -19,6 +19,8 @@ WORSE = 0.05
 NORMAL = NormalDist()
 
 TRY = "try pretrained weights or features, or the other learner (a network, the closed form)"
+TRY_ANEW = "try less noise, more repair, or another method"
+"""Where the model is an erasure's."""
 
 
 def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple[str, ...]:
@@ -39,7 +41,8 @@ def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple
     overall = evaluation.retained or evaluation.overall
     clients = {client: one for client, one in evaluation.clients.items() if client not in erased}
     ranked = [_Ranked.of(client, one) for client, one in clients.items() if one.auc_interval is not None]
-    found = list(_of_answers(overall)) or list(_of_ranking(overall, ranked))
+    advice = TRY_ANEW if erased else TRY
+    found = [f"{said}; {advice}" for said in _of_answers(overall) or list(_of_ranking(overall, ranked))]
     if worse := list(_worse(ranked)):
         named = ", ".join(f"{one.client} (AUC {one.auc:.3f}, the others {others:.3f})" for one, others in worse)
         found.append(f"it does worse than elsewhere at {named}")
@@ -80,21 +83,23 @@ def _mean(ranked: Sequence[_Ranked]) -> tuple[float, float]:
     return sum(one.images / images * one.auc for one in ranked), math.sqrt(variance)
 
 
-def _of_answers(overall: Metrics) -> Iterator[str]:
+def _of_answers(overall: Metrics) -> list[str]:
     held = [sum(row) for row in overall.confusion]
     answered = [sum(column) for column in zip(*overall.confusion, strict=True)]
     used = [label for label, count in enumerate(answered) if count]
-    if len(held) > 1 and not used:
-        yield f"the model gives no answer that is a number; {TRY}"
-    elif len(used) == 1 and sum(1 for count in held if count) > 1:
-        share = held[used[0]] / sum(held)
-        yield f"the model answers class {used[0]} for every test image: {100 * share:.0f} % of them have it; {TRY}"
+    found = []
+    if overall.confusion and (lost := overall.num_examples - sum(held)):
+        found.append(f"the model gives no answer that is a number to {lost:,} of {overall.num_examples:,} test images")
+    if len(used) == 1 and sum(1 for count in held if count) > 1:
+        of, share = "every test image" if not found else "all the others", held[used[0]] / sum(held)
+        found.append(f"the model answers class {used[0]} for {of}: {100 * share:.0f} % of them have it")
+    return found
 
 
 def _of_ranking(overall: Metrics, ranked: Sequence[_Ranked]) -> Iterator[str]:
     if overall.auc_interval is not None and overall.auc_interval[0] <= 0.5:
         low, high = overall.auc_interval
-        yield f"the model may be no better than chance: its AUC lies between {low:.3f} and {high:.3f} (95 %); {TRY}"
+        yield f"the model may be no better than chance: its AUC lies between {low:.3f} and {high:.3f} (95 %)"
     elif len(ranked) > 1:
         # Where classes are mixed otherwise at each hospital, a model that tells the hospitals apart ranks all of the
         # images well, and none of the hospitals' own.
@@ -106,7 +111,7 @@ def _of_ranking(overall: Metrics, ranked: Sequence[_Ranked]) -> Iterator[str]:
             apart = f"{over}: it tells hospitals apart" if over else ""
             yield (
                 "within a hospital the model may be no better than chance: the mean AUC lies between "
-                f"{max(low, 0):.3f} and {min(high, 1):.3f} (95 %){apart}; {TRY}"
+                f"{max(low, 0):.3f} and {min(high, 1):.3f} (95 %){apart}"
             )
 
 

@@ -75,13 +75,13 @@ def metrics(labels: Labels, probabilities: Probabilities) -> Metrics:
     scores = np.where(finite[:, None], probabilities, 1 / classes)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels[finite], scores[finite].argmax(axis=1)), 1)
-    both = len(present) == classes == 2
+    areas = _areas(labels, scores, present)
     return Metrics(
         num_examples=len(labels),
         accuracy=float(right.mean()),
         balanced_accuracy=balanced,
-        auc=_auc(labels, scores, present),
-        auc_interval=auc_interval(scores[labels == 1, 1], scores[labels == 0, 1]) if both else None,
+        auc=None if areas is None else areas[0],
+        auc_interval=None if areas is None else areas[1:],
         calibration=calibration(scores.max(axis=1), right),
         confusion=tuple(map(tuple, confusion.tolist())),
     )
@@ -103,12 +103,17 @@ def calibration(certainty: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
     return float(np.abs(apart).sum() / len(right))
 
 
-def _auc(labels: Labels, scores: Probabilities, present: Labels) -> float | None:
+def _areas(labels: Labels, scores: Probabilities, present: Labels) -> tuple[float, float, float] | None:
+    """The AUC, and the least and the greatest that is likely; of several classes the means of each against the rest."""
     if len(present) < 2:
         return None
-    positive = [1] if scores.shape[1] == 2 else present.tolist()
-    areas = [auc(scores[labels == label, label], scores[labels != label, label]) for label in positive]
-    return float(np.mean(areas))
+    groups = [
+        (scores[labels == label, label], scores[labels != label, label])
+        for label in ([1] if scores.shape[1] == 2 else present.tolist())
+    ]
+    # The mean of the bounds is that of areas which go up and down together: too wide sooner than too narrow.
+    low, high = np.mean([auc_interval(*group) for group in groups], axis=0).tolist()
+    return float(np.mean([auc(*group) for group in groups])), low, high
 
 
 def evaluate(

@@ -109,19 +109,19 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
 
     So it does where those who stay put in less since the erased came than is left of it: the model of then may stay,
     and the model after, less that one, is then nearly what is left. What is left of it is the part of r along the
-    erased clients' own influences, where these are kept still; a method moves the model in other ways, too.
+    erased clients' own influences; a method moves the model in other ways, too. Where these are not kept, nobody knows.
 
     Args:
         history: The run's.
         parts: All trainings that led to the erasure's model.
         request: Whose clients are erased.
         base: The erasure.
-        noise: Of its mask, whose secret goes: the standard deviation in each coordinate. It is in r, and covers it.
+        noise: The squared norm of its mask's, whose secret goes. It is in r, and covers what is left as well.
     """
     if not whose_are_rebased(history, parts, request, base):
         return False
     left = _Left.of(history, parts, base, request.clients, request.patients)
-    return sum(left.covers.values()) + noise**2 * len(left.rest) < _along(left.rest, list(_own(parts, request.clients)))
+    return sum(left.covers.values()) + noise < _along(left.rest, list(_own(parts, request.clients)))
 
 
 def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:

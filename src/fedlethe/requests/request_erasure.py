@@ -99,20 +99,30 @@ def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Er
         raise RequestError(error)
 
 
+LIKELY = 9.0
+"""Of noise along one direction: its square stays below so many variances in 997 of 1,000 draws."""
+
+
+def _noise(erasure: Erasure, size: int) -> float:
+    """The squared norm of an erasure's noise in a model of P = `size` floats, as it is expected; 0 without a mask."""
+    hidden = erasure.hidden
+    if hidden is None:  # nothing is claimed of it, and it was drawn for each float
+        sigma, dimensions = float(erasure.request["mask"].get("sigma") or 0.0), size
+    else:  # a subspace or shaped mask draws where the candidates differ alone
+        sigma, dimensions = hidden.sigma, size if hidden.by == "isotropic" else len(hidden.among) - 1
+    return sigma**2 * max(dimensions, LIKELY)
+
+
 def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
     """Refuse an erasure whose model, less one that stays, is what is left of the erased alone (see `alone`)."""
     parts, departure = lineage.parts(erasure.id), replace(request, erasure=erasure.id)
     tells = model_that_tells(parts, departure)
-    leaves = leaves_something(lineage.history, erasure.id)
-    mask = erasure.request["mask"]
-    if mask.get("epsilon") is not None or mask.get("max_guess") is not None:
-        leaves = False  # its noise is made as large as what is to be hidden
-    noise = float(mask.get("sigma") or 0.0)
+    leaves, noise = leaves_something(lineage.history, erasure.id), _noise(erasure, lineage.history.layout.size)
     if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id, noise):
         error = (
             f"erasure {erasure.id}: those who stay put in less since {request.subject} came than is left of it, and "
-            "what stays would nearly tell that; have it repaired for more rounds, or train again, by the method "
-            "'retrain'"
+            "what stays could tell that; have it repaired for more rounds, or take another method: 'influence' with a "
+            "scale of 1, or 'retrain'"
         )
         moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)
