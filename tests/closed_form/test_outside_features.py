@@ -40,6 +40,8 @@ class Sound:
             "raises": lambda images: images["no"],
             "drawn once": lambda images: images.flatten(1) + drawn,
             "of its batch": lambda images: images.flatten(1) - images.flatten(1).mean(dim=0),
+            "of its batch, small": lambda images: 1e-6 * (images.flatten(1) - images.flatten(1).mean(dim=0)),
+            "half": lambda images: (images.flatten(1).bfloat16() * 3).float(),
             "drawn each time": lambda images: images.flatten(1) + torch.rand(1),
         }
         if self.wrong == "no function":
@@ -54,6 +56,7 @@ def _map(wrong: str = "") -> OutsideFeatures:
 def test_a_sound_one_is_taken() -> None:
     images = torch.rand(2, 1, 4, 4)
     assert torch.equal(_map().prepare((1, 4, 4))(images), images.flatten(1))
+    assert _map("half").prepare((1, 4, 4))(images).shape == (2, 16)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,7 @@ def test_a_sound_one_is_taken() -> None:
         ("raises", r"fails \(.*\); correct it, or its options"),
         ("drawn once", "makes other features of the same images the next time"),
         ("drawn each time", "makes other features of the same images the next time"),
+        ("of its batch, small", "a row depends on the other images of its batch"),
         ("of its batch", "a row depends on the other images of its batch; make each of its image alone"),
     ],
 )

@@ -42,6 +42,17 @@ def test_images_of_one_class_alone_show_no_model_of_one_class() -> None:
     assert cautions(_evaluation((np.zeros(30, int), np.full(30, 0.1)))) == ()
 
 
+def test_answers_of_one_class_that_no_image_has_are_named() -> None:
+    (said,) = cautions(_evaluation((np.zeros(30, int), np.full(30, 0.9))))
+    assert said.startswith("the model answers class 1 for every test image: 0 % of them have it")
+
+
+def test_advice_for_an_erased_model_is_the_training_s_where_that_had_the_fault() -> None:
+    bad, sound = _evaluation((LABELS, GOOD / 10)), _evaluation((LABELS, GOOD))
+    assert cautions(bad, ["somebody"], bad) == cautions(bad)
+    assert cautions(bad, ["somebody"], sound) != cautions(bad)
+
+
 def test_answers_that_are_no_numbers_are_named() -> None:
     (said,) = cautions(_evaluation((LABELS, np.full(60, np.nan))))
     assert said.startswith("the model gives no answer that is a number to 60 of 60 test images; try")
@@ -51,7 +62,8 @@ def test_answers_that_are_no_numbers_to_some_images_are_named_beside_the_class_o
     some = np.where(np.arange(60) < 3, np.nan, GOOD)
     (said,) = cautions(_evaluation((LABELS, some)))
     assert said.startswith("the model gives no answer that is a number to 3 of 60 test images")
-    lost, one_class = cautions(_evaluation((LABELS, some / 10)), ["somebody"])
+    sound = _evaluation((LABELS, GOOD))
+    lost, one_class = cautions(_evaluation((LABELS, some / 10)), ["somebody"], sound)
     assert lost.endswith("; try less noise, more repair, or another method")
     assert one_class.startswith("the model answers class 0 for all the others: 49 % of them have it; try less noise")
 

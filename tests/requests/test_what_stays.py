@@ -197,6 +197,15 @@ def test_who_took_part_only_before_the_erased_client_came_carries_nothing_of_it(
     assert _shares(covers, ()) == {"a": 1.0, "b": 0.0}
 
 
+def test_what_was_put_in_before_a_later_training_does_not_count_for_its_rounds() -> None:
+    """'a' put in much in the first training, and little in the second, in which 'c' came."""
+    first, second = (_past([(1, "ab")]), _past([(1, "ac")], erased=frozenset("c")))
+    much = replace(first.parts[0], repair={"a": torch.full_like(first.final(), 50.0)})
+    past = Succession([much, *second.parts], second.final())
+    own = float(second.parts[0].history.influence("a").double().square().sum())
+    assert _covers(past, "c") == {"a": pytest.approx(own), "b": 0.0}
+
+
 def test_beside_a_client_that_only_repaired_those_who_repaired_carry_what_is_left_of_it() -> None:
     """The rounds before are known from their models."""
     repair = {"b": torch.full_like(_past([(1, "ab")]).final(), 0.5)}
@@ -270,7 +279,7 @@ def _past(rounds: list[tuple[int, str]], **more: Any) -> Succession:
 
 def _covers(past: Succession, gone: str) -> dict[ClientId, float]:
     since = _Since.of(past, frozenset(gone))
-    return {client: since.covered_by(client, past.influence(client).double(), {}) for client in past.clients}
+    return {client: since.covered_by(client, {}) for client in past.clients}
 
 
 def test_who_took_part_in_nothing_carries_nothing_though_nobody_took_part_since(tmp_path: Path) -> None:

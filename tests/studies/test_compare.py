@@ -15,7 +15,8 @@ import pytest
 from fedlethe.audit import AUDITS
 from fedlethe.config import resolve
 from fedlethe.errors import ConfigError
-from fedlethe.studies.compare import chosen, not_possible
+from fedlethe.studies.compare import Row, chosen, not_possible
+from fedlethe.types import Cost
 from fedlethe.unlearning import METHODS as METHODS_THERE_ARE
 from tests.conftest import Fedlethe
 
@@ -212,3 +213,10 @@ def test_all_are_those_that_go_with_the_aggregator_and_the_others_are_named() ->
     assert not_possible(resolve({}), ["all"]) == {}
     assert "recommended" in chosen(resolve({}), ["all"])
     assert list(chosen(median, ["recommended"])) == ["recommended"]
+
+
+def test_the_share_is_of_the_seeds_in_which_there_is_something_to_retrain() -> None:
+    """Where the erased alone took part, retraining takes nothing: the table was lost to a division by it."""
+    costs = (Cost(examples=30), Cost(examples=50))
+    assert Row("a", cost=costs, retraining_examples=(60, 0)).share == 0.5
+    assert Row("a", cost=costs, retraining_examples=(0, 0)).share == 0.0

@@ -214,13 +214,18 @@ def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Tra
         )
     # What a client's sums hold must not hang on who else was in the batch: those could be a hospital that leaves.
     rows, alone = first(asked), torch.cat([first(image[None]) for image in asked])
-    if alone.shape != rows.shape or not torch.allclose(alone, rows, atol=1e-4, rtol=1e-3):
+    # Against how far images lie apart, since features have units of their own; half precision rounds by less.
+    spread = torch.linalg.vector_norm(rows - rows.mean(dim=0))
+    if alone.shape != rows.shape or torch.linalg.vector_norm(alone - rows) > ALONE * spread + 1e-6 * rows.norm():
         raise ConfigError(
             f"{where}: a row depends on the other images of its batch; make each of its image alone (call eval() on a "
             "network)"
         )
     return first
 
+
+ALONE = 0.02
+"""How far rows of images alone may lie from those of a batch, over how far the images lie apart."""
 
 _REMEDY = "correct it, or its options"
 

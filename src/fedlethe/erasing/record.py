@@ -82,7 +82,7 @@ class Erasure:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must be known of the erased model before its figures are read (see `cautions`)."""
-        return cautions(self.stages[-1].evaluation, self.forget)
+        return cautions(self.stages[-1].evaluation, self.forget, self.stages[0].evaluation)
 
     @property
     def retraining(self) -> str:

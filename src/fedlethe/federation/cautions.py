@@ -23,7 +23,9 @@ TRY_ANEW = "try less noise, more repair, or another method"
 """Where the model is an erasure's."""
 
 
-def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple[str, ...]:
+def cautions(
+    evaluation: Evaluation, erased: Collection[ClientId] = (), before: Evaluation | None = None
+) -> tuple[str, ...]:
     """A sentence for each thing that is amiss, the gravest first; none where nothing is.
 
     Where clients are erased, it is of the others that it is said: a model is for them.
@@ -31,6 +33,7 @@ def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple
     Args:
         evaluation: Of a model that is to be used.
         erased: Whose images do not count.
+        before: The same of the model that it was erased from; None where there was none.
 
     Example:
         >>> held = Metrics(40, 0.75, 0.5, 0.6, (0.4, 0.8), 0.1, ((30, 0), (10, 0)))
@@ -38,11 +41,11 @@ def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple
         ...     print(sentence.partition(":")[0])
         the model answers class 0 for every test image
     """
-    overall = evaluation.retained or evaluation.overall
     clients = {client: one for client, one in evaluation.clients.items() if client not in erased}
-    ranked = [_Ranked.of(client, one) for client, one in clients.items() if one.auc_interval is not None]
-    advice = TRY_ANEW if erased else TRY
-    found = [f"{said}; {advice}" for said in _of_answers(overall) or list(_of_ranking(overall, ranked))]
+    ranked = _ranked(evaluation, erased)
+    # Of a model that was sound before it was erased from, it is the erasure that is to be made in another way.
+    advice = TRY if before is None or _faults(before, erased) else TRY_ANEW
+    found = [f"{said}; {advice}" for said in _faults(evaluation, erased)]
     if worse := list(_worse(ranked)):
         named = ", ".join(f"{one.client} (AUC {one.auc:.3f}, the others {others:.3f})" for one, others in worse)
         found.append(f"it does worse than elsewhere at {named}")
@@ -50,6 +53,16 @@ def cautions(evaluation: Evaluation, erased: Collection[ClientId] = ()) -> tuple
         named = ", ".join(f"{client} ({count})" for client, count in few.items())
         found.append(f"figures that rest on fewer than {FEW} test images say little: {named}")
     return tuple(found)
+
+
+def _faults(evaluation: Evaluation, erased: Collection[ClientId]) -> list[str]:
+    overall = evaluation.retained or evaluation.overall
+    return _of_answers(overall) or list(_of_ranking(overall, _ranked(evaluation, erased)))
+
+
+def _ranked(evaluation: Evaluation, erased: Collection[ClientId]) -> list[_Ranked]:
+    held = evaluation.clients.items()
+    return [_Ranked.of(client, one) for client, one in held if client not in erased and one.auc_interval is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ def _of_answers(overall: Metrics) -> list[str]:
     found = []
     if overall.confusion and (lost := overall.num_examples - sum(held)):
         found.append(f"the model gives no answer that is a number to {lost:,} of {overall.num_examples:,} test images")
-    if len(used) == 1 and sum(1 for count in held if count) > 1:
+    if len(used) == 1 and any(count for label, count in enumerate(held) if label != used[0]):
         of, share = "every test image" if not found else "all the others", held[used[0]] / sum(held)
         found.append(f"the model answers class {used[0]} for {of}: {100 * share:.0f} % of them have it")
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fedlethe.history.disk import RunFolder, has_influence
 from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, of_erasure
-from fedlethe.history.succession import Part, Succession
+from fedlethe.history.succession import Part, Succession, gone_after
 from fedlethe.later import torch
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import put_in
@@ -125,10 +125,11 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
 
 
 def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:
-    """What the erased put in by the rounds of each training, as far as it is kept."""
+    """What the erased put in by the rounds of each training, and by each repair."""
     for part in parts:
         for client in sorted(set(gone) & part.history.contributors()):
-            yield part.history.influence(client) if Need.INFLUENCE in part.keep else _summed_in(part, client)
+            yield _by_rounds(part, client)
+        yield from (vector for client, vector in sorted(part.repair.items()) if client in gone)
 
 
 def _along(rest: torch.Tensor, influences: Sequence[Vector]) -> float:
@@ -178,7 +179,7 @@ class _Left:
         for client in past.clients:
             vector = _influence(history, past, base, patients, client)
             rest -= vector
-            covers[client] = since.covered_by(client, vector, patients)
+            covers[client] = since.covered_by(client, patients)
         return cls(history, past, base, patients, rest, covers)
 
     def influence(self, client: ClientId) -> torch.Tensor:
@@ -217,7 +218,7 @@ def _summed(past: Succession, client: ClientId) -> Vector:
 
 def _summed_in(part: Part, client: ClientId) -> Vector:
     total = torch.zeros(part.history.layout.size)
-    for round in range(1, part.history.rounds + 1):
+    for round in _rounds(part):
         if (weight := part.history.weights(round).get(client)) is not None:
             total.add_(part.history.delta(round, client), alpha=weight)
     return total
@@ -251,42 +252,46 @@ class _Since:
         part, round, _ = steps[first] if steps else (0, 1, frozenset())
         return cls(past, part, round)
 
-    def covered_by(self, client: ClientId, influence: Vector, patients: Collection[ClientId]) -> float:
-        """n_k: the squared norm of what a client put in since.
+    def covered_by(self, client: ClientId, patients: Collection[ClientId]) -> float:
+        """n_k: the squared norm of what a client put in since, training by training.
 
-        Of what it put in by rounds, which is known in sum alone, those since have the part that updates of equal size
-        give them, by their squared weights. A client that came back without some patients counts by its repair.
+        Of what it put in by the rounds of the training in which the erased came, which is known in sum alone, those
+        since have the part that updates of equal size give them, by their squared weights.
 
         Args:
             client: Who stays.
-            influence: Its influence, shape (P,).
-            patients: Clients that came back without some patients.
+            patients: Clients that came back without some patients: they count by their repairs alone.
         """
-        repairs = [(index, part.repair[client]) for index, part in enumerate(self.past.parts) if client in part.repair]
-        since = sum(float(vector.double().square().sum()) for index, vector in repairs if index >= self.part)
-        every, later = self._squares(client)
-        if client in patients or not later:
-            return since
-        by_rounds = influence - sum(vector.double() for _, vector in repairs)
-        return since + float(by_rounds.square().sum()) * later / every
+        parts, number, total = self.past.parts, 0, 0.0
+        # What a training anew led to holds nothing of the rounds before it.
+        first = max((index for index, part in enumerate(parts) if part.anew), default=0)
+        for index, (part, gone) in enumerate(zip(parts, gone_after(parts), strict=True)):
+            squares = [part.history.weights(round).get(client, 0.0) ** 2 for round in _rounds(part)]
+            later = sum(square for own, square in enumerate(squares, start=number + 1) if own >= self.round)
+            number += len(squares)
+            if index < max(self.part, first) or client in gone:
+                continue
+            if client in part.repair:
+                total += float(part.repair[client].double().square().sum())
+            if later and not part.anew and client not in patients:
+                total += float(_by_rounds(part, client).double().square().sum()) * later / sum(squares)
+        return total
 
-    def _squares(self, client: ClientId) -> tuple[float, float]:
-        """A client's squared weights, summed over all rounds, and over those since."""
-        number, every, later = 0, 0.0, 0.0
-        for part in self.past.parts:
-            for round in range(1, part.history.rounds + 1):
-                number += 1
-                square = part.history.weights(round).get(client, 0.0) ** 2
-                every += square
-                later += square if number >= self.round else 0.0
-        return every, later
+
+def _rounds(part: Part) -> range:
+    return range(1, part.history.rounds + 1)
+
+
+def _by_rounds(part: Part, client: ClientId) -> Vector:
+    """What a client put in by the rounds of a training."""
+    return part.history.influence(client) if Need.INFLUENCE in part.keep else _summed_in(part, client)
 
 
 def _steps(past: Succession) -> Iterator[tuple[int, int, frozenset[ClientId]]]:
     """Each round, and each training of an erasure: its part, the round that it is or that follows, and who trained."""
     number = 0
     for index, part in enumerate(past.parts):
-        for round in range(1, part.history.rounds + 1):
+        for round in _rounds(part):
             number += 1
             yield index, number, frozenset(part.history.weights(round))
         yield index, number + 1, part.repaired()

@@ -104,13 +104,15 @@ LIKELY = 9.0
 
 
 def _noise(erasure: Erasure, size: int) -> float:
-    """The squared norm of an erasure's noise in a model of P = `size` floats, as it is expected; 0 without a mask."""
+    """What an erasure's noise covers in a model of P = `size` floats: its squared norm as expected; 0 without a mask.
+
+    A subspace or shaped mask draws in a few dimensions, the erased client's among them. It is held to what a draw along
+    that one alone can be, so that a draw does not fail a request; one that lies there tells that direction, though.
+    """
     hidden = erasure.hidden
     if hidden is None:  # nothing is claimed of it, and it was drawn for each float
-        sigma, dimensions = float(erasure.request["mask"].get("sigma") or 0.0), size
-    else:  # a subspace or shaped mask draws where the candidates differ alone
-        sigma, dimensions = hidden.sigma, size if hidden.by == "isotropic" else len(hidden.among) - 1
-    return sigma**2 * max(dimensions, LIKELY)
+        return float(erasure.request["mask"].get("sigma") or 0.0) ** 2 * size
+    return hidden.sigma**2 * (size if hidden.by == "isotropic" else max(len(hidden.among) - 1, LIKELY))
 
 
 def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
@@ -119,10 +121,12 @@ def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasur
     tells = model_that_tells(parts, departure)
     leaves, noise = leaves_something(lineage.history, erasure.id), _noise(erasure, lineage.history.layout.size)
     if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id, noise):
+        # Where nobody else took part in a round, there is nothing to train again.
+        retrain = ", or 'retrain'" if erasure.retraining_examples else ""
         error = (
             f"erasure {erasure.id}: those who stay put in less since {request.subject} came than is left of it, and "
-            "what stays could tell that; have it repaired for more rounds, or take another method: 'influence' with a "
-            "scale of 1, or 'retrain'"
+            f"what stays could tell that; take another method: 'influence' with a scale of 1{retrain}; or have it "
+            "repaired for more rounds"
         )
         moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)

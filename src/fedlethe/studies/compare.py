@@ -66,9 +66,9 @@ class Row:
 
     @property
     def share(self) -> float:
-        """Examples over retraining's, mean over the seeds."""
+        """Examples over retraining's, mean over the seeds in which there is something to retrain."""
         pairs = zip(self.cost, self.retraining_examples, strict=True)
-        shares = [cost.examples / examples for cost, examples in pairs]
+        shares = [cost.examples / examples for cost, examples in pairs if examples]
         return sum(shares) / len(shares) if shares else 0.0
 
 

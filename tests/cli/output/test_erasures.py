@@ -54,6 +54,14 @@ def test_where_patients_left_it_is_told_that_retraining_takes_at_most_so_many(
     assert told in printed(erasure).splitlines()
 
 
+def test_where_nobody_else_took_part_there_is_nothing_to_retrain(
+    printed: Callable[[Any], str], as_json: Callable[[Any], Any]
+) -> None:
+    erasure = replace(ERASURE, retraining_examples=0)
+    assert "examples: 50 (there is nothing to retrain; retraining takes 0), 1.5 s" in printed(erasure).splitlines()
+    assert as_json(erasure)["cheaper_than_retraining"] == 0
+
+
 def test_without_a_guarantee_it_says_that_there_is_evidence(printed: Callable[[Any], str]) -> None:
     text = printed(ERASURE)
     assert "guarantee: none: evidence" in text

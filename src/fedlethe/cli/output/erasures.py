@@ -58,6 +58,8 @@ def _ratio(erasure: Erasure) -> str:
     # No examples were trained on where only sums were subtracted: there is no ratio to nothing.
     if (cheaper := _cheaper(erasure)) is None:
         return "free"
+    if not cheaper:  # of the retained nobody took part in a round
+        return "there is nothing to retrain"
     fewer, more = ("at most ", "at least ") if erasure.retraining_at_most else ("", "")
     return f"{fewer}{cheaper:.1f}x fewer" if cheaper >= 1 else f"{more}{1 / cheaper:.1f}x more"
 
