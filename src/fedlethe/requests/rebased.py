@@ -109,7 +109,8 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
 
     So it does where those who stay put in less since the erased came than is left of it: the model of then may stay,
     and the model after, less that one, is then nearly what is left. What is left of it is the part of r along the
-    erased clients' own influences; a method moves the model in other ways, too. Where these are not kept, nobody knows.
+    erased clients' own influences; a method moves the model in other ways, too. What is left of clients that earlier
+    erasures took out is fitted beside it, and is not its own. Where these are not kept, nobody knows.
 
     Args:
         history: The run's.
@@ -121,24 +122,31 @@ def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, b
     if not whose_are_rebased(history, parts, request, base):
         return False
     left = _Left.of(history, parts, base, request.clients, request.patients)
-    return sum(left.covers.values()) + noise < _along(left.rest, list(_own(parts, request.clients)))
+    own, before = _put_in(parts, set(request.clients)), _put_in(parts, set(gone_after(parts)[0]) - {*request.clients})
+    leftover = _along(left.rest, list(own), list(before))
+    return sum(left.covers.values()) + noise < leftover
 
 
-def _own(parts: Sequence[Part], gone: Collection[ClientId]) -> Iterator[Vector]:
-    """What the erased put in by the rounds of each training, and by each repair."""
-    for part in parts:
-        for client in sorted(set(gone) & part.history.contributors()):
+def _put_in(parts: Sequence[Part], who: Collection[ClientId]) -> Iterator[Vector]:
+    """What clients put in by the rounds of each training that they were erased after, and by each repair."""
+    for part, gone in zip(parts, gone_after(parts), strict=True):
+        for client in sorted(gone & set(who) & part.history.contributors()):
             yield _by_rounds(part, client)
-        yield from (vector for client, vector in sorted(part.repair.items()) if client in gone)
+        yield from (vector for client, vector in sorted(part.repair.items()) if client in gone & set(who))
 
 
-def _along(rest: torch.Tensor, influences: Sequence[Vector]) -> float:
-    """The squared norm of what lies in the span of these vectors; 0 where none is known."""
-    known = [vector.double() for vector in influences if bool(vector.any())]
-    if not known:
+def _along(rest: torch.Tensor, influences: Sequence[Vector], others: Sequence[Vector]) -> float:
+    """The squared norm of what these vectors explain of the rest, beside others; 0 where none is known."""
+    own, beside = (torch.stack(known, dim=1) if known else None for known in map(_known, (influences, others)))
+    if own is None:
         return 0.0
-    basis, _ = torch.linalg.qr(torch.stack(known, dim=1))  # (P, m)
-    return float((basis.T @ rest).square().sum())
+    columns = own if beside is None else torch.cat([own, beside], dim=1)  # (P, m)
+    coefficients = torch.linalg.lstsq(columns, rest.unsqueeze(1), driver="gelsd").solution[: own.shape[1]]
+    return float((own @ coefficients).square().sum())
+
+
+def _known(vectors: Sequence[Vector]) -> list[torch.Tensor]:
+    return [vector.double() for vector in vectors if bool(vector.any())]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
