@@ -10,7 +10,7 @@ from fedlethe.errors import FedletheError
 from fedlethe.models import initialise
 from fedlethe.models.resnet import ResNet50
 from fedlethe.privacy.mask import IsotropicMask
-from fedlethe.vector import VARIANCE_FLOOR, Layout, load_vector, to_vector
+from fedlethe.vector import VARIANCE_FLOOR, Layout, copied, load_vector, to_vector
 
 
 def _network() -> nn.Module:
@@ -81,3 +81,15 @@ def test_a_difference_is_named(other: dict[str, tuple[int, ...]], words: str) ->
 def test_a_network_without_values_is_refused() -> None:
     with pytest.raises(FedletheError, match=r"^model: 'weight' has no values \(device 'meta'\); build the network on"):
         Layout.of(nn.Linear(6, 2, device="meta"))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_copy_of_torchscript_can_be_trained_as_the_network_itself() -> None:
+    network = nn.Sequential(torch.jit.script(nn.Linear(3, 2)), nn.Linear(2, 2))
+    network[0].bias.requires_grad_(False)
+    for held in (copied(network), copied(copied(network))):
+        assert [weight.is_leaf for weight in held.parameters()] == [True] * 4
+        assert [weight.requires_grad for weight in held.parameters()] == [True, False, True, True]
+        held(torch.ones(1, 3)).sum().backward()
+        assert [weight.grad is not None for weight in held.parameters()] == [True, False, True, True]
+    assert all(weight.grad is None for weight in network.parameters())

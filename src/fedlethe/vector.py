@@ -8,6 +8,7 @@ one type: a checkpoint's data section IS the vector.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -140,6 +141,19 @@ def load_vector(network: torch.nn.Module, layout: Layout, vector: Vector) -> Non
     with torch.no_grad():
         for name, tensor in _float_state(network):
             tensor.copy_(views[name])
+
+
+def copied(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy of a network that can be trained as the network itself can.
+
+    Each weight of its own: PyTorch copies those of TorchScript as results of a computation, which take no gradient and
+    which no step would move.
+    """
+    held = copy.deepcopy(network)
+    for weight in held.parameters():
+        if not weight.is_leaf:
+            weight.detach_().requires_grad_()
+    return held
 
 
 def _float_state(network: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

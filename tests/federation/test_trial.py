@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -156,3 +157,37 @@ class Squeezed(nn.Module):
 def test_one_image_alone_is_tried_too(data: FederatedData) -> None:
     with pytest.raises(ConfigError, match=r"on 1 image of shape \(1, 8, 8\) and 2 classes it answers with \(2,"):
         demand_trainable(Squeezed(2), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_is_tried_as_it_is_and_a_copy_of_it_is_named_where_no_step_would_move_it(
+    data: FederatedData,
+) -> None:
+    scripted = torch.jit.script(flat(nn.Linear(64, 2)))
+    assert demand_trainable(scripted, data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'") == ()
+    with pytest.raises(ConfigError, match=r"^model 'mine': its weight '1.weight' is what a computation gave"):
+        demand_trainable(copy.deepcopy(scripted), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+
+
+class Headed(nn.Module):
+    """One head is used, and one is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.other, self.frozen = nn.Linear(64, 2), nn.Linear(64, 2), nn.Linear(64, 2).requires_grad_(False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images.flatten(1)
+        with torch.no_grad():
+            unused = self.other(rows)
+        outputs: torch.Tensor = self.head(rows) + self.frozen(rows) + unused
+        return outputs
+
+
+def test_weights_that_no_gradient_reaches_are_named_and_refused_where_they_are_all(data: FederatedData) -> None:
+    unreached = demand_trainable(Headed(), data, LocalTraining(), FLOAT32, CROSS_ENTROPY, "model 'mine'")
+    assert unreached == ("other.weight", "other.bias")
+    outside = torch.ones((), requires_grad=True)
+    loss = GivenLoss(lambda outputs, labels: outputs.detach().sum() * outside)
+    with pytest.raises(ConfigError, match=f"^model 'mine': {ON} no gradient reaches its weights; do not detach"):
+        demand_trainable(Headed(), data, LocalTraining(), FLOAT32, loss, "model 'mine'")

@@ -31,7 +31,7 @@ def predict(network: nn.Module, execution: Execution, examples: Examples) -> Pro
     """The network's class probabilities for each example, shape (n, classes); a row is NaN where the logits are."""
     network.eval()
     rows = []
-    with torch.inference_mode():
+    with torch.no_grad():  # TorchScript that was trained cannot answer in inference mode
         for images, _ in examples.batches(BATCH_SIZE):
             with execution.autocast():
                 outputs = network(execution.arrange(normalise(images.to(execution.device))))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from fedlethe.federation.objective import Objective, has_one_output, logits_of
 from fedlethe.later import nn, torch
 from fedlethe.outside.plugins import guarded, reason
 from fedlethe.text import with_article
+from fedlethe.vector import copied
 
 MOST = 4
 """Images to try on: enough for batch norm, and little work for a large network."""
@@ -32,7 +32,7 @@ def demand_trainable(
     execution: Execution,
     objective: Objective,
     name: str,
-) -> None:
+) -> tuple[str, ...]:
     """Refuse a network that cannot be trained on these images, or a loss that cannot judge its answers.
 
     The network and global random state stay as they were.
@@ -45,17 +45,28 @@ def demand_trainable(
         objective: What clients descend.
         name: Names the network in messages.
 
+    Returns:
+        The names of weights that are not frozen and that no gradient reaches on these images. That is no error: a part
+        can have no use for this task, or be used by some images alone.
+
     Raises:
-        ConfigError: One of the two fails, or answers with something else than finite numbers of the right shape.
+        ConfigError: One of the two fails, or answers with something else than finite numbers of the right shape; or no
+            weight would be trained.
     """
-    if not any(parameter.requires_grad for parameter in network.parameters()):
+    weights = {weight: parameter for weight, parameter in network.named_parameters() if parameter.requires_grad}
+    if not weights:
         raise ConfigError(f"{name}: none of its weights takes a gradient; register them as parameters, unfrozen")
+    if computed := next((weight for weight, parameter in weights.items() if not parameter.is_leaf), None):
+        raise ConfigError(
+            f"{name}: its weight '{computed}' is what a computation gave, so that no step would move it; build the "
+            "network anew, or make each weight one of its own: weight.detach_().requires_grad_()"
+        )
     examples = max(data.clients.values(), key=lambda client: len(client.train)).train
     count = min(MOST, len(examples), settings.batch_size)
     classes = len(data.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tried = copy.deepcopy(network)
+        tried = copied(network)
         images, labels = _batch(examples, count, execution)
         # One alone, too: a client may have a single test image, and squeeze() would take its row for a column.
         for training, rows in ((True, count), (False, count), (False, 1)):
@@ -65,7 +76,11 @@ def demand_trainable(
             _demand_outputs(outputs, rows, classes, f"{name}: {trial}")
             if training:
                 _demand_loss(outputs.float(), labels, objective, f"{name}, its loss: {trial}")
+                reached = {weight for weight, parameter in tried.named_parameters() if parameter.grad is not None}
+                if not reached:
+                    raise ConfigError(f"{name}: {trial} no gradient reaches its weights; do not detach() on the way")
         demand_logits(tried, lambda: _outputs(tried, images, execution, name), classes, name)
+    return tuple(weight for weight in weights if weight not in reached)
 
 
 def demand_logits(network: nn.Module, answers: Callable[[], torch.Tensor], classes: int, where: str) -> None:

@@ -138,12 +138,12 @@ def _is_time(value: str) -> bool:
 
 
 def _fields(must: Mapping[str, Test], may: Mapping[str, Test]) -> Test:
-    shape = _Shape(must, may)
-    return lambda value: shape.problem(value) is None
+    fields = _Fields(must, may)
+    return lambda value: fields.problem(value) is None
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _Fields:
     """The fields of a kind of row: those that it must have, and those that it may have."""
 
     must: Mapping[str, Test]
@@ -175,16 +175,16 @@ _PLAN = _fields(
     },
 )
 
-_SHAPES: Mapping[str, _Shape] = {
-    "run": _Shape({"id": _hex(32), "format": _is_count}, {}),
-    "began": _Shape(
+_FIELDS: Mapping[str, _Fields] = {
+    "run": _Fields({"id": _hex(32), "format": _is_count}, {}),
+    "began": _Fields(
         {"after": _is_text, "take_back": _list_of(_is_client), "left_out": _list_of(_is_left_out)},
         {"not_checked": _list_of(_is_text), "came_with": _are_patients},
     ),
-    "round": _Shape(
+    "round": _Fields(
         {"round": _is_count, "evaluation": _is_json, "seconds": _is_number, "recording_seconds": _is_number}, {}
     ),
-    "participation": _Shape(
+    "participation": _Fields(
         {"round": _is_count, "client": _is_client},
         {
             "num_examples": _is_count,
@@ -195,7 +195,7 @@ _SHAPES: Mapping[str, _Shape] = {
             "refused": _is_text,
         },
     ),
-    "artefact": _Shape(
+    "artefact": _Fields(
         {
             "path": is_plain_path,
             "kind": _is_text,
@@ -206,10 +206,10 @@ _SHAPES: Mapping[str, _Shape] = {
         },
         {},
     ),
-    "removed": _Shape({"path": is_plain_path, "because": _is_text}, {}),
-    "erasure": _Shape({"id": _ERASURE, "request": _is_json_object}, {}),
-    "keys": _Shape({"place": _is_text}, {}),
-    "key": _Shape(
+    "removed": _Fields({"path": is_plain_path, "because": _is_text}, {}),
+    "erasure": _Fields({"id": _ERASURE, "request": _is_json_object}, {}),
+    "keys": _Fields({"place": _is_text}, {}),
+    "key": _Fields(
         {
             "client": _has_key,
             "id": _hex(16),
@@ -217,7 +217,7 @@ _SHAPES: Mapping[str, _Shape] = {
         },
         {"why": _is_text, "by": _is_text},
     ),
-    "request": _Shape(
+    "request": _Fields(
         {
             "id": _REQUEST,
             "clients": lambda clients: bool(clients) and _list_of(_is_client)(clients),
@@ -229,7 +229,7 @@ _SHAPES: Mapping[str, _Shape] = {
         },
         {"mentions": _are_patients},
     ),
-    "state": _Shape(
+    "state": _Fields(
         {"request": _REQUEST, "state": lambda state: state in STATES},
         {
             "plan": _optional(_PLAN),
@@ -243,7 +243,7 @@ _SHAPES: Mapping[str, _Shape] = {
             "warnings": _list_of(_is_text),
         },
     ),
-    "purge": _Shape(
+    "purge": _Fields(
         {
             "request": _is_text,
             "erasure": _optional(_ERASURE),
@@ -252,7 +252,7 @@ _SHAPES: Mapping[str, _Shape] = {
         },
         {"folder": _optional(_is_text)},
     ),
-    "elsewhere": _Shape(
+    "elsewhere": _Fields(
         {"request": _is_text, "reached": _list_of(_is_text), "not_reached": _list_of(_is_text)},
         {},
     ),
@@ -262,9 +262,9 @@ _SHAPES: Mapping[str, _Shape] = {
 def problem(event: Event) -> str | None:
     """Why a row cannot be one that this version writes; None where it can."""
     # Refused, not passed over: a later version may have written what changes the meaning of the rows that are known.
-    if event.kind not in _SHAPES:
+    if event.kind not in _FIELDS:
         return f"is of a kind '{event.kind[:40]}' that this version does not know"
-    if (found := _SHAPES[event.kind].problem(event.body)) is not None:
+    if (found := _FIELDS[event.kind].problem(event.body)) is not None:
         return found
     if not _is_time(event.at):
         return f"was written at '{event.at[:40]}', which is no time"

@@ -71,14 +71,15 @@ class AveragingLearner:
         """See `Learner.retraining`."""
         return "retrain"
 
-    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
+    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> tuple[str, ...]:
         """See `Learner.demand_fit`: a few images go through the network once, a made-up round through the aggregator.
 
         Any network goes on from any model of its own layout, which is checked where that model is read.
         """
         config, before = prepared.config, to_vector(prepared.network, prepared.layout)
+        unreached: tuple[str, ...] = ()
         if prepared.remote is None:  # else the images are elsewhere, and the first round tells
-            demand_trainable(
+            unreached = demand_trainable(
                 prepared.network,
                 prepared.data,
                 config.local,
@@ -87,13 +88,14 @@ class AveragingLearner:
                 f"model '{config.model_name}'",
             )
         if config.learning.aggregator_name in AGGREGATORS.rows:  # which are tested, and a large model takes a while
-            return
+            return unreached
         clients = sample_clients(tuple(prepared.data.clients), config.federation.participation, config.seed, 1)
         # All different, as those of clients are: some aggregators divide by how far models lie apart.
         generator = torch_generator(config.seed, "aggregator trial")
         models = {one: before + 0.01 * torch.randn(before.shape, generator=generator) for one in clients}
         weights = shares(dict.fromkeys(clients, 1))
         demand_repeatable(config.learning.aggregator, prepared.layout, before, models, weights)
+        return unreached
 
     def train(
         self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]

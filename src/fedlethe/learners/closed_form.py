@@ -40,9 +40,10 @@ class ClosedFormLearner:
         """See `Learner.retraining`: to subtract is to retrain, and reads the statistics of those who leave."""
         return CLOSED_FORM
 
-    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
+    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> tuple[str, ...]:
         """See `Learner.demand_fit`: earlier trainings must be closed-form ones of the same features."""
         statistics_training.demand_fitting(prepared, earlier())
+        return ()
 
     def train(
         self, prepared: Prepared, history: RunFolder, earlier: EarlierParts, evaluated: Callable[[int], bool]

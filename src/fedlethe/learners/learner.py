@@ -38,8 +38,11 @@ class Learner(Protocol):
         """The name of the method that trains all again, and reads nothing that was kept of those who leave."""
         ...
 
-    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> None:
+    def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> tuple[str, ...]:
         """Refuse what cannot be trained on these data, or cannot go on from these trainings.
+
+        Returns:
+            The names of weights that may never move, though they are not frozen (see `demand_trainable`).
 
         Raises:
             FedletheError: They do not fit.

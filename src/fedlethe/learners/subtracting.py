@@ -31,7 +31,7 @@ FINEST = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Left:
+class _Remainder:
     """What is left after an erasure, and how to get there.
 
     Attributes:
@@ -123,7 +123,7 @@ def _at_most(value: float) -> float:
     return max(FINEST, 10.0 ** math.ceil(math.log10(value))) if value > 0 else FINEST
 
 
-def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Left:
+def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history: History) -> _Remainder:
     *before, last = past_of(run.lineage, history)
     if wrong := [client for client in method.join if client in history.clients]:
         raise RequestError(f"client '{wrong[0]}' is in the model already; nothing was done")
@@ -136,15 +136,15 @@ def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history
     if not method.patients:
         erased = (last.erased | set(forget)) - set(method.join)
         parts = (*before, last.with_erased(erased))
-        return _Left(sums_of(parts), {}, parts)
+        return _Remainder(sums_of(parts), {}, parts)
     sums, revised = sums_of((*before, last)), {}
     for client, taken in rows_of_patients(run, method, history, last).items():
         sums = sums.minus(rows(taken, closed_form_settings(run.config, run.data), len(run.data.classes)))
         revised[client] = statistics_without(run, client, last, method.patients)
-    return _Left(sums, revised, (*before, last))
+    return _Remainder(sums, revised, (*before, last))
 
 
-def sums_again(left: _Left) -> ByClass:
+def sums_again(left: _Remainder) -> ByClass:
     """The sums of who is left, from scratch."""
     parts = []
     for index, (part, gone) in enumerate(zip(left.parts, gone_after(left.parts), strict=True)):

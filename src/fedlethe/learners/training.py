@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from fedlethe.history.disk import RunFolder
 from fedlethe.history.entries import BEGAN, Participation
 from fedlethe.history.keyring import IMAGES
 from fedlethe.history.sealing import Key
+from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
 from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.beginning import Beginning, LeftOut
@@ -51,6 +52,7 @@ class Trained:
         left_out_erased: Whom and what it did without, since they were erased in what it began from.
         taken_back: Who was erased there and takes part again.
         not_checked: What could not be looked for, and why.
+        unmoved: Weights, not frozen, that no gradient reached and that are as they began.
     """
 
     run: Path
@@ -67,11 +69,17 @@ class Trained:
     left_out_erased: tuple[LeftOut, ...] = ()
     taken_back: tuple[ClientId, ...] = ()
     not_checked: tuple[str, ...] = ()
+    unmoved: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What must be known before the figures are read (see `cautions`)."""
-        return cautions(self.evaluation)
+        """What must be known before the figures are read: see `cautions`; and what the training left as it was."""
+        if not self.unmoved:
+            return cautions(self.evaluation)
+        shown, more = ", ".join(self.unmoved[:3]), len(self.unmoved) - 3
+        unmoved = f"no gradient reached these weights, and they are as they began: {shown}"
+        unmoved += f" and {more} more" if more > 0 else ""
+        return (*cautions(self.evaluation), f"{unmoved}; freeze them (requires_grad=False), or use them")
 
 
 def train_run(
@@ -131,7 +139,7 @@ def train_prepared(
     document = run_document(prepared, begun)
     initial = _initial(prepared, out, begun.after, document)
     with ExitStack() as stack:
-        learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
+        unreached = learner.demand_fit(prepared, lambda: begun_parts(out, begun.after, stack))
     if held is not None:
         _demand_same(out, held, document)
         demand_given(prepared, held["run"], str(out))
@@ -145,7 +153,7 @@ def train_prepared(
         _enter(history, begun, image_key)
         with ExitStack() as stack:
             learner.train(prepared, history, lambda: earlier(out, stack), evaluated)
-        return _summary(history, prepared.data.left_out, resumed_after, begun)
+        return _summary(history, prepared.data.left_out, resumed_after, begun, unreached)
 
 
 def _enter(history: RunFolder, begun: Beginning, image_key: Key | None) -> None:
@@ -182,7 +190,9 @@ def _initial(prepared: Prepared, out: Path, after: str | None, document: Documen
         return history.erased_model(id)
 
 
-def _summary(history: RunFolder, left_out: Mapping[str, int], resumed_after: int, begun: Beginning) -> Trained:
+def _summary(
+    history: RunFolder, left_out: Mapping[str, int], resumed_after: int, begun: Beginning, unreached: Sequence[str]
+) -> Trained:
     training, recording = history.ledger.seconds()
     participation = history.ledger.participation()
     return Trained(
@@ -200,7 +210,15 @@ def _summary(history: RunFolder, left_out: Mapping[str, int], resumed_after: int
         left_out_erased=begun.left_out,
         taken_back=begun.take_back,
         not_checked=begun.not_checked,
+        unmoved=tuple(_unmoved(history, unreached)),
     )
+
+
+def _unmoved(history: RunFolder, unreached: Sequence[str]) -> Iterator[str]:
+    """Those that are as they began: more images than were tried may have reached the others."""
+    if unreached:
+        before, after = (history.layout.tensors(model) for model in (history.initial(), history.final()))
+        yield from (weight for weight in unreached if weight in before and torch.equal(before[weight], after[weight]))
 
 
 def _bytes_sent(history: RunFolder, participation: Sequence[Participation]) -> int:

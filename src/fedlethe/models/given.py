@@ -18,7 +18,7 @@ from fedlethe.later import nn, torch
 from fedlethe.outside.plugins import IN_PYTHON, reason
 from fedlethe.text import with_article
 from fedlethe.types import Vector
-from fedlethe.vector import Layout, load_vector
+from fedlethe.vector import Layout, copied, load_vector
 
 Loss: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 """From outputs, float32, shape (b, classes), and labels, int64, shape (b,), to the mean loss of the batch, a scalar.
@@ -60,16 +60,17 @@ class GivenModel:
                     kind = "the network itself, or nothing where the run's model has a name"
                 raise ConfigError(f"{what}: has {with_article(given)}; give {kind}")
         try:
-            return cls(network=copy.deepcopy(network), loss=copy.deepcopy(loss))
+            return cls(network=None if network is None else copied(network), loss=copy.deepcopy(loss))
         except Exception as error:
             message = f"model: it, or its loss, cannot be copied ({reason(error)}); give what copy.deepcopy takes"
             raise ConfigError(message) from error
 
     def starting_with(self, model: Vector, layout: Layout) -> GivenModel:
         """The same with other weights, shape (P,): those that a run began from, in whatever state it is handed over."""
-        network = copy.deepcopy(self.network)
-        if network is not None:
-            load_vector(network, layout, model)
+        if self.network is None:
+            return self
+        network = copied(self.network)
+        load_vector(network, layout, model)
         return replace(self, network=network)
 
     def facts(self, shape: Sequence[int], classes: int) -> dict[str, str]:
@@ -120,7 +121,7 @@ class GivenModel:
         """
         if self.network is None:
             raise ConfigError(f"the run's network was {IN_PYTHON}")
-        return copy.deepcopy(self.network)
+        return copied(self.network)
 
 
 ANSWERS, SOURCE = "_answers", "_source"

@@ -72,13 +72,11 @@ class Run(RunRequests, RunStudies):
             >>> tuple(run.model().weight.shape)
             (2, 6)
         """
-        import copy
-
-        from fedlethe.vector import load_vector
+        from fedlethe.vector import copied, load_vector
 
         with self._opened() as run:
             vector = run.history.final() if erasure is None else run.history.erased_model(erasure)
-            network = copy.deepcopy(run.network).cpu()
+            network = copied(run.network).cpu()
             load_vector(network, run.layout, vector)
             return network.eval()
 

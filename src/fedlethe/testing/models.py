@@ -107,7 +107,7 @@ class _Called:
 
 def _answers(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     network.eval()
-    with torch.inference_mode():
+    with torch.no_grad():  # TorchScript that was trained cannot answer in inference mode
         answers: torch.Tensor = network(images)
     return answers
 
