@@ -92,6 +92,10 @@ def test_the_fingerprint_is_of_who_holds_what() -> None:
     ("clients", "message"),
     [
         ({}, "data: names no client; give each"),
+        ({None: pair(), "a": pair()}, "data: a client is called None; give each a name, a text, or a whole number"),
+        ({True: pair()}, "data: a client is called True; give"),
+        ({b"a": pair()}, "data: a client is called b'a'; give"),
+        ({("a", "b"): pair()}, r"data: a client is called \('a', 'b'\); give"),
         ([pair()], "data: has a list; give each client's data"),
         ({"a": X}, "client 'a': has a ndarray; give a pair of arrays"),
         ({"a": [1, 2]}, "client 'a': has a list; give a pair of arrays"),

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fedlethe.config.learning import Recipe
 from fedlethe.erasing.plan import OF_ACT, ErasurePlan
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 
 FULL = ErasurePlan(
     method="influence", options={"scale": 1.0}, mask={"sigma": 0.1}, repair={"rounds": 2}, after="0001", references=5
@@ -42,6 +45,28 @@ def test_a_plan_of_a_recipe_has_its_method_options_and_repair() -> None:
     assert (found.method, found.options, found.repair) == ("influence", {"clip": 0.5}, {"rounds": 1})
     assert not found.is_default
     assert ErasurePlan().is_default
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"options": None}, "plan 'options': a table is wanted, not None"),
+        ({"mask": None}, "plan 'mask': a table is wanted, not None"),
+        ({"repair": 3}, "plan 'repair': a table is wanted, not 3"),
+        ({"decoys": "2"}, "plan 'decoys': a whole number is wanted, not '2'"),
+        ({"method": None}, "plan 'method': a text is wanted, not None"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_where_the_plan_is_made(fields: dict[str, Any], words: str) -> None:
+    makes: tuple[Callable[[], Any], ...] = (
+        lambda: ErasurePlan(**fields),
+        lambda: replace(FULL, **fields),
+        lambda: ErasurePlan.from_dict(fields),
+    )
+    for make in makes:
+        with pytest.raises(ConfigError) as raised:
+            make()
+        assert str(raised.value) == words
 
 
 def test_what_is_no_plan_is_refused() -> None:

@@ -73,6 +73,13 @@ def test_what_an_import_path_leads_back_to_has_a_table() -> None:
     assert table_of(Holding()) is None
 
 
+def test_one_that_lacks_something_is_named_with_the_mend() -> None:
+    odd: Any = dataclass(frozen=True)(type("Odd", (Between,), {"is_mean": 1}))
+    with pytest.raises(ConfigError) as raised:
+        GivenAggregator.of(odd())
+    assert str(raised.value).startswith("aggregator Odd: its 'is_mean' is neither True nor False; write: is_mean: Cla")
+
+
 def test_one_of_a_class_of_the_program_itself_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Between, "__module__", "__main__")
     assert table_of(Between()) is None
@@ -189,7 +196,7 @@ def test_what_the_program_does_with_its_own_changes_no_training() -> None:
     ("wrong", "words"),
     [
         (Between, r"aggregator: the class Between was given; give an instance, Between\(\)"),
-        (3, "aggregator: int is no frozen dataclass; write @dataclass"),
+        (3, "aggregator int: is no frozen dataclass; write @dataclass"),
         ("medan", "no aggregator 'medan'; did you mean 'median'"),
         ({"name": "median", "share": 1}, "aggregator 'median': no option 'share'"),
     ],

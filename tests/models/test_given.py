@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from fedlethe.errors import ConfigError
+from fedlethe.models import MODELS
 from fedlethe.models.given import GivenModel
 from fedlethe.vector import Layout, to_vector
 
@@ -53,11 +55,31 @@ class Locked(nn.Linear):
         self.lock = threading.Lock()
 
 
+@dataclass(frozen=True)
+class Wide:
+    """Makes networks."""
+
+    def build(self, in_channels: int, num_classes: int) -> nn.Module:
+        return nn.Linear(in_channels, num_classes)
+
+
 @pytest.mark.parametrize(
     ("network", "loss", "message"),
     [
         (nn.Linear, None, r"^model: the class Linear was given; give an instance, Linear\(\)$"),
         (nn.Linear(3, 2), nn.CrossEntropyLoss, r"^loss: the class CrossEntropyLoss was given; give an instance"),
+        (MODELS["small-cnn"], None, "^model: small-cnn makes networks and is none; give its name, with its options if"),
+        (
+            MODELS["small-cnn"](),
+            None,
+            r"makes networks and is none; .* {'name': 'small-cnn'}, or the network that",
+        ),
+        (
+            Wide(),
+            None,
+            "^model: tests.models.test_given:Wide makes networks and is none; .*'name': 'tests.models.",
+        ),
+        (dict, None, "^model: has the class dict; give a torch.nn.Module, or a model's name$"),
         (3, None, "^model: has an int; give a torch.nn.Module, or a model's name$"),
         (nn.Linear(3, 2), "mse", "^loss: has a str; give a function$"),
         ("small-cnn", None, "^model: has a str; give the network itself, or nothing where the run's model has a name$"),

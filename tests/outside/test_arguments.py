@@ -41,6 +41,8 @@ def act(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"file": ""}, "file: holds an empty text; give a value, or leave it out"),
+        ({"name": " "}, "name: holds an empty text; give a value, or leave it out"),
         ({"file": 3}, "file: a path is wanted, not 3"),
         ({"draws": "2"}, "draws: a whole number is wanted, not '2'"),
         ({"draws": 2.0}, "draws: a whole number is wanted, not 2.0"),

@@ -149,6 +149,22 @@ def test_where_a_path_leads_nowhere_one_line_says_so(
     assert "\n" not in str(raised.value)
 
 
+def test_a_module_is_no_name_and_what_is_in_it_is_meant(
+    registry: Registry[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "somelab").mkdir()
+    (tmp_path / "somelab" / "nets.py").write_text(CODE)
+    (tmp_path / "somelab" / "broken.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    for name in ("somelab.nets", "somelab.broken"):
+        with pytest.raises(ConfigError, match=rf"^thing '{name}': is a module; name what is in it, {name}:NAME, as in"):
+            registry.refuse_path(name)
+    for name, path in (("somelab.nets.Net", "somelab.nets:Net"), ("somelab.broken.Net", "somelab.broken:Net")):
+        with pytest.raises(ConfigError, match=f"^thing '{name}': is no name; as an import path it is {path}$"):
+            registry.refuse_path(name)
+    registry.refuse_path("somelab")  # one word is no path
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

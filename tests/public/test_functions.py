@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -352,6 +353,8 @@ def test_what_a_run_cannot_do_is_said_before_anything_is_done(clients: dict[str,
     with pytest.raises(FedletheError, match=r"nosuch: there is no such file.*there is none"):
         run.evaluate(model="nosuch")
     assert run.evaluate(model=str(run.path / "global_checkpoints/round_0001.safetensors")).evaluation
+    with pytest.raises(FedletheError, match=r"^\S+: is a folder; model takes a checkpoint file"):
+        run.evaluate(model=run.path)
     with pytest.raises(ConfigError, match="plan: an ErasurePlan is wanted"):
         run.erase("east", plan={"method": "retrain"})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="sigmas: a list is wanted, not '0,1'"):
@@ -498,8 +501,8 @@ def test_a_plan_of_other_types_enters_no_ledger(wrong: Any, clients: dict[str, A
     run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
     key = fedlethe.new_key(tmp_path / "key")
     asked = run.request("east", reason="withdrew", by="the tests")
-    plan = fedlethe.ErasurePlan(**{"method": "retrain", **wrong})
-    for act in (lambda: run.carry_out(asked.id, key.private, plan), lambda: run.erase("west", plan=plan)):
+    made = partial(fedlethe.ErasurePlan, **{"method": "retrain", **wrong})
+    for act in (lambda: run.carry_out(asked.id, key.private, made()), lambda: run.erase("west", plan=made())):
         with pytest.raises(FedletheError, match=next(iter(wrong))):
             act()
     assert run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain")).request.purge == "done"

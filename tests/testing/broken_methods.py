@@ -208,6 +208,25 @@ class FindsWords(NotFrozen):
 
 
 @dataclass(frozen=True)
+class FindsNothing(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial().clone(), found={"loss": float("nan")})
+
+
+@dataclass(frozen=True)
+class FindsWithoutName(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return Unlearned(model=history.initial().clone(), found={3: 1.0})  # type: ignore[dict-item]
+
+
+@dataclass(frozen=True)
+class FindsByNumpy(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        found: Any = {"loss": np.float32(1.5), "rounds": np.int64(2)}
+        return Unlearned(model=history.initial().clone(), found=found)
+
+
+@dataclass(frozen=True)
 class ListsInfluences(NotFrozen):
     def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
         return Unlearned(model=history.initial().clone(), influences=[history.initial()])  # type: ignore[arg-type]

@@ -45,6 +45,8 @@ ALL = [(round, ("a", "b", "c")) for round in (1, 2)]
         (broken.TakesLess, r"TakesLess: fails \(TypeError: .*takes 2 positional"),
         (broken.PromisesInWords, r"PromisesInWords: its guarantee is a str; give None, or Guarantee\("),
         (broken.FindsWords, "FindsWords: its figure 'loss' is a str; give a number"),
+        (broken.FindsNothing, "FindsNothing: its figure 'loss' is nan; give a finite number, or leave it out"),
+        (broken.FindsWithoutName, "FindsWithoutName: a figure is called 3; give it a name, a text"),
         (broken.ListsInfluences, "ListsInfluences: its 'influences' is a list; give client to vector, a dict"),
         (broken.AsksWhoIsGone, "AsksWhoIsGone: uses 'forgotten clients train again', .*add Need.FORGOTTEN_DATA"),
     ],
@@ -64,6 +66,13 @@ def test_a_sound_one_gets_through(method: Any) -> None:
     model = unlearn(method, ["b"], history, federation).model
     assert not model.requires_grad
     torch.testing.assert_close(model, history.final() - history.influence("b"))
+
+
+def test_figures_of_numpy_are_kept_as_pythons_own() -> None:
+    federation = linear_federation()
+    found = unlearn(broken.FindsByNumpy(), ["b"], trained_history(federation, ALL), federation).found
+    assert found == {"loss": 1.5, "rounds": 2}
+    assert [type(one) for one in found.values()] == [float, int]
 
 
 @dataclass(frozen=True)

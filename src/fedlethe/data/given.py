@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ def of_clients(clients: Mapping[ClientId, Any], where: str = "data") -> Labelled
 
 def _names(clients: Mapping[ClientId, Any], where: str) -> list[tuple[Any, ClientId]]:
     """Each key and the client's name that it stands for, in the order of the names."""
+    if odd := [client for client in clients if isinstance(client, bool) or not isinstance(client, (str, Integral))]:
+        raise DataError(f"{where}: a client is called {odd[0]!r}; give each a name, a text, or a whole number")
     names = sorted(((client, str(client)) for client in clients), key=lambda pair: pair[1])
     if twice := next((b for (_, a), (_, b) in pairwise(names) if a == b), None):
         raise DataError(f"{where}: two clients are called '{twice}'; give each a name of its own")

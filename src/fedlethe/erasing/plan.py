@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from fedlethe.config.learning import RECOMMENDED, Recipe
-from fedlethe.document import construct, python_values
+from fedlethe.document import checked, construct
 
 OF_ACT = ("references", "keep_for", "result")
 """What belongs to an erasure request, and to no erasure without one."""
@@ -31,6 +31,9 @@ class ErasurePlan:
         keep_for: Days for which the traces are kept before they are purged. Of a request.
         result: An erasure that was made before, whose model is the result; None for a new one. Of a request.
 
+    Raises:
+        ConfigError: A field is of another type.
+
     Example:
         >>> plan = ErasurePlan(method="influence", options={"scale": 1.0}, repair={"rounds": 0})
         >>> ErasurePlan.from_dict(plan.to_dict()) == plan
@@ -46,6 +49,11 @@ class ErasurePlan:
     references: int = 0
     keep_for: int = 0
     result: str | None = None
+
+    def __post_init__(self) -> None:
+        # A program can put anything into it: what is there afterwards are plain values, numpy's numbers as Python's.
+        for name, kind in get_type_hints(ErasurePlan).items():
+            object.__setattr__(self, name, checked(kind, getattr(self, name), f"plan '{name}'"))
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> ErasurePlan:
@@ -64,7 +72,7 @@ class ErasurePlan:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the ledger keeps them; decoys, which no request can have, only where there are some."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: python_values(value) for name, value in values.items() if name != "decoys" or value}
+        return {name: value for name, value in values.items() if name != "decoys" or value}
 
     @property
     def is_default(self) -> bool:

@@ -43,7 +43,6 @@ def order_erasure(run: OpenRun, clients: Sequence[ClientId], plan: ErasurePlan) 
         FedletheError: A name is unknown, a value out of range, the plan has what belongs to a request, or a network's
             patients are to be erased without one.
     """
-    plan = ErasurePlan.from_dict(plan.to_dict())  # by its types, since a program can have put anything into it
     if learner_of(run.config).by_steps and plan.options.get("join"):
         raise ConfigError(
             "join: is of learner 'closed-form', and a network has to be trained again: fedlethe train --after "

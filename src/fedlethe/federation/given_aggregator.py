@@ -56,7 +56,7 @@ class GivenAggregator:
         if isinstance(given, (str, Mapping)):  # one that has a name is no part of what is handed over
             raise ConfigError(f"aggregator: {with_article(given)} was given; give an instance, or {{'name': ...}}")
         if (problem := undeclared_aggregator(type(given))) is not None:
-            raise ConfigError(f"aggregator: {type(given).__name__} {problem}")
+            raise ConfigError(f"aggregator {type(given).__name__}: {problem}")
         try:
             return cls(is_mean=given.is_mean, aggregator=copy.deepcopy(given))
         except Exception as error:

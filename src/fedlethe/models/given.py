@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 from fedlethe.errors import ConfigError
 from fedlethe.later import nn, torch
-from fedlethe.outside.plugins import IN_PYTHON, reason
+from fedlethe.models import MODELS
+from fedlethe.outside.plugins import IN_PYTHON, path_of, reason
 from fedlethe.text import with_article
 from fedlethe.types import Vector
 from fedlethe.vector import Layout, copied, load_vector
@@ -48,17 +49,23 @@ class GivenModel:
         Raises:
             ConfigError: One of them is of another kind, or cannot be copied.
         """
+        if (name := _name_of_maker(network)) is not None:
+            raise ConfigError(
+                f"model: {name} makes networks and is none; give its name, with its options if any, "
+                f"{{'name': '{name}'}}, or the network that its build(in_channels, num_classes) makes"
+            )
         for what, given, kind in (
             ("model", network, "a torch.nn.Module, or a model's name"),
             ("loss", loss, "a function"),
         ):
-            if isinstance(given, type):
+            if isinstance(given, type) and (what == "loss" or issubclass(given, nn.Module)):
                 raise ConfigError(f"{what}: the class {given.__name__} was given; give an instance, {given.__name__}()")
             if given is not None and not (isinstance(given, nn.Module) if what == "model" else callable(given)):
                 # A name comes here of a run that is opened alone: `train` makes a table of it.
                 if what == "model" and isinstance(given, str):
                     kind = "the network itself, or nothing where the run's model has a name"
-                raise ConfigError(f"{what}: has {with_article(given)}; give {kind}")
+                shown = f"the class {given.__name__}" if isinstance(given, type) else with_article(given)
+                raise ConfigError(f"{what}: has {shown}; give {kind}")
         try:
             return cls(network=None if network is None else copied(network), loss=copy.deepcopy(loss))
         except Exception as error:
@@ -122,6 +129,14 @@ class GivenModel:
         if self.network is None:
             raise ConfigError(f"the run's network was {IN_PYTHON}")
         return copied(self.network)
+
+
+def _name_of_maker(given: Any) -> str | None:
+    """The name of a row of MODELS, or what could be one, where it was given in a network's place; else None."""
+    kind = given if isinstance(given, type) else type(given)
+    if issubclass(kind, nn.Module) or not hasattr(kind, "build"):
+        return None
+    return next((row for row, path in MODELS.rows.items() if path == path_of(kind)), path_of(kind))
 
 
 ANSWERS, SOURCE = "_answers", "_source"

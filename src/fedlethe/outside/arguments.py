@@ -92,6 +92,8 @@ def _taken(value: Any, annotation: str, name: str) -> Any:
         kind = eval(annotation, {}, NAMES)
     except (AttributeError, TypeError):
         return value  # a type of a library, such as nn.Module, which says more than this could
+    if isinstance(value, str) and not value.strip():  # '' would be the current folder where a path is wanted
+        raise ConfigError(f"{name}: holds an empty text; give a value, or leave it out")
     plain = value.tolist() if type(value).__module__ == "numpy" else value
     plain = python_values(plain)
     taken = checked(kind, plain, name)

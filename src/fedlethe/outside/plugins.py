@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, reduce, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_path
 from typing import Any, TypeVar
@@ -101,15 +102,16 @@ class Registry(Mapping[str, T]):
         """Refuse a name that is none and was probably meant as an import path.
 
         Raises:
-            ConfigError: It names a file, or has a dot where the colon belongs.
+            ConfigError: It names a file or a module, or has a dot where the colon belongs.
         """
+        inside = "name what is in it, {}:NAME, as in mylab.nets:MyNet"
         if name.endswith(".py"):
             module = ".".join(part for part in Path(name).with_suffix("").parts if part not in ("..", "/"))
-            raise ConfigError(
-                f"{self.what} '{name}': is a file; name what is in it, {module}:NAME, as in mylab.nets:MyNet (the "
-                "current folder is looked into)"
-            )
+            where = "(the current folder is looked into)"
+            raise ConfigError(f"{self.what} '{name}': is a file; {inside.format(module)} {where}")
         module, dot, last = name.rpartition(".")
+        if _is_module(name):
+            raise ConfigError(f"{self.what} '{name}': is a module; {inside.format(name)}")
         if dot and all(part.isidentifier() for part in name.split(".")):
             raise ConfigError(f"{self.what} '{name}': is no name; as an import path it is {module}:{last}")
 
@@ -157,6 +159,15 @@ def _current_folder_last() -> None:
     folder = str(Path.cwd())
     if "" not in sys.path and folder not in sys.path:
         sys.path.append(folder)
+
+
+def _is_module(name: str) -> bool:
+    """Whether it can be imported; a name without a dot is too short to tell what was meant."""
+    _current_folder_last()
+    try:
+        return "." in name and find_spec(name) is not None
+    except Exception:  # whatever the package that it would be in raises
+        return False
 
 
 def _attribute(path: str, where: str) -> Any:

@@ -72,7 +72,8 @@ def _chosen(history: RunFolder, model: Path | None, round: int | None, erasure: 
         if not model.is_file():
             there = ", ".join(history.ledger.erasures().values()) or "none"
             raise HistoryError(
-                f"{model}: there is no such file; model takes a checkpoint file. The run's own models go by erasure "
+                f"{model}: {'is a folder' if model.is_dir() else 'there is no such file'}; model takes a checkpoint "
+                "file. The run's own models go by erasure "
                 f"(there is {there}) or round (0 to {history.rounds})"
             )
         known = {(history.path / one.path).resolve(): one.sha256 for one in history.ledger.artefacts().values()}

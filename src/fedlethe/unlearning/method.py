@@ -19,11 +19,13 @@ It is called through `unlearn`, which holds it to its declaration.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import NoneType
 from typing import Any, ClassVar, Protocol, get_args
 
+from fedlethe.document import python_values
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import Aggregator, aggregator_name
 from fedlethe.federation.declared import declared
@@ -128,7 +130,12 @@ def unlearn(
         raise ConfigError(f"{name}: retrains_from says that it trains again, and its guarantee is not exact; leave one")
     # A copy: the method may hand back a vector of the history, and the floor is raised in place.
     model = history.layout.floor_variances(unlearned.model.detach().clone(), final)
-    return replace(unlearned, model=model, influences={k: v.detach() for k, v in unlearned.influences.items()})
+    return replace(
+        unlearned,
+        model=model,
+        influences={k: v.detach() for k, v in unlearned.influences.items()},
+        found=_figures(unlearned.found, name),
+    )
 
 
 def _of_nothing(history: History) -> Guarantee:
@@ -153,8 +160,6 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
     for what, entries in {"influences": "client to vector", "found": "name to figure"}.items():
         if not isinstance(given := getattr(unlearned, what), Mapping):
             raise ConfigError(f"{name}: its '{what}' is {with_article(given)}; give {entries}, a dict")
-    if odd := next((key for key, one in unlearned.found.items() if not isinstance(one, (int, float))), None):
-        raise ConfigError(f"{name}: its figure '{odd}' is {with_article(unlearned.found[odd])}; give a number")
     vectors = {"its model": unlearned.model, **{f"influences['{k}']": v for k, v in unlearned.influences.items()}}
     for what, vector in vectors.items():
         if not isinstance(vector, torch.Tensor):
@@ -165,6 +170,23 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
             )
         if not bool(torch.isfinite(vector).all()):
             raise ConfigError(f"{name}: {what} is not finite; choose milder options")
+
+
+def _figures(found: Mapping[str, Any], name: str) -> dict[str, float]:
+    """A method's figures, in Python's own numbers.
+
+    Raises:
+        ConfigError: One has no name, or is no number that is finite; the message names the method.
+    """
+    figures: dict[str, float] = python_values(found)
+    for key, one in figures.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{name}: a figure is called {key!r}; give it a name, a text")
+        if not isinstance(one, (int, float)):
+            raise ConfigError(f"{name}: its figure '{key}' is {with_article(one)}; give a number")
+        if isinstance(one, float) and not math.isfinite(one):
+            raise ConfigError(f"{name}: its figure '{key}' is {one}; give a finite number, or leave it out")
+    return figures
 
 
 def undeclared(kind: Any) -> str | None:
