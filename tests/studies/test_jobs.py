@@ -139,3 +139,10 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(script)
     done = subprocess.run([sys.executable, str(tmp_path / "script.py")], capture_output=True, text=True, check=False)
     assert "workers: one ended before its work was done; a script has to call compare below `if __name__" in done.stdout
+
+
+def test_what_is_printed_in_a_worker_is_not_on_stdout() -> None:
+    program = "from fedlethe.studies.jobs import _pool\nif __name__ == '__main__':\n    with _pool(1) as pool:\n"
+    program += "        pool.submit(print, 'aside').result()\n    print('found')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("found\n", "aside\n")

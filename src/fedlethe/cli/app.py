@@ -11,6 +11,7 @@ import fedlethe
 from fedlethe.cli import erase_commands, look_commands, request_commands, study_commands, train_commands
 from fedlethe.cli.cache_commands import caches
 from fedlethe.cli.flower_commands import flower
+from fedlethe.cli.output.results_alone import results_alone
 from fedlethe.cli.request_commands import keys, ledgers
 
 app = typer.Typer(
@@ -45,3 +46,7 @@ app.add_typer(keys, name="key")
 app.add_typer(ledgers, name="ledger")
 app.add_typer(caches, name="cache")
 app.add_typer(flower, name="flower")
+for group in (app, keys, ledgers, caches, flower):
+    for command in group.registered_commands:
+        assert command.callback is not None
+        command.callback = results_alone()(command.callback)

@@ -183,6 +183,7 @@ def _alone() -> None:
     """In a worker: one thread, so that a figure does not depend on how many workers there are; end with the parent."""
     import os
     import signal
+    import sys
     import threading
     import time
 
@@ -190,6 +191,8 @@ def _alone() -> None:
 
     # Sums depend on how they are split, and so on the number of threads.
     torch.set_num_threads(1)
+    # What a part of somebody else's prints does not get between the results of who compares.
+    sys.stdout = sys.stderr
     # Ctrl-C reaches all processes of a terminal: the parent alone answers, with one line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fedlethe.cli.output.results_alone import results
 from fedlethe.results import Evaluation, Metrics
 from fedlethe.text import shown  # what others wrote is printed as letters, as in every file and page
 
@@ -51,9 +52,11 @@ def show(result: Any, as_json: bool) -> None:
     """Print a command's result."""
     if as_json:
         # Plain `print`: rich would fold long lines, and NaN would be no JSON.
-        print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False))
+        print(json.dumps(as_object(result), default=_plain, indent=2, allow_nan=False), file=results())
         return
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a '[' in a text is a '['
+    console = Console(
+        file=results(), highlight=False, soft_wrap=True, markup=False, emoji=False
+    )  # a '[' in a text is a '['
     for part in tables(result):
         console.print(shown(part) if isinstance(part, str) else _as_letters(part))
 
