@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from fedlethe.text import shown, with_article
+
 if TYPE_CHECKING:
     import torch
 
@@ -106,11 +108,20 @@ class Guarantee:
     Attributes:
         kind: 'exact' is for one thing alone: the model equals what retraining without the forgotten clients gives,
             every choice made anew. 'guaranteed' is every other thing that is certain.
-        statement: What is certain, in words that can be checked.
+        statement: What is certain, in words that can be checked: a text of one line.
     """
 
     kind: Literal["exact", "guaranteed"]
     statement: str
+
+    def __post_init__(self) -> None:
+        # It is entered in a ledger: what could not be read again from there is never made.
+        if self.kind not in ("exact", "guaranteed"):
+            raise ValueError(f"a guarantee is 'exact' or 'guaranteed', not {self.kind!r}; give None for evidence")
+        if not isinstance(self.statement, str):
+            raise ValueError(f"a guarantee's statement is {with_article(self.statement)}; give a text of one line")
+        if not self.statement.strip() or shown(self.statement) != self.statement:
+            raise ValueError(f"a guarantee's statement is '{shown(self.statement)}'; give a text of one line")
 
     def __str__(self) -> str:
         """Both, as they are printed."""

@@ -15,13 +15,14 @@ from fedlethe.erasing.claims import CLAIMS, stronger, strongest
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
-from fedlethe.errors import HistoryError
+from fedlethe.erasing.record import recorded
+from fedlethe.errors import FedletheError, HistoryError
 from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import carry_out
 from fedlethe.requests.request import open_request
 from fedlethe.runs.opening import opened_run
 from fedlethe.types import Guarantee
-from tests.requests.acting import CLOSED, KEY, document, images_of_patients, trained
+from tests.requests.acting import CLOSED, KEY, certified, document, images_of_patients, predicate, trained
 
 GONE = "hospital-1"
 RETRAIN = ErasurePlan(method="retrain", repair={"rounds": 0})
@@ -135,3 +136,45 @@ def test_what_an_earlier_erasure_left_is_not_exact_because_the_next_one_had_noth
         assert opened.history.erased_model(made.id).equal(opened.history.erased_model(left.id))
         assert made.guarantee is not None
         assert (made.guarantee.kind, strongest(made, opened.parts(made.id))) == ("guaranteed", "guaranteed")
+
+
+OUTSIDE = "tests.testing.broken_methods:"
+
+
+@pytest.mark.parametrize(
+    ("method", "says"), [("Promises", "gives a guarantee"), ("SaysItRetrains", "says 'retrains_from'")]
+)
+def test_a_method_s_word_of_itself_enters_nothing_and_leaves_the_request_a_way_on(
+    method: str, says: str, tmp_path: Path
+) -> None:
+    run = trained(tmp_path / "run", document(rounds=1))
+    plan = ErasurePlan(method=OUTSIDE + method)
+    with opened_run(run) as opened:
+        with pytest.raises(FedletheError, match=says):
+            erase(opened, order_erasure(opened, [GONE], plan))
+        asked = open_request(opened, [GONE], [], "withdrew", "the tests")
+        with pytest.raises(FedletheError, match=says):
+            carry_out(opened, asked.id, plan, KEY)
+        assert opened.history.ledger.erasures() == {}
+        carried = carry_out(opened, asked.id, RETRAIN, KEY)
+        assert carried.request.purge == "done"
+        assert carried.erasure.guarantee is not None
+
+
+def test_a_method_from_outside_is_evidence_and_a_request_takes_it(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", document(rounds=1))
+    with opened_run(run) as opened:
+        asked = open_request(opened, [GONE], [], "withdrew", "the tests")
+        carried = carry_out(opened, asked.id, ErasurePlan(method=f"{OUTSIDE}Sound"), KEY)
+    assert (carried.erasure.guarantee, carried.request.purge) == (None, "done")
+    assert predicate(certified(carried))["claim"]["kind"] == "evidence"
+
+
+def test_a_record_says_no_more_than_is_borne_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives it: fedlethe's own methods are held to it, too."""
+    run = trained(tmp_path / "run", document(rounds=1))
+    plan = ErasurePlan(method=f"{OUTSIDE}Promises", repair={"rounds": 0})
+    monkeypatch.setattr("fedlethe.unlearning.method._of_fedlethe", lambda kind: True)
+    with opened_run(run) as opened:
+        made = erase(opened, order_erasure(opened, [GONE], plan))
+        assert (made.guarantee, recorded(opened.history, made.id).guarantee) == (None, None)

@@ -13,7 +13,8 @@ from fedlethe.erasing.entering import certain
 from fedlethe.erasing.secret import left_over
 from fedlethe.errors import FedletheError
 from fedlethe.runs.opening import opened_run
-from fedlethe.types import Cost, Evaluation, Guarantee, Metrics, Stage
+from fedlethe.runs.run import OpenRun
+from fedlethe.types import Guarantee
 from tests.erasing.hiding import erased
 
 pytestmark = pytest.mark.usefixtures("secrets_in_order")
@@ -51,9 +52,17 @@ def test_an_erasure_that_was_cut_off_gives_the_same_bytes(
         assert left_over(run.history) == []
 
 
-def _stages(*names: str) -> list[Stage]:
-    nothing = Evaluation(Metrics(0, 0.0, 0.0, 0.0), {})
-    return [Stage(name, nothing, Cost()) for name in ("before", "unlearned", *names)]
+def test_a_record_that_could_not_be_read_again_is_not_entered(run: OpenRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    bent = Guarantee("exact", "in words")
+    object.__setattr__(bent, "kind", "evidence")
+    monkeypatch.setattr("fedlethe.erasing.entering.certain", lambda *_: bent)
+    with pytest.raises(FedletheError, match=r"guarantee\.kind"):
+        erased(run, repair={"rounds": 0})
+    assert run.history.ledger.erasures() == {}
+
+
+def _stages(*names: str) -> list[str]:
+    return ["before", "unlearned", *names]
 
 
 @pytest.mark.parametrize("kind", ["exact", "guaranteed"])

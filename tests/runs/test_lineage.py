@@ -13,6 +13,7 @@ import pytest
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
+from fedlethe.erasing.record import recorded
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
 from fedlethe.requests import signing
@@ -129,3 +130,29 @@ def test_who_only_repaired_a_model_is_in_it_and_the_model_goes_with_its_purge(tm
     assert held.is_file()
     carry(run, request(run, other), ErasurePlan(method="fine_tune", after=repaired))
     assert not held.exists()
+
+
+def test_a_method_s_bare_word_takes_nobody_out_of_a_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a version that believed it entered it: the model goes with the purge, and no request is held against it."""
+    with monkeypatch.context() as patch:
+        patch.setattr("fedlethe.unlearning.method._of_fedlethe", lambda kind: True)
+        patch.setattr("fedlethe.erasing.entering.borne_out", lambda made, parts: made.guarantee)
+        said = _erase(run, GONE, method="tests.testing.broken_methods:Promises")
+    with opened_run(run) as opened:
+        assert recorded(opened.history, said).guarantee is not None
+    assert _held(run, said) == set("0123")
+    carry(run, request(run, GONE), FULL)
+    assert not (run / f"erasures/{said}/model.safetensors").exists()
+    assert not verify_ledger(run).failed
+
+
+def test_where_an_erasure_had_nothing_to_do_what_an_earlier_one_left_is_in_the_model(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", document(rounds=1, federation={"rounds": 1, "participation": 0.5}))
+    with opened_run(run) as opened:
+        came = opened.history.participants(1)
+        idle, *_ = sorted(set(opened.history.clients) - set(came))
+    left = _erase(run, came[0], method="influence", scale=0.5)
+    nothing = _erase(run, idle, method="influence", after=left)
+    with opened_run(run) as opened:
+        assert recorded(opened.history, nothing).guarantee is not None
+    assert _held(run, nothing) == _held(run, left) == {name.removeprefix("hospital-") for name in came}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from fedlethe.config import resolve
 from fedlethe.config.learning import Recipe
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.studies import jobs
-from fedlethe.studies.jobs import Job, document_with_seed, work_off
+from fedlethe.studies.jobs import Job, document_with_seed, work, work_off
 
 DOCUMENT: dict[str, Any] = {"seed": 1, "federation": {"rounds": 2}, "method": {"influence": {"scale": 1.0}}}
 JOB = Job("erasure", DOCUMENT, ("a",), "f", Path("out"), Recipe(method="influence"), '{"method": "influence"}')
@@ -128,6 +129,18 @@ def test_an_erasure_that_fails_is_told_and_a_training_that_fails_ends_it_all(poo
     pool.fails[erasure.key] = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):  # a mistake of ours is no row of a table
         work_off([], [erasure], 1)
+
+
+def test_a_comparison_says_no_more_of_a_retraining_than_an_erasure_does(tmp_path: Path) -> None:
+    """Where few take part in a round, a training without the erased would draw others."""
+    data = {"source": "phantom", "size": 16, "hospitals": 4, "images_per_hospital": 20}
+    document = {"seed": 1, "data": data, "federation": {"rounds": 1, "participation": 0.5}, "local": {"epochs": 1}}
+    job = Job("erasure", document, ("hospital-1",), "f", tmp_path, Recipe(method="retrain"))
+    work(replace(job, kind="training"))
+    work(job)
+    guarantee = json.loads(job.outcome.read_text())["guarantee"]
+    assert guarantee.startswith("guaranteed: ")
+    assert guarantee.endswith("a training without them draws others")
 
 
 def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from fedlethe.federation.federation import Federation
 from fedlethe.history.history import History, residual
-from fedlethe.types import Need
+from fedlethe.types import Guarantee, Need
 from fedlethe.unlearning import Unlearned
 
 Forget = frozenset[str]
@@ -54,11 +54,6 @@ class NeedsInAList:
 
     def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
         return Unlearned(model=history.initial().clone())
-
-
-@dataclass(frozen=True)
-class FromNowhere(Sound):
-    retrains_from: ClassVar[str] = "nowhere"
 
 
 @dataclass(frozen=True)
@@ -199,6 +194,30 @@ class TakesLess(NotFrozen):
 class PromisesInWords(NotFrozen):
     def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
         return Unlearned(model=history.initial().clone(), guarantee="exact")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Promises(Sound):
+    """It takes the client's part out, and says more of that than anybody knows."""
+
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        return replace(super().unlearn(forget, history, federation), guarantee=Guarantee("guaranteed", "all is gone"))
+
+
+@dataclass(frozen=True)
+class SaysWhoseItIs(Sound):
+    """It says, too, that all was trained anew."""
+
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        influences = {client: history.influence(client) for client in history.clients if client not in forget}
+        return replace(super().unlearn(forget, history, federation), influences=influences)
+
+
+@dataclass(frozen=True)
+class PromisesEvidence(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        kind: Any = "evidence"
+        return Unlearned(model=history.initial().clone(), guarantee=Guarantee(kind, "in words"))
 
 
 @dataclass(frozen=True)

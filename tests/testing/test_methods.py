@@ -21,6 +21,8 @@ def test_a_sound_method_passes(method: Any) -> None:
     ("method", "words"),
     [
         (broken.NoNeeds, "NoNeeds: has no 'needs'"),
+        (broken.SaysItRetrains, "SaysItRetrains: says 'retrains_from'; what is certain of a model is worked out"),
+        (broken.Promises, r"Promises: gives a guarantee; .*; return Unlearned\(model=...\) without$"),
         (broken.Exits, r"Exits: fails \(SystemExit: 3, broken_methods.py line \d+\); correct it, or its options"),
         (broken.Raises, r"Raises: fails \(KeyError"),
         (broken.TakesLess, r"TakesLess: fails \(TypeError"),

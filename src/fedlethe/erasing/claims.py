@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What may be claimed of an erasure's model, worked out from what was asked for and from what the ledger holds.
 
-A method says what is certain of the model that it hands back (`types.Guarantee`). Before that is signed, and whenever a
-certificate is verified, the claim is worked out again here, without the method's word: from the method's name, the
-learner, what came after the unlearning step, and who took part in which round.
+A method says what is certain of the model that it hands back (`types.Guarantee`). Before that is entered, again before
+it is signed, and whenever a certificate is verified, the claim is worked out here, without the method's word: from the
+method's name, the learner, what came after the unlearning step, and who took part in which round.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from fedlethe.erasing.record import Erasure
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.succession import Part, all_took_part
 from fedlethe.privacy.hiding import SPANNED
+from fedlethe.runs.lineage import first_round, made_anew
 from fedlethe.runs.run_toml import config_of
-from fedlethe.types import ClientId, Guarantee
+from fedlethe.types import Guarantee
 
 Claim: TypeAlias = Literal["exact", "guaranteed", "evidence"]
 
@@ -32,12 +33,6 @@ CLAIMS: Mapping[Claim, str] = {
 }
 """The claims, the strongest first."""
 
-RETRAINS = ("retrain", "rollback")
-"""Methods that train without the erased clients from a model that holds nothing of them."""
-
-BACK_TO = "back_to_round"
-"""The figure of a method that goes back to a round: which one, 0 for the initial model."""
-
 
 def claim_of(guarantee: Guarantee | None) -> Claim:
     """The claim that a guarantee makes."""
@@ -49,7 +44,8 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
 
     Args:
         erasure: Its record.
-        parts: The trainings that its model came from; their rounds are read from their ledgers.
+        parts: The trainings that its model came from, itself among their erasures or not yet; their rounds are read
+            from their ledgers.
     """
     later = {stage.name for stage in erasure.stages} - {"before", "unlearned"}
     if erasure.hidden is not None and erasure.hidden.by in SPANNED:
@@ -59,10 +55,9 @@ def strongest(erasure: Erasure, parts: Sequence[Part]) -> Claim:
         return "exact" if equal and not later and not _noisy(parts) else "guaranteed"
     whole = set(erasure.forget) - set(erasure.patients)
     first = first_round(parts, erasure.forget)
-    untouched = first is None and not set(erasure.forget) & set().union(*(part.repaired() for part in parts))
-    back_to = erasure.found.get(BACK_TO)
-    went_back = erasure.method == "sifu" and back_to is not None and first is not None and back_to < first
-    if not (untouched or erasure.method in RETRAINS or went_back):
+    trained = set(erasure.cost.clients).union(*(part.repaired() for part in parts))
+    untouched = first is None and not set(erasure.forget) & trained
+    if not (untouched or made_anew(erasure.method, erasure.found, erasure.hidden, first)):
         return "evidence"
     # Nothing was done: the model is that of the erasure before, whatever that left in it of others.
     of_erasure = untouched and (erasure.after is not None or len(parts) > 1)
@@ -76,15 +71,9 @@ def _noisy(parts: Sequence[Part]) -> bool:
     return any(config_of(path).learning.noisy for path in folders)
 
 
-def first_round(parts: Sequence[Part], clients: Sequence[ClientId]) -> int | None:
-    """The first round, counted over all parts, that one of the clients' updates entered; None where none did."""
-    before = 0
-    for part in parts:
-        for round in range(1, part.history.rounds + 1):
-            if set(clients) & set(part.history.weights(round)):
-                return before + round
-        before += part.history.rounds
-    return None
+def borne_out(erasure: Erasure, parts: Sequence[Part]) -> Guarantee | None:
+    """The guarantee that a record gives, as far as it is borne out (see `strongest`); None where it says too much."""
+    return None if stronger(claim_of(erasure.guarantee), strongest(erasure, parts)) else erasure.guarantee
 
 
 def stronger(one: Claim, other: Claim) -> bool:

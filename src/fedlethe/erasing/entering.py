@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from fedlethe.erasing.claims import borne_out
 from fedlethe.erasing.masking import Masked, decoyed, with_earlier
 from fedlethe.erasing.order import ErasureOrder, pseudonyms_of
 from fedlethe.erasing.record import Erasure, erasures, patients_left, retraining_examples
@@ -89,14 +90,14 @@ def _record(
     parts, history = lineage.parts(request.after), lineage.history
     whole = set(request.forget) - set(patients)
     everybody = not whole or all_took_part(parts)
-    return Erasure(
+    made = Erasure(
         run=history.path,
         id=id,
         model=history.path / f"{of_erasure(id, Kind.MODEL)}{CHECKPOINT}",
         request=request.to_dict(history.store.keys.pseudonym),
         forget=tuple(sorted(request.forget)),
         method=request.method_name,
-        guarantee=certain(carried.unlearned.guarantee, carried.stages, carried.hidden, everybody),
+        guarantee=certain(carried.unlearned.guarantee, [one.name for one in carried.stages], carried.hidden, everybody),
         stages=carried.stages,
         cost=carried.stages[-1].cost,
         retraining_examples=retraining_examples(parts, whole, request.joined),
@@ -107,11 +108,13 @@ def _record(
         found=dict(carried.unlearned.found),
         **_hidden(history, request, carried.mask),
     )
+    return replace(made, guarantee=borne_out(made, parts))  # not more than signing will bear out
 
 
 def _written(history: RunFolder, remote: Remote | None, erasure: Erasure, model: Vector) -> list[Artefact]:
     """The files that everybody may see: pictures, the model, the record, and who was asked on other machines."""
     store, record = history.store, json.dumps(erasure.to_dict(), indent=1).encode()
+    Erasure.from_dict(json.loads(record), history.path)  # a record that cannot be read again would close the run
     folder = (history.path / of_erasure(erasure.id, Kind.MODEL)).parent
     drawn = style.save(accuracy_curves.erasure_stages(erasure.stages, erasure.forget), folder)
     pictures = [drawn.with_suffix(ending).relative_to(history.path).as_posix() for ending in (".png", ".svg", ".csv")]
@@ -142,9 +145,9 @@ def _vectors(run: OpenRun, id: str, request: ErasureOrder, carried: Unentered) -
 
 
 def certain(
-    guarantee: Guarantee | None, stages: Sequence[Stage], hidden: Hidden | None = None, everybody: bool = True
+    guarantee: Guarantee | None, stages: Sequence[str], hidden: Hidden | None = None, everybody: bool = True
 ) -> Guarantee | None:
-    """What is certain of the model after the last stage, given what is certain of the unlearned one.
+    """What is certain of the model after the last of these stages, given what is certain of the unlearned one.
 
     Noise and repair rounds by those who are left put nothing of the erased clients into a model that held nothing of
     them; but no retraining makes them, so 'exact' does not outlast them. Noise in the directions in which candidates
@@ -154,7 +157,7 @@ def certain(
     """
     if hidden is not None and hidden.by in SPANNED:
         return None
-    later = [stage.name for stage in stages if stage.name not in ("before", "unlearned")]
+    later = [name for name in stages if name not in ("before", "unlearned")]
     if guarantee is None:
         return None
     kind, statement = guarantee.kind, guarantee.statement

@@ -7,15 +7,50 @@ came from a model that held the client, by anything but a retraining, may hold a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from fedlethe.config.learning import CLOSED_FORM
 from fedlethe.history.disk import RunFolder
 from fedlethe.history.paths import Kind, of_erasure
 from fedlethe.history.succession import Part
-from fedlethe.privacy.hiding import SPANNED
+from fedlethe.privacy.hiding import SPANNED, Hidden
 from fedlethe.runs.past import chain_of, erased_in, made_in
 from fedlethe.types import ClientId
+
+RETRAINS = ("retrain", "rollback")
+"""Fedlethe's methods that train without the erased clients from a model that holds nothing of them."""
+
+BACK_TO = "back_to_round"
+"""The figure of a method that goes back to a round: which one, 0 for the initial model."""
+
+
+def made_anew(method: str, found: Mapping[str, float], hidden: Hidden | None, first: int | None) -> bool:
+    """Whether an erasure's model was made from what holds nothing of the erased, by what is on record of how.
+
+    What the method says of itself is no part of that.
+
+    Args:
+        method: How, by its name in METHODS.
+        found: Figures that it found on the way.
+        hidden: What its noise hides.
+        first: See `first_round`, of the erased.
+    """
+    if hidden is not None and hidden.by in SPANNED:
+        return False  # the noise is made of models that held the erased clients
+    back_to = found.get(BACK_TO)
+    went_back = method == "sifu" and back_to is not None and first is not None and back_to < first
+    return method == CLOSED_FORM or method in RETRAINS or went_back
+
+
+def first_round(parts: Sequence[Part], clients: Collection[ClientId]) -> int | None:
+    """The first round, counted over all parts, that one of the clients' updates entered; None where none did."""
+    before = 0
+    for part in parts:
+        for round in range(1, part.history.rounds + 1):
+            if set(clients) & set(part.history.weights(round)):
+                return before + round
+        before += part.history.rounds
+    return None
 
 
 def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
@@ -23,12 +58,12 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
 
     Formal guarantees:
         A client that entered a round of one of the parts, or trained in an erasure between them, is among them, unless
-        it was erased later by a method of which something is certain (see `types.Guarantee`), and did not come back
-        since.
+        it was erased later, or before a later erasure, by what made the model anew without it (see `made_anew`), and
+        did not come back since.
     """
     inside: set[ClientId] = set()
     erased: set[ClientId] = set()
-    for part in parts:
+    for number, part in enumerate(parts, start=1):
         entered = {client for round in range(1, part.history.rounds + 1) for client in part.history.weights(round)}
         inside |= entered
         erased -= entered
@@ -36,9 +71,9 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
         for _, made in chain_of(part.history, part.erasure):
             back = set(made.joined)
             erased = (erased | made.whole) - back
-            # Noise of models that held the erased.
-            spanned = made.hidden is not None and made.hidden.by in SPANNED
-            if made.guarantee is not None or (made.method == CLOSED_FORM and not spanned):
+            # An app of your own can record any model under any name, and claims nothing of it.
+            said = made.guarantee is not None or made.method == CLOSED_FORM
+            if said and made_anew(made.method, made.found, made.hidden, first_round(parts[:number], erased)):
                 inside -= erased
             # Who trained in the erasure, to unlearn or to repair, put something in: also a client of no round.
             inside |= back | (set(made.cost.clients) - erased)

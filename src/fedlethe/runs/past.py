@@ -36,6 +36,7 @@ class Made:
     after: Any = None
     patients: Mapping[ClientId, tuple[str, ...]] = field(default_factory=dict)
     joined: tuple[ClientId, ...] = ()
+    found: Mapping[str, float] = field(default_factory=dict)
     hidden: Hidden | None = None
 
     @property

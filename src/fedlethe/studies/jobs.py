@@ -24,6 +24,7 @@ from fedlethe.config import RunConfig, resolve
 from fedlethe.config.learning import Recipe
 from fedlethe.document import Document
 from fedlethe.erasing import examination
+from fedlethe.erasing.entering import certain
 from fedlethe.erasing.erase import stages_of
 from fedlethe.erasing.examination import Examination
 from fedlethe.erasing.order import order_for
@@ -32,6 +33,7 @@ from fedlethe.erasing.record import retraining_examples
 from fedlethe.erasing.unlearn_step import unlearned_by
 from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.federation.metered import Meter
+from fedlethe.history.succession import all_took_part
 from fedlethe.learners.training import train_run
 from fedlethe.learners.which import learner_of
 from fedlethe.privacy.noise import SECRET_BYTES
@@ -250,11 +252,12 @@ def _erase(job: Job) -> Outcome:
                 last = len(stages) == request.repair.rounds
                 _ask(job, run, name, model, relearn=last)
                 stages.append(name)
+        certainly = certain(unlearned.guarantee, stages, everybody=all_took_part(run.parts()))
         return Outcome(
             stages=tuple(stages),
             cost=meter.cost(),
             retraining_examples=retraining_examples(run.parts(), job.forget),
-            guarantee=None if unlearned.guarantee is None else str(unlearned.guarantee),
+            guarantee=None if certainly is None else str(certainly),
             bytes_kept=learner_of(run.config).bytes_kept(run.history, request.method),
         )
 

@@ -22,8 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import NoneType
-from typing import Any, ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Protocol
 
 from fedlethe.document import python_values
 from fedlethe.errors import ConfigError
@@ -47,10 +46,10 @@ class Unlearned:
 
     Attributes:
         model: Shape (P,), finite, running variances positive.
-        guarantee: None where there is evidence only.
+        guarantee: None where there is evidence only; always of a method from outside, whose word nothing bears out.
         found: Figures for the record, by name.
         influences: Where all rounds were trained anew from the initial model: what each client put into `model`, shape
-            (P,), so that the initial model and their sum are it. Empty elsewhere.
+            (P,), so that the initial model and their sum are it. Empty elsewhere, and of a method from outside.
     """
 
     model: Vector
@@ -62,8 +61,9 @@ class Unlearned:
 class UnlearningMethod(Protocol):
     """See the module's docstring.
 
-    A method that trains again from a model which holds nothing of the forgotten clients also says so, by a class
-    attribute `retrains_from` (see the function of that name); its guarantee is then `exact`.
+    Of fedlethe's own methods, those that train again from a model which holds nothing of the forgotten clients also say
+    so, by a class attribute `retrains_from` (see the function of that name). Of one from outside it is refused, as a
+    guarantee is: nothing tells that it did what it says, so its erasures are evidence.
 
     Attributes:
         paper: Where it comes from, in a few words.
@@ -126,8 +126,8 @@ def unlearn(
     if (call := read.written_to()) is not None:
         raise ConfigError(f"{name}: changes the history: it writes to history.{call}; clone() it before")
     demand_fit(unlearned, history.layout, name)
-    if retrains_from(method) is not None and (unlearned.guarantee is None or unlearned.guarantee.kind != "exact"):
-        raise ConfigError(f"{name}: retrains_from says that it trains again, and its guarantee is not exact; leave one")
+    if not _of_fedlethe(type(method)):
+        _demand_no_bare_word(unlearned, name)
     # A copy: the method may hand back a vector of the history, and the floor is raised in place.
     model = history.layout.floor_variances(unlearned.model.detach().clone(), final)
     return replace(
@@ -136,6 +136,12 @@ def unlearn(
         influences={k: v.detach() for k, v in unlearned.influences.items()},
         found=_figures(unlearned.found, name),
     )
+
+
+def _demand_no_bare_word(unlearned: Unlearned, name: str) -> None:
+    said = "a guarantee" if unlearned.guarantee is not None else "influences" if unlearned.influences else None
+    if said is not None:
+        raise ConfigError(f"{name}: gives {said}; {BARE_WORD}; return Unlearned(model=...) without")
 
 
 def _of_nothing(history: History) -> Guarantee:
@@ -154,9 +160,6 @@ def demand_fit(unlearned: Unlearned, layout: Layout, name: str) -> None:
     """
     if not isinstance(unlearned, Unlearned):
         raise ConfigError(f"{name}: gives {with_article(unlearned)}; return Unlearned(model=...)")
-    if not isinstance(unlearned.guarantee, (Guarantee, NoneType)):
-        kind = with_article(unlearned.guarantee)
-        raise ConfigError(f"{name}: its guarantee is {kind}; give None, or Guarantee('evidence', 'in words')")
     for what, entries in {"influences": "client to vector", "found": "name to figure"}.items():
         if not isinstance(given := getattr(unlearned, what), Mapping):
             raise ConfigError(f"{name}: its '{what}' is {with_article(given)}; give {entries}, a dict")
@@ -204,9 +207,18 @@ def undeclared(kind: Any) -> str | None:
         return f"its 'paper' says nothing; write: {parts['paper']}"
     if not isinstance(kind.needs, frozenset) or not all(isinstance(need, Need) for need in kind.needs):
         return f"its 'needs' are no frozenset of Need; write: {parts['needs']}"
-    if (start := getattr(kind, "retrains_from", None)) not in (None, *get_args(RetrainsFrom)):
-        return f"its 'retrains_from' is '{start}'; write one of {', '.join(map(repr, get_args(RetrainsFrom)))}"
+    if getattr(kind, "retrains_from", None) is not None and not _of_fedlethe(kind):
+        return f"says 'retrains_from'; {BARE_WORD}; leave it out, or erase by fedlethe's own 'retrain'"
     return None
+
+
+BARE_WORD = "what is certain of a model is worked out from how it was made, which of a method from outside is not known"
+"""Why a method's word of itself is not believed."""
+
+
+def _of_fedlethe(kind: type) -> bool:
+    """Whether a method is a file of this package, whose tests hold it to what it says of itself."""
+    return kind.__module__.rpartition(".")[0] == __package__
 
 
 def retrains_from(method: object) -> RetrainsFrom | None:
@@ -234,8 +246,8 @@ def on_mean(name: str, needs: frozenset[Need], aggregator: Aggregator) -> str:
 
 def method_name(method: UnlearningMethod) -> str:
     """What a method is called in messages: its row in METHODS, or its import path."""
-    package, _, module = type(method).__module__.rpartition(".")
-    return module if package == __package__ else path_of(type(method))
+    kind = type(method)
+    return kind.__module__.rpartition(".")[2] if _of_fedlethe(kind) else path_of(kind)
 
 
 def retained(federation: Federation, forget: frozenset[ClientId]) -> tuple[ClientId, ...]:
