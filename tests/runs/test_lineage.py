@@ -141,7 +141,10 @@ def test_a_method_s_bare_word_takes_nobody_out_of_a_model(run: Path, monkeypatch
     with opened_run(run) as opened:
         assert recorded(opened.history, said).guarantee is not None
     assert _held(run, said) == set("0123")
-    carry(run, request(run, GONE), FULL)
+    id = request(run, GONE)
+    with pytest.raises(FedletheError, match=f"erasure {said}: its record claims 'guaranteed', .* 'evidence' at most"):
+        carry(run, id, replace(FULL, result=said))
+    carry(run, id, FULL)
     assert not (run / f"erasures/{said}/model.safetensors").exists()
     assert not verify_ledger(run).failed
 

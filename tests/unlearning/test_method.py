@@ -45,7 +45,10 @@ ALL = [(round, ("a", "b", "c")) for round in (1, 2)]
         (broken.PromisesInWords, r"PromisesInWords: gives a guarantee; .*; return Unlearned\(model=...\) without$"),
         (broken.Promises, r"Promises: gives a guarantee; .*; return Unlearned\(model=...\) without$"),
         (broken.SaysWhoseItIs, r"SaysWhoseItIs: gives influences; .*; return Unlearned\(model=...\) without$"),
-        (broken.PromisesEvidence, r"PromisesEvidence: fails \(ValueError: .*not 'evidence'; give None for evidence, "),
+        (
+            broken.PromisesEvidence,
+            r"PromisesEvidence: fails \(ValueError: .*'evidence'; give None for evidence, broken_methods",
+        ),
         (broken.FindsWords, "FindsWords: its figure 'loss' is a str; give a number"),
         (broken.FindsNothing, "FindsNothing: its figure 'loss' is nan; give a finite number, or leave it out"),
         (broken.FindsWithoutName, "FindsWithoutName: a figure is called 3; give it a name, a text"),

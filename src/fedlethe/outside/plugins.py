@@ -231,9 +231,15 @@ LIBRARIES = {"torch", "numpy", "monai", "scipy", "PIL", "pydantic", "pydicom", "
 """Packages in which an error can be raised that is their caller's."""
 
 
+MADE = ("<string>", "__init__")
+"""Where Python runs the function that it writes for a dataclass."""
+
+
 def reason(error: BaseException) -> str:
     """What an error of somebody else's code says, in one line, with the last line of that code that it came through."""
-    own = [one for one in traceback.extract_tb(error.__traceback__) if _is_authors(one.filename)]
+    # The function that a dataclass is made by is in no file.
+    came = [one for one in traceback.extract_tb(error.__traceback__) if (one.filename, one.name) != MADE]
+    own = [one for one in came if _is_authors(one.filename)]
     place = f", {Path(own[-1].filename).name} line {own[-1].lineno}" if own else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"
 

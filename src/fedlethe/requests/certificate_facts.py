@@ -127,7 +127,7 @@ def claimed(parts: Sequence[Part], erasure: Erasure) -> Claim:
     if stronger(said, most):
         raise RequestError(
             f"erasure {erasure.id}: its record claims '{said}', and by its method, options and rounds it can be "
-            f"'{most}' at most; nothing is signed. Withdraw the request, and carry another one out by another method"
+            f"'{most}' at most; nothing is signed. Erase by another method; an audited request is withdrawn first"
         )
     return said
 

@@ -17,6 +17,7 @@ from fedlethe.history.ledger import Ledger
 from fedlethe.history.request_log import ErasureRequest, findings_about, moved, requests_of
 from fedlethe.history.succession import Part
 from fedlethe.learners.which import learner_of
+from fedlethe.requests.certificate_facts import claimed
 from fedlethe.runs.lineage import held_by, models_without, up_to
 from fedlethe.runs.past import Lineage, chain_of
 from fedlethe.runs.run import OpenRun
@@ -147,13 +148,14 @@ def _made_without(folder: RunFolder, before: Sequence[Part], request: ErasureReq
 
 
 def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
-    """Refuse an erasure that cannot be the result of a request: of others, or of a model that another request left."""
+    """Refuse an erasure that cannot be a request's result: of others, of a model with erased ones, or it says too much."""
     record = recorded(lineage.history, id)
     if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
         request.clients,
         {client: tuple(names) for client, names in request.patients.items()},
     ):
         raise RequestError(f"result {id}: is the erasure of {record.subject}, not of {request.subject}")
+    claimed(lineage.parts(id), record)  # before it is begun: what claims too much would never be signed
     done_before = {
         client
         for other in requests_of(lineage.history.ledger).values()

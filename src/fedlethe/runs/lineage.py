@@ -72,8 +72,8 @@ def held_by(parts: Sequence[Part]) -> frozenset[ClientId]:
             back = set(made.joined)
             erased = (erased | made.whole) - back
             # An app of your own can record any model under any name, and claims nothing of it.
-            said = made.guarantee is not None or made.method == CLOSED_FORM
-            if said and made_anew(made.method, made.found, made.hidden, first_round(parts[:number], erased)):
+            claimed = made.guarantee is not None
+            if claimed and made_anew(made.method, made.found, made.hidden, first_round(parts[:number], erased)):
                 inside -= erased
             # Who trained in the erasure, to unlearn or to repair, put something in: also a client of no round.
             inside |= back | (set(made.cost.clients) - erased)
