@@ -148,7 +148,7 @@ def _made_without(folder: RunFolder, before: Sequence[Part], request: ErasureReq
 
 
 def _demand_result(lineage: Lineage, request: ErasureRequest, id: str) -> None:
-    """Refuse an erasure that cannot be a request's result: of others, of a model with erased ones, or it says too much."""
+    """Refuse an erasure as a result: of others, of a model that another request left, or whose record says too much."""
     record = recorded(lineage.history, id)
     if (record.forget, {client: tuple(names) for client, names in record.patients.items()}) != (
         request.clients,
