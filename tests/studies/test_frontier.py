@@ -60,7 +60,7 @@ def test_what_cannot_be_drawn_is_said_before_anything_is_computed(
 ) -> None:
     monkeypatch.setattr(study, "setting_of", None)  # would be called
     with pytest.raises(FedletheError, match=words):
-        frontier(studied, "influence", {"": studied.config.method("influence", {})}, **given)
+        frontier(studied, "influence", {"": studied.config.method("influence", {})}, **{"draws": 1, **given})
 
 
 def test_more_noise_of_a_given_size_buys_a_smaller_epsilon(studied: OpenRun) -> None:

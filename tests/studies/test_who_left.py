@@ -49,4 +49,4 @@ def test_it_takes_a_draw(studied: OpenRun) -> None:
 def test_a_method_whose_candidates_cannot_be_computed_is_refused(studied: OpenRun) -> None:
     request = order_for(studied.config, (), ErasurePlan(method="retrain"))
     with pytest.raises(FedletheError, match="who is named cannot be measured, except with decoys"):
-        who_left(studied, request)
+        who_left(studied, request, 3)

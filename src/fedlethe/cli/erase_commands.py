@@ -46,7 +46,7 @@ OF_REQUESTS = {
 
 
 @commands.command(epilog="Example: fedlethe erase RUN --client client-2 --method influence --repair-rounds 1")
-@takes({"method": MethodFlag, "after": AfterFlag, **HOW_TO_ERASE, **OF_REQUESTS}, decoys=0, references=0, keep_for=0)
+@takes({"method": MethodFlag, "after": AfterFlag, **HOW_TO_ERASE, **OF_REQUESTS})
 def erase(
     run: RunArgument,
     client: ErasedFlag = None,

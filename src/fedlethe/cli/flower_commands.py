@@ -21,13 +21,11 @@ def new(
     json: JsonFlag = False,
 ) -> None:
     """Write a working Flower app: what runs at the server, what runs at each hospital, and the federation's file."""
-    from fedlethe.cli.output.results_alone import results
-    from fedlethe.cli.output.show import show
+    from fedlethe.cli.output.show import say, show
     from fedlethe.flower.app.new_app import new_app  # `fedlethe.flower` is for apps; this writes one
-    from fedlethe.text import shown  # as in output/show.py
 
     made = new_app(folder)
     if json:
         show(made, json)
     else:
-        print(shown(made.next_steps, lines=True), file=results())
+        say(made.next_steps)

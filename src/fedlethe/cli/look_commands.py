@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+import fedlethe
 from fedlethe.cli.options import DATA_OPTIONS, JsonFlag, RunArgument, takes
 
 commands = typer.Typer()
@@ -37,14 +38,15 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="A checkpoint file of the same network.")] = None,
     round: Annotated[int | None, typer.Option(help="The global model after this round.")] = None,
     erasure: Annotated[str | None, typer.Option(help="The model of this erasure.")] = None,
-    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    split: Annotated[str | None, typer.Option(help="test, validation or train; test if unset.")] = None,
     json: JsonFlag = False,
 ) -> None:
     """Evaluate a model on every client's images; the final global model if none is named."""
-    import fedlethe
+    from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
-    show(fedlethe.open_run(run).evaluate(erasure, round=round, model=model, split=split), json)
+    chosen = flags.given({"split": split})
+    show(fedlethe.open_run(run).evaluate(erasure, round=round, model=model, **chosen), json)
 
 
 @commands.command(epilog="Example: fedlethe history --check RUN")
@@ -57,7 +59,6 @@ def history(
     json: JsonFlag = False,
 ) -> None:
     """Show what is kept of the training and its bytes; check it; rebuild any round's model from it."""
-    import fedlethe
     from fedlethe.cli.output.show import show
 
     show(fedlethe.open_run(run).history(check, rebuild, unseal, out), json)
@@ -71,7 +72,6 @@ def data(
     **typed: Any,
 ) -> None:
     """Read a data set as a training would, and show who holds what."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
@@ -83,7 +83,6 @@ def data(
 @commands.command(epilog="Example: fedlethe report RUN, then open RUN/report/index.html")
 def report(run: RunArgument, json: JsonFlag = False) -> None:
     """Write one self-contained HTML page of the run: its plots, tables and erasures."""
-    import fedlethe
     from fedlethe.cli.output.show import show
 
     show(fedlethe.open_run(run).report(), json)

@@ -13,12 +13,11 @@ import typer
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-def takes(options: Mapping[str, Any], **defaults: object) -> Callable[[Command], Command]:
+def takes(options: Mapping[str, Any]) -> Callable[[Command], Command]:
     """Give a command more options, in the place of its `**typed`; several commands share them, so they stand once.
 
     Args:
-        options: Name to its annotation.
-        **defaults: Of those whose default is not None.
+        options: Name to its annotation; each is None where it is not typed.
     """
 
     def given(command: Command) -> Command:
@@ -28,7 +27,7 @@ def takes(options: Mapping[str, Any], **defaults: object) -> Callable[[Command],
         # --json comes last in every help text, whatever a command takes besides.
         place = next((index for index, one in enumerate(own) if one.name == "json"), len(own))
         kind = inspect.Parameter.KEYWORD_ONLY
-        more = [inspect.Parameter(n, kind, default=defaults.get(n), annotation=a) for n, a in options.items()]
+        more = [inspect.Parameter(n, kind, default=None, annotation=a) for n, a in options.items()]
         every = [one.replace(kind=kind) for one in (*own[:place], *more, *own[place:])]
         command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
         command.__annotations__ = {**{one.name: one.annotation for one in every}, "return": None}
@@ -107,7 +106,8 @@ MaskFlag = Annotated[
     ),
 ]
 DecoysFlag = Annotated[
-    int, typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING)
+    int | None,
+    typer.Option(help="Erase so many others along: the model does not tell who asked.", rich_help_panel=HIDING),
 ]
 RepairRoundsFlag = Annotated[
     int | None,
@@ -181,9 +181,12 @@ RequestFlag = Annotated[
     str | None, typer.Option(help="Carry this request out, certificate and purge included.", rich_help_panel=ACT)
 ]
 ReferencesFlag = Annotated[
-    int, typer.Option(help="Audit against so many retrainings; 0 for no audit.", rich_help_panel=ACT)
+    int | None, typer.Option(help="Audit against so many retrainings; no audit if unset.", rich_help_panel=ACT)
 ]
-KeepForFlag = Annotated[int, typer.Option(metavar="DAYS", help="Purge only after so many days.", rich_help_panel=ACT)]
+KeepForFlag = Annotated[
+    int | None,
+    typer.Option(metavar="DAYS", help="Purge after so many days; at once if unset.", rich_help_panel=ACT),
+]
 ResultFlag = Annotated[
     str | None, typer.Option(help="Take this erasure, made before, as the result: 0002.", rich_help_panel=ACT)
 ]

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+import fedlethe
 from fedlethe.cli.options import (
     HOW_TO_ERASE,
     DeltaFlag,
     JsonFlag,
+    MethodFlag,
     OptionFlag,
     RootFlag,
     RunArgument,
@@ -19,6 +21,7 @@ from fedlethe.cli.options import (
     StudyMethodFlag,
     takes,
 )
+from fedlethe.public import defaults  # the face's own figures: its functions take a while to import
 
 commands = typer.Typer()
 
@@ -27,28 +30,27 @@ commands = typer.Typer()
 def compare(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file as for train.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Where everything goes; what an earlier call left there is gone on with.")],
-    methods: Annotated[str, typer.Option(help="a,b,c: methods or recipes; all for all of both.")] = "all",
-    seeds: Annotated[str, typer.Option(help="Of the trainings: 0-4 or 0,2,5.")] = "0-4",
+    methods: Annotated[str | None, typer.Option(help="a,b,c: methods or recipes; all of both if unset.")] = None,
+    seeds: Annotated[str, typer.Option(help="Of the trainings: 0-4 or 0,2,5.")] = ",".join(map(str, defaults.SEEDS)),
     client: Annotated[list[str] | None, typer.Option(help="Who is erased; the backdoor's client if unset.")] = None,
-    references: Annotated[int, typer.Option(help="Retrainings that the figures are held against.")] = 10,
-    workers: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    references: Annotated[int, typer.Option(help="Retrainings to hold figures against.")] = defaults.REFERENCES,
+    workers: Annotated[int, typer.Option(help="Processes, of one thread each.")] = defaults.WORKERS,
     root: RootFlag = None,
     set_: SetFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """Erase a client with every method, audit against retrainings, make one table; run it again to go on."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
     result = fedlethe.compare(
         flags.layers({"config": config, "root": root, "set_": set_}, {"data": ("root",)}),
-        methods.split(","),
         out=out,
         seeds=flags.whole_numbers(seeds, "--seeds"),
         forget=client or (),
         references=references,
         workers=workers,
+        **flags.given({"methods": None if methods is None else methods.split(",")}),
     )
     show(result, json)
 
@@ -57,14 +59,13 @@ def compare(
 def sweep(
     run: RunArgument,
     sigmas: Annotated[str | None, typer.Option(help="Noise levels a,b,c; the paper's 0 to 0.03 if unset.")] = None,
-    draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = 5,
+    draws: Annotated[int, typer.Option(help="Draws of the noise at each.")] = defaults.DRAWS,
     client: Annotated[list[str] | None, typer.Option(help="Who is erased in turn; all if unset.")] = None,
     method: StudyMethodFlag = None,
     set_: OptionFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """For every client: erase it, add noise of every sigma, draw accuracy against sigma."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
@@ -77,18 +78,17 @@ def frontier(
     run: RunArgument,
     epsilons: Annotated[str | None, typer.Option(help="a,b,c; 0.5 to 16 if unset.")] = None,
     delta: DeltaFlag = None,
-    masks: Annotated[str, typer.Option(help="Of isotropic, subspace, shaped.")] = "isotropic,subspace,shaped",
+    masks: Annotated[str | None, typer.Option(help="Of isotropic, subspace, shaped; all if unset.")] = None,
     sigmas: Annotated[
         str | None, typer.Option(help="Isotropic noise, too; the paper's 0.0025 to 0.03 if unset.")
     ] = None,
     clips: Annotated[str | None, typer.Option(help="Norms that the influence is clipped to, a,b,c.")] = None,
-    draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = 5,
+    draws: Annotated[int, typer.Option(help="Of the noise, for each client and size.")] = defaults.DRAWS,
     method: StudyMethodFlag = None,
     set_: OptionFlag = None,
     json: JsonFlag = False,
 ) -> None:
     """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
@@ -99,27 +99,26 @@ def frontier(
         "epsilons": None if epsilons is None else flags.numbers(epsilons, "--epsilons"),
         "sigmas": None if sigmas is None else flags.numbers(sigmas, "--sigmas"),
         "delta": delta,
+        "masks": None if masks is None else masks.split(","),
     }
     sets = {name: {**options, **clip} for name, clip in clipped}
-    found = fedlethe.open_run(run).frontier(method, sets, masks=masks.split(","), draws=draws, **flags.given(fields))
+    found = fedlethe.open_run(run).frontier(method, sets, draws=draws, **flags.given(fields))
     show(found, json)
 
 
 @commands.command(epilog="Example: fedlethe identity RUN --epsilon 3 --repair-clients 2")
-@takes(HOW_TO_ERASE, decoys=0)
+@takes({"method": MethodFlag, **HOW_TO_ERASE})
 def identity(
     run: RunArgument,
-    method: Annotated[str, typer.Option(help="A method or recipe; see: fedlethe methods.")] = "recommended",
-    draws: Annotated[int, typer.Option(help="How often each client is erased.")] = 3,
+    draws: Annotated[int, typer.Option(help="How often each client is erased.")] = defaults.TIMES_ERASED,
     json: JsonFlag = False,
     **typed: Any,
 ) -> None:
     """Erase every client in turn as `erase` would, and let three attackers guess who it was, at every stage."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 
-    show(fedlethe.open_run(run).who_left(flags.plan({**typed, "method": method}), draws), json)
+    show(fedlethe.open_run(run).who_left(flags.plan(typed), draws), json)
 
 
 @commands.command(epilog="Example: fedlethe trace RUN --client client-2 (the run was trained with --keep everything)")
@@ -131,7 +130,6 @@ def trace(
     json: JsonFlag = False,
 ) -> None:
     """Erase a client at each round's global model, and draw both models by round."""
-    import fedlethe
     from fedlethe.cli import flags
     from fedlethe.cli.output.show import show
 

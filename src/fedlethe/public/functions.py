@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fedlethe.document import Document, layered
 from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.outside.arguments import checked_arguments
+from fedlethe.public.defaults import REFERENCES, SEEDS, WORKERS
 from fedlethe.public.handed_over import Data, aggregator_parts, given_parts, handed_over, resolved_with, tables_of_parts
 from fedlethe.types import ClientId
 
@@ -158,10 +159,10 @@ def compare(
     methods: Sequence[str] = ("all",),
     *,
     out: Path | str,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: Sequence[int] = SEEDS,
     forget: Sequence[ClientId] = (),
-    references: int = 5,
-    workers: int = 2,
+    references: int = REFERENCES,
+    workers: int = WORKERS,
 ) -> Comparison:
     """Train, erase with every method and audit against retrainings; one table, as CSV, Markdown, a page and a plot.
 

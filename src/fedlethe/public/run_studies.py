@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlethe.outside.arguments import checked_methods
+from fedlethe.public.defaults import DRAWS, TIMES_ERASED
 from fedlethe.public.run_in_folder import RunInFolder
 from fedlethe.types import ClientId
 
@@ -70,7 +71,7 @@ class RunStudies(RunInFolder):
     def sweep(
         self,
         sigmas: Sequence[float] | None = None,
-        draws: int = 5,
+        draws: int = DRAWS,
         clients: Sequence[ClientId] = (),
         method: str | None = None,
         options: Mapping[str, Any] | None = None,
@@ -134,7 +135,7 @@ class RunStudies(RunInFolder):
         epsilons: Sequence[float] | None = None,
         masks: Sequence[str] | None = None,
         sigmas: Sequence[float] | None = None,
-        draws: int = 5,
+        draws: int = DRAWS,
         delta: float | None = None,
     ) -> Frontier:
         """For every mask and epsilon: what hiding costs, what is left of the client, and who is named by an attacker.
@@ -170,7 +171,7 @@ class RunStudies(RunInFolder):
             built = {label or name: run.config.method(name, its) for label, its in sets.items()}
             return frontier(run, name, built, sigmas=SIGMAS if sigmas is None else sigmas, draws=draws, **chosen)
 
-    def who_left(self, plan: ErasurePlan | None = None, draws: int = 3) -> WhoLeft:
+    def who_left(self, plan: ErasurePlan | None = None, draws: int = TIMES_ERASED) -> WhoLeft:
         """Erase every client in turn, and let three attackers guess who it was.
 
         Args:

@@ -100,7 +100,7 @@ def compare(
     forget: Sequence[ClientId],
     references: int,
     out: Path,
-    workers: int = 2,
+    workers: int,
 ) -> Comparison:
     """Train, erase with every method, audit; go on where an earlier call was interrupted.
 

@@ -131,7 +131,8 @@ def frontier(
     epsilons: Sequence[float] = EPSILONS,
     masks: Sequence[str] = KINDS,
     sigmas: Sequence[float] = (),
-    draws: int = 5,
+    *,
+    draws: int,
     delta: float = DELTA,
 ) -> Frontier:
     """Measure it.

@@ -80,7 +80,7 @@ class _Seen:
     hidden: Hidden | None
 
 
-def who_left(run: OpenRun, request: ErasureOrder, draws: int = 3) -> WhoLeft:
+def who_left(run: OpenRun, request: ErasureOrder, draws: int) -> WhoLeft:
     """Measure it.
 
     Args:

@@ -61,6 +61,11 @@ def show(result: Any, as_json: bool) -> None:
         console.print(shown(part) if isinstance(part, str) else _as_letters(part))
 
 
+def say(text: str) -> None:
+    """Print the lines of a command that has no table."""
+    print(shown(text, lines=True), file=results())
+
+
 def as_object(result: Any) -> dict[str, Any]:
     """The JSON object of a result."""
     _family(result)
