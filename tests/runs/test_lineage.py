@@ -20,8 +20,10 @@ from fedlethe.requests import signing
 from fedlethe.requests.carry_out import purge_due
 from fedlethe.requests.request_plan import current
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.lineage import held_by
+from fedlethe.runs.lineage import RETRAINS, held_by
 from fedlethe.runs.opening import opened_run
+from fedlethe.unlearning import METHODS
+from fedlethe.unlearning.method import retrains_from
 from tests.requests.acting import KEY, carry, certified, document, request, trained
 
 GONE, OTHER = "hospital-1", "hospital-2"
@@ -130,6 +132,10 @@ def test_who_only_repaired_a_model_is_in_it_and_the_model_goes_with_its_purge(tm
     assert held.is_file()
     carry(run, request(run, other), ErasurePlan(method="fine_tune", after=repaired))
     assert not held.exists()
+
+
+def test_those_that_are_known_to_train_again_are_those_that_say_so() -> None:
+    assert {name for name in METHODS.rows if retrains_from(METHODS[name]()) is not None} == set(RETRAINS)
 
 
 def test_a_method_s_bare_word_takes_nobody_out_of_a_model(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
