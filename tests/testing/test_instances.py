@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from fedlethe.audit import AUDITS
 from fedlethe.errors import FedletheError
 from fedlethe.testing import check_aggregator, check_audit, check_feature_map, check_method
+from fedlethe.testing.instances import sizes
 
 
 @pytest.mark.parametrize("check", [check_method, check_audit, check_aggregator, check_feature_map])
@@ -43,5 +47,14 @@ def test_an_object_of_another_kind_is_told(check: Callable[[Any], None]) -> None
 def test_no_number_of_clients_is_told() -> None:
     from fedlethe.federation.median import Median
 
-    with pytest.raises(FedletheError, match=r"^check_aggregator: counts \(0,\): give whole numbers"):
-        check_aggregator(Median(), counts=(0,))
+    for counts in ((0,), 3, None, (2.5,), (True,), ()):
+        with pytest.raises(FedletheError, match=rf"^check_aggregator: counts {re.escape(str(counts))}: give whole num"):
+            check_aggregator(Median(), counts=counts)  # type: ignore[arg-type]
+    check_aggregator(Median(), counts=[np.int64(2)])
+
+
+def test_sizes_are_whole_numbers_above_0() -> None:
+    assert sizes((np.int64(3), 8)) == (3, 8)
+    assert type(sizes([np.int64(3)])[0]) is int
+    assert sizes(torch.Size([5])) == (5,)
+    assert [sizes(wrong) for wrong in (None, 3, "12", (), (1, 0), (1, True), (1.0,))] == [()] * 7

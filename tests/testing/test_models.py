@@ -167,6 +167,75 @@ def test_what_is_wrong_is_found(model: Any, words: str) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_a_shape_that_is_none_is_told() -> None:
-    with pytest.raises(FedletheError, match=r"^check_model: image_shape \(8, 8\): give \(channels, height, width\)$"):
-        check_model(Net, image_shape=(8, 8))  # type: ignore[arg-type]
+class Rows(nn.Module):
+    """Takes rows of figures."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, num_classes)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.last(rows)
+        return answer
+
+
+class Series(nn.Module):
+    """Takes a series of several channels."""
+
+    def __init__(self, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv1d(in_channels, 4, 3), nn.Linear(4, num_classes)
+
+    def forward(self, series: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.last(self.first(series).mean(2))
+        return answer
+
+
+class Tokens(nn.Module):
+    """Takes words by their numbers."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.words, self.last = nn.Embedding(2, 4), nn.Linear(4, num_classes)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.last(self.words(tokens).mean(1))
+        return answer
+
+
+def test_inputs_of_another_kind_are_asked_for_by_their_shape_and_type() -> None:
+    check_model(Rows, image_shape=(6,))
+    check_model(Series, image_shape=[3, 8], num_classes=3)
+    check_model(Tokens, image_shape=torch.Size([5]), dtype=torch.int64)
+    with pytest.raises(FedletheError, match=r":Rows: fails \(RuntimeError: mat1 and mat2 .*; give a network that fits"):
+        check_model(Rows, image_shape=(5,))
+    with pytest.raises(FedletheError, match=r":Tokens: fails \(RuntimeError: Expected tensor for argument #1"):
+        check_model(Tokens, image_shape=(5,))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_torchscript_passes() -> None:
+    def scripted(num_classes: int) -> Any:
+        return torch.jit.script(Rows(num_classes))
+
+    check_model(scripted, image_shape=(6,))
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"image_shape": 6}, "image_shape 6: give the sizes of one image, (channels, height, width), or of one input"),
+        ({"image_shape": ()}, "image_shape (): give the sizes"),
+        ({"image_shape": (1, 0, 8)}, "image_shape (1, 0, 8): give the sizes"),
+        ({"image_shape": "123"}, "image_shape '123': give the sizes"),
+        ({"num_classes": "2"}, "num_classes '2': give a whole number"),
+        ({"num_classes": 0}, "num_classes 0: give a whole number"),
+        ({"dtype": torch.uint8}, "dtype torch.uint8: give torch.float32, as images and other floats reach a network"),
+        ({"dtype": "int64"}, "dtype 'int64': give torch.float32"),
+    ],
+)
+def test_a_question_that_is_none_is_told(question: dict[str, Any], words: str) -> None:
+    with pytest.raises(FedletheError) as raised:
+        check_model(Net, **question)
+    assert str(raised.value).startswith(f"check_model: {words}")
+    assert "\n" not in str(raised.value)

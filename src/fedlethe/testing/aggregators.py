@@ -16,7 +16,7 @@ from fedlethe.federation.aggregator import (
     undeclared_aggregator,
 )
 from fedlethe.seeding import torch_generator
-from fedlethe.testing.instances import demand_instance
+from fedlethe.testing.instances import demand_instance, sizes
 from fedlethe.types import ClientId, Vector
 from fedlethe.vector import Layout
 
@@ -45,12 +45,12 @@ def check_aggregator(aggregator: Aggregator, counts: Sequence[int] = (1, 2, 5)) 
         >>> check_aggregator(AGGREGATORS["median"]())
     """
     demand_instance("check_aggregator", aggregator, "AGGREGATORS['median']()")
-    if not all(isinstance(count, int) and count > 0 for count in counts):
+    if not (whole := sizes(counts)):
         raise ConfigError(f"check_aggregator: counts {counts}: give whole numbers of clients, 1 at least")
     name = f"aggregator '{aggregator_name(aggregator)}'"
     if (problem := undeclared_aggregator(type(aggregator))) is not None:
         raise ConfigError(f"{name}: {problem}")
-    for count in counts:
+    for count in whole:
         models = _models(count)
         before = models["client-0"] * 0.5
         weights = shares({client: index + 1 for index, client in enumerate(models)})

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import torch
 
-from fedlethe.closed_form.features import FEATURES, FeatureMap, repeatable
-from fedlethe.document import python_values
+from fedlethe.closed_form.features import FEATURES, FeatureMap, ImageShape, repeatable
 from fedlethe.errors import ConfigError
 from fedlethe.outside.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
-from fedlethe.testing.instances import demand_instance
+from fedlethe.testing.instances import demand_instance, sizes
 
 
 def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int] = (1, 32, 32)) -> None:
@@ -33,8 +32,7 @@ def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int]
         >>> check_feature_map(FEATURES["scattering"]())
     """
     demand_instance("check_feature_map", feature_map, "FEATURES['scattering']()")
-    image_shape = python_values(image_shape)
-    if not isinstance(image_shape, tuple) or len(image_shape) != 3 or not all(_is_size(one) for one in image_shape):
+    if len(shape := sizes(image_shape)) != 3:
         raise ConfigError(f"check_feature_map: image_shape {image_shape}: give (channels, height, width)")
     name = f"feature map '{path_of(type(feature_map))}'"
     if (problem := FEATURES.problem(type(feature_map))) is not None:
@@ -42,13 +40,10 @@ def check_feature_map(feature_map: FeatureMap, image_shape: tuple[int, int, int]
     key, again = (guarded(feature_map.key, name, "return a text") for _ in range(2))
     if not isinstance(key, str) or not key or key != again:
         raise ConfigError(f"{name}: key gives {key!r}, then {again!r}; return one text, made of the options alone")
-    transform = repeatable(lambda: feature_map.prepare(image_shape), image_shape, name)
-    images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_feature_map")) * 2 - 1
+    of_one: ImageShape = (shape[0], shape[1], shape[2])
+    transform = repeatable(lambda: feature_map.prepare(of_one), of_one, name)
+    images = torch.rand((4, *shape), generator=torch_generator(0, "check_feature_map")) * 2 - 1
     before = images.clone()
     transform(images)
     if not torch.equal(images, before):
         raise ConfigError(f"{name}: writes to the images that it is given; clone() them")
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""What every network owes, checked on a handful of images."""
+"""What every network owes, checked on a handful of images, or of inputs of another kind."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from fedlethe.models import Model, initialise
 from fedlethe.outside.deferred import parameters
 from fedlethe.outside.plugins import guarded, path_of
 from fedlethe.seeding import torch_generator
-from fedlethe.testing.instances import demand_instance
+from fedlethe.testing.instances import demand_instance, sizes
 from fedlethe.text import with_article
 from fedlethe.vector import Layout, load_vector, to_vector
 
@@ -27,21 +27,27 @@ REMEDY = "give a network that fits the images and classes"
 
 
 def check_model(
-    model: Model | Callable[..., nn.Module], image_shape: tuple[int, int, int] = (1, 32, 32), num_classes: int = 2
+    model: Model | Callable[..., nn.Module],
+    image_shape: Sequence[int] = (1, 32, 32),
+    num_classes: int = 2,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Check a network as MODELS and `--model` take it.
 
     Formal guarantees:
-        What passes answers images (n, C, H, W) in [-1, 1] with finite logits (n, num_classes), or (n, 1) of two
-        classes, each image by itself;
+        What passes answers images (n, C, H, W) in [-1, 1], or inputs (n, ...) of the shape and type that are asked for,
+        with finite logits (n, num_classes), or (n, 1) of two classes, each image by itself;
         starts from weights that the seed alone decides; has all of its state in the vector that clients exchange; and
         is moved by a gradient step.
 
     Args:
         model: An object with `build(in_channels, num_classes)`; or a torch.nn.Module class or a function that returns a
             network, called with these two where its signature has the names.
-        image_shape: (C, H, W) of the images.
+        image_shape: (C, H, W) of the images; or the shape of one input of another kind, such as (6,). The first size is
+            the `in_channels` that the network is built for.
         num_classes: How many classes.
+        dtype: As such inputs reach a network: torch.float32; or, for whole numbers such as tokens, torch.int64, of
+            which it is asked with zeros and ones, which every vocabulary has.
 
     Raises:
         ConfigError: It breaks one of these; one line names it and says what to do.
@@ -54,8 +60,7 @@ def check_model(
         raise ConfigError("check_model: a network was given; give its class, or a function that makes one")
     if not callable(model) and not hasattr(model, "build"):
         demand_instance("check_model", model, "MODELS['small-cnn'](), or a torch.nn.Module's class")
-    if len(image_shape) != 3 or not all(isinstance(size, int) and size > 0 for size in image_shape):
-        raise ConfigError(f"check_model: image_shape {image_shape}: give (channels, height, width)")
+    _demand_question(image_shape, num_classes, dtype)
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
     own = isinstance(held, _Called) and hasattr(model, "__qualname__")  # a partial, say, has no name
     name = path_of(model if own else type(model))
@@ -71,9 +76,25 @@ def check_model(
     if not torch.equal(first, to_vector(again, layout)):
         raise ConfigError(f"{name}: starts from other weights each time; draw them by torch's generator alone")
     images = torch.rand((4, *image_shape), generator=torch_generator(0, "check_model")) * 2 - 1
+    images = (images > 0).long() if dtype == torch.int64 else images
     guarded(lambda: _check_answers(network, images, num_classes, name), name, REMEDY)
     guarded(lambda: _check_step(network, layout, images, name), name, REMEDY)
     guarded(lambda: _check_state(network, again, layout, images, name), name, REMEDY)
+
+
+def _demand_question(image_shape: Any, num_classes: Any, dtype: Any) -> None:
+    if not sizes(image_shape):
+        raise ConfigError(
+            f"check_model: image_shape {image_shape!r}: give the sizes of one image, (channels, height, width), or of "
+            "one input of another kind, such as (6,)"
+        )
+    if not sizes([num_classes]):
+        raise ConfigError(f"check_model: num_classes {num_classes!r}: give a whole number, 1 at least")
+    if dtype not in (torch.float32, torch.int64):
+        raise ConfigError(
+            f"check_model: dtype {dtype!r}: give torch.float32, as images and other floats reach a network, or "
+            "torch.int64, as whole numbers do"
+        )
 
 
 def _built(model: Model, in_channels: int, num_classes: int, name: str) -> nn.Module:
