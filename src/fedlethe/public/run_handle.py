@@ -72,11 +72,11 @@ class Run(RunRequests, RunStudies):
             >>> tuple(run.model().weight.shape)
             (2, 6)
         """
-        from fedlethe.vector import copied, load_vector
+        from fedlethe.vector import load_vector
 
         with self._opened() as run:
             vector = run.history.final() if erasure is None else run.history.erased_model(erasure)
-            network = copied(run.network).cpu()
+            network = run.network.cpu()  # made for this call
             load_vector(network, run.layout, vector)
             return network.eval()
 
