@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Statistics
 from fedlethe.closed_form.sums import LIMIT, Sums, fit
 from fedlethe.errors import FedletheError
+from tests.closed_form.by_rows import Rows, errors_left_out, joined
 
 WEIGHTS = (1.9, 0.67)
 FIXED = ClosedFormSettings(penalty=0.1, class_weights=WEIGHTS)
-Rows = tuple[np.ndarray, np.ndarray]
 CLIENTS, PATIENTS, SIZE = 6, 5, 7
 
 
@@ -37,11 +37,6 @@ def of(client: int, patients: set[int]) -> ByClass:
     return ByClass.of(x, y, 2)
 
 
-def joined(parts: Sequence[Rows]) -> Rows:
-    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return x, y
-
-
 def unlike(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose classes are shared out, scaled and separated differently at every client; some have one class."""
     generator = np.random.default_rng(100 + 10 * client + patient)
@@ -51,15 +46,17 @@ def unlike(client: int, patient: int) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), labels
 
 
-def retrained(
-    parts: list[tuple[np.ndarray, np.ndarray]], settings: ClosedFormSettings
-) -> tuple[RidgeHead, float, tuple[float, ...]]:
-    """A training on rows, weighted as rows, that shares no code of the choices."""
-    x, y = (np.concatenate(part) for part in zip(*parts, strict=True))
+def retrained(clients: list[Rows], settings: ClosedFormSettings) -> tuple[RidgeHead, float, tuple[float, ...]]:
+    """A training on the rows of each client, weighted as rows, that shares no code of the choices."""
+    x, y = joined(clients)
     counts = np.bincount(y, minlength=2)
     weights = settings.class_weights or tuple(float(f"{len(y) / (2 * max(count, 1)):.2g}") for count in counts)
     whole = Statistics.of(x, y, weights)
-    penalty = settings.penalty or min(PENALTIES, key=lambda one: solve(whole, one).score)
+    folds = [list(range(first, len(clients), 5)) for first in range(min(len(clients), 5))]
+    errors = errors_left_out(clients, folds, np.array(weights)) if len(clients) > 2 else {}
+    if not errors:
+        errors = {penalty: solve(whole, penalty).score for penalty in PENALTIES}
+    penalty = settings.penalty or min(errors, key=lambda one: errors[one])
     return solve(whole, penalty), penalty, weights
 
 
@@ -98,8 +95,8 @@ def test_after_fifty_joins_erasures_and_returns_it_is_a_training_of_who_is_left(
     whole = total([of(client, there[client]) for client in sorted(there)])
     if (whole.rows == 0).any():
         return  # no model of one class
-    found = fit(sums, chosen, lambda: whole)
-    parts = [made(client, patient) for client in sorted(there) for patient in sorted(there[client])]
+    found = fit(sums, chosen, lambda: (of(client, there[client]) for client in sorted(there)))
+    parts = [joined([made(client, patient) for patient in sorted(there[client])]) for client in sorted(there)]
     head, penalty, weights = retrained(parts, chosen)
     assert (found.choice.penalty, found.choice.class_weights) == (penalty, weights)
     assert found.head.difference(head) <= 1e-8
@@ -112,11 +109,11 @@ def test_choices_are_made_anew_when_an_unlike_client_leaves() -> None:
         for client in range(CLIENTS)
     }
     sums = Sums.of(list(parts.values()))
-    before = fit(sums, ClosedFormSettings(), lambda: pytest.fail("not needed"))
+    before = fit(sums, ClosedFormSettings(), lambda: iter(parts.values()))
     left = sums.minus(parts[4]).minus(parts[5])
-    after = fit(left, ClosedFormSettings(), lambda: total([parts[client] for client in range(4)]))
+    after = fit(left, ClosedFormSettings(), lambda: (parts[client] for client in range(4)))
     head, penalty, weights = retrained(
-        [unlike(client, k) for client in range(4) for k in everybody], ClosedFormSettings()
+        [joined([unlike(client, k) for k in everybody]) for client in range(4)], ClosedFormSettings()
     )
     assert (after.choice.penalty, after.choice.class_weights) == (penalty, weights)
     assert (after.choice.penalty, after.choice.class_weights) != (before.choice.penalty, before.choice.class_weights)
@@ -132,7 +129,7 @@ def test_sums_are_made_again_where_rounding_could_show() -> None:
     sums = Sums.of(parts).plus(huge).minus(huge)
     careless = solve(sums.total.weighted(WEIGHTS), 0.1).difference(solve(total(parts).weighted(WEIGHTS), 0.1))
     assert careless > LIMIT
-    found = fit(sums, FIXED, lambda: total(parts))
+    found = fit(sums, FIXED, lambda: iter(parts))
     assert found.rebuilt
     assert found.head.difference(solve(total(parts).weighted(WEIGHTS), 0.1)) == 0
     assert not fit(found.sums.plus(parts[0]).minus(parts[0]), FIXED, lambda: pytest.fail("not needed")).rebuilt

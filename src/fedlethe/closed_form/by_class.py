@@ -10,7 +10,7 @@ that is information about single images; `noisy` hides a row, at a cost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
@@ -153,6 +153,6 @@ class ByClass:
         return count, whole[0, 1:].copy(), packed(whole[1:, 1:])
 
 
-def total(parts: Sequence[ByClass]) -> ByClass:
+def total(parts: Iterable[ByClass]) -> ByClass:
     """The sum of some statistics, at least one, added in their order."""
     return reduce(add, parts)

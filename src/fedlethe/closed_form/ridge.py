@@ -8,9 +8,10 @@ n the sum of the rows' weights and penalty the lambda of a row,
 
 all of which are functions of the sums in `Statistics`. So are the two things that usually take other data:
 
-- The penalty, by generalised cross-validation (Golub, Heath & Wahba, Technometrics 1979), the rotation-invariant form
-  of leaving one row out: (mean squared residual) / (1 - f)^2, f the share of the degrees of freedom that the fit uses.
-  Their trace is estimated from fixed probes (Hutchinson, 1990), so that it takes no further factorisation.
+- The penalty, by the squared error at clients that were left out (`errors_elsewhere`), or by generalised
+  cross-validation (Golub, Heath & Wahba, Technometrics 1979), the rotation-invariant form of leaving one row out: (mean
+  squared residual) / (1 - f)^2, f the share of the degrees of freedom that the fit uses. Their trace is estimated from
+  fixed probes (Hutchinson, 1990), so that it takes no further factorisation.
 - The temperature that makes logits of the answers (one number, so that no decision changes): that of two Gaussians
   with a common variance, class against rest, whose means and variance are what leaving one row out makes of them.
 """
@@ -96,6 +97,38 @@ def choose(statistics: Statistics, penalties: Sequence[float] = PENALTIES) -> tu
     return min(scores, key=lambda penalty: scores[penalty]), scores
 
 
+def errors_elsewhere(rest: Statistics, held: Statistics, penalties: Sequence[float]) -> Array:
+    """The squared errors that fits to some rows make on others, summed over rows (by weight) and classes, by penalty.
+
+    With answers b + R' x, the sum over the other rows of w |y - b - R' x|^2 is of their sums alone:
+    of each class, w_k - 2 (b_k w_k + r_k . c_k) + b_k^2 w + 2 b_k r_k . s + r_k' G r_k.
+
+    Args:
+        rest: Of the rows that are fitted to, two classes at least.
+        held: Of the others.
+        penalties: m of them; see `solve`.
+
+    Returns:
+        Shape (m,).
+
+    Raises:
+        FedletheError: See `solve`.
+    """
+    system, shares = _Standardised.of(rest), rest.weights / rest.weights.sum()
+    raws = np.stack([system.raw(penalty) for penalty in penalties])  # (m, d, c)
+    biases = shares - np.einsum("mdc,d->mc", raws, system.mean)
+    flat = raws.transpose(1, 0, 2).reshape(held.size, -1)  # (d, m c)
+    quadratic = np.zeros(flat.shape[1])
+    for i, row in held.triangle():  # off the diagonal each product counts twice
+        quadratic += flat[i] * (2 * (row @ flat[i:]) - row[0] * flat[i])
+    squares = quadratic.reshape(biases.shape)
+    crossed = np.einsum("mdc,dc->mc", raws, held.cross)
+    summed = np.einsum("mdc,d->mc", raws, held.sums)
+    errors = held.weights - 2 * (biases * held.weights + crossed) + biases**2 * held.weights.sum()
+    found: Array = (errors + 2 * biases * summed + squares).sum(axis=1)
+    return found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Standardised:
     """What a fit needs of the statistics.
@@ -129,17 +162,26 @@ class _Standardised:
         targets = (statistics.cross - np.outer(mean, statistics.weights)) * inverse[:, None]
         return cls(statistics, scatter, targets, mean, inverse)
 
-    def solve(self, penalty: float) -> RidgeHead:
-        n, d = float(self.statistics.weights.sum()), len(self.mean)
-        ridge = n * penalty
+    def raw(self, penalty: float) -> Array:
+        """R of the answers b + R' x, shape (d, c)."""
+        raw: Array = self._solved(self.targets, penalty) * self.inverse[:, None]
+        return raw
+
+    def _solved(self, sides: Array, penalty: float) -> Array:
+        """(Z' Z + n penalty I)^-1 of right-hand sides, shape (d, k)."""
         system = torch.from_numpy(self.scatter).clone()
-        system.diagonal().add_(ridge)
+        system.diagonal().add_(float(self.statistics.weights.sum()) * penalty)
         factor, info = torch.linalg.cholesky_ex(system, upper=True)
         if info.item():
             raise ConfigError("the statistics are not positive definite with this penalty; choose a larger one")
+        solved: Array = torch.cholesky_solve(torch.from_numpy(sides), factor, upper=True).numpy()
+        return solved
+
+    def solve(self, penalty: float) -> RidgeHead:
+        n, d = float(self.statistics.weights.sum()), len(self.mean)
+        ridge = n * penalty
         probes = numpy_generator(0, "probes", d).choice([-1.0, 1.0], (d, PROBES))
-        sides = torch.from_numpy(np.concatenate([self.targets, probes], axis=1))
-        solved = torch.cholesky_solve(sides, factor, upper=True).numpy()
+        solved = self._solved(np.concatenate([self.targets, probes], axis=1), penalty)
         fit, trace = solved[:, :-PROBES], float((probes * solved[:, -PROBES:]).sum() / PROBES)
         # Z' Z W = Z' Yc - ridge W: the residuals' squares without another product with the matrix.
         shares = self.statistics.weights / n

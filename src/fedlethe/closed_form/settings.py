@@ -15,8 +15,8 @@ class ClosedFormSettings:
     """The closed-form training.
 
     Attributes:
-        penalty: lambda over the sum of the rows' weights; None for the one that generalised cross-validation chooses
-            of the sums, anew whenever somebody leaves or joins.
+        penalty: lambda over the sum of the rows' weights; None for the one that errs least at clients left out (see
+            `choices`), anew whenever somebody leaves or joins.
         class_weights: Weight of a row by its class, the same at all clients; None for balanced classes, by the counts
             over all clients, to two digits, anew whenever somebody leaves or joins.
         dimension: Project the features to so many; None to leave them.

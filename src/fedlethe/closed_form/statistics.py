@@ -66,6 +66,15 @@ class Statistics:
         rows = np.bincount(labels, minlength=classes).astype(np.float64)
         return cls(rows, weights * rows, sums, packed(gram), cross)
 
+    def __add__(self, other: Statistics) -> Statistics:
+        """Of both one's rows."""
+        return Statistics(*(one + another for one, another in zip(self._arrays(), other._arrays(), strict=True)))
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that have rows."""
+        return int((self.rows > 0).sum())
+
     @property
     def size(self) -> int:
         """d, the number of features."""

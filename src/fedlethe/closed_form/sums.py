@@ -8,13 +8,13 @@ bound into one on the head, and where it exceeds LIMIT the sums are made again o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass, total
-from fedlethe.closed_form.choices import Choice, decide
+from fedlethe.closed_form.choices import Choice, Clients, decide
 from fedlethe.closed_form.ridge import RidgeHead, solve
 from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Array
@@ -42,7 +42,7 @@ class Sums:
     passed: Array
 
     @classmethod
-    def of(cls, parts: Sequence[ByClass]) -> Sums:
+    def of(cls, parts: Iterable[ByClass]) -> Sums:
         """From scratch: the parts, at least one, added in their order."""
         return cls.whole(total(parts))
 
@@ -95,23 +95,32 @@ class Fit:
     bound: float
 
 
-def fit(sums: Sums, settings: ClosedFormSettings, rebuild: Callable[[], ByClass]) -> Fit:
-    """Choose and fit, from sums made again by `rebuild` where rounding could move the head by more than LIMIT.
+def fit(sums: Sums, settings: ClosedFormSettings, clients: Clients) -> Fit:
+    """Choose and fit, from sums made again of the clients where rounding could move the head by more than LIMIT.
 
     Raises:
         FedletheError: No rows can have these sums.
     """
-    fitted = _fit(sums, settings)
-    return fitted if fitted.bound <= LIMIT else scratch(rebuild(), settings, rebuilt=True)
+    return _fit(sums, decide(sums.total.rows, clients, settings), clients)
 
 
-def scratch(sums: ByClass, settings: ClosedFormSettings, rebuilt: bool = False) -> Fit:
-    """The fit of a training on these sums, every choice made of them."""
-    return replace(_fit(Sums.whole(sums), settings), rebuilt=rebuilt)
+def scratch(clients: Clients, settings: ClosedFormSettings) -> Fit:
+    """The fit of a training on these clients, every choice made of them."""
+    sums = total(clients())
+    return _fit(Sums.whole(sums), decide(sums.rows, clients, settings), clients)
 
 
-def _fit(sums: Sums, settings: ClosedFormSettings) -> Fit:
-    choice = decide(sums.total, settings)
+def again(fitted: Fit, clients: Clients) -> Fit:
+    """The same choice, fitted to sums made again of the clients."""
+    return replace(_solve(Sums.of(clients()), fitted.choice), rebuilt=True)
+
+
+def _fit(sums: Sums, choice: Choice, clients: Clients) -> Fit:
+    fitted = _solve(sums, choice)
+    return fitted if fitted.bound <= LIMIT else again(fitted, clients)
+
+
+def _solve(sums: Sums, choice: Choice) -> Fit:
     head = solve(sums.total.weighted(choice.class_weights), choice.penalty)
     passed = np.asarray(choice.class_weights) @ sums.passed  # (d,)
     return Fit(head, choice, sums, False, HALF_UNIT * float(passed @ head.sensitivity))

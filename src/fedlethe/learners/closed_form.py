@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass
-from fedlethe.closed_form.choices import decide
+from fedlethe.closed_form.choices import weights_of
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config.learning import CLOSED_FORM, Method
 from fedlethe.data.federated import FederatedData
@@ -93,7 +93,7 @@ class ClosedFormLearner:
         """Of the features over all clients of the training, a row weighted as the training weighted it."""
         sums = sums_of(run.parts()).total
         settings = statistics_training.closed_form_settings(run.config, run.data)
-        statistics = sums.weighted(decide(sums, settings).class_weights)
+        statistics = sums.weighted(weights_of(sums.rows, settings))
         rows = float(statistics.weights.sum())
         mean = statistics.sums / rows
         variance = np.maximum(statistics.diagonal() / rows - mean**2, 0.0)  # rounding can leave it below 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.ridge import RidgeHead
@@ -24,7 +25,7 @@ from fedlethe.history.history import History
 from fedlethe.history.sent_statistics import append_statistics, kept_features
 from fedlethe.history.succession import Part
 from fedlethe.later import torch
-from fedlethe.learners.sums_left import folder_of, sums_of
+from fedlethe.learners.sums_left import clients_left, folder_of
 from fedlethe.progress import track
 from fedlethe.runs.records import from_json, to_json
 from fedlethe.runs.run import Prepared
@@ -72,9 +73,8 @@ def train_closed_form(prepared: Prepared, history: RunFolder, earlier: Sequence[
     settings = closed_form_settings(prepared.config, prepared.data)
     parts = dict(_parts(prepared))
     # Summed in the order of the names, not of arrival, so that one set of clients has one sum, bit for bit.
-    own = total([parts[client] for client in sorted(parts)])
-    sums = own if not earlier else total([sums_of(earlier).total, own])
-    fitted = scratch(sums, settings)
+    own = total(parts[client] for client in sorted(parts))
+    fitted = scratch(partial(clients_left, earlier, new=parts), settings)
     model, choice = vector_of(prepared.layout, fitted.head), fitted.choice
     features = to_json(Features(prepared.config.learning.feature_map.key(), own.size), Features)
     chosen = to_json(KeptChoices(choice.class_weights, choice.penalty), KeptChoices)
@@ -98,8 +98,9 @@ def demand_fitting(prepared: Prepared, earlier: Sequence[Part]) -> None:
 
 def retrain_closed_form(prepared: Prepared, clients: Collection[ClientId]) -> Vector:
     """The model of a training by these clients alone, shape (P,), every choice its own."""
-    sums = total([statistics_at(prepared.config, prepared.data, client) for client in sorted(clients)])
-    return vector_of(prepared.layout, scratch(sums, closed_form_settings(prepared.config, prepared.data)).head)
+    parts = {client: statistics_at(prepared.config, prepared.data, client) for client in clients}
+    settings = closed_form_settings(prepared.config, prepared.data)
+    return vector_of(prepared.layout, scratch(partial(clients_left, (), new=parts), settings).head)
 
 
 def vector_of(layout: Layout, head: RidgeHead) -> Vector:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from fedlethe.closed_form.by_class import ByClass, total
-from fedlethe.closed_form.choices import Choice
+from fedlethe.closed_form.by_class import ByClass
 from fedlethe.closed_form.sent import rows
 from fedlethe.closed_form.settings import ClosedFormSettings, Subtraction
-from fedlethe.closed_form.sums import LIMIT, RESIDUAL, Fit, Sums, fit, scratch
+from fedlethe.closed_form.sums import LIMIT, RESIDUAL, Fit, Sums, again, fit
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.history.history import History
-from fedlethe.history.succession import Part, gone_after
+from fedlethe.history.succession import Part
 from fedlethe.learners.patients_out import past_of, rows_of_patients, statistics_without
 from fedlethe.learners.statistics_training import closed_form_settings, vector_of
-from fedlethe.learners.sums_left import statistics_left, sums_of, trained_in
+from fedlethe.learners.sums_left import clients_left, sums_of
 from fedlethe.runs.run import OpenRun
 from fedlethe.types import ClientId, Guarantee
 from fedlethe.unlearning import Unlearned
@@ -52,20 +52,22 @@ def subtract(
 
     Formal guarantees:
         The model is the one that a training on what is left leads to, its class weights and its penalty chosen
-        from what is left, save where the user fixed them. The record holds by how much the head differs from one
-        chosen and fitted from scratch, which rounding alone can cause; where that is more than LIMIT, or the choices
-        differ, the one from scratch is taken. With noise on the statistics this holds of the noisy ones, which a
-        training anew would draw again: then less than 'exact' is claimed.
+        from the statistics of each client that is left, as a training from scratch chooses them, save where the user
+        fixed them. The record holds by how much the head differs from one fitted to sums made from scratch, which
+        rounding alone can cause; where that is more than LIMIT, the one from scratch is taken. With noise on the
+        statistics this holds of the noisy ones, which a training anew would draw again: then less than 'exact' is
+        claimed.
 
     Raises:
         FedletheError: A patient or client is not there, or nobody would be left.
     """
     settings, left = closed_form_settings(run.config, run.data), _left(run, forget, method, history)
-    fitted = fit(left.sums, settings, lambda: sums_again(left))
+    clients = partial(clients_left, left.parts, left.revised)
+    fitted = fit(left.sums, settings, clients)
     with meter.stopped():  # the check is no part of what the erasure costs
-        anew = scratch(sums_again(left), settings, rebuilt=True)
+        anew = again(fitted, clients)
         # The model that is handed over never rests on a subtraction that rounding has spoilt.
-        if not _same(fitted.choice, anew.choice) or fitted.head.difference(anew.head) > LIMIT:
+        if fitted.head.difference(anew.head) > LIMIT:
             fitted = anew
         residual = _at_most(fitted.head.difference(anew.head))
     return Unlearned(
@@ -78,10 +80,6 @@ def subtract(
 def revised(run: OpenRun, method: Subtraction, history: History) -> Mapping[ClientId, ByClass]:
     """The statistics of the clients whose patients are taken out, without these patients."""
     return _left(run, (), method, history).revised if method.patients else {}
-
-
-def _same(one: Choice, other: Choice) -> bool:
-    return (one.class_weights, one.penalty) == (other.class_weights, other.penalty)
 
 
 def _steps(forget: Sequence[ClientId], method: Subtraction) -> tuple[str, ...]:
@@ -142,13 +140,3 @@ def _left(run: OpenRun, forget: Sequence[ClientId], method: Subtraction, history
         sums = sums.minus(rows(taken, closed_form_settings(run.config, run.data), len(run.data.classes)))
         revised[client] = statistics_without(run, client, last, method.patients)
     return _Remainder(sums, revised, (*before, last))
-
-
-def sums_again(left: _Remainder) -> ByClass:
-    """The sums of who is left, from scratch."""
-    parts = []
-    for index, (part, gone) in enumerate(zip(left.parts, gone_after(left.parts), strict=True)):
-        for client in sorted(trained_in(part) - gone):
-            newest = index == len(left.parts) - 1 and client in left.revised
-            parts.append(left.revised[client] if newest else statistics_left(part, client))
-    return total(parts)

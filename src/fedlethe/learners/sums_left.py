@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from types import MappingProxyType
 
-from fedlethe.closed_form.by_class import ByClass
+from fedlethe.closed_form.by_class import ByClass, total
 from fedlethe.closed_form.sums import Sums
 from fedlethe.errors import RequestError
 from fedlethe.history.disk import RunFolder
@@ -15,6 +16,8 @@ from fedlethe.history.keyring import LOST
 from fedlethe.history.sent_statistics import statistics_of, statistics_sums
 from fedlethe.history.succession import Part, gone_after
 from fedlethe.types import ClientId
+
+_NONE: Mapping[ClientId, ByClass] = MappingProxyType({})
 
 
 def sums_of(parts: Sequence[Part]) -> Sums:
@@ -53,6 +56,26 @@ def _own(part: Part, trained: frozenset[ClientId], gone: frozenset[ClientId]) ->
 def statistics_left(part: Part, client: ClientId) -> ByClass:
     """A client's statistics, less the patients that were taken out of them."""
     return statistics_of(folder_of(part.history), client, part.revised.get(client))
+
+
+def clients_left(
+    parts: Sequence[Part], revised: Mapping[ClientId, ByClass] = _NONE, new: Mapping[ClientId, ByClass] = _NONE
+) -> Iterator[ByClass]:
+    """The statistics of each client that is left, in the order of their names, over all trainings.
+
+    Args:
+        parts: The trainings.
+        revised: Clients' statistics of the last one, without patients that go now.
+        new: Clients' statistics of a training that is added to these.
+    """
+    left = [trained_in(part) - gone for part, gone in zip(parts, gone_after(parts), strict=True)]
+    for client in sorted({*new}.union(*left)):
+        sent = [
+            revised[client] if part is parts[-1] and client in revised else statistics_left(part, client)
+            for part, who in zip(parts, left, strict=True)
+            if client in who
+        ]
+        yield total([*sent, new[client]] if client in new else sent)
 
 
 def trained_in(part: Part) -> frozenset[ClientId]:
