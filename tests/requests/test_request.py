@@ -14,7 +14,7 @@ from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
 from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.erasing.planning import order_erasure
-from fedlethe.errors import FedletheError
+from fedlethe.errors import FedletheError, RequestError
 from fedlethe.history.chain import canonical
 from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import carry_out, erase_unsigned
@@ -212,3 +212,18 @@ def test_where_another_model_is_left_it_says_so_and_the_request_begins_from_ther
     with opened_run(run) as opened, pytest.raises(FedletheError, match=rf"erased already .*, by 0001, .*{words}"):
         erase(opened, order_erasure(opened, [GONE], PLAIN))
     assert carry(run, asked, replace(retrain, after=left.id)).request.purge == "done"
+
+
+def test_who_was_taken_out_before_the_run_began_is_requested_where_that_was(tmp_path: Path) -> None:
+    drawn = document(rounds=2)
+    first = trained(tmp_path / "first", drawn)
+    with opened_run(first) as opened:
+        erase(opened, order_erasure(opened, [GONE], PLAIN))
+    later = train_run(resolve(drawn), tmp_path / "later", after=first / "erasures/0001").run
+    there = f"'{GONE}' was taken out before this run began, by erasure 0001 of {first}"
+    with pytest.raises(RequestError, match=f"{there}; open the request there, .* with the result 0001"):
+        request(later, GONE)
+    carry(first, request(first, GONE), replace(PLAIN, result="0001"))
+    with pytest.raises(RequestError, match=f"{there}, which is certified: nothing is left to do"):
+        request(later, GONE)
+    assert request(later, OTHER) == "R0001"

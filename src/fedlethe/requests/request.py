@@ -24,6 +24,7 @@ from fedlethe.history.request_log import (
     moved,
     requests_of,
 )
+from fedlethe.runs.past import chain_of
 from fedlethe.runs.run import OpenRun
 from fedlethe.runs.run_toml import opened_folder
 from fedlethe.types import ClientId
@@ -143,6 +144,7 @@ def _demand_free(
         if request.state == "completed" and (gone := set(request.clients) & set(clients) - set(request.patients)):
             raise RequestError(f"{', '.join(sorted(gone))}: erased already, by request {request.id}")
     if not patients:
+        _refuse_taken_out_before(run, clients)
         run.data.without(clients)
     if twice := next((client for client in clients if clients.count(client) > 1), None):
         raise RequestError(f"client '{twice}' is named twice; name each client once")
@@ -157,6 +159,23 @@ def _demand_free(
             return request
         raise RequestError(f"{request.subject}: request {request.id} is {request.state}; carry it out or withdraw it")
     return None
+
+
+def _refuse_taken_out_before(run: OpenRun, clients: Sequence[ClientId]) -> None:
+    """Name the run, of those that this one began from, in which a client was taken out, and what is to be done."""
+    for part in run.lineage.earlier[::-1]:
+        for client in clients:
+            if client in run.data.clients or client not in part.erased:
+                continue
+            assert isinstance(part.history, RunFolder)
+            by = next(id for id, made in chain_of(part.history, part.erasure) if client in made.whole)
+            out = f"client '{client}' was taken out before this run began, by erasure {by} of {part.history.path}"
+            if by in certified_erasures(part.history):
+                raise RequestError(f"{out}, which is certified: nothing is left to do")
+            raise RequestError(
+                f"{out}; open the request there, and carry it out with the result {part.erasure}, from which this run "
+                "began"
+            )
 
 
 def listed(path: Path) -> Requests:
