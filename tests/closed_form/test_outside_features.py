@@ -41,6 +41,8 @@ class Sound:
             "drawn once": lambda images: images.flatten(1) + drawn,
             "of its batch": lambda images: images.flatten(1) - images.flatten(1).mean(dim=0),
             "of its batch, small": lambda images: 1e-6 * (images.flatten(1) - images.flatten(1).mean(dim=0)),
+            "range of its batch": lambda images: torch.round(images.flatten(1) / images.abs().max() * 127) / 127,
+            "no columns": lambda images: images.flatten(1)[:, :0],
             "half": lambda images: (images.flatten(1).bfloat16() * 3).float(),
             "drawn each time": lambda images: images.flatten(1) + torch.rand(1),
         }
@@ -59,10 +61,21 @@ def test_a_sound_one_is_taken() -> None:
     assert _map("half").prepare((1, 4, 4))(images).shape == (2, 16)
 
 
+def test_a_row_is_of_its_image_alone() -> None:
+    """int8 takes a range of its batch, by less than what is refused; a patient who leaves would be in others' rows."""
+    images = torch.rand(5, 1, 4, 4)
+    transform = _map("range of its batch").prepare((1, 4, 4))
+    rows = transform(images)
+    images[4] *= 100
+    assert torch.equal(transform(images)[:4], rows[:4])
+    assert torch.equal(transform(images[2:3]), rows[2:3])
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
         ("no function", "prepare gives an int; return a function of images"),
+        ("no columns", r"gives \(3, 0\) for 3 images; return a float tensor \(3, d\), d at least 1"),
         ("nothing", r"gives NoneType for 3 images; return a float tensor \(3, d\)"),
         ("array", "gives ndarray for 3 images"),
         ("shape", r"gives \(3, 1, 4, 4\) for 3 images"),
@@ -92,14 +105,21 @@ def test_the_key_names_the_options_that_an_authors_key_forgets() -> None:
     assert len(keys) == 2
 
 
+def test_a_key_that_is_no_text_is_named() -> None:
+    named = OutsideFeatures(outside=Outside(registry=FEATURES, name=f"{__name__}:Forgetful", options={"named": 3}))
+    with pytest.raises(ConfigError, match="Forgetful': key gives an int; return a text"):
+        named.key()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Forgetful:
     """Its key leaves its option out."""
 
     power: float = 1.0
+    named: Any = "scaled"
 
-    def key(self) -> str:
-        return "scaled"
+    def key(self) -> Any:
+        return self.named
 
     def prepare(self, shape: Any) -> Any:
         return lambda images: images.flatten(1) * self.power

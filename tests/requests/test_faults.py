@@ -144,7 +144,7 @@ def _light() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "_areas", lambda *_: (0.5, 0.25, 0.75))
         patch.setattr(evaluation, "calibration", lambda *_: 0.5)
-        patch.setattr(request_erasure, "nearly_bare", lambda *_: False)  # of ten numbers noise may be all there is
+        patch.setattr(request_erasure, "what_stays_tells", lambda *_: None)  # of ten numbers noise may be all there is
         patch.setitem(MODELS.rows, "tiny", f"{__name__}:Tiny")
         patch.setattr(accuracy_curves, "erasure_stages", _stages)
         patch.setattr(holdings, "_open_elsewhere", dict)  # which other processes have a file of the cache open

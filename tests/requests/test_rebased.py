@@ -18,7 +18,6 @@ from fedlethe.erasing.planning import order_erasure
 from fedlethe.errors import FedletheError
 from fedlethe.learners.training import train_run
 from fedlethe.requests.carry_out import carry_out
-from fedlethe.requests.rebased import _along
 from fedlethe.requests.verify import verify_ledger
 from fedlethe.runs.opening import opened_run
 from fedlethe.runs.run_toml import opened_folder
@@ -233,12 +232,3 @@ def test_whatever_the_history_keeps_there_is_a_next_erasure(methods: list[str], 
     with opened_folder(run) as (_, history):
         assert history.base == "0002"
         history.verify()
-
-
-def test_what_is_left_of_a_client_erased_earlier_is_not_the_next_one_s() -> None:
-    """(1, 1) and (1, 0) of the erased and of another explain (5, 2) as 2 x (1, 1) + 3 x (1, 0); alone it is 3.5."""
-    own, other, rest = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]), torch.tensor([5.0, 2.0, 7.0])
-    assert _along(rest.double(), [own], []) == pytest.approx(2 * 3.5**2)
-    assert _along(rest.double(), [own], [other]) == pytest.approx(2 * 2.0**2)
-    assert _along(rest.double(), [own, torch.zeros(3)], [other]) == pytest.approx(2 * 2.0**2)
-    assert _along(rest.double(), [torch.zeros(3)], [other]) == 0.0

@@ -185,7 +185,10 @@ class OutsideFeatures:
         """See `FeatureMap.key`; its code is named, too, so that features of other code are never taken for these."""
         code = SourceFile.of(self.outside.name, self.outside.kind)
         options = digest(*map(str, sorted(self.outside.options.items())))[:16]  # an author's key may forget one
-        return f"{code.name}, {code.sha256}, options {options}, {self.outside.guarded(self.outside.built().key)}"
+        key = self.outside.guarded(self.outside.built().key)
+        if not isinstance(key, str):
+            raise ConfigError(f"{self.outside.where}: key gives {with_article(key)}; return a text")
+        return f"{code.name}, {code.sha256}, options {options}, {key}"
 
     def prepare(self, shape: ImageShape) -> Transform:
         """See `FeatureMap.prepare`."""
@@ -194,6 +197,9 @@ class OutsideFeatures:
 
 def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Transform:
     """The transform of a map of its author's, whose every answer is looked at; it is prepared twice, and asked twice.
+
+    Formal guarantees:
+        A row is made of its image alone, since the map is asked for one image at a time.
 
     Args:
         prepare: Prepares the map for images of `shape`.
@@ -212,16 +218,21 @@ def repeatable(prepare: Callable[[], Any], shape: ImageShape, where: str) -> Tra
             f"{where}: makes other features of the same images the next time; draw nothing by chance, or an erasure "
             "is of other features than the training"
         )
-    # What a client's sums hold must not hang on who else was in the batch: those could be a hospital that leaves.
-    rows, alone = first(asked), torch.cat([first(image[None]) for image in asked])
-    # Against how far images lie apart, since features have units of their own; half precision rounds by less.
+
+    # What a client's sums hold must not hang on who else was in the batch: those could be patients that leave.
+    def one_by_one(images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([first(image[None]) for image in images]) if len(images) else first(images)
+
+    rows, alone = first(asked), one_by_one(asked)
+    # Against how far images lie apart, since features have units of their own; a range that int8 takes of its batch,
+    # and half precision's rounding, are less. What is more is not what its author meant.
     spread = torch.linalg.vector_norm(rows - rows.mean(dim=0))
     if alone.shape != rows.shape or torch.linalg.vector_norm(alone - rows) > ALONE * spread + 1e-6 * rows.norm():
         raise ConfigError(
             f"{where}: a row depends on the other images of its batch; make each of its image alone (call eval() on a "
             "network)"
         )
-    return first
+    return one_by_one
 
 
 ALONE = 0.02
@@ -236,13 +247,15 @@ def _held_to(transform: Any, where: str) -> Transform:
 
     def held(images: torch.Tensor) -> torch.Tensor:
         features = guarded(lambda: transform(images), where, _REMEDY)
-        wanted = f"a float tensor ({len(images)}, d)"
-        if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
+        wanted = f"a float tensor ({len(images)}, d), d at least 1"
+        two = isinstance(features, torch.Tensor) and features.ndim == 2
+        if not two or len(features) != len(images) or not features.shape[1]:
             shape = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
             raise ConfigError(f"{where}: gives {shape} for {len(images)} images; return {wanted}")
         if not features.is_floating_point() or not bool(torch.isfinite(features).all()):
             raise ConfigError(f"{where}: gives features that are not finite floats; return {wanted}")
-        return features.detach().float()
+        rows: torch.Tensor = features.detach().float()
+        return rows
 
     return held
 

@@ -32,7 +32,7 @@ from fedlethe.history import checkpoint
 from fedlethe.history.entries import Artefact, ArtefactKind
 from fedlethe.history.history import FOR_A_METHOD, FOR_A_REPLAY, keeps_delta, not_kept
 from fedlethe.history.ledger import Ledger
-from fedlethe.history.paths import Kind, erasure_of, kind_of, of_erasure
+from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
 from fedlethe.history.round_entries import participation_of, update_entered
 from fedlethe.history.store import JSON, Store, of_round
 from fedlethe.later import torch
@@ -78,9 +78,10 @@ class RunFolder:
             return self._keep
         influence = {Need.INFLUENCE} if has_influence(self._keep) else frozenset()
         # A purge took the deltas of all rounds, and rebased the influences on its erasure's model.
-        own = purges[-1].body["erasure"] is not None  # after the purge of a later run they are in that run's
-        if own and not any(one.kind == "influence" for one in self.ledger.artefacts().values()):
-            influence = frozenset()  # the model is of a training of its own, whose influences nobody knows
+        last = purges[-1].body  # its request names what it rebased; others may wait for a purge of their own
+        held = (name_of(one) for one in self.ledger.artefacts().values() if one.kind == "influence")
+        if last["erasure"] is not None and not any(name.endswith(f"/{last['request']}") for name in held):
+            influence = frozenset()  # of a training of its own, or they would have told of the erased
         needs = {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS, Need.INFLUENCE}
         return self._keep - needs | influence
 
@@ -333,7 +334,7 @@ class RunFolder:
     def lacks(self, need: Need, mend: str = FOR_A_METHOD) -> FedletheError:
         """The error for what is not there: never kept, or gone with a purge."""
         if need in self._keep:
-            influence = need is not Need.INFLUENCE and has_influence(self._keep)
+            influence = need is not Need.INFLUENCE and Need.INFLUENCE in self.keep
             how = "by influence or retrain" if influence else "by retraining"
             return HistoryError(f"{self.path}: {need.value} went with a purge; erase {how}")
         return not_kept(need, mend)

@@ -33,11 +33,16 @@ class Place:
 
 
 def leaves_something(history: RunFolder, erasure: str) -> bool:
-    """Whether the model of an erasure may hold something of the erased: nothing is certain of it."""
+    """Whether the model of an erasure that is on record may hold something of the erased: nothing is certain of it."""
+    return history.store.holds(of_erasure(erasure, Kind.RECORD)) and not is_certain(history, erasure)
+
+
+def is_certain(history: RunFolder, erasure: str) -> bool:
+    """Whether something is certain of the model of an erasure; of one without a record nothing is."""
     if not history.store.holds(of_erasure(erasure, Kind.RECORD)):
         return False
     made = made_in(history, erasure)
-    return made.guarantee is None and made.method != CLOSED_FORM
+    return made.guarantee is not None or made.method == CLOSED_FORM
 
 
 def alone_since(parts: Sequence[Part], request: Departure) -> Place | None:
@@ -76,7 +81,7 @@ def model_that_tells(parts: Sequence[Part], request: Departure) -> str | None:
         parts: All trainings that led to the erasure's model, itself the last.
         request: Whose clients are erased.
     """
-    last, own = parts[-1], frozenset(request.clients)
+    last = parts[-1]
     assert isinstance(last.history, RunFolder)
     if last.erasure is None or not leaves_something(last.history, last.erasure):
         return None
@@ -85,12 +90,24 @@ def model_that_tells(parts: Sequence[Part], request: Departure) -> str | None:
         return None
     if since == Place(0, 0):
         return INITIAL
-    for index, part in enumerate(parts[:-1]):  # of the run itself those of other erasures go
+    for folder, id, place in staying_models(parts, request):
+        if place >= since:
+            return str(folder.path / f"{of_erasure(id, Kind.MODEL)}.safetensors")
+    return None
+
+
+def staying_models(parts: Sequence[Part], request: Departure) -> Iterator[tuple[RunFolder, str, Place]]:
+    """The models of erasures of earlier runs that stay after the purge of a request; of the run itself others go.
+
+    Args:
+        parts: All trainings that led to the model that stays.
+        request: Whose clients are erased.
+    """
+    own = frozenset(request.clients)
+    for index, part in enumerate(parts[:-1]):
         assert isinstance(part.history, RunFolder)
         chain = chain_of(part.history, part.erasure)
         for number, (id, _) in enumerate(chain, start=part.history.rounds + 1):
-            name = of_erasure(id, Kind.MODEL)
-            stays = part.history.store.holds(name) and not own & held_by([*parts[:index], up_to(part.history, id)])
-            if Place(index, number) >= since and stays:
-                return str(part.history.path / f"{name}.safetensors")
-    return None
+            stays = part.history.store.holds(of_erasure(id, Kind.MODEL))
+            if stays and not own & held_by([*parts[:index], up_to(part.history, id)]):
+                yield part.history, id, Place(index, number)

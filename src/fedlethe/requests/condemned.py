@@ -2,9 +2,8 @@
 """What a purge condemns: which files and which keys, in the run and in those that it began from.
 
 What goes: every file of the erased clients; every model that may hold them (the global checkpoints from their first
-round on, or from where only the erased trained; where influences are kept all but the initial one, also where the
-clients only trained in an erasure, or in a later run; the models of other erasures); the retained clients' deltas and
-norms; answers of audits; the erased clients' keys.
+round on; all but the initial one where influences are kept, or the erasure's model may hold something of the clients;
+the models of other erasures); the retained clients' deltas and norms; answers of audits; the erased clients' keys.
 
 What stays: the erasure's model, the initial one; models that never held the clients, in the runs before, or where
 nothing of the clients is in the erasure's; files of clients whose own purge is still to come; records, certificates,
@@ -22,7 +21,7 @@ from fedlethe.history.entries import Artefact
 from fedlethe.history.paths import Kind, erasure_of, kind_of, name_of, of_erasure
 from fedlethe.history.request_log import requests_of
 from fedlethe.history.succession import Part
-from fedlethe.requests.alone import alone_since, leaves_something
+from fedlethe.requests.alone import leaves_something
 from fedlethe.requests.purge_record import Departure
 from fedlethe.runs.lineage import held_by, models_holding, models_without, put_in, up_to
 from fedlethe.runs.past import Lineage, chain_of
@@ -62,14 +61,12 @@ def condemned(lineage: Lineage, request: Departure, base: str) -> list[Condemned
         base: The erasure whose model stays.
     """
     parts = [*lineage.earlier, up_to(lineage.history, base)]
-    told = _told(parts, request)
-    since = alone_since(parts, request) if leaves_something(lineage.history, base) else None
+    told = leaves_something(lineage.history, base) or _told(parts, request)
     found = []
     for number, folder in enumerate(lineage.folders[::-1]):
         own, before = base if folder is lineage.history else None, lineage.earlier[:number]
-        alone = None if since is None or since.part != number else max(1, since.step)
         beside = _beside(folder, base) if own else without_beside(lineage, number, request, base)[0]
-        files = _files(folder, before, request, own, 1 if told else alone, beside)
+        files = _files(folder, before, request, own, 1 if told else None, beside)
         found.append(Condemned(folder, tuple(files), _keys(folder, request, own is not None)))
     return found[::-1]
 
@@ -98,8 +95,8 @@ def _files(
         before: The trainings and erasures that it began from.
         request: Whose clients are erased.
         base: The erasure whose model stays; None where it is in a later run, and the request, too.
-        from_round: The first round whose global model would tell something, without holding the clients: see `_told`
-            and `alone_since`; None where there is none.
+        from_round: The first round whose global model would tell something, without holding the clients; None where
+            there is none.
         beside: The erasures whose models tell something beside the one that stays.
     """
     gone = frozenset(request.clients)

@@ -6,7 +6,8 @@ decoded images and features in the cache. Tombstones with the files' hashes stay
 took part when, with which weight and loss, and evaluations.
 
 What stays: the erasure's model, the initial one, and what else `condemned` leaves; and of each retained client that
-took part in something its influence, rebased on the erasure's model (see `rebased`). The next erasure begins there.
+took part in something its influence, rebased on the erasure's model (see `rebased`), unless these would tell of the
+erased (see `told`). The next erasure begins there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from fedlethe.history.paths import erased_images_of
 from fedlethe.history.request_log import ErasureRequest
 from fedlethe.history.rows import FOLDERS
 from fedlethe.history.store import JSON
-from fedlethe.requests.alone import model_that_tells
+from fedlethe.history.succession import Part
+from fedlethe.requests.alone import is_certain, model_that_tells
 from fedlethe.requests.condemned import Condemned, condemned, without_beside
 from fedlethe.requests.copies import reach
 from fedlethe.requests.folder_checks import pages
@@ -38,6 +40,7 @@ from fedlethe.requests.images_taken import SourceOfRun, images_taken, none_here
 from fedlethe.requests.purge_checks import demand_whole
 from fedlethe.requests.purge_record import Departure, WithoutRequest, abroad, because_of, is_purged
 from fedlethe.requests.rebased import rebased_influences
+from fedlethe.requests.told import what_stays_tells, whose_stay
 from fedlethe.runs.images_erased import erased_images
 from fedlethe.runs.past import Lineage, part_of
 from fedlethe.runs.records import to_json
@@ -70,7 +73,7 @@ def purge(run: OpenRun, request: ErasureRequest, base: str) -> None:
         demand_whole(target)
 
     # 2. Write the rebased influences. A crash leaves files that no ledger names; the next opening clears them away.
-    made = [] if done else rebased_influences(run.history, run.parts(base), request, base)
+    made = [] if done else _rebased(run.history, run.parts(base), request, base)
 
     with ExitStack() as stack:
         # 3. Condemn in the runs before, each in one transaction. A crash leaves some of them told and the run itself
@@ -122,7 +125,7 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
         flower_run: See `copies.reach`.
 
     Raises:
-        FedletheError: Nobody who stays trained since the initial model, or what `purge` raises.
+        FedletheError: What stays would tell what the clients put in, or what `purge` raises.
     """
     request = WithoutRequest(erasure=base, clients=tuple(clients))
     if not is_purged(history, request.id):
@@ -132,12 +135,23 @@ def purge_recorded(history: RunFolder, clients: Sequence[ClientId], base: str, f
                 f"erasure {base}: nobody who stays trained since {model}, which stays: the model after less that one "
                 f"would tell what {', '.join(clients)} put in; repair it with those who stay, enter that, then purge"
             )
+        measured = None if is_certain(history, base) else what_stays_tells(history, parts, request, base)
+        if measured is not None and measured.fails:
+            raise RequestError(
+                f"erasure {base}: the models that stay tell all but {measured.apart:.0%} of what {', '.join(clients)} "
+                "put in; repair it with those who stay, for more rounds, or subtract all of it, enter that, then purge"
+            )
         target = condemned(Lineage(history), request, base)[0]
         demand_whole(target)
-        made = rebased_influences(history, parts, request, base)
+        made = _rebased(history, parts, request, base)
         _condemn(target, request, request.id, base, none_here(request.clients), made)
     _finish(history)
     reach([history], request.id, request.clients, flower_run)
+
+
+def _rebased(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> list[Artefact]:
+    """The influences that stay; none where they are not kept, are of another training than the model, or would tell."""
+    return rebased_influences(history, parts, request, base, whose_stay(history, parts, request, base))
 
 
 def _condemn(

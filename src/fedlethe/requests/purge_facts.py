@@ -16,9 +16,9 @@ from fedlethe.requests.condemned import condemned
 from fedlethe.requests.copies import reached
 from fedlethe.requests.folder_checks import pages, stray_keys, strays
 from fedlethe.requests.purge_record import abroad, because_of
-from fedlethe.requests.rebased import whose_are_rebased
 from fedlethe.requests.remaining import base_at, what_remains
 from fedlethe.requests.statement import ORDERED, PURGED, SignedFolder, SignedPurge, held_until
+from fedlethe.requests.told import whose_stay
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import from_json
 from fedlethe.types import ClientId
@@ -92,7 +92,7 @@ def _not_in(folder: RunFolder) -> Iterator[str]:
 def _going(lineage: Lineage, request: ErasureRequest) -> Iterator[SignedFolder]:
     """What is to be purged, and what stays, of the run and of those that it began from."""
     assert request.erasure is not None
-    coming = whose_are_rebased(lineage.history, lineage.parts(request.erasure), request, request.erasure)
+    coming = whose_stay(lineage.history, lineage.parts(request.erasure), request, request.erasure)
     for one in condemned(lineage, request, request.erasure):
         folder, going = one.folder, {held.path: held.sha256 for held in one.artefacts}
         stays = (held for path, held in folder.ledger.artefacts().items() if path not in going)

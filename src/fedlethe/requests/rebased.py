@@ -17,7 +17,9 @@ from fedlethe.runs.past import made_in
 from fedlethe.types import ClientId, Need, Vector
 
 
-def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> list[Artefact]:
+def rebased_influences(
+    history: RunFolder, parts: Sequence[Part], request: Departure, base: str, whose: Collection[ClientId]
+) -> list[Artefact]:
     """Write each retained client's influence, rebased; the caller enters the files in the ledger.
 
     Args:
@@ -25,11 +27,8 @@ def rebased_influences(history: RunFolder, parts: Sequence[Part], request: Depar
         parts: All trainings that led to the erasure's model.
         request: The purge's; it names the files.
         base: The erasure whose model stays.
-
-    Returns:
-        The files; none where influences are not kept, or are of another training than the model.
+        whose: Of whom: see `told.whose_stay`.
     """
-    whose = whose_are_rebased(history, parts, request, base)
     if not whose:
         return []
     return [
@@ -99,58 +98,13 @@ def rebased(
         gone: Who is erased.
         patients: Clients that came back without some patients: what they did before the erasure does not count.
     """
-    left = _Left.of(history, parts, base, gone, patients)
-    for client, share in _shares(left.covers, _who_carry(left.past)).items():
+    left = Left.of(history, parts, base, gone, patients)
+    for client, share in shares_of_rest(left.covers, _who_carry(left.past)).items():
         yield client, (left.influence(client) + share * left.rest).float()
 
 
-def nearly_bare(history: RunFolder, parts: Sequence[Part], request: Departure, base: str, noise: float = 0.0) -> bool:
-    """Whether what is left of the erased in the model of an erasure would lie nearly bare beside what stays.
-
-    So it does where those who stay put in less since the erased came than is left of it: the model of then may stay,
-    and the model after, less that one, is then nearly what is left. What is left of it is the part of r along the
-    erased clients' own influences; a method moves the model in other ways, too. What is left of clients that earlier
-    erasures took out is fitted beside it, and is not its own. Where these are not kept, nobody knows.
-
-    Args:
-        history: The run's.
-        parts: All trainings that led to the erasure's model.
-        request: Whose clients are erased.
-        base: The erasure.
-        noise: The squared norm of its mask's, whose secret goes. It is in r, and covers what is left as well.
-    """
-    if not whose_are_rebased(history, parts, request, base):
-        return False
-    left = _Left.of(history, parts, base, request.clients, request.patients)
-    own, before = _put_in(parts, set(request.clients)), _put_in(parts, set(gone_after(parts)[0]) - {*request.clients})
-    leftover = _along(left.rest, list(own), list(before))
-    return sum(left.covers.values()) + noise < leftover
-
-
-def _put_in(parts: Sequence[Part], who: Collection[ClientId]) -> Iterator[Vector]:
-    """What clients put in by the rounds of each training that they were erased after, and by each repair."""
-    for part, gone in zip(parts, gone_after(parts), strict=True):
-        for client in sorted(gone & set(who) & part.history.contributors()):
-            yield _by_rounds(part, client)
-        yield from (vector for client, vector in sorted(part.repair.items()) if client in gone & set(who))
-
-
-def _along(rest: torch.Tensor, influences: Sequence[Vector], others: Sequence[Vector]) -> float:
-    """The squared norm of what these vectors explain of the rest, beside others; 0 where none is known."""
-    own, beside = (torch.stack(known, dim=1) if known else None for known in map(_known, (influences, others)))
-    if own is None:
-        return 0.0
-    columns = own if beside is None else torch.cat([own, beside], dim=1)  # (P, m)
-    coefficients = torch.linalg.lstsq(columns, rest.unsqueeze(1), driver="gelsd").solution[: own.shape[1]]
-    return float((own @ coefficients).square().sum())
-
-
-def _known(vectors: Sequence[Vector]) -> list[torch.Tensor]:
-    return [vector.double() for vector in vectors if bool(vector.any())]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Left:
+class Left:
     """What is left of the erased in an erasure's model, and what the others put in.
 
     Attributes:
@@ -177,7 +131,7 @@ class _Left:
         base: str,
         gone: Sequence[ClientId],
         patients: Mapping[ClientId, object],
-    ) -> _Left:
+    ) -> Left:
         """See `rebased`."""
         final = history.erased_model(base)
         past = Succession(parts, final)
@@ -195,7 +149,7 @@ class _Left:
         return _influence(self.history, self.past, self.base, self.patients, client)
 
 
-def _shares(covers: Mapping[ClientId, float], who: Sequence[ClientId]) -> dict[ClientId, float]:
+def shares_of_rest(covers: Mapping[ClientId, float], who: Sequence[ClientId]) -> dict[ClientId, float]:
     """s_k = n_k / sum of the n_j.
 
     Args:
@@ -282,7 +236,7 @@ class _Since:
             if client in part.repair:
                 total += float(part.repair[client].double().square().sum())
             if later and not part.anew and client not in patients:
-                total += float(_by_rounds(part, client).double().square().sum()) * later / sum(squares)
+                total += float(by_rounds(part, client).double().square().sum()) * later / sum(squares)
         return total
 
 
@@ -290,7 +244,7 @@ def _rounds(part: Part) -> range:
     return range(1, part.history.rounds + 1)
 
 
-def _by_rounds(part: Part, client: ClientId) -> Vector:
+def by_rounds(part: Part, client: ClientId) -> Vector:
     """What a client put in by the rounds of a training."""
     return part.history.influence(client) if Need.INFLUENCE in part.keep else _summed_in(part, client)
 

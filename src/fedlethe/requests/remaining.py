@@ -43,6 +43,8 @@ def what_remains(
             rebased.setdefault(on, set()).add(one.client)
     kinds[Kind.INFLUENCE] = [one for one in kinds[Kind.INFLUENCE] if _named(one) not in bases]
     said += [_influences(whose, on, erasure, base) for on, whose in rebased.items() if whose]
+    if base is not None and not rebased[base] and _had_influences(history):
+        said.append("no influence of those who stay: none fits the model, or they would tell of the erased")
     said += [_files(kind, kinds[kind]) for kind in Kind if kinds[kind]]
     if any(event.body["patients"] for event in history.ledger.events("request") if event.seq <= seq):
         said.append(
@@ -50,6 +52,13 @@ def what_remains(
             "key of them can try names until one fits"
         )
     return [*said, "the ledger: who took part when, weights, losses, evaluations, requests, hashes"]
+
+
+def _had_influences(history: RunFolder) -> bool:
+    """Whether the training kept each client's influence, or the deltas that it adds up from."""
+    gone = (one.artefact for one in history.ledger.tombstones().values())
+    held = (*history.ledger.artefacts().values(), *gone)
+    return any(kind_of(one) in (Kind.INFLUENCE, Kind.CLIENT_DELTA) for one in held)
 
 
 def _named(influence: Artefact) -> str:

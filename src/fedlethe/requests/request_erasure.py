@@ -20,9 +20,10 @@ from fedlethe.history.request_log import ErasureRequest, moved
 from fedlethe.later import torch
 from fedlethe.learners.which import learner_of
 from fedlethe.requests.alone import INITIAL, leaves_something, model_that_tells
-from fedlethe.requests.rebased import nearly_bare
+from fedlethe.requests.told import what_stays_tells
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.run import OpenRun
+from fedlethe.types import Need
 
 
 def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrder, plan: ErasurePlan) -> Erasure:
@@ -99,43 +100,34 @@ def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Er
         raise RequestError(error)
 
 
-LIKELY = 9.0
-"""Of noise along one direction: its square stays below so many variances in 997 of 1,000 draws."""
-
-
-def _noise(erasure: Erasure, size: int) -> float:
-    """What an erasure's noise covers in a model of P = `size` floats: its squared norm as expected; 0 without a mask.
-
-    A subspace or shaped mask draws in a few dimensions, the erased client's among them. It is held to what a draw along
-    that one alone can be, so that a draw does not fail a request; one that lies there tells that direction, though.
-    """
-    hidden = erasure.hidden
-    if hidden is None:  # nothing is claimed of it, and it was drawn for each float
-        return float(erasure.request["mask"].get("sigma") or 0.0) ** 2 * size
-    return hidden.sigma**2 * (size if hidden.by == "isotropic" else max(len(hidden.among) - 1, LIKELY))
-
-
 def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
-    """Refuse an erasure whose model, less one that stays, is what is left of the erased alone (see `alone`)."""
+    """Refuse an erasure beside whose model one that stays tells what the erased put in (see `alone`, `told`)."""
     parts, departure = lineage.parts(erasure.id), replace(request, erasure=erasure.id)
     tells = model_that_tells(parts, departure)
-    leaves, noise = leaves_something(lineage.history, erasure.id), _noise(erasure, lineage.history.layout.size)
-    if tells is None and leaves and nearly_bare(lineage.history, parts, departure, erasure.id, noise):
-        # Where nobody else took part in a round, there is nothing to train again.
-        retrain = ", or 'retrain'" if erasure.retraining_examples else ""
-        error = (
-            f"erasure {erasure.id}: those who stay put in less since {request.subject} came than is left of it, and "
-            f"what stays could tell that; take another method: 'influence' with a scale of 1{retrain}; or have it "
-            "repaired for more rounds"
-        )
-        moved(lineage.history.ledger, request.id, "failed", note=error)
-        raise RequestError(error)
     if tells is not None:
         # Where nobody else took part in any round, there is nothing to train again.
         retrain = "" if tells == INITIAL else ", or train again, by the method 'retrain'"
         error = (
             f"erasure {erasure.id}: nobody who stays trained since {tells}, which stays, so the model after less that "
             f"one would tell what {request.subject} put in; have it repaired for 1 round{retrain}"
+        )
+        moved(lineage.history.ledger, request.id, "failed", note=error)
+        raise RequestError(error)
+    if not leaves_something(lineage.history, erasure.id):
+        return
+    measured = what_stays_tells(lineage.history, parts, departure, erasure.id)
+    if measured is not None and measured.fails:
+        ways = ["more rounds of repair"]
+        # Where nobody else took part in a round, there is nothing to train again.
+        if erasure.retraining_examples:
+            ways.append("the method 'retrain'")
+        if Need.INFLUENCE in lineage.past(erasure.after).keep:
+            ways.append("the method 'influence' with a scale of 1")
+        if len(ways) == 1:
+            ways.append("a new training without it, in the place of this run")
+        error = (
+            f"erasure {erasure.id}: the models that stay tell all but {measured.apart:.0%} of what {request.subject} "
+            f"put in, since the others put in too little; what may help is {', or '.join(ways)}"
         )
         moved(lineage.history.ledger, request.id, "failed", note=error)
         raise RequestError(error)
