@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedlethe.closed_form.features import Centred
+from fedlethe.closed_form.features import Centred, ScatteringFeatures
 from fedlethe.closed_form.settings import Subtraction
 from fedlethe.config import resolve
 from fedlethe.config.learning import CLOSED_FORM, RECIPES, Averaging, ClosedForm, Recipe, learning_of
 from fedlethe.data.federated import FederatedData
 from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.models.head import Head
 from fedlethe.models.small_cnn import SmallCnn
 from fedlethe.runs.preparing import divided
 from fedlethe.unlearning import METHODS
@@ -38,8 +39,8 @@ def test_the_document_says_which_learner() -> None:
     ("document", "words"),
     [
         (
-            {"features": {}},
-            r"here: \[features\] is of learner 'closed-form', and this is 'fedavg'; leave it out",
+            {"closed_form": {}},
+            r"here: \[closed_form\] is of learner 'closed-form', and this is 'fedavg'; leave it out",
         ),
         ({"learner": "closed-form", "local": {}}, r"here: \[local\] is of learner 'fedavg', and this is 'closed-form'"),
         ({"learner": "kmeans"}, "learner"),
@@ -61,6 +62,31 @@ def test_a_network_takes_the_images_and_a_head_their_features(images: FederatedD
     alone = CLOSED_LEARNING.input_of(examples, images.image_shape)
     assert alone.images.shape == (len(examples), size, 1, 1)
     np.testing.assert_array_equal(alone.images, featurised.clients[client].test.images)
+
+
+def test_a_network_on_features_takes_what_the_closed_form_does(images: FederatedData) -> None:
+    learning = learning_of({"features": {"scales": 2}}, "here", None)
+    found = learning.inputs(images)
+    expected = learning_of({"learner": "closed-form", "features": {"scales": 2}}, "here", None).inputs(images)
+    client = min(images.clients)
+    np.testing.assert_array_equal(found.clients[client].train.images, expected.clients[client].train.images)
+    alone = learning.input_of(images.clients[client].test, images.image_shape)
+    np.testing.assert_array_equal(alone.images, found.clients[client].test.images)
+    read = resolve(resolve({"features": {"name": "scattering", "angles": 4}, "model": {"hidden": 16}}).document())
+    assert (read.model_name, read.model) == ("head", Head(hidden=16))
+    assert read.learning.features == ScatteringFeatures(angles=4)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"features": {}, "model": {"name": "small-cnn"}}, "model 'small-cnn': takes images, and not features; leave"),
+        ({"model": {"name": "head"}}, "model 'head': takes features, and not images; name a feature map, or another"),
+    ],
+)
+def test_a_network_that_takes_the_other_thing_is_refused(document: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        resolve(document)
 
 
 def test_the_model_is_the_configurations_or_a_linear_head() -> None:

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 from fedlethe.config import resolve
+from fedlethe.erasing.erase import erase
+from fedlethe.erasing.order import order_for
+from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.averaging import AveragingLearner, schedule_of
@@ -17,7 +20,7 @@ from fedlethe.models import initialise
 from fedlethe.runs.opening import opened_run
 from fedlethe.types import Need
 from fedlethe.vector import to_vector
-from tests.runs.small import HOSPITALS, NETWORK
+from tests.runs.small import HOSPITALS, NETWORK, trained
 
 
 def test_a_training_that_goes_on_has_the_rounds_that_are_left() -> None:
@@ -67,3 +70,20 @@ def test_who_is_not_in_the_data_any_more_cannot_be_erased(network: Path) -> None
     with opened_run(network) as run:
         fewer = replace(run, data=run.data.without(HOSPITALS[:1]))
         assert AveragingLearner().erasable(fewer.data, run.history) == list(HOSPITALS[1:])
+
+
+def test_a_network_on_features_is_trained_and_erased_as_any_other(tmp_path: Path) -> None:
+    head = {"features": {"scales": 2, "angles": 4}, "model": {"name": "head", "hidden": 8}}
+    run = trained({**NETWORK, **head}, tmp_path / "run")
+    with opened_run(run) as opened:
+        size = opened.data.image_shape[0]
+        assert opened.layout.size == size * 8 + 8 + 8 * 2 + 2
+        made = erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="retrain")))
+        assert made.guarantee is not None
+        assert made.guarantee.kind == "exact"
+        others = [HOSPITALS[0], HOSPITALS[2]]
+        again = AveragingLearner().retrain(opened, others, opened.config.seed)
+        assert torch.equal(opened.history.erased_model(made.id), again)
+        assert (
+            erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="influence"))).guarantee is None
+        )

@@ -39,6 +39,7 @@ NETWORK = {
     "history": {"keep": "everything"},
     "model": {"name": "linear"},
 }
+HEAD = {**NETWORK, "features": {"scales": 2}, "model": {"name": "head", "hidden": 8}}
 CLOSED = {"learner": "closed-form", "features": {"scales": 2}, "closed_form": {"dimension": 48}}
 
 
@@ -74,8 +75,10 @@ def _kept(run: Path, client: ClientId) -> dict[str, bytes]:
     with opened_run(run) as opened:
         traces = kept_of(opened.history, client)
         traces |= {path.name: path.read_bytes().strip() for path in opened.history.store.keys.files.files(client)}
+        if opened.config.learner == "fedavg":
+            traces |= dict(_models(opened.history, client))
         if opened.config.learning.features is None:
-            return traces | dict(_models(opened.history, client))
+            return traces
         for split in SPLITS:
             place = cached_features(
                 opened.images.clients[client].split(split), opened.config.learning.feature_map.key()
@@ -118,7 +121,7 @@ class Purged:
     names: tuple[str, ...]
 
 
-@pytest.fixture(scope="module", params=[NETWORK, CLOSED], ids=["a network", "closed form"])
+@pytest.fixture(scope="module", params=[NETWORK, HEAD, CLOSED], ids=["a network", "a head", "closed form"])
 def purged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Purged]:
     folder = tmp_path_factory.mktemp("purged")
     (folder / "temporary").mkdir()

@@ -134,14 +134,15 @@ LearnerFlag = Annotated[str | None, typer.Option(help="fedavg, or closed-form: a
 FeaturesFlag = Annotated[
     str | None,
     typer.Option(
-        help="scattering, efficientnet-lite0, backbone or torchscript, or several of them as a+b; or mylab.maps:Map.",
-        rich_help_panel=LEARNER,
+        help="Of a frozen map, in the place of images: scattering, efficientnet-lite0, backbone or torchscript, or "
+        "several of them as a+b; or mylab.maps:Map."
     ),
 ]
 DimensionFlag = Annotated[int | None, typer.Option(help="Project the features to so many.", rich_help_panel=LEARNER)]
 PenaltyFlag = Annotated[float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel=LEARNER)]
 ModelFlag = Annotated[
-    str | None, typer.Option(help="small-cnn, resnet18, resnet50, efficientnet-lite0, or mylab.nets:MyNet.")
+    str | None,
+    typer.Option(help="small-cnn, resnet18, resnet50, efficientnet-lite0, or mylab.nets:MyNet; on features head."),
 ]
 NormFlag = Annotated[str | None, typer.Option(help="batch or group.")]
 WeightsFlag = Annotated[Path | None, typer.Option(help="ImageNet weights for a ResNet (safetensors).")]

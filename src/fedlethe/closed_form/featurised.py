@@ -41,8 +41,8 @@ def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
     """
     if not data.are_images:
         raise DataError(
-            f"learner 'closed-form': takes images (C, H, W), and an example has shape {data.image_shape}; train a "
-            "network (learner 'fedavg'), or give the inputs as images"
+            f"features: are made of images (C, H, W), and an example has shape {data.image_shape}; train a network on "
+            "the inputs as they are (learner 'fedavg', no features), or give them as images"
         )
     key, transform = feature_map.key(), feature_map.prepare(data.image_shape)
     size = transform(torch.zeros(1, *data.image_shape)).shape[1]

@@ -8,7 +8,7 @@ whoever reads a configuration asks the value. How each of them trains is in `lea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from fedlethe.closed_form.features import Centred, FeatureMap, ImageShape, Projected
@@ -20,7 +20,7 @@ from fedlethe.document import Document, checked, construct, entry, name_and_opti
 from fedlethe.errors import ConfigError
 from fedlethe.federation.aggregator import MEAN, Aggregator
 from fedlethe.federation.weighted_mean import WEIGHTED_MEAN
-from fedlethe.models import Model
+from fedlethe.models import HEAD, MODELS, Model
 from fedlethe.models.linear import LinearHead
 from fedlethe.outside.deferred import options_of
 from fedlethe.types import EVERYTHING, Need
@@ -31,7 +31,7 @@ LearnerName: TypeAlias = Literal["fedavg", "closed-form"]
 
 OF_LEARNER: Mapping[LearnerName, tuple[str, ...]] = {
     "fedavg": ("model", "federation", "local", "aggregator", "history", "method", "recipe"),
-    "closed-form": ("features", "closed_form"),
+    "closed-form": ("closed_form",),
 }
 """The tables that one learner alone has."""
 
@@ -73,9 +73,11 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Averaging:
-    """Federated averaging of a network, which takes the images themselves.
+    """Federated averaging of a network, which takes the images themselves, or features of a frozen map.
 
     Attributes:
+        features_name: The row of FEATURES; empty where the network takes images.
+        features: Its options: the map from images to what the network takes.
         aggregator_name: The row of AGGREGATORS.
         aggregator: Makes a round's model of the clients' models. Where it is not the mean, nothing of a client is kept,
             and clients leave by methods that do not rest on the mean: by retraining where none is named.
@@ -93,6 +95,8 @@ class Averaging:
 
     aggregator_name: str = MEAN
     aggregator: Aggregator = WEIGHTED_MEAN
+    features_name: str = ""
+    features: FeatureMap | None = None
 
     @property
     def usual_method(self) -> str:
@@ -107,21 +111,19 @@ class Averaging:
     @property
     def fixed(self) -> Document:
         """See above."""
-        return {} if self.aggregator.is_mean else {"history": {"methods": ()}}
-
-    @property
-    def features(self) -> FeatureMap | None:
-        """The map from images to what the model takes; None where it takes images."""
-        return None
+        history = {} if self.aggregator.is_mean else {"history": {"methods": ()}}
+        return history if self.features is None else {**history, "model": {"name": HEAD}}
 
     @property
     def feature_map(self) -> FeatureMap:
-        """The same, with all that the settings add to it.
+        """The map, with all that the settings of a closed form add to it.
 
         Raises:
-            FedletheError: The learner has none.
+            FedletheError: The network takes images.
         """
-        raise _no_closed_form()
+        if self.features is None:
+            raise _no_closed_form()
+        return self.features
 
     @property
     def settings(self) -> ClosedFormSettings:
@@ -133,22 +135,33 @@ class Averaging:
         raise _no_closed_form()
 
     def model(self, name: str, chosen: Model) -> tuple[str, Model]:
-        """The model and its name; `chosen` is the configuration's."""
+        """The model and its name; `chosen` is the configuration's.
+
+        Raises:
+            FedletheError: It takes images and is to have features, or the other way round.
+        """
+        if self.features is not None and name in MODELS.rows and name != HEAD:
+            raise ConfigError(f"model '{name}': takes images, and not features; leave it out, or take '{HEAD}'")
+        if self.features is None and name == HEAD:
+            raise ConfigError(f"model '{HEAD}': takes features, and not images; name a feature map, or another model")
         return name, chosen
 
     def inputs(self, images: FederatedData) -> FederatedData:
         """What the model takes of a federation's images."""
-        return images
+        return images if self.features is None else featurise(images, self.features)
 
     def input_of(self, examples: Examples, shape: ImageShape) -> Examples:
         """What the model takes of some images of a shape (C, H, W)."""
-        return examples
+        return examples if self.features is None else features_of(examples, self.features, shape)
 
     def document(self) -> Document:
         """The learner's tables as run.toml has them, beside those of the network's training."""
-        if self.aggregator_name == MEAN:
-            return {}
-        return {"aggregator": {"name": self.aggregator_name, **options_of(self.aggregator)}}
+        found: dict[str, Any] = {}
+        if self.features is not None:
+            found["features"] = {"name": self.features_name, **options_of(self.features)}
+        if self.aggregator_name != MEAN:
+            found["aggregator"] = {"name": self.aggregator_name, **options_of(self.aggregator)}
+        return found
 
     def method(
         self, name: str, options: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]], kept: Needs = EVERYTHING
@@ -268,8 +281,13 @@ def learning_of(document: Document, where: str, recorded: Document | None) -> Le
             )
     if learner == Averaging.name:
         name, options = name_and_options({"name": MEAN, **document.get("aggregator", {})}, "name", "aggregator")
-        return Averaging(aggregator_name=name, aggregator=aggregator_of(name, options, recorded))
-    name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
+        averaging = Averaging(aggregator_name=name, aggregator=aggregator_of(name, options, recorded))
+        return averaging if "features" not in document else replace(averaging, **_features(document, recorded))
     settings = construct(ClosedFormSettings, document.get("closed_form", {}), "closed_form")
-    features = map_of(name, options, later=recorded is not None)
-    return ClosedForm(settings=settings, features_name=name, features=features)
+    return ClosedForm(settings=settings, **_features(document, recorded))
+
+
+def _features(document: Document, recorded: Document | None) -> dict[str, Any]:
+    """The table [features], by the fields of a learner."""
+    name, options = name_and_options({"name": "scattering", **document.get("features", {})}, "name", "features")
+    return {"features_name": name, "features": map_of(name, options, later=recorded is not None)}

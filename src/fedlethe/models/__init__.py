@@ -34,11 +34,15 @@ def _problem(kind: Any) -> str | None:
     return lacking(kind, {"build": "def build(self, in_channels: int, num_classes: int) -> nn.Module"})
 
 
+HEAD = "head"
+"""The network that takes features of a frozen map, and no images."""
+
 MODELS: Registry[type[Model]] = Registry(
     "model",
     "fedlethe.models",
     {
         "efficientnet-lite0": "fedlethe.models.efficientnet_lite0:EfficientNetLite0",
+        HEAD: "fedlethe.models.head:Head",
         "resnet18": "fedlethe.models.resnet:ResNet18",
         "resnet50": "fedlethe.models.resnet:ResNet50",
         "small-cnn": "fedlethe.models.small_cnn:SmallCnn",

@@ -154,16 +154,20 @@ def test_a_node_gives_no_answers_to_single_images_unless_it_is_allowed(
 
 def test_a_node_has_one_learner_s_tables_and_leaves_the_other_s_out(tmp_path: Path) -> None:
     config = tmp_path / "fedlethe.toml"
-    config.write_text('[data]\nsource = "phantom"\n[federation]\nrounds = 2\n[closed_form]\ndimension = 8\n')
+    config.write_text(
+        '[data]\nsource = "phantom"\n[federation]\nrounds = 2\n[closed_form]\ndimension = 8\n[features]\n'
+    )
     averaging = app_document(config, {"set": "federation.rounds=5 data.size=16"}, "fedavg")
     assert averaging["federation"]["rounds"] == 5
     assert averaging["data"] == {"source": "phantom", "size": 16}
-    assert "closed_form" not in averaging
+    assert not {"closed_form", "features"} & set(averaging)
     exact = app_document(config, {}, "closed-form")
     assert exact["learner"] == "closed-form"
     assert exact["closed_form"] == {"dimension": 8}
     assert "federation" not in exact
     assert app_document(config, {})["learner"] == "fedavg"
+    config.write_text("[features]\n")
+    assert "features" in app_document(config, {})
 
 
 def test_counts_of_answers_are_by_class_and_none_of_a_split_without_images(app: App) -> None:

@@ -218,6 +218,8 @@ def app_document(config: Path, run_config: Mapping[str, object], learner: Learne
     whole = layered(read_toml(config), typed)
     chosen = learner or whole.get("learner", "fedavg")
     others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
+    if chosen == "fedavg" and "closed_form" in whole:  # beside that table they are the closed form's
+        others |= {"features"}
     return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
 
 
