@@ -29,6 +29,8 @@ LEARNERS: dict[str, dict[str, Any]] = {
     "fedavg": {"rounds": 2, "local": {"epochs": 1}},
     "closed-form": {"learner": "closed-form", "features": {"scales": 2}, "closed_form": {"dimension": 32}},
 }
+FIXED = {"closed_form": {"dimension": 32, "penalty": 0.316}}
+"""As these hospitals' rows chose it, when the hashes were made; now it is chosen by leaving a hospital out."""
 
 
 def _machine() -> str:
@@ -93,7 +95,7 @@ def _unlike(real_data: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_models_of_unlike_hospitals_on_real_images(learner: str, real_data: Path, tmp_path: Path) -> None:
-    arguments = {**_unlike(real_data), **LEARNERS[learner]}
+    arguments = {**_unlike(real_data), **LEARNERS[learner], **(FIXED if learner == "closed-form" else {})}
     _hold(f"pneumoniamnist {learner}", _models(tmp_path / "run", "client-1", **arguments))
 
 
@@ -106,7 +108,8 @@ COMPARED: dict[str, tuple[str, dict[str, Any]]] = {
 
 def _hold_comparison(what: str, out: Path, client: str, learner: str, document: dict[str, Any]) -> None:
     method, tables = COMPARED[learner]
-    fedlethe.compare({**document, **tables}, [method], out=out, seeds=[7], forget=[client], references=3)
+    fixed = FIXED if (what, learner) == ("pneumoniamnist", "closed-form") else {}
+    fedlethe.compare({**document, **tables, **fixed}, [method], out=out, seeds=[7], forget=[client], references=3)
     answers = sorted(out.glob("jobs/*.safetensors"))
     hashes = "".join(f"{one}\n" for one in sorted(map(_hash, answers)))
     figures = np.sum([_figures(path) for path in answers], axis=0).tolist()

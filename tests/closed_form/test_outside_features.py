@@ -128,7 +128,7 @@ class Forgetful:
 def test_inputs_that_are_no_images_are_refused_in_words() -> None:
     rows = np.random.default_rng(0).normal(size=(20, 6)), np.arange(20) % 2
     data = divide(of_clients({"a": rows, "b": rows}), Partition(scheme="site"), 0)
-    with pytest.raises(DataError, match=r"^learner 'closed-form': takes images \(C, H, W\), .*shape \(6,\)"):
+    with pytest.raises(DataError, match=r"^features: a map takes images \(C, H, W\), .*shape \(6,\)"):
         featurise(data, _map())
     with pytest.raises(DataError, match=r"^backdoor: is drawn into images"):
         Backdoor(client="a").plant(data, 0)

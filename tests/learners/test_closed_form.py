@@ -228,7 +228,7 @@ def test_a_training_that_cannot_be_leaves_nothing(run: Path, copy: Path, tmp_pat
         assert not (tmp_path / "out").exists()
     for wrong, match in (
         ({"local": {"epochs": 2}}, r"\[local\] is of learner 'fedavg'"),
-        ({"learner": "fedavg"}, r"\[features\] is of learner 'closed-form'"),
+        ({"learner": "fedavg"}, r"\[closed_form\] is of learner 'closed-form'"),
         ({"features": {"name": "scatering"}}, "did you mean 'scattering'"),
     ):
         with pytest.raises(FedletheError, match=match):

@@ -41,7 +41,7 @@ def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
     """
     if not data.are_images:
         raise DataError(
-            f"features: are made of images (C, H, W), and an example has shape {data.image_shape}; train a network on "
+            f"features: a map takes images (C, H, W), and an example has shape {data.image_shape}; train a network on "
             "the inputs as they are (learner 'fedavg', no features), or give them as images"
         )
     key, transform = feature_map.key(), feature_map.prepare(data.image_shape)

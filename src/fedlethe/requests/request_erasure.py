@@ -41,12 +41,12 @@ def erasure_of_request(run: OpenRun, request: ErasureRequest, order: ErasureOrde
     try:
         chosen = None if plan.result is None else recorded(run.history, plan.result)
         erasure = chosen or done(run.history, order) or erase_locked(run, order)
+        _demand_another_model(run.lineage, request, erasure)
+        _demand_others_in(run.lineage, request, erasure)
     except FedletheError as caught:
         error = _with_a_way_out(run.config, run.history, request, order, caught)
         _enter_failed(run.history, run.images, request, error)
         raise error from None
-    _demand_another_model(run.lineage, request, erasure)
-    _demand_others_in(run.lineage, request, erasure)
     return erasure
 
 
@@ -93,11 +93,9 @@ def _demand_another_model(lineage: Lineage, request: ErasureRequest, erasure: Er
     if erasure.guarantee is not None:
         return
     if torch.equal(lineage.past(erasure.after).final(), lineage.history.erased_model(erasure.id)):
-        error = (
+        raise RequestError(
             f"erasure {erasure.id}: the model after is the model before, so nothing was erased; choose another method"
         )
-        moved(lineage.history.ledger, request.id, "failed", note=error)
-        raise RequestError(error)
 
 
 def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasure) -> None:
@@ -107,27 +105,22 @@ def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasur
     if tells is not None:
         # Where nobody else took part in any round, there is nothing to train again.
         retrain = "" if tells == INITIAL else ", or train again, by the method 'retrain'"
-        error = (
+        raise RequestError(
             f"erasure {erasure.id}: nobody who stays trained since {tells}, which stays, so the model after less that "
             f"one would tell what {request.subject} put in; have it repaired for 1 round{retrain}"
         )
-        moved(lineage.history.ledger, request.id, "failed", note=error)
-        raise RequestError(error)
     if not leaves_something(lineage.history, erasure.id):
         return
     measured = what_stays_tells(lineage.history, parts, departure, erasure.id)
     if measured is not None and measured.fails:
-        ways = ["more rounds of repair"]
+        ways = []
         # Where nobody else took part in a round, there is nothing to train again.
         if erasure.retraining_examples:
             ways.append("the method 'retrain'")
         if Need.INFLUENCE in lineage.past(erasure.after).keep:
             ways.append("the method 'influence' with a scale of 1")
-        if len(ways) == 1:
-            ways.append("a new training without it, in the place of this run")
-        error = (
+        ways += ["more rounds of repair"] if ways else ["more rounds of repair", "a new training without it"]
+        raise RequestError(
             f"erasure {erasure.id}: the models that stay tell all but {measured.apart:.0%} of what {request.subject} "
             f"put in, since the others put in too little; what may help is {', or '.join(ways)}"
         )
-        moved(lineage.history.ledger, request.id, "failed", note=error)
-        raise RequestError(error)
