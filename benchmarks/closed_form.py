@@ -4,7 +4,8 @@
 DATA is the folder that holds pneumoniamnist.npz. The figures, with the bound that the project holds itself to:
 1. Scattering images/s, 28 x 28 padded to 32 x 32.
 2. Erasing one of five hospitals (reading its statistics, subtracting, solving) against training the small CNN without
-   it (15 rounds of 2 epochs), with all 3,472 features and with 1,024.
+   it (15 rounds of 2 epochs), with all 3,472 features and with 1,024; with a penalty that is fixed, and chosen anew,
+   which reads the statistics of everybody who stays and fits without each of them in turn.
 3. The same against the paper preset on ResNet-50 (15 rounds of 7 epochs, 128 x 128, batch 16), from its images/s here.
 4. What a hospital sends.
 """
@@ -84,14 +85,20 @@ def main() -> None:
     table.add_row("small CNN trained without the hospital", f"{slow:.1f} s", "", "")
     paper = 15 * 7 * examples / (rounds * epochs) / resnet
     table.add_row("ResNet-50, the paper preset, without it", f"{resnet:.1f} images/s: {paper:,.0f} s", "", "")
-    for size, bound in ((None, ">= 50x, <= 3 s"), (1024, ">= 1,000x")):
+    cases: list[tuple[Tables, str]] = [
+        ({"penalty": 0.316}, ">= 50x, <= 3 s"),
+        ({}, ""),
+        ({"penalty": 0.316, "dimension": 1024}, ">= 1,000x"),
+        ({"dimension": 1024}, ""),
+    ]
+    for settings, bound in cases:
         with tempfile.TemporaryDirectory() as folder:
-            document = closed_form if size is None else {**closed_form, "closed_form": {"dimension": size}}
-            seconds, sent = erasing(document, Path(folder) / "run")
-        name = f"erasing, {size or 3472:,} features"
+            seconds, sent = erasing({**closed_form, "closed_form": settings}, Path(folder) / "run")
+        size = settings.get("dimension", 3472)
+        name = f"erasing, {size:,} features, penalty {'fixed' if 'penalty' in settings else 'chosen anew'}"
         table.add_row(f"{name}, against the small CNN", f"{seconds:.3f} s", f"{slow / seconds:,.0f}x", bound)
         table.add_row(f"{name}, against ResNet-50", f"{seconds:.3f} s", f"{paper / seconds:,.0f}x", "")
-        table.add_row(f"{name}, a hospital sends", f"{sent:,} bytes", "", "< 10 MB" if size else "")
+        table.add_row(f"{name}, a hospital sends", f"{sent:,} bytes", "", "< 10 MB" if size == 1024 else "")
     Console().print(table)
 
 

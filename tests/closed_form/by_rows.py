@@ -51,3 +51,12 @@ def errors_left_out(clients: Sequence[Rows], folds: Sequence[Sequence[int]], wei
         return {}
     whole = float(weights[np.array(shown)].sum())
     return {penalty: error / whole for penalty, error in errors.items()}
+
+
+def least(errors: dict[float, float]) -> float:
+    """The penalty that is reached from .1 by going to a neighbour that errs less, the larger one first."""
+    at = PENALTIES.index(0.1)
+    for step in (1, -1):
+        while 0 <= at + step < len(PENALTIES) and errors[PENALTIES[at + step]] < errors[PENALTIES[at]]:
+            at += step
+    return PENALTIES[at]

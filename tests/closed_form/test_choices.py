@@ -6,10 +6,10 @@ import numpy.typing as npt
 import pytest
 
 from fedlethe.closed_form.by_class import ByClass, total
-from fedlethe.closed_form.choices import Choice, decide
+from fedlethe.closed_form.choices import START, Choice, _down_from, decide
 from fedlethe.closed_form.ridge import PENALTIES, choose, solve
 from fedlethe.closed_form.settings import ClosedFormSettings
-from tests.closed_form.by_rows import errors_left_out
+from tests.closed_form.by_rows import errors_left_out, least
 
 
 def rows_of(counts: tuple[int, ...], seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -51,9 +51,33 @@ def test_with_one_client_or_two_the_penalty_leaves_one_row_out(parts: list[tuple
 def test_the_penalty_errs_least_at_clients_that_were_left_out(clients: int, folds: list[list[int]]) -> None:
     rows = [rows_of((12, 5 + client), seed=client) for client in range(clients)]
     chosen = chosen_of(*(ByClass.of(*one, 2) for one in rows))
-    scores = errors_left_out(rows, folds, np.array(chosen.class_weights))
-    assert dict(chosen.scores) == pytest.approx(scores)
-    assert chosen.penalty == min(scores, key=lambda penalty: scores[penalty])
+    _demand_least(chosen, errors_left_out(rows, folds, np.array(chosen.class_weights)))
+
+
+def _demand_least(chosen: Choice, errors: dict[float, float]) -> None:
+    """It errs least of those that were tried, its neighbours among them."""
+    assert dict(chosen.scores) == pytest.approx({penalty: errors[penalty] for penalty in chosen.scores})
+    assert chosen.penalty == least(errors)
+    place = PENALTIES.index(chosen.penalty)
+    assert {*PENALTIES[max(place - 1, 0) : place + 2]} <= {*chosen.scores}
+
+
+@pytest.mark.parametrize(
+    ("scores", "tried"),
+    [
+        ([9, 8, 7, 6, 5, 6, 0, 0, 0], [3, 4, 5]),  # the least is where it began, or what lies behind a hill is not seen
+        ([9, 8, 7, 6, 5, 4, 3, 2, 1], [4, 5, 6, 7, 8]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2, 3, 4, 5]),
+        ([9, 8, 7, 6, 5, 4, 3, 4, 0], [4, 5, 6, 7]),
+        ([9, 8, 3, 4, 5, 6, 7, 8, 9], [1, 2, 3, 4, 5]),
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1], [3, 4, 5]),
+    ],
+)
+def test_penalties_are_tried_downhill(scores: list[float], tried: list[int]) -> None:
+    by_penalty = dict(zip(PENALTIES, scores, strict=True))
+    found = _down_from(START, lambda penalty: by_penalty[penalty])
+    assert found == {PENALTIES[index]: scores[index] for index in tried}
+    assert min(sorted(found, key=lambda one: abs(one - 0.1)), key=lambda one: found[one]) == least(by_penalty)
 
 
 def test_where_clients_are_unlike_the_penalty_is_larger_than_a_row_left_out_says() -> None:
@@ -72,8 +96,7 @@ def test_where_clients_are_unlike_the_penalty_is_larger_than_a_row_left_out_says
 def test_clients_of_one_class_are_left_out_where_others_have_both() -> None:
     rows = [rows_of((10, 10)), rows_of((12, 5), seed=1), rows_of((9, 0), seed=2), rows_of((0, 4), seed=3)]
     chosen = chosen_of(*(ByClass.of(*one, 2) for one in rows))
-    expected = errors_left_out(rows, [[0], [1], [2], [3]], np.array(chosen.class_weights))
-    assert dict(chosen.scores) == pytest.approx(expected)
+    _demand_least(chosen, errors_left_out(rows, [[0], [1], [2], [3]], np.array(chosen.class_weights)))
 
 
 @pytest.mark.parametrize(

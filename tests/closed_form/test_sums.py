@@ -16,7 +16,7 @@ from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Statistics
 from fedlethe.closed_form.sums import LIMIT, Sums, fit
 from fedlethe.errors import FedletheError
-from tests.closed_form.by_rows import Rows, errors_left_out, joined
+from tests.closed_form.by_rows import Rows, errors_left_out, joined, least
 
 WEIGHTS = (1.9, 0.67)
 FIXED = ClosedFormSettings(penalty=0.1, class_weights=WEIGHTS)
@@ -56,7 +56,10 @@ def retrained(clients: list[Rows], settings: ClosedFormSettings) -> tuple[RidgeH
     errors = errors_left_out(clients, folds, np.array(weights)) if len(clients) > 2 else {}
     if not errors:
         errors = {penalty: solve(whole, penalty).score for penalty in PENALTIES}
-    penalty = settings.penalty or min(errors, key=lambda one: errors[one])
+        penalty = min(errors, key=lambda one: errors[one])
+    else:
+        penalty = least(errors)
+    penalty = settings.penalty or penalty
     return solve(whole, penalty), penalty, weights
 
 

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 
+import fedlethe
 from fedlethe.config import resolve
 from fedlethe.data.erased import ErasedImages
+from fedlethe.errors import ConfigError
 from fedlethe.runs.beginning import Beginning
 from fedlethe.runs.preparing import aggregation, divided, load_data, prepare, run_document
 from fedlethe.vector import to_vector
@@ -64,3 +70,11 @@ def test_how_rounds_are_made_is_told_by_name_options_and_code() -> None:
     )
     given = {"aggregator": {"name": "given", "is_mean": False}, "run": {"given": {"aggregator": "d"}}}
     assert aggregation(given)[1:] == ("", "d")
+
+
+def test_a_head_takes_vectors_and_features_and_no_images(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model 'head': takes rows of numbers, and not images; name a feature map"):
+        prepare(resolve({**NETWORK, "model": {"name": "head"}}))
+    assert prepare(resolve({**NETWORK, "model": {"hidden": 8}, "features": {"scales": 2}})).config.model_name == "head"
+    rows = {name: (np.random.default_rng(0).random((12, 6), np.float32), np.arange(12) % 2) for name in ("a", "b")}
+    assert fedlethe.train("head", rows, out=tmp_path / "run", rounds=1).trained is not None

@@ -3,7 +3,8 @@
 
 What the user fixed stays. Everything else is a function of the sums of who is there, so it is chosen anew whenever they
 change, as a training from scratch would: weights n / (c n_class), to two digits; and the penalty whose heads, each
-fitted without one client (or one of FOLDS groups of clients), err least on that client's rows. Where hospitals are
+fitted without one client (or one of FOLDS groups of clients), err least on that client's rows, looked for downhill from
+START. Where hospitals are
 unlike, leaving one row out leaves its hospital in, and so generalised cross-validation (see `ridge.choose`) chooses too
 small a penalty. It chooses where fewer than LEAST_CLIENTS are there.
 """
@@ -18,7 +19,7 @@ from operator import add
 import numpy as np
 
 from fedlethe.closed_form.by_class import ByClass, total
-from fedlethe.closed_form.ridge import PENALTIES, choose, errors_elsewhere
+from fedlethe.closed_form.ridge import PENALTIES, HeldOut, choose
 from fedlethe.closed_form.settings import ClosedFormSettings
 from fedlethe.closed_form.statistics import Array, Statistics
 
@@ -27,6 +28,9 @@ FOLDS = 5
 
 LEAST_CLIENTS = 3
 """With two, a head without one of them is one hospital's."""
+
+START = PENALTIES.index(0.1)
+"""The penalty that is tried first."""
 
 Clients = Callable[[], Iterator[ByClass]]
 """Reads the statistics of each client that is there, in the order of their names."""
@@ -39,7 +43,7 @@ class Choice:
     Attributes:
         class_weights: Weight of a row by its class.
         penalty: lambda over the sum of the weights.
-        scores: Penalty to its score, small is good; empty where the penalty is fixed.
+        scores: Penalty to its score, of those that were tried, small is good; empty where the penalty is fixed.
     """
 
     class_weights: tuple[float, ...]
@@ -87,13 +91,32 @@ def _folds(clients: Clients) -> list[ByClass]:
 
 def _scores(folds: Sequence[Statistics]) -> Mapping[float, float]:
     """The mean squared error at those who can be left out; of one row left out where these show one class only."""
-    scores, shown = np.zeros(len(PENALTIES)), []
+    left, shown = [], []
     for index, held in enumerate(folds):
         others = [*folds[:index], *folds[index + 1 :]]
         # Without a fold that alone has a class there is nothing to fit.
         if others and (rest := reduce(add, others)).classes > 1:
-            scores += errors_elsewhere(rest, held, PENALTIES)
+            left.append(HeldOut.of(rest, held))
             shown.append(held)
     if not shown or (rows := reduce(add, shown)).classes < 2:
         return choose(reduce(add, folds))[1]
-    return dict(zip(PENALTIES, (scores / rows.weights.sum()).tolist(), strict=True))
+    weight = float(rows.weights.sum())
+    return _down_from(START, lambda penalty: sum(one.error(penalty) for one in left) / weight)
+
+
+def _down_from(start: int, score: Callable[[float], float]) -> Mapping[float, float]:
+    """The scores of one of PENALTIES, and of its neighbours in the direction in which they fall, until they rise.
+
+    Each score is a factorisation for each fold, and half of them are never near the least.
+    """
+    scores = {PENALTIES[start]: score(PENALTIES[start])}
+    for step in (1, -1):
+        at = start + step
+        while 0 <= at < len(PENALTIES):
+            scores[PENALTIES[at]] = score(PENALTIES[at])
+            if scores[PENALTIES[at]] >= scores[PENALTIES[at - step]]:
+                break
+            at += step
+        if at != start + step:  # it fell that way: the other one is uphill
+            break
+    return scores

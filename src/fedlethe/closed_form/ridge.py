@@ -8,7 +8,7 @@ n the sum of the rows' weights and penalty the lambda of a row,
 
 all of which are functions of the sums in `Statistics`. So are the two things that usually take other data:
 
-- The penalty, by the squared error at clients that were left out (`errors_elsewhere`), or by generalised
+- The penalty, by the squared error at clients that were left out (`HeldOut`), or by generalised
   cross-validation (Golub, Heath & Wahba, Technometrics 1979), the rotation-invariant form of leaving one row out: (mean
   squared residual) / (1 - f)^2, f the share of the degrees of freedom that the fit uses. Their trace is estimated from
   fixed probes (Hutchinson, 1990), so that it takes no further factorisation.
@@ -97,36 +97,41 @@ def choose(statistics: Statistics, penalties: Sequence[float] = PENALTIES) -> tu
     return min(scores, key=lambda penalty: scores[penalty]), scores
 
 
-def errors_elsewhere(rest: Statistics, held: Statistics, penalties: Sequence[float]) -> Array:
-    """The squared errors that fits to some rows make on others, summed over rows (by weight) and classes, by penalty.
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Fits to some rows, held against others that were left out.
 
     With answers b + R' x, the sum over the other rows of w |y - b - R' x|^2 is of their sums alone:
     of each class, w_k - 2 (b_k w_k + r_k . c_k) + b_k^2 w + 2 b_k r_k . s + r_k' G r_k.
 
-    Args:
-        rest: Of the rows that are fitted to, two classes at least.
+    Attributes:
+        system: Of the rows that are fitted to, two classes at least.
         held: Of the others.
-        penalties: m of them; see `solve`.
-
-    Returns:
-        Shape (m,).
-
-    Raises:
-        FedletheError: See `solve`.
     """
-    system, shares = _Standardised.of(rest), rest.weights / rest.weights.sum()
-    raws = np.stack([system.raw(penalty) for penalty in penalties])  # (m, d, c)
-    biases = shares - np.einsum("mdc,d->mc", raws, system.mean)
-    flat = raws.transpose(1, 0, 2).reshape(held.size, -1)  # (d, m c)
-    quadratic = np.zeros(flat.shape[1])
-    for i, row in held.triangle():  # off the diagonal each product counts twice
-        quadratic += flat[i] * (2 * (row @ flat[i:]) - row[0] * flat[i])
-    squares = quadratic.reshape(biases.shape)
-    crossed = np.einsum("mdc,dc->mc", raws, held.cross)
-    summed = np.einsum("mdc,d->mc", raws, held.sums)
-    errors = held.weights - 2 * (biases * held.weights + crossed) + biases**2 * held.weights.sum()
-    found: Array = (errors + 2 * biases * summed + squares).sum(axis=1)
-    return found
+
+    system: _Standardised
+    held: Statistics
+
+    @classmethod
+    def of(cls, rest: Statistics, held: Statistics) -> HeldOut:
+        """From the statistics of both."""
+        return cls(_Standardised.of(rest), held)
+
+    def error(self, penalty: float) -> float:
+        """The squared errors of the fit with this penalty, summed over rows, by weight, and classes.
+
+        Raises:
+            FedletheError: See `solve`.
+        """
+        fitted, held = self.system.statistics.weights, self.held
+        raw = self.system.raw(penalty)  # (d, c)
+        bias = fitted / fitted.sum() - raw.T @ self.system.mean
+        quadratic = np.zeros(raw.shape[1])
+        for i, row in held.triangle():  # off the diagonal each product counts twice
+            quadratic += raw[i] * (2 * (row @ raw[i:]) - row[0] * raw[i])
+        crossed, summed = (raw * held.cross).sum(axis=0), raw.T @ held.sums
+        errors = held.weights - 2 * (bias * held.weights + crossed) + bias**2 * held.weights.sum()
+        return float((errors + 2 * bias * summed + quadratic).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

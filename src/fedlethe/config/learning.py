@@ -138,12 +138,10 @@ class Averaging:
         """The model and its name; `chosen` is the configuration's.
 
         Raises:
-            FedletheError: It takes images and is to have features, or the other way round.
+            FedletheError: It takes images, and is to have features.
         """
         if self.features is not None and name in MODELS.rows and name != HEAD:
             raise ConfigError(f"model '{name}': takes images, and not features; leave it out, or take '{HEAD}'")
-        if self.features is None and name == HEAD:
-            raise ConfigError(f"model '{HEAD}': takes features, and not images; name a feature map, or another model")
         return name, chosen
 
     def inputs(self, images: FederatedData) -> FederatedData:

@@ -39,8 +39,6 @@ def begun(run: OpenRun, request: ErasureRequest, plan: ErasurePlan | None) -> Er
         FedletheError: The plan cannot be carried out, the request was begun in another way, or another one is under
             way.
     """
-    # By its types first: a row that cannot be read again would close the run's ledger.
-    plan = None if plan is None else ErasurePlan.from_dict(plan.to_dict())
     ledger = run.history.ledger
     anew = request.stopped and plan is not None and plan != ErasurePlan.from_dict(request.plan or {})
     demand_none_under_way(ledger, request.id)

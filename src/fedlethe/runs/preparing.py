@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from fedlethe.config import RunConfig
@@ -10,10 +11,10 @@ from fedlethe.data.division import divide
 from fedlethe.data.erased import ErasedImages, reading_without, without
 from fedlethe.data.federated import FederatedData
 from fedlethe.document import Document
-from fedlethe.errors import HistoryError
+from fedlethe.errors import ConfigError, HistoryError
 from fedlethe.federation.aggregator import MEAN
 from fedlethe.federation.given_aggregator import FACT, GivenAggregator
-from fedlethe.models import initialise
+from fedlethe.models import HEAD, initialise
 from fedlethe.models.given import GivenModel
 from fedlethe.outside.plugins import GIVEN
 from fedlethe.runs.beginning import BEGINNING, Beginning
@@ -70,6 +71,10 @@ def prepare_with(
         FedletheError: The weights file or the device cannot be used.
     """
     data = config.learning.inputs(images)
+    if config.model_name == HEAD and math.prod(data.image_shape[1:]) > 1:
+        raise ConfigError(
+            f"model '{HEAD}': takes rows of numbers, and not images; name a feature map, or another model"
+        )
     network = initialise(config.model, data.image_shape[0], len(data.classes), config.seed)
     layout = Layout.of(network)
     try:
