@@ -154,3 +154,17 @@ def test_what_a_refusal_says_to_do_can_be_done(methods: list[str], tmp_path: Pat
     assert carry(run, "R0001", replace(PLAIN, method="retrain", options={})).request.purge == "done"
     if methods == ["influence"]:
         assert carry(other, "R0001", replace(PLAIN, options={"scale": 1.0})).request.purge == "done"
+
+
+def test_what_waits_for_a_purge_of_its_own_counts_as_known(tmp_path: Path) -> None:
+    """Beside the first one's influence, which stays for 30 days, those of who stay would tell the second one's."""
+    partition = {**UNLIKE, "clients": 4, "alpha": 0.1}
+    run = trained(tmp_path / "run", document(hospitals=4, partition=partition, seed=5, rounds=2))
+    with opened_folder(run) as (_, history):
+        sizes = {client: float(history.influence(client).norm()) for client in history.clients}
+    *_, second, first = sorted(sizes, key=lambda client: sizes[client])
+    carry(run, request(run, first), replace(PLAIN, keep_for=30))
+    carry(run, request(run, second), replace(PLAIN, after="0001"))
+    with opened_folder(run) as (_, history):
+        held = [one.client for one in history.ledger.artefacts().values() if one.kind == "influence"]
+    assert held == [first]

@@ -105,7 +105,7 @@ def _files(
     # Where a run before this one held them, the model that this one began from does, too: its round 0.
     first = 0 if gone & held_by(before) else next(rounds, folder.rounds + 1)
     since = first if from_round is None else min(first, from_round)
-    held = _on_hold(folder, None if base is None else request)
+    held = on_hold(folder, None if base is None else request)
     kept = set() if base is None else {of_erasure(base, Kind.MODEL), of_erasure(base, Kind.BESIDE)}
     revised = _revised(request)
     for artefact in folder.ledger.artefacts().values():
@@ -168,7 +168,7 @@ def _revised(request: Departure) -> set[str]:
     return {of_erasure(request.erasure, Kind.REVISED_STATISTICS, client) for client in request.patients}
 
 
-def _on_hold(folder: RunFolder, request: Departure | None) -> set[ClientId]:
+def on_hold(folder: RunFolder, request: Departure | None) -> set[ClientId]:
     """Clients whose own purge is still to come: their files wait for it; `request` is the folder's own, if any."""
     others = [other for other in requests_of(folder.ledger).values() if request is None or other.id != request.id]
     return {client for other in others if other.held_until is not None for client in other.clients}

@@ -19,6 +19,7 @@ from fedlethe.history.keyring import LOST
 from fedlethe.history.succession import Part, gone_after
 from fedlethe.later import torch
 from fedlethe.requests.alone import is_certain, staying_models
+from fedlethe.requests.condemned import on_hold
 from fedlethe.requests.purge_record import Departure
 from fedlethe.requests.rebased import Left, by_rounds, shares_of_rest, whose_are_rebased
 from fedlethe.runs.lineage import put_in
@@ -72,11 +73,17 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     except HistoryError:  # then none is rebased
         left = None
     others = [*_put_in_by_the_others(parts, request)]
+    waiting = [
+        vector
+        for part in parts
+        for client in _on_hold(part, request if part is parts[-1] else None, request.clients)
+        for vector in _by(part, client)
+    ]
     whose = [] if left is None else [client for client in left.covers if bool(left.influence(client).any())]
     influences = [] if left is None else [left.influence(client) for client in whose]
-    measure = _Measure.of([*models, *others, *influences, *targets])
-    alike, own = len(models), len(models) + len(others)
-    kept = measure.columns(range(len(models)))
+    measure = _Measure.of([*models, *waiting, *others, *influences, *targets])
+    beside, own = len(models) + len(waiting), len(models) + len(waiting) + len(others)
+    kept = measure.columns(range(beside))
     for client, share in shares_of_rest({} if left is None else left.covers, whose).items():
         if client in whose:
             # I'_k = I_k + s_k (w' - w_0 - sum of the I_j), by what it is made of.
@@ -87,7 +94,7 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     found = []
     for target in range(own + len(whose), len(measure.lengths)):
         alone = measure.apart(measure.columns(range(2)), target)
-        likeness = measure.apart(measure.columns([0, *range(alike, own)]), target)
+        likeness = measure.apart(measure.columns([0, *range(len(models), own)]), target)
         stay, may = measure.apart(measure.columns(range(len(models))), target), NO_MORE * min(alone, likeness)
         fails = stay < may or stay < min(NEARLY, NO_MORE * likeness)
         found.append(Told(stay, fails, left is not None and measure.apart(kept, target) >= may))
@@ -109,7 +116,11 @@ def whose_stay(history: RunFolder, parts: Sequence[Part], request: Departure, ba
 def _put_in_by_the_erased(
     history: RunFolder, parts: Sequence[Part], request: Departure, base: str
 ) -> Iterator[torch.Tensor]:
-    """What each put in by the rounds of each training, by the repairs after it, and in all, as far as it is known."""
+    """What each put in by the rounds of each training, by the repairs after it, in all, and all of them together.
+
+    As far as it is known.
+    """
+    together: list[torch.Tensor] = []
     for client in request.clients:
         own = [vector.double() for part in _in_the_model(parts) for vector in _by(part, client)]
         if client in request.patients and own and (since := history.repair(base).get(client)) is not None:
@@ -118,6 +129,9 @@ def _put_in_by_the_erased(
         yield from own
         if len(own) > 1:
             yield torch.stack(own).sum(dim=0)
+        together += own
+    if len(request.clients) > 1 and together:
+        yield torch.stack(together).sum(dim=0)
 
 
 def _put_in_by_the_others(parts: Sequence[Part], request: Departure) -> Iterator[Vector]:
@@ -125,6 +139,12 @@ def _put_in_by_the_others(parts: Sequence[Part], request: Departure) -> Iterator
     for part, gone in zip(in_model, gone_after(in_model), strict=True):
         for client in sorted(part.contributors() - gone - set(request.clients)):
             yield from _by(part, client)
+
+
+def _on_hold(part: Part, request: Departure | None, gone: Sequence[ClientId]) -> list[ClientId]:
+    """Clients whose files stay in a run's folder for now; `request` is the folder's own, if any."""
+    assert isinstance(part.history, RunFolder)
+    return sorted(on_hold(part.history, request) - set(gone))
 
 
 def _in_the_model(parts: Sequence[Part]) -> Sequence[Part]:
