@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedlethe.errors import FedletheError
+from fedlethe.errors import ConfigError, FedletheError
 from fedlethe.models import HEAD, MODELS
 from fedlethe.testing import check_model
 
@@ -240,3 +240,9 @@ def test_a_question_that_is_none_is_told(question: dict[str, Any], words: str) -
         check_model(Net, **question)
     assert str(raised.value).startswith(f"check_model: {words}")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("classes", [0, 1, True, 2.0, "2"])
+def test_fewer_than_two_classes_are_none(classes: Any) -> None:
+    with pytest.raises(ConfigError, match=r"check_model: num_classes .*: give a whole number, 2 at least"):
+        check_model(Net, image_shape=(3, 8, 8), num_classes=classes)

@@ -88,8 +88,8 @@ def _demand_question(image_shape: Any, num_classes: Any, dtype: Any) -> None:
             f"check_model: image_shape {image_shape!r}: give the sizes of one image, (channels, height, width), or of "
             "one input of another kind, such as (6,)"
         )
-    if not sizes([num_classes]):
-        raise ConfigError(f"check_model: num_classes {num_classes!r}: give a whole number, 1 at least")
+    if not sizes([num_classes]) or num_classes < 2:
+        raise ConfigError(f"check_model: num_classes {num_classes!r}: give a whole number, 2 at least")
     if dtype not in (torch.float32, torch.int64):
         raise ConfigError(
             f"check_model: dtype {dtype!r}: give torch.float32, as images and other floats reach a network, or "
