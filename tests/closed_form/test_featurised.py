@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,10 @@ def test_other_images_or_maps_have_other_names(cache: Path) -> None:
     names.add(cached_features(Examples(train.images, train.indices[::-1], train.labels), SMALL.key()))
     assert len(names) == 5
     assert len({featurise(data, one).fingerprint for one in maps}) == 3
+
+
+def test_a_federation_whose_images_are_elsewhere_has_features_of_the_same_size(cache: Path) -> None:
+    data = federation()
+    there = featurise(replace(data, clients={}), SMALL)
+    assert there.image_shape == featurise(data, SMALL).image_shape
+    assert not there.clients

@@ -78,7 +78,7 @@ def test_a_network_on_features_takes_what_the_closed_form_does(images: Federated
 
 
 def test_a_network_that_takes_images_is_refused_features() -> None:
-    with pytest.raises(ConfigError, match="model 'small-cnn': takes images, and not features; leave it out"):
+    with pytest.raises(ConfigError, match=r"model 'small-cnn': takes images, .*; set model\.name = 'head'"):
         resolve({"features": {}, "model": {"name": "small-cnn"}})
 
 

@@ -88,3 +88,14 @@ def test_a_network_on_features_is_trained_and_erased_as_any_other(tmp_path: Path
         assert influence.guarantee is None
         left = opened.history.erased_model(influence.id)
         torch.testing.assert_close(left, before - opened.history.influence(HOSPITALS[1]))
+
+
+def test_public_images_have_features_too_where_a_method_takes_them(tmp_path: Path) -> None:
+    head = {"features": {"scales": 2, "angles": 4}, "model": {"name": "head", "hidden": 8}}
+    run = trained({**NETWORK, **head, "partition": {"public_fraction": 0.2}}, tmp_path / "run")
+    with opened_run(run) as opened:
+        assert opened.images.public is not None
+        assert opened.data.public is not None
+        assert len(opened.data.public) == len(opened.images.public)
+        assert opened.data.public.images.shape[1:] == opened.data.image_shape
+        assert erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="kd"))).guarantee is None

@@ -164,7 +164,28 @@ def test_what_waits_for_a_purge_of_its_own_counts_as_known(tmp_path: Path) -> No
         sizes = {client: float(history.influence(client).norm()) for client in history.clients}
     *_, second, first = sorted(sizes, key=lambda client: sizes[client])
     carry(run, request(run, first), replace(PLAIN, keep_for=30))
-    carry(run, request(run, second), replace(PLAIN, after="0001"))
+    asked = request(run, second)
+    with pytest.raises(RequestError, match=f"to wait for the purge of {first}, whose files stay until then"):
+        carry(run, asked, replace(PLAIN, after="0001"))
+    retrained = carry(run, asked, replace(PLAIN, method="retrain", options={}, after="0001"))
+    assert not verified(run, certified(retrained)).failed
+
+
+def test_what_several_put_in_together_is_not_to_be_told_either(tmp_path: Path) -> None:
+    """Each of the three is one of five that trained; the model after less the initial one has a cosine of .99 with their sum."""
+    partition = {**UNLIKE, "clients": 5}
+    config = document(hospitals=5, partition=partition, federation={"rounds": 2, "participation": 0.6}, seed=116)
+    config["data"]["images_per_hospital"] = 30
+    config.pop("history")
+    run = trained(tmp_path / "run", config)
+    gone = ("client-4", "client-1", "client-3")
     with opened_folder(run) as (_, history):
-        held = [one.client for one in history.ledger.artefacts().values() if one.kind == "influence"]
-    assert held == [first]
+        together = sum(
+            (history.influence(client).double() for client in gone), torch.zeros(history.layout.size).double()
+        )
+        initial = history.initial().double()
+    asked = request(run, *gone)
+    with pytest.raises(RequestError, match="the models that stay tell all but"):
+        carry(run, asked, replace(DEFAULTS, repair={"rounds": 0}))
+    with opened_folder(run) as (_, history):
+        assert _cosine(history.erased_model("0001").double() - initial, together) > 0.95

@@ -108,6 +108,14 @@ class WritesByNumpy(NotFrozen):
 
 
 @dataclass(frozen=True)
+class WritesByTorch(NotFrozen):
+    def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
+        model = history.final()
+        model -= 1
+        return Unlearned(model=model)
+
+
+@dataclass(frozen=True)
 class Reads(NotFrozen):
     def unlearn(self, forget: Forget, history: History, federation: Federation) -> Unlearned:
         return Unlearned(model=history.initial() + history.delta(1, "a"))

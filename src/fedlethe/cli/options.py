@@ -142,7 +142,7 @@ DimensionFlag = Annotated[int | None, typer.Option(help="Project the features to
 PenaltyFlag = Annotated[float | None, typer.Option(help="Of the ridge; chosen if unset.", rich_help_panel=LEARNER)]
 ModelFlag = Annotated[
     str | None,
-    typer.Option(help="small-cnn, resnet18, resnet50, efficientnet-lite0, or mylab.nets:MyNet; on features head."),
+    typer.Option(help="small-cnn, resnet18, resnet50, efficientnet-lite0, or mylab.nets:MyNet; with --features: head."),
 ]
 NormFlag = Annotated[str | None, typer.Option(help="batch or group.")]
 WeightsFlag = Annotated[Path | None, typer.Option(help="ImageNet weights for a ResNet (safetensors).")]

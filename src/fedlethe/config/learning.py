@@ -141,12 +141,17 @@ class Averaging:
             FedletheError: It takes images, and is to have features.
         """
         if self.features is not None and name in MODELS.rows and name != HEAD:
-            raise ConfigError(f"model '{name}': takes images, and not features; leave it out, or take '{HEAD}'")
+            raise ConfigError(
+                f"model '{name}': takes images, and not features; set model.name = '{HEAD}', or name no features"
+            )
         return name, chosen
 
     def inputs(self, images: FederatedData) -> FederatedData:
         """What the model takes of a federation's images."""
-        return images if self.features is None else featurise(images, self.features)
+        if self.features is None:
+            return images
+        public = None if images.public is None else self.input_of(images.public, images.image_shape)
+        return replace(featurise(images, self.features), public=public)
 
     def input_of(self, examples: Examples, shape: ImageShape) -> Examples:
         """What the model takes of some images of a shape (C, H, W)."""

@@ -171,8 +171,8 @@ class FederatedData:
     @property
     def are_images(self) -> bool:
         """Whether an example is an image (C, H, W), and not a row, or an array of whole numbers such as tokens."""
-        some = next(iter(self.clients.values())).train.images
-        return len(self.image_shape) == 3 and some.dtype != np.int64
+        some = next((held.train.images for held in self.clients.values()), None)  # none where they are elsewhere
+        return len(self.image_shape) == 3 and (some is None or some.dtype != np.int64)
 
     @cached_property
     def fingerprint(self) -> str:

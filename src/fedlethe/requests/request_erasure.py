@@ -120,6 +120,8 @@ def _demand_others_in(lineage: Lineage, request: ErasureRequest, erasure: Erasur
         if Need.INFLUENCE in lineage.past(erasure.after).keep:
             ways.append("the method 'influence' with a scale of 1")
         ways += ["more rounds of repair"] if ways else ["more rounds of repair", "a new training without it"]
+        if measured.waiting:
+            ways.append(f"to wait for the purge of {', '.join(measured.waiting)}, whose files stay until then")
         raise RequestError(
             f"erasure {erasure.id}: the models that stay tell all but {measured.apart:.0%} of what {request.subject} "
             f"put in, since the others put in too little; what may help is {', or '.join(ways)}"

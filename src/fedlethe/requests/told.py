@@ -40,14 +40,17 @@ class Told:
     """What stays tells of the erased, in the worst case over what is erased.
 
     Attributes:
-        apart: What the models that stay leave of it, over the whole: 1 is all of it, 0 that they tell it.
+        apart: What the models that stay, and files that wait for a purge of their own, leave of it, over the whole: 1 is
+            all of it, 0 that they tell it.
         fails: Whether they tell more than may be.
         influences: Whether the rebased influences may stay beside them.
+        waiting: Whose files wait.
     """
 
     apart: float
     fails: bool
     influences: bool
+    waiting: tuple[ClientId, ...] = ()
 
 
 def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> Told | None:
@@ -73,12 +76,8 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     except HistoryError:  # then none is rebased
         left = None
     others = [*_put_in_by_the_others(parts, request)]
-    waiting = [
-        vector
-        for part in parts
-        for client in _on_hold(part, request if part is parts[-1] else None, request.clients)
-        for vector in _by(part, client)
-    ]
+    held = [(part, _on_hold(part, request if part is parts[-1] else None, request.clients)) for part in parts]
+    waiting = [vector for part, clients in held for client in clients for vector in _by(part, client)]
     whose = [] if left is None else [client for client in left.covers if bool(left.influence(client).any())]
     influences = [] if left is None else [left.influence(client) for client in whose]
     measure = _Measure.of([*models, *waiting, *others, *influences, *targets])
@@ -95,10 +94,15 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     for target in range(own + len(whose), len(measure.lengths)):
         alone = measure.apart(measure.columns(range(2)), target)
         likeness = measure.apart(measure.columns([0, *range(len(models), own)]), target)
-        stay, may = measure.apart(measure.columns(range(len(models))), target), NO_MORE * min(alone, likeness)
+        stay, may = measure.apart(measure.columns(range(beside)), target), NO_MORE * min(alone, likeness)
         fails = stay < may or stay < min(NEARLY, NO_MORE * likeness)
         found.append(Told(stay, fails, left is not None and measure.apart(kept, target) >= may))
-    return Told(min(one.apart for one in found), any(one.fails for one in found), all(one.influences for one in found))
+    return Told(
+        apart=min(one.apart for one in found),
+        fails=any(one.fails for one in found),
+        influences=all(one.influences for one in found),
+        waiting=tuple(sorted({client for _, clients in held for client in clients})),
+    )
 
 
 def whose_stay(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> tuple[ClientId, ...]:

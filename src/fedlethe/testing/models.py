@@ -60,6 +60,8 @@ def check_model(
         raise ConfigError("check_model: a network was given; give its class, or a function that makes one")
     if not callable(model) and not hasattr(model, "build"):
         demand_instance("check_model", model, "MODELS['small-cnn'](), or a torch.nn.Module's class")
+    if isinstance(model, type) and not issubclass(model, nn.Module) and hasattr(model, "build"):
+        demand_instance("check_model", model, f"{model.__name__}(), with its options")
     _demand_question(image_shape, num_classes, dtype)
     held = model if not isinstance(model, type) and hasattr(model, "build") else _Called(model)
     own = isinstance(held, _Called) and hasattr(model, "__qualname__")  # a partial, say, has no name

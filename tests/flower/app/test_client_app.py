@@ -15,6 +15,7 @@ from flwr.app import Message
 from fedlethe.audit.relearn import SHORT_TRAININGS
 from fedlethe.config import resolve
 from fedlethe.document import read_toml
+from fedlethe.errors import ConfigError
 from fedlethe.flower.app.client_app import answers, app_document, counts
 from fedlethe.flower.nodes.local import LocalNode
 from fedlethe.flower.nodes.messages import STATISTICS, Computing, Counts, NodeRequest
@@ -166,8 +167,20 @@ def test_a_node_has_one_learner_s_tables_and_leaves_the_other_s_out(tmp_path: Pa
     assert exact["closed_form"] == {"dimension": 8}
     assert "federation" not in exact
     assert app_document(config, {})["learner"] == "fedavg"
-    config.write_text("[features]\n")
-    assert "features" in app_document(config, {})
+    for model, beside, taken in (
+        ("", "", True),
+        ("", "[closed_form]\n", False),
+        ("small-cnn", "", False),
+        ("head", "[closed_form]\n", True),
+        ("mylab.nets:MyNet", "", True),
+    ):
+        table = f'[model]\nname = "{model}"\n' if model else ""
+        config.write_text(f"[features]\n{beside}{table}")
+        assert ("features" in app_document(config, {}, "fedavg")) == taken
+        assert "features" in app_document(config, {}, "closed-form")
+    config.write_text('[features]\n[closed_form]\n[model]\nname = "mylab.nets:MyNet"\n')
+    with pytest.raises(ConfigError, match=r"\[features\] can be of the closed form or of model 'mylab.nets:MyNet'"):
+        app_document(config, {}, "fedavg")
 
 
 def test_counts_of_answers_are_by_class_and_none_of_a_split_without_images(app: App) -> None:

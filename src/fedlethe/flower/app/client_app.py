@@ -28,6 +28,7 @@ from fedlethe.flower.nodes import messages
 from fedlethe.flower.nodes.messages import Counts, NodeRequest
 from fedlethe.flower.nodes.release import demand_as_released, has_released, note_plain, released
 from fedlethe.flower.nodes.site import Site, own_name, site
+from fedlethe.models import HEAD, MODELS
 from fedlethe.types import Vector
 from fedlethe.vector import load_vector
 
@@ -218,9 +219,24 @@ def app_document(config: Path, run_config: Mapping[str, object], learner: Learne
     whole = layered(read_toml(config), typed)
     chosen = learner or whole.get("learner", "fedavg")
     others = {table for other, tables in OF_LEARNER.items() if other != chosen for table in tables}
-    if chosen == "fedavg" and "closed_form" in whole:  # beside that table they are the closed form's
+    if chosen == "fedavg" and "features" in whole and _of_closed_form(whole, config):
         others |= {"features"}
     return {**{name: held for name, held in whole.items() if name not in others}, "learner": chosen}
+
+
+def _of_closed_form(whole: Document, config: Path) -> bool:
+    """Whether the features of a file are the closed form's alone: beside a network that takes images they are.
+
+    Raises:
+        ConfigError: They can be either's.
+    """
+    both, network = "closed_form" in whole, whole.get("model", {}).get("name", "")
+    if both and network and network not in MODELS.rows:
+        raise ConfigError(
+            f"{config}: [features] can be of the closed form or of model '{network}'; give each learner a file of its "
+            "own"
+        )
+    return network != HEAD and (network in MODELS.rows or (both and not network))
 
 
 def counts(here: Site, request: NodeRequest, model: Vector) -> Counts:
