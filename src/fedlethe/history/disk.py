@@ -77,10 +77,10 @@ class RunFolder:
         if not (purges := self.ledger.events("purge")):
             return self._keep
         influence = {Need.INFLUENCE} if has_influence(self._keep) else frozenset()
-        # A purge took the deltas of all rounds, and named what it rebased after its request; others may wait for theirs.
-        own = next((one.body["request"] for one in reversed(purges) if one.body["erasure"] is not None), None)
+        # A purge took the deltas of all rounds, and named what it rebased after its request.
+        last = purges[-1].body
         held = (name_of(one) for one in self.ledger.artefacts().values() if one.kind == "influence")
-        if own is not None and not any(name.endswith(f"/{own}") for name in held):
+        if last["erasure"] is not None and not any(name.endswith(f"/{last['request']}") for name in held):
             influence = frozenset()  # of a training of its own, or they would have told of the erased
         needs = {Need.DELTAS, Need.GLOBALS, Need.FIRST_DELTAS, Need.NORMS, Need.INFLUENCE}
         return self._keep - needs | influence

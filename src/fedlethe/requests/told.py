@@ -31,6 +31,12 @@ NO_MORE = 0.75
 NEARLY = 0.3
 """Below this the model itself is nearly what the erased put in: a cosine of .95."""
 
+ROUNDING = 1e-3
+"""What is left of a vector that is told to rounding."""
+
+LEAST = 100
+"""Of a model of fewer numbers a few vectors fit any other: no request fails for that."""
+
 AT_ONCE = 1 << 20
 """Floats of each vector that are looked at together."""
 
@@ -40,8 +46,8 @@ class Told:
     """What stays tells of the erased, in the worst case over what is erased.
 
     Attributes:
-        apart: What the models that stay, and files that wait for a purge of their own, leave of it, over the whole: 1 is
-            all of it, 0 that they tell it.
+        apart: What the models that stay, and files that wait for a purge of their own, leave of it, over the whole: 1
+            is all of it, 0 that they tell it.
         fails: Whether they tell more than may be.
         influences: Whether the rebased influences may stay beside them.
         waiting: Whose files wait.
@@ -94,12 +100,12 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     for target in range(own + len(whose), len(measure.lengths)):
         alone = measure.apart(measure.columns(range(2)), target)
         likeness = measure.apart(measure.columns([0, *range(len(models), own)]), target)
-        stay, may = measure.apart(measure.columns(range(beside)), target), NO_MORE * min(alone, likeness)
-        fails = stay < may or stay < min(NEARLY, NO_MORE * likeness)
+        stay, may = measure.apart(measure.columns(range(beside)), target), _more(min(alone, likeness))
+        fails = stay < may or stay < min(NEARLY, _more(likeness))
         found.append(Told(stay, fails, left is not None and measure.apart(kept, target) >= may))
     return Told(
         apart=min(one.apart for one in found),
-        fails=any(one.fails for one in found),
+        fails=history.layout.size >= LEAST and any(one.fails for one in found),
         influences=all(one.influences for one in found),
         waiting=tuple(sorted({client for _, clients in held for client in clients})),
     )
@@ -115,6 +121,11 @@ def whose_stay(history: RunFolder, parts: Sequence[Part], request: Departure, ba
         return whose
     measured = what_stays_tells(history, parts, request, base)
     return whose if measured is not None and measured.influences else ()
+
+
+def _more(measure: float) -> float:
+    """What is less than this tells more than a measure does; 0 where that tells all there is to tell."""
+    return NO_MORE * measure if measure > ROUNDING else 0.0
 
 
 def _put_in_by_the_erased(
