@@ -16,6 +16,7 @@ from fedlethe.erasing.plan import ErasurePlan
 from fedlethe.errors import RequestError
 from fedlethe.federation.metered import Meter
 from fedlethe.learners.averaging import AveragingLearner, schedule_of
+from fedlethe.learners.training import train_run
 from fedlethe.models import initialise
 from fedlethe.runs.opening import opened_run
 from fedlethe.types import Need
@@ -99,3 +100,16 @@ def test_public_images_have_features_too_where_a_method_takes_them(tmp_path: Pat
         assert len(opened.data.public) == len(opened.images.public)
         assert opened.data.public.images.shape[1:] == opened.data.image_shape
         assert erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="kd"))).guarantee is None
+
+
+def test_a_network_on_features_goes_on_from_a_model_on_the_same_ones(tmp_path: Path) -> None:
+    head = {"features": {"scales": 2, "angles": 4}, "model": {"name": "head", "hidden": 8}}
+    run = trained({**NETWORK, **head}, tmp_path / "run")
+    with opened_run(run) as opened:
+        erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="influence")))
+    after = run / "erasures/0001"
+    other = resolve({**NETWORK, **head, "features": {"scales": 2, "angles": 4, "log": False}})
+    with pytest.raises(RequestError, match="was trained on images, or on other features; take the same"):
+        train_run(other, tmp_path / "other", after=after)
+    assert not (tmp_path / "other").exists()
+    assert train_run(resolve({**NETWORK, **head}), tmp_path / "later", after=after).rounds == 2

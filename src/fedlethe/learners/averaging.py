@@ -32,6 +32,7 @@ from fedlethe.progress import bar
 from fedlethe.runs.past import Lineage
 from fedlethe.runs.records import to_json
 from fedlethe.runs.run import OpenRun, Prepared, demand_clients
+from fedlethe.runs.run_toml import config_of
 from fedlethe.seeding import torch_generator
 from fedlethe.types import ClientId, Evaluation, Need, Vector
 from fedlethe.unlearning import Unlearned
@@ -74,8 +75,10 @@ class AveragingLearner:
     def demand_fit(self, prepared: Prepared, earlier: EarlierParts) -> tuple[str, ...]:
         """See `Learner.demand_fit`: a few images go through the network once, a made-up round through the aggregator.
 
-        Any network goes on from any model of its own layout, which is checked where that model is read.
+        Any network goes on from any model of its own layout, which is checked where that model is read; one on features
+        from a model on the same features.
         """
+        _demand_same_features(prepared.config, earlier)
         config, before = prepared.config, to_vector(prepared.network, prepared.layout)
         unreached: tuple[str, ...] = ()
         if prepared.remote is None:  # else the images are elsewhere, and the first round tells
@@ -177,3 +180,13 @@ def _demand_kept(lineage: Lineage, method: UnlearningMethod, history: History) -
             gone = [part.history for part in lineage.earlier if need not in part.keep]
             holder = next((one for one in gone if isinstance(one, RunFolder)), lineage.history)
             raise RequestError(f"{method_name(method)}: {holder.lacks(need)}")
+
+
+def _demand_same_features(config: RunConfig, earlier: EarlierParts) -> None:
+    """Refuse to go on from a model on other features: they can be as many, and mean something else."""
+    if config.learning.features is None:
+        return
+    for part in earlier():
+        assert isinstance(part.history, RunFolder)
+        if config_of(part.history.path).document().get("features") != config.document()["features"]:
+            raise RequestError(f"{part.history.path}: was trained on images, or on other features; take the same")
