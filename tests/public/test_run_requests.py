@@ -12,30 +12,33 @@ import pytest
 
 import fedlethe
 from fedlethe.errors import ConfigError, FedletheError
+from fedlethe.requests.signing import unchecked
 from tests.public.own import arrays, network, not_reached
 
 
-def test_the_whole_way_of_a_request(clients: dict[str, Any], tmp_path: Path) -> None:
-    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=2)
-    key = fedlethe.new_key(tmp_path / "key")
+def _carried(clients: dict[str, Any], folder: Path) -> tuple[fedlethe.Run, Path, Path]:
+    """A run whose client 'east' was erased by request; the certificate, and the public key."""
+    run = fedlethe.train(network(), clients, out=folder / "run", rounds=1)
+    key = fedlethe.new_key(folder / "key")
     asked = run.request("east", reason="withdrew", by="the tests")
     carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
     assert carried.certificate is not None
-    assert fedlethe.verify(carried.certificate, key.public, run.path).failed == ()
+    return run, carried.certificate, key.public
+
+
+def test_the_whole_way_of_a_request(clients: dict[str, Any], tmp_path: Path) -> None:
+    run, certificate, public = _carried(clients, tmp_path)
+    assert fedlethe.verify(certificate, public, run.path).failed == ()
     assert fedlethe.verify(run.path).failed == run.verify().failed == ()
     assert [one.purge for one in run.requests().requests] == ["done"]
     assert json.loads((run.path / "erasures/0001/erasure.json").read_text())["method"] == "retrain"
     with pytest.raises(ConfigError, match="name the public key"):
-        fedlethe.verify(carried.certificate)
+        fedlethe.verify(certificate)
 
 
 def test_a_purge_names_the_program_that_holds_the_data(clients: dict[str, Any], tmp_path: Path) -> None:
-    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
-    key = fedlethe.new_key(tmp_path / "key")
-    asked = run.request("east", reason="withdrew", by="the tests")
-    carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
-    assert carried.certificate is not None
-    assert any("the Python program that handed the data over" in words for words in not_reached(carried.certificate))
+    _, certificate, _ = _carried(clients, tmp_path)
+    assert any("the Python program that handed the data over" in words for words in not_reached(certificate))
 
 
 @pytest.mark.parametrize(
@@ -75,12 +78,6 @@ def test_who_left_one_run_is_purged_from_the_one_before_it_with_the_data_at_hand
 
 
 def test_the_certificate_says_how_a_network_was_known_again(clients: dict[str, Any], tmp_path: Path) -> None:
-    run = fedlethe.train(network(), clients, out=tmp_path / "run", rounds=1)
-    key = fedlethe.new_key(tmp_path / "key")
-    asked = run.request("east", reason="withdrew", by="the tests")
-    carried = run.carry_out(asked.id, key.private, fedlethe.ErasurePlan(method="retrain"))
-    from fedlethe.requests.signing import unchecked
-
-    assert carried.certificate is not None
-    said = json.loads(unchecked(carried.certificate.read_bytes(), carried.certificate))["predicate"]["run"]["model"]
+    _, certificate, _ = _carried(clients, tmp_path)
+    said = json.loads(unchecked(certificate.read_bytes(), certificate))["predicate"]["run"]["model"]
     assert "not by all that they can do" in said

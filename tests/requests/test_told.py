@@ -34,17 +34,26 @@ def test_what_is_left_of_a_vector_is_that_of_least_squares(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     vectors = [torch.randn(40, generator=generator) * 10.0**power for power in (-6, 0, 3)]
     vectors += [torch.zeros(40), vectors[1].clone(), torch.randn(40, generator=generator)]
-    measure = _Measure.of(vectors)
-    assert _Measure.of(vectors, at_once=7).products == pytest.approx(measure.products)
+    groups = {
+        "known": vectors[:5],
+        "zeros": vectors[3:4],
+        "other": [vectors[0] - 2 * vectors[5]],
+        "target": vectors[5:],
+    }
+    measure = _Measure.of(groups)
+    (target,) = measure.places["target"]
+    assert _Measure.of(groups, at_once=7).products == pytest.approx(measure.products)
     known = torch.stack(vectors[:5], dim=1).double().numpy()
-    target = vectors[5].double().numpy()
-    fit, *_ = np.linalg.lstsq(known, target, rcond=None)
-    expected = np.linalg.norm(target - known @ fit) / np.linalg.norm(target)
-    assert measure.apart(measure.columns(range(5)), 5) == pytest.approx(expected)
-    # A column that is made of two vectors; and one that is the target to rounding leaves next to nothing.
-    mixed = measure.columns([0])[0] - 2 * measure.columns([5])[0]
-    assert measure.apart([mixed], 5) < 1e-4
-    assert measure.apart(measure.columns([3]), 5) == 1.0
+    wanted = vectors[5].double().numpy()
+    fit, *_ = np.linalg.lstsq(known, wanted, rcond=None)
+    expected = np.linalg.norm(wanted - known @ fit) / np.linalg.norm(wanted)
+    assert measure.apart(measure.columns("known"), target) == pytest.approx(expected)
+    # With a vector that it is made of, to rounding, nothing is left; of zeros all of it is.
+    assert measure.apart(measure.columns("known", "other"), target) < 1e-4
+    assert measure.apart(measure.columns("zeros"), target) == 1.0
+    first, *_ = measure.columns("known")
+    (other,) = measure.columns("other")
+    assert measure.apart([first - other], target) < 1e-4
 
 
 def _cosine(one: torch.Tensor, other: torch.Tensor) -> float:

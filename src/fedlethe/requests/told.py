@@ -9,9 +9,10 @@ alike where hospitals are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
 from fedlethe.errors import HistoryError
 from fedlethe.history.disk import RunFolder
@@ -75,40 +76,47 @@ def what_stays_tells(history: RunFolder, parts: Sequence[Part], request: Departu
     if not targets:
         took_part = put_in(_in_the_model(parts), frozenset(request.clients))
         return None if took_part else Told(1.0, False, True)
-    between = [folder.erased_model(id) for folder, id, _ in staying_models(parts, request)]
-    models = [parts[0].history.initial(), history.erased_model(base), *between]
+    initial = parts[0].history.initial().double()
     try:
-        left: Left | None = Left.of(history, parts, base, request.clients, request.patients)
+        left = Left.of(history, parts, base, request.clients, request.patients)
+        influences = {client: left.influence(client) for client in left.covers}
+        shares = shares_of_rest(left.covers, [client for client, vector in influences.items() if bool(vector.any())])
     except HistoryError:  # then none is rebased
-        left = None
-    others = [*_put_in_by_the_others(parts, request)]
+        influences, shares = {}, {}
     held = [(part, _on_hold(part, request if part is parts[-1] else None, request.clients)) for part in parts]
-    waiting = [vector for part, clients in held for client in clients for vector in _by(part, client)]
-    whose = [] if left is None else [client for client in left.covers if bool(left.influence(client).any())]
-    influences = [] if left is None else [left.influence(client) for client in whose]
-    measure = _Measure.of([*models, *waiting, *others, *influences, *targets])
-    beside, own = len(models) + len(waiting), len(models) + len(waiting) + len(others)
-    kept = measure.columns(range(beside))
-    for client, share in shares_of_rest({} if left is None else left.covers, whose).items():
-        if client in whose:
-            # I'_k = I_k + s_k (w' - w_0 - sum of the I_j), by what it is made of.
-            column = torch.zeros(len(measure.lengths), dtype=torch.float64)
-            column[0], column[1], column[own : own + len(whose)] = -share, share, -share
-            column[own + whose.index(client)] += 1
-            kept.append(column)
+    measure = _Measure.of(
+        {
+            "initial": [initial],
+            "step": [history.erased_model(base).double() - initial],
+            "between": [folder.erased_model(id) - initial for folder, id, _ in staying_models(parts, request)],
+            "waiting": [vector for part, clients in held for client in clients for vector in _by(part, client)],
+            "others": [*_put_in_by_the_others(parts, request)],
+            "influences": [*influences.values()],
+            "targets": targets,
+        }
+    )
+    stays = measure.columns("initial", "step", "between", "waiting")
+    kept = [*stays, *_rebased(measure, list(influences), shares)]
     found = []
-    for target in range(own + len(whose), len(measure.lengths)):
-        alone = measure.apart(measure.columns(range(2)), target)
-        likeness = measure.apart(measure.columns([0, *range(len(models), own)]), target)
-        stay, may = measure.apart(measure.columns(range(beside)), target), _more(min(alone, likeness))
+    for target in measure.places["targets"]:
+        alone = measure.apart(measure.columns("initial", "step"), target)
+        likeness = measure.apart(measure.columns("initial", "waiting", "others"), target)
+        stay, may = measure.apart(stays, target), _more(min(alone, likeness))
         fails = stay < may or stay < min(NEARLY, _more(likeness))
-        found.append(Told(stay, fails, left is not None and measure.apart(kept, target) >= may))
+        found.append(Told(stay, fails, bool(influences) and measure.apart(kept, target) >= may))
     return Told(
         apart=min(one.apart for one in found),
         fails=history.layout.size >= LEAST and any(one.fails for one in found),
         influences=all(one.influences for one in found),
         waiting=tuple(sorted({client for _, clients in held for client in clients})),
     )
+
+
+def _rebased(measure: _Measure, clients: Sequence[ClientId], shares: Mapping[ClientId, float]) -> list[torch.Tensor]:
+    """I'_k = I_k + s_k (w' - w_0 - sum of the I_j) of each client k that has a share s_k, by what it is made of."""
+    own, (step,) = measure.columns("influences"), measure.columns("step")
+    rest = step - sum(own)
+    return [column + shares[client] * rest for client, column in zip(clients, own, strict=True) if client in shares]
 
 
 def whose_stay(history: RunFolder, parts: Sequence[Part], request: Departure, base: str) -> tuple[ClientId, ...]:
@@ -180,33 +188,39 @@ def _by(part: Part, client: ClientId) -> Iterator[Vector]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Measure:
-    """Least squares among vectors, by their products alone.
+    """Least squares among v vectors, by their products alone.
 
     Attributes:
+        places: Which vectors are of a group.
         products: Of all pairs, each vector scaled to length 1, shape (v, v).
-        lengths: Shape (v,).
+        lengths: Shape (v,); 1 of a vector of zeros.
     """
 
+    places: Mapping[str, range]
     products: torch.Tensor
     lengths: torch.Tensor
 
     @classmethod
-    def of(cls, vectors: Sequence[Vector], at_once: int = AT_ONCE) -> _Measure:
+    def of(cls, groups: Mapping[str, Sequence[Vector]], at_once: int = AT_ONCE) -> _Measure:
+        vectors = [vector for group in groups.values() for vector in group]
+        ends = [*accumulate(map(len, groups.values()))]
+        places = {name: range(end - len(groups[name]), end) for name, end in zip(groups, ends, strict=True)}
         products = torch.zeros(len(vectors), len(vectors), dtype=torch.float64)
         for start in range(0, len(vectors[0]), at_once):
             block = torch.stack([vector[start : start + at_once].double() for vector in vectors])
             products += block @ block.T
         lengths = products.diagonal().sqrt()
-        scale = torch.where(lengths > 0, lengths, 1.0)
-        return cls(products / torch.outer(scale, scale), scale)
+        lengths = torch.where(lengths > 0, lengths, 1.0)
+        return cls(places, products / torch.outer(lengths, lengths), lengths)
 
-    def columns(self, which: Iterable[int]) -> list[torch.Tensor]:
-        """Vectors as they are, each by what it is made of, shape (v,)."""
-        return [row for index in which for row in torch.eye(len(self.lengths), dtype=torch.float64)[[index]]]
+    def columns(self, *groups: str) -> list[torch.Tensor]:
+        """The vectors of these groups as they are, each by what it is made of, shape (v,)."""
+        whole = torch.eye(len(self.lengths), dtype=torch.float64)
+        return [whole[place] for group in groups for place in self.places[group]]
 
     def apart(self, columns: Sequence[torch.Tensor], target: int) -> float:
         """What is left of a vector that columns are fitted to, over its length."""
-        made = torch.stack(list(columns)) * self.lengths  # of the vectors of length 1
+        made = torch.stack([*columns]) * self.lengths  # of the vectors of length 1
         gram = made @ self.products @ made.T
         scale = gram.diagonal().clamp(min=0).sqrt()
         scale = torch.where(scale > 0, 1 / scale, 0.0)
