@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from fedlethe.config import resolve
 from fedlethe.erasing.erase import erase
@@ -102,14 +104,28 @@ def test_public_images_have_features_too_where_a_method_takes_them(tmp_path: Pat
         assert erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="kd"))).guarantee is None
 
 
-def test_a_network_on_features_goes_on_from_a_model_on_the_same_ones(tmp_path: Path) -> None:
-    head = {"features": {"scales": 2, "angles": 4}, "model": {"name": "head", "hidden": 8}}
-    run = trained({**NETWORK, **head}, tmp_path / "run")
+class OfAnyShape(nn.Module):
+    """Takes images and features alike, by their mean."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.last = nn.Linear(1, num_classes)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        answers: torch.Tensor = self.last(inputs.flatten(1).mean(dim=1, keepdim=True))
+        return answers
+
+
+@pytest.mark.parametrize("other", [{"features": {"scales": 2, "angles": 4, "log": False}}, {}])
+def test_a_network_on_features_goes_on_from_a_model_on_the_same_ones(other: dict[str, Any], tmp_path: Path) -> None:
+    """Also where the network would take other inputs as well."""
+    network = {**NETWORK, "model": {"name": f"{__name__}:OfAnyShape"}, "federation": {"rounds": 1}}
+    same = {**network, "features": {"scales": 2, "angles": 4}}
+    run = trained(same, tmp_path / "run")
     with opened_run(run) as opened:
-        erase(opened, order_for(opened.config, HOSPITALS[1:2], ErasurePlan(method="influence")))
-    after = run / "erasures/0001"
-    other = resolve({**NETWORK, **head, "features": {"scales": 2, "angles": 4, "log": False}})
-    with pytest.raises(RequestError, match="was trained on images, or on other features; take the same"):
-        train_run(other, tmp_path / "other", after=after)
+        plan = ErasurePlan(method="influence", repair={"rounds": 0})
+        after = erase(opened, order_for(opened.config, HOSPITALS[1:2], plan)).model.parent
+    with pytest.raises(RequestError, match="was trained on other features, or on none; name the same"):
+        train_run(resolve({**network, **other}), tmp_path / "other", after=after)
     assert not (tmp_path / "other").exists()
-    assert train_run(resolve({**NETWORK, **head}), tmp_path / "later", after=after).rounds == 2
+    assert train_run(resolve(same), tmp_path / "later", after=after).rounds == 1

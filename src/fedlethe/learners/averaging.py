@@ -183,10 +183,8 @@ def _demand_kept(lineage: Lineage, method: UnlearningMethod, history: History) -
 
 
 def _demand_same_features(config: RunConfig, earlier: EarlierParts) -> None:
-    """Refuse to go on from a model on other features: they can be as many, and mean something else."""
-    if config.learning.features is None:
-        return
+    """Refuse to go on from a model on other inputs: features can be as many, and mean something else."""
     for part in earlier():
         assert isinstance(part.history, RunFolder)
-        if config_of(part.history.path).document().get("features") != config.document()["features"]:
-            raise RequestError(f"{part.history.path}: was trained on images, or on other features; take the same")
+        if config_of(part.history.path).document().get("features") != config.document().get("features"):
+            raise RequestError(f"{part.history.path}: was trained on other features, or on none; name the same")

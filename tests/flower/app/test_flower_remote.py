@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from flwr.app import Array, Message
 
 from fedlethe.flower.nodes.messages import STATISTICS
+from fedlethe.runs.run_toml import opened_folder
 from tests.flower.apps import App
 
 
@@ -30,3 +32,18 @@ def test_in_the_closed_form_nobody_may_be_missing(app: App, caplog: pytest.LogCa
 
     line = app.refused(caplog, app.grid(fails), mode="closed-form")
     assert line.startswith("fedlethe: hospital-1: answered with an error: RuntimeError: no memory; see to it")
+
+
+def test_a_network_on_features_is_distilled_from_public_images_features(app: App) -> None:
+    """The server's own images go through the map, as those of the nodes do."""
+    table = '[model]\nname = "small-cnn"\nnorm = "batch"\n'
+    head = '[features]\nscales = 2\nangles = 4\n[model]\nname = "head"\nhidden = 8\n'
+    assert table in app.config.read_text()
+    app.config.write_text(app.config.read_text().replace(table, head))
+    public = app.folder / "public.toml"
+    public.write_text('[data]\nsource = "phantom"\nhospitals = 1\nimages_per_hospital = 20\nsize = 16\nseed = 9\n')
+    app.call()
+    app.call(mode="erase", erase="hospital-1", method="kd", public=str(public))
+    with opened_folder(app.run) as (config, history):
+        assert config.model_name == "head"
+        assert not torch.equal(history.erased_model("0001"), history.final())

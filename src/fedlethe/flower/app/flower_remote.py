@@ -128,7 +128,7 @@ class FlowerRemote:
         return SimulatedFederation(
             network=prepared.network,
             layout=layout,
-            data=everything,
+            data=prepared.data,
             settings=config.local,
             execution=prepared.execution,
             seed=seed,
