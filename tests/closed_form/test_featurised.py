@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from fedlethe.closed_form.features import (
 )
 from fedlethe.closed_form.featurised import cached_features, featurise
 from fedlethe.closed_form.scattering import Scattering
-from fedlethe.data.federated import ClientData, Examples, FederatedData, normalise
+from fedlethe.data.federated import SPLITS, ClientData, Examples, FederatedData, normalise
 
 
 def federation(channels: int = 1, size: int = 16) -> FederatedData:
@@ -90,3 +92,24 @@ def test_a_federation_whose_images_are_elsewhere_has_features_of_the_same_size(c
     there = featurise(replace(data, clients={}), SMALL)
     assert there.image_shape == featurise(data, SMALL).image_shape
     assert not there.clients
+
+
+def test_only_features_that_are_not_cached_are_work_that_is_left(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, totals, steps = federation(), list[int](), list[int]()
+
+    @contextmanager
+    def counted(description: str, total: int) -> Iterator[Callable[[], None]]:
+        totals.append(total)
+        steps.append(0)
+
+        def advance() -> None:
+            steps[-1] += 1
+
+        yield advance
+
+    monkeypatch.setattr("fedlethe.closed_form.featurised.bar", counted)
+    featurise(replace(data, clients={"a": data.clients["a"]}), SMALL)
+    featurise(data, SMALL)
+    featurise(data, SMALL)
+    own = {client: sum(len(held.split(split)) for split in SPLITS) for client, held in data.clients.items()}
+    assert totals == steps == [own["a"], own["b"], 0]

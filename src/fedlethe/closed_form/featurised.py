@@ -46,14 +46,22 @@ def featurise(data: FederatedData, feature_map: FeatureMap) -> FederatedData:
         )
     key, transform = feature_map.key(), feature_map.prepare(data.image_shape)
     size = transform(torch.zeros(1, *data.image_shape)).shape[1]
-    total = sum(len(held.split(split)) for held in data.clients.values() for split in SPLITS)
-    with bar("features, images", total) as advance:
-
-        def of(examples: Examples) -> Examples:
-            return _features(examples, key, size, transform, advance)
-
+    places = {
+        (client, split): cached_features(held.split(split), key)
+        for client, held in data.clients.items()
+        for split in SPLITS
+    }
+    # Those that are cached are there at once, and are no part of what is left to do.
+    left = sum(len(data.clients[client].split(split)) for (client, split), at in places.items() if not at.exists())
+    with bar("features, images", left) as advance:
         clients = {
-            client: ClientData(*(of(held.split(split)) for split in SPLITS)) for client, held in data.clients.items()
+            client: ClientData(
+                *(
+                    _features(held.split(split), places[client, split], key, size, transform, advance)
+                    for split in SPLITS
+                )
+            )
+            for client, held in data.clients.items()
         }
     return replace(
         data,
@@ -68,10 +76,13 @@ def features_of(examples: Examples, feature_map: FeatureMap, shape: ImageShape) 
     """Examples of images of a shape (C, H, W) as `featurise` has them."""
     transform = feature_map.prepare(shape)
     size = transform(torch.zeros(1, *shape)).shape[1]
-    return _features(examples, feature_map.key(), size, transform, lambda: None)
+    key = feature_map.key()
+    return _features(examples, cached_features(examples, key), key, size, transform, lambda: None)
 
 
-def _features(examples: Examples, key: str, size: int, transform: Transform, advance: Callable[[], None]) -> Examples:
+def _features(
+    examples: Examples, place: Path, key: str, size: int, transform: Transform, advance: Callable[[], None]
+) -> Examples:
     if not len(examples):
         return replace(examples, images=np.zeros((0, size, 1, 1), np.float32))
 
@@ -83,7 +94,7 @@ def _features(examples: Examples, key: str, size: int, transform: Transform, adv
                     advance()
 
     array = cached_array(
-        cached_features(examples, key),
+        place,
         (len(examples), size),
         np.float32,
         made,
