@@ -16,12 +16,16 @@ from fedlethe.erasing.planning import order_erasure
 from fedlethe.erasing.record import recorded
 from fedlethe.errors import FedletheError
 from fedlethe.history import chain
+from fedlethe.privacy.hiding import Hidden
 from fedlethe.requests import signing
 from fedlethe.requests.carry_out import purge_due
 from fedlethe.requests.request_plan import current
 from fedlethe.requests.verify import verify_ledger
-from fedlethe.runs.lineage import RETRAINS, held_by
+from fedlethe.runs import lineage
+from fedlethe.runs.lineage import BACK_TO, RETRAINS, held_by, made_anew
 from fedlethe.runs.opening import opened_run
+from fedlethe.runs.past import Made
+from fedlethe.types import Guarantee
 from fedlethe.unlearning import METHODS
 from fedlethe.unlearning.method import retrains_from
 from tests.requests.acting import KEY, carry, certified, document, request, trained
@@ -165,3 +169,54 @@ def test_where_an_erasure_had_nothing_to_do_what_an_earlier_one_left_is_in_the_m
     with opened_run(run) as opened:
         assert recorded(opened.history, nothing).guarantee is not None
     assert _held(run, nothing) == _held(run, left) == {name.removeprefix("hospital-") for name in came}
+
+
+def _hidden(by: str) -> Hidden:
+    return Hidden(
+        by=by,
+        among=("a", "b"),
+        erased=1,
+        distance=1.0,
+        sigma=1.0,
+        mu=1.0,
+        epsilon=1.0,
+        delta=1e-5,
+        guess=0.5,
+        hit=0.5,
+        covers="it",
+        leaves="nothing",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "found", "first", "anew"),
+    [
+        ("retrain", {}, 1, True),
+        ("rollback", {}, 3, True),
+        ("closed-form", {}, 1, True),
+        ("influence", {BACK_TO: 0.0}, 1, False),
+        ("sifu", {BACK_TO: 2.0}, 3, True),
+        ("sifu", {BACK_TO: 3.0}, 3, False),  # the model after that round holds it
+        ("sifu", {}, 3, False),
+        ("sifu", {BACK_TO: 2.0}, None, False),
+    ],
+)
+def test_what_made_a_model_anew_is_told_from_how_and_by_no_noise_of_models_that_held_it(
+    method: str, found: dict[str, float], first: int | None, anew: bool
+) -> None:
+    assert made_anew(method, found, None, first) == anew
+    assert made_anew(method, found, _hidden("isotropic"), first) == anew
+    assert not made_anew(method, found, _hidden("subspace"), first)
+    assert not made_anew(method, found, _hidden("shaped"), first)
+
+
+@pytest.mark.parametrize(("claimed", "held"), [(True, False), (False, True)])
+def test_a_model_that_nothing_is_claimed_of_holds_who_was_in_the_one_before(
+    claimed: bool, held: bool, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app of one's own can call what it records a retraining."""
+    guarantee = Guarantee("exact", "trained again") if claimed else None
+    made = Made(forget=(GONE,), method="retrain", guarantee=guarantee)
+    monkeypatch.setattr(lineage, "chain_of", lambda *_: [("0001", made)])
+    with opened_run(run) as opened:
+        assert (GONE in held_by(opened.parts())) == held
